@@ -1,14 +1,16 @@
 """Measures of bias: arrays in, figures with their counts and intervals out.
 
 Groups and labels are names or codes; None, NaN and -1 mean unknown, and what is unknown takes no
-part. A figure is a `Result`: `float(result)` is the value, `low` and `high` its bootstrap interval,
-`n` the rows behind it. What is undefined is NaN. Results on the same number of rows are paired, so
-`compare` gives differences with intervals. Needs neither torch nor the rest of fairvision.
+part. A figure is a `Result`, a float with its bootstrap interval `low` to `high` and the number `n`
+of images behind it. What is undefined is NaN. Results on the same rows are paired, so `compare`
+gives differences with intervals. Keywords that all measures share are in `Sampling`; tables larger
+than memory go through `Counts`. Needs neither torch nor the rest of fairvision.
 """
 
 from fairvision.metrics._accuracy import accuracy, confusion, correct, error_rate
 from fairvision.metrics._average_precision import average_precision
 from fairvision.metrics._context import context_typical_group
+from fairvision.metrics._counts import Counts
 from fairvision.metrics._directional import directional_bias_amplification
 from fairvision.metrics._evidence import chance_level, pointing_game, relevance_mass
 from fairvision.metrics._mals import (
@@ -19,11 +21,14 @@ from fairvision.metrics._mals import (
 from fairvision.metrics._means import gap, mean, mean_by_group, small_groups
 from fairvision.metrics._reasons import reasons
 from fairvision.metrics._result import Result, compare
+from fairvision.metrics._sampling import Sampling
 from fairvision.metrics._scores import decide, probability_gap
 
 __all__ = [
+    "Counts",
     "MalsResult",
     "Result",
+    "Sampling",
     "accuracy",
     "average_precision",
     "bias_amplification_mals",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.metrics._bootstrap import Resampling, ratio
+from fairvision.metrics._bootstrap import ratio
 from fairvision.metrics._inputs import UNKNOWN, check_rows, one_label_each, read_groups, read_labels
-from fairvision.metrics._means import mean
+from fairvision.metrics._means import of_units
 from fairvision.metrics._result import Result, pair_keys, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
 
 
 def correct(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
@@ -56,9 +58,7 @@ def accuracy(
     predicted: ArrayLike,
     *,
     where: ArrayLike | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Share of right decisions.
 
@@ -72,8 +72,8 @@ def accuracy(
         None, NaN or -1: unknown.
     where : (n,) bool, optional
         The images that take part.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`.
+    **sampling
+        Rows and interval; see `Sampling`.
 
     Returns
     -------
@@ -86,9 +86,9 @@ def accuracy(
     >>> metrics.accuracy(["cat", "dog", "dog", None], ["cat", "dog", "cat", "dog"], replicates=0)
     accuracy = 0.6667 [nan, nan] (n = 3)
     """
-    right = correct(truth, predicted)
-    result = mean(right, where=where, replicates=replicates, confidence=confidence, seed=seed)
-    return replace(result, name="accuracy")
+    rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
+    right = correct(rows["truth"], rows["predicted"])
+    return of_units(rows, right, "accuracy")
 
 
 def error_rate(
@@ -96,9 +96,7 @@ def error_rate(
     predicted: ArrayLike,
     *,
     where: ArrayLike | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Share of wrong decisions: 1 − accuracy.
 
@@ -110,9 +108,9 @@ def error_rate(
     >>> float(metrics.error_rate(["cat", "dog", "dog", "cat"], ["cat", "dog", "cat", "cat"]))
     0.25
     """
-    wrong = 1 - correct(truth, predicted)
-    result = mean(wrong, where=where, replicates=replicates, confidence=confidence, seed=seed)
-    return replace(result, name="error_rate")
+    rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
+    wrong = 1 - correct(rows["truth"], rows["predicted"])
+    return of_units(rows, wrong, "error_rate")
 
 
 def confusion(
@@ -120,9 +118,7 @@ def confusion(
     predicted: ArrayLike,
     *,
     groups: Sequence[str] | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Which group is taken for which: shares of predictions among the images of each true group.
 
@@ -132,8 +128,8 @@ def confusion(
         None, NaN, -1 or "unknown": unknown.
     groups : names, optional
         All groups, in order; the names of codes. By default the categories, or what occurs.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`.
+    **sampling
+        Rows and interval; see `Sampling`.
 
     Returns
     -------
@@ -159,10 +155,9 @@ def confusion(
     2    male  female    0.0  2
     3    male    male    1.0  2
     """
-    names, read = read_groups(groups, truth=truth, predicted=predicted)
+    rows = Rows({"truth": truth, "predicted": predicted}, sampling)
+    names, read = read_groups(groups, truth=rows["truth"], predicted=rows["predicted"])
     true, guess = read["truth"], read["predicted"]
-    rows = check_rows(truth=true, predicted=guess)
-    resampling = Resampling(rows, replicates, confidence, seed)
     answered = guess >= 0
     listed = [*names, UNKNOWN] if (answered & (true < 0)).any() else names
     shape = len(listed), len(names)
@@ -176,14 +171,12 @@ def confusion(
         shares = ratio(counts, counts.sum(axis=1, keepdims=True))
         return np.vstack([overall, shares.reshape(cells.shape[0], weights.shape[1])])
 
-    estimates = resampling.estimate(statistic)
-    of_group = np.bincount(row[answered], minlength=shape[0])[: shape[0]]
-    pairs = {**pair_keys(listed, names), "n": np.repeat(of_group, shape[1])}
+    of_group = (cells @ rows.sample.counts).astype(int).reshape(shape).sum(axis=1)
     return summarise(
-        resampling,
-        estimates[0],
+        rows.sample,
+        statistic,
         of_group[: len(names)].sum(),
         "confusion",
-        pair_estimates=estimates[1:],
-        pairs=pairs,
+        pairs={**pair_keys(listed, names), "n": np.repeat(of_group, shape[1])},
+        shares=True,
     )

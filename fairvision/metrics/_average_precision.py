@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Resampling, mean_of_defined, ratio
-from fairvision.metrics._inputs import check_rows, read_indicators, read_table
+from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._inputs import read_indicators, read_table
 from fairvision.metrics._result import Result, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
 
 
 def average_precision(
@@ -19,9 +22,7 @@ def average_precision(
     scores: ArrayLike,
     *,
     labels: Sequence[str] | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Mean over labels of the average precision.
 
@@ -38,8 +39,8 @@ def average_precision(
         Larger means surer. A row with NaN is unknown.
     labels : names, optional
         By default the columns of a DataFrame, else positions.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`. Replicates are corrected for the bias of the
+    **sampling
+        Rows and interval; see `Sampling`. Replicates are corrected for the bias of the
         bootstrap (Efron & Tibshirani 1993, chapter 10): their mean is the value.
 
     Returns
@@ -57,9 +58,9 @@ def average_precision(
     0      0  0.833333  3
     1      1       NaN  3
     """
-    holds, known, names = read_indicators("targets", targets)
-    table, _ = read_table("scores", scores)
-    rows = check_rows(targets=holds, scores=table)
+    rows = Rows({"targets": targets, "scores": scores}, sampling)
+    holds, known, names = read_indicators("targets", rows["targets"])
+    table, _ = read_table("scores", rows["scores"])
     names = names if labels is None else list(labels)
     if not holds.shape[1] == table.shape[1] == len(names):
         raise InputError(
@@ -67,23 +68,15 @@ def average_precision(
             "are named"
         )
     known &= ~np.isnan(table).any(axis=1)
-    resampling = Resampling(rows, replicates, confidence, seed)
     of_label = [_of_label(hold & known, score, known) for hold, score in zip(holds.T, table.T)]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         each = np.reshape([one(weights) for one in of_label], (len(names), -1))
         return np.vstack([mean_of_defined(each), each])
 
-    estimates = _centred(resampling.estimate(statistic))
-    n = int(known.sum())
-    return summarise(
-        resampling,
-        estimates[0],
-        n,
-        "average_precision",
-        pair_estimates=estimates[1:],
-        pairs={"label": names, "n": n},
-    )
+    n = rows.count(known)
+    pairs = {"label": names, "n": n}
+    return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=_centred)
 
 
 def _centred(estimates: np.ndarray) -> np.ndarray:

@@ -3,94 +3,264 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
+from scipy import sparse
+from scipy.special import ndtr, ndtri
 
 from fairvision.errors import InputError
 
+Statistic = Callable[[np.ndarray], np.ndarray]  # weights (units, b) → values (..., b)
+
 _BLOCK = 4_000_000  # weights handed to a statistic at once (32 MB)
-_KEPT = 60_000_000  # drawn counts kept for the next measure (60 MB)
+_KEPT = 120_000_000  # drawn counts kept for the next measure (120 MB)
+_JACKKNIFE = 1000  # parts that are left out in turn, at most
 
 
 @dataclass(frozen=True)
-class Resampling:
-    """How rows are drawn again; two results with equal resamplings are paired.
+class Drawing:
+    """How resamples are drawn and made an interval."""
 
-    A resample draws as many rows as there are, with replacement, so it is told by how often each
-    row was drawn. These weights depend on `rows`, `replicates` and `seed` only, never on the data.
-    """
-
-    rows: int
     replicates: int = 1000
     confidence: float = 0.95
     seed: int = 0
+    interval: str = "percentile"
 
     def __post_init__(self) -> None:
         if self.replicates < 0:
             raise InputError(f"replicates must be 0 or more, not {self.replicates}")
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence must be between 0 and 1, not {self.confidence}")
+        if self.seed < 0:
+            raise InputError(f"seed must be 0 or more, not {self.seed}")
+        if self.interval not in ("percentile", "bca"):
+            raise InputError(f"interval must be 'percentile' or 'bca', not {self.interval!r}")
 
-    def estimate(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Evaluate a statistic on the rows as they are and on every resample.
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Images, alike ones taken together as a unit, and how they are drawn again.
+
+    A resample draws as many images as there are, with replacement; how often each unit is drawn is
+    exactly multinomial, whatever the number of images.
+
+    Attributes
+    ----------
+    counts : (units,) int64
+        Images of each unit.
+    drawing : Drawing
+    units : (rows,) and (cells,) ints, or None
+        The cell of each row that was given, and the unit of each cell; None where each row is a
+        unit.
+    row_counts : (rows,) int64 or None
+        Images of each row; None where each row is an image.
+    weight : (units,) or None
+        What an image of the unit weighs; None for 1.
+    stratum : (units,) ints from 0 on, or None
+    """
+
+    counts: np.ndarray
+    drawing: Drawing = field(default_factory=Drawing)
+    units: tuple[np.ndarray, np.ndarray] | None = None
+    row_counts: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    stratum: np.ndarray | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that were given."""
+        return len(self.counts) if self.units is None else len(self.units[0])
+
+    @property
+    def unit(self) -> np.ndarray:
+        """The unit of each row, (rows,)."""
+        if self.units is None:
+            return np.arange(self.rows)
+        cell, unit_of_cell = self.units
+        return unit_of_cell[cell]
+
+    @property
+    def base(self) -> np.ndarray:
+        """What each unit weighs in the figure itself, (units, 1)."""
+        return self.weighted(self.counts[:, None].astype(float))
+
+    def weighted(self, drawn: np.ndarray) -> np.ndarray:
+        """Return what units weigh that were drawn so often, (units, b)."""
+        return drawn if self.weight is None else drawn * self.weight[:, None]
+
+    def estimate(self, statistic: Statistic) -> np.ndarray:
+        """Evaluate a statistic on the images as they are and on every resample.
 
         Parameters
         ----------
-        statistic : maps weights (rows, b) to values (..., b), each column by itself.
+        statistic : maps weights (units, b) to values (..., b), each column by itself.
 
         Returns
         -------
-        (..., 1 + replicates); first the value itself, in which every row weighs 1.
+        (..., 1 + replicates); first the value itself.
         """
-        parts = [statistic(np.ones((self.rows, 1)))]
-        parts.extend(statistic(weights) for weights in self._blocks())
+        parts = [statistic(self.base)]
+        parts.extend(statistic(self.weighted(drawn)) for drawn in self._draws())
         return np.concatenate(parts, axis=-1)
 
-    def interval(self, estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the percentile interval of estimates (..., 1 + replicates).
+    def interval(
+        self, estimates: np.ndarray, statistic: Statistic | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return both ends of the interval of estimates (..., 1 + replicates).
 
         It is taken over the resamples in which the statistic is defined, and is NaN where the value
-        itself is undefined or fewer than half of the resamples are defined.
+        itself is undefined or fewer than half of the resamples are defined. `statistic` is for BCa.
         """
-        value, replicates = estimates[..., 0], estimates[..., 1:]
-        if not self.replicates:
+        value, replicates = estimates[..., 0], np.sort(estimates[..., 1:], axis=-1)
+        if not self.drawing.replicates:
             return np.full_like(value, np.nan), np.full_like(value, np.nan)
-        defined = 2 * np.isfinite(replicates).sum(axis=-1) >= self.replicates
-        tail = (1 - self.confidence) / 2
-        columns = pd.DataFrame(replicates.reshape(value.size, self.replicates).T)
-        ends = columns.quantile([tail, 1 - tail]).to_numpy().reshape(2, *value.shape)
-        low, high = np.where(defined & np.isfinite(value), ends, np.nan)
+        defined = (~np.isnan(replicates)).sum(axis=-1)
+        tail = (1 - self.drawing.confidence) / 2
+        ends = np.multiply.outer([tail, 1 - tail], np.ones(value.shape))
+        if self.drawing.interval == "bca" and statistic is not None:
+            ends = self._accelerated(ends, value, replicates, defined, statistic)
+        usable = (2 * defined >= self.drawing.replicates) & ~np.isnan(value)
+        low, high = (np.where(usable, _quantile(replicates, defined, end), np.nan) for end in ends)
         return low, high
 
-    def _blocks(self) -> Iterator[np.ndarray]:
-        size = max(1, _BLOCK // max(1, self.rows))
-        starts = range(0, self.replicates, size)
-        if self.rows * self.replicates <= _KEPT:
-            kept = _draw_all(self.rows, self.replicates, self.seed)
+    def joined(self, other: Sample) -> tuple[Sample, sparse.csr_array, sparse.csr_array]:
+        """Return the sample of the pairs of units, and the sums over pairs for each of the two."""
+        _check_paired(self, other)
+        pair = self.unit.astype(np.int64) * len(other.counts) + other.unit
+        pairs, unit = np.unique(pair, return_inverse=True)
+        rows = np.bincount(unit, weights=self.row_counts, minlength=len(pairs))
+        counts = np.rint(rows).astype(np.int64)
+        of_mine, of_theirs = np.divmod(pairs, max(1, len(other.counts)))
+        stratum = None if self.stratum is None else self.stratum[of_mine]
+        units = (unit, np.arange(len(pairs)))
+        joint = Sample(counts, self.drawing, units, self.row_counts, stratum=stratum)
+        sums = (
+            sparse.csr_array(
+                (np.ones(len(of)), (of, np.arange(len(of)))), shape=(len(s.counts), len(of))
+            )
+            for of, s in ((of_mine, self), (of_theirs, other))
+        )
+        return joint, *sums
+
+    def same_draws(self, other: Sample) -> bool:
+        """Say whether units are the same rows, so that both are drawn alike."""
+        if self is other:
+            return True
+        plain = all(s.units is None and s.stratum is None for s in (self, other))
+        return plain and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
+
+    def _draws(self) -> Iterator[np.ndarray]:
+        """Yield how often each unit is drawn, (units, b), for all replicates."""
+        units, replicates, seed = len(self.counts), self.drawing.replicates, self.drawing.seed
+        size = max(1, _BLOCK // max(1, units))
+        starts = range(0, replicates, size)
+        single = self.stratum is None and bool((self.counts == 1).all())
+        if single and units * replicates <= _KEPT:
+            kept = _draw_rows(units, replicates, seed)
             for start in starts:
                 yield kept[:, start : start + size].astype(float)
-        else:
-            generator = np.random.default_rng(self.seed)
-            for start in starts:
-                yield _draw(generator, self.rows, min(size, self.replicates - start)).astype(float)
+            return
+        stratum = np.zeros(units, int) if self.stratum is None else self.stratum
+        parts = [np.flatnonzero(stratum == s) for s in range(stratum.max(initial=-1) + 1)]
+        generators = [np.random.default_rng([seed, s] if s else seed) for s in range(len(parts))]
+        for start in starts:
+            drawn = np.zeros((units, min(size, replicates - start)))
+            for part, generator in zip(parts, generators):
+                drawn[part] = _draw(generator, self.counts[part], drawn.shape[1])
+            yield drawn
+
+    def _accelerated(
+        self,
+        ends: np.ndarray,
+        value: np.ndarray,
+        replicates: np.ndarray,
+        defined: np.ndarray,
+        statistic: Statistic,
+    ) -> np.ndarray:
+        """Return the levels (2, ...) at which BCa takes percentiles of sorted replicates."""
+        at = value[..., None]
+        below = (replicates < at).sum(axis=-1) + (replicates == at).sum(axis=-1) / 2
+        share = ratio(below, defined)
+        half = 0.5 / np.maximum(defined, 1)
+        bias = ndtri(np.clip(share, half, 1 - half))
+        left_out, times = self._left_out()
+        change = statistic(left_out).reshape(*value.shape, -1)
+        known = ~np.isnan(change)
+        times = times * known
+        change = np.where(known, change, 0)
+        mean = ratio((change * times).sum(axis=-1), times.sum(axis=-1))
+        change = np.where(known, mean[..., None] - change, 0)
+        spread = (change**2 * times).sum(axis=-1) ** 1.5
+        skew = np.nan_to_num(ratio((change**3 * times).sum(axis=-1), 6 * spread))
+        z = bias + ndtri(ends)
+        return ndtr(bias + z / (1 - skew * z))
+
+    def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights (units, k) without one image, or one part of all, and how often each."""
+        present = np.flatnonzero(self.counts)
+        if len(present) <= _JACKKNIFE:
+            drawn = np.repeat(self.counts[:, None].astype(float), len(present), axis=1)
+            drawn[present, np.arange(len(present))] -= 1
+            return self.weighted(drawn), self.counts[present].astype(float)
+        order = np.random.default_rng(self.drawing.seed).permutation(present)
+        part = np.full(len(self.counts), -1)
+        part[order] = np.arange(len(order)) % _JACKKNIFE
+        drawn = self.counts[:, None] * (part[:, None] != np.arange(_JACKKNIFE))
+        return self.weighted(drawn.astype(float)), np.ones(_JACKKNIFE)
 
 
-def _draw(generator: np.random.Generator, rows: int, replicates: int) -> np.ndarray:
-    """Return how often each row is drawn, (rows, replicates); 255 times never happens."""
-    counts = np.empty((replicates, rows), np.uint8)
-    for replicate in counts if rows else ():
-        replicate[:] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
-    return np.ascontiguousarray(counts.T)
+def _check_paired(a: Sample, b: Sample) -> None:
+    rows = a.rows == b.rows and np.array_equal(
+        np.ones(1) if a.row_counts is None else a.row_counts,
+        np.ones(1) if b.row_counts is None else b.row_counts,
+    )
+    if not rows or a.drawing != b.drawing or (a.stratum is None) != (b.stratum is None):
+        raise InputError(
+            "these results are not paired: they need the same rows, counts, strata, replicates, "
+            "confidence, interval and seed"
+        )
+
+
+def _draw(generator: np.random.Generator, counts: np.ndarray, replicates: int) -> np.ndarray:
+    """Return how often units with so many images are drawn, (units, replicates)."""
+    total = int(counts.sum())
+    if not total:
+        return np.zeros((len(counts), replicates))
+    if len(counts) * 25 < total:
+        return generator.multinomial(total, counts / total, size=replicates).T
+    unit = np.repeat(np.arange(len(counts)), counts)
+    drawn = np.empty((replicates, len(counts)))
+    for replicate in drawn:
+        picked = unit[generator.integers(total, size=total)]
+        replicate[:] = np.bincount(picked, minlength=len(counts))
+    return drawn.T
 
 
 @lru_cache(maxsize=1)
-def _draw_all(rows: int, replicates: int, seed: int) -> np.ndarray:
-    counts = _draw(np.random.default_rng(seed), rows, replicates)
-    counts.flags.writeable = False
-    return counts
+def _draw_rows(rows: int, replicates: int, seed: int) -> np.ndarray:
+    """Return how often each single image is drawn, (rows, replicates); 255 times never happens."""
+    generator = np.random.default_rng(seed)
+    counts = np.empty((replicates, rows), np.uint8)
+    for replicate in counts if rows else ():
+        replicate[:] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
+    drawn = np.ascontiguousarray(counts.T)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _quantile(replicates: np.ndarray, defined: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Return quantiles of sorted replicates (..., b), the first `defined` of each not NaN."""
+    if not replicates.shape[-1]:
+        return np.full(defined.shape, np.nan)
+    place = np.nan_to_num(level) * np.maximum(defined - 1, 0)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, np.maximum(defined - 1, 0))
+    left, right = (
+        np.take_along_axis(replicates, at[..., None], axis=-1)[..., 0] for at in (below, above)
+    )
+    return left + (right - left) * (place - below)
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Resampling, mean_of_defined, ratio
-from fairvision.metrics._inputs import Labels, check_rows, read_groups, read_labels
+from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._inputs import read_groups, read_labels
 from fairvision.metrics._result import Result, pair_keys, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
 
 
 def directional_bias_amplification(
@@ -19,9 +23,8 @@ def directional_bias_amplification(
     pred_groups: ArrayLike | None = None,
     train_labels: ArrayLike | None = None,
     train_groups: ArrayLike | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    train_counts: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Directional bias amplification: does one true side make the other predicted too often?
 
@@ -46,8 +49,10 @@ def directional_bias_amplification(
         Exactly one of them; it decides the direction.
     train_labels, train_groups : as `labels`, `groups`, of any number of rows
         Both or neither.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`. y is held fixed.
+    train_counts : whole numbers, optional
+        How many images each row of training stands for.
+    **sampling
+        Rows and interval; see `Sampling`. y is held fixed.
 
     Returns
     -------
@@ -78,34 +83,45 @@ def directional_bias_amplification(
     if (train_labels is None) != (train_groups is None):
         raise InputError("give both train_labels and train_groups, or neither")
     to_task = pred_labels is not None
+    rows = Rows(
+        {
+            "labels": labels,
+            "groups": groups,
+            "pred_labels": pred_labels,
+            "pred_groups": pred_groups,
+        },
+        sampling,
+    )
+    train = Rows(
+        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
+    )
     label_names, label = read_labels(
-        labels=labels, pred_labels=pred_labels, train_labels=train_labels
+        labels=rows["labels"],
+        pred_labels=rows.get("pred_labels"),
+        train_labels=train.get("train_labels"),
     )
     group_names, group = read_groups(
-        groups=groups, pred_groups=pred_groups, train_groups=train_groups
+        groups=rows["groups"],
+        pred_groups=rows.get("pred_groups"),
+        train_groups=train.get("train_groups"),
     )
     true_label, true_group = label["labels"], group["groups"]
     pred_label = label.get("pred_labels", true_label)
     pred_group = group.get("pred_groups", true_group)
-    rows = check_rows(
-        labels=true_label.known,
-        groups=true_group,
-        pred_labels=pred_label.known,
-        pred_groups=pred_group,
-    )
     shape = len(group_names), len(label_names)
 
     used = true_label.known & pred_label.known & (true_group >= 0) & (pred_group >= 0)
-    if train_labels is None:
-        sign = _dependence(true_label, true_group, used, shape)
-    else:
-        train_label, train_group = label["train_labels"], group["train_groups"]
-        check_rows(train_labels=train_label.known, train_groups=train_group)
-        sign = _dependence(train_label, train_group, train_label.known & (train_group >= 0), shape)
-
     truth = true_label.cells(true_group, shape, used)
     moved = pred_label.cells(pred_group, shape, used) - truth
     in_group = (used & (true_group == np.arange(shape[0])[:, None])).astype(float)
+    if train_labels is None:
+        sign = dependence(truth @ rows.sample.base, in_group @ rows.sample.base, shape)
+    else:
+        train_label, train_group = label["train_labels"], group["train_groups"]
+        known = train_label.known & (train_group >= 0)
+        counts = train.sample.counts[:, None]
+        of_group = (known & (train_group == np.arange(shape[0])[:, None])) @ counts
+        sign = dependence(train_label.cells(train_group, shape, known) @ counts, of_group, shape)
 
     def condition(weights: np.ndarray) -> np.ndarray:
         if to_task:
@@ -117,16 +133,13 @@ def directional_bias_amplification(
         pairs = (sign[..., None] * delta).reshape(sign.size, weights.shape[1])
         return np.vstack([mean_of_defined(pairs), pairs])
 
-    resampling = Resampling(rows, replicates, confidence, seed)
-    estimates = resampling.estimate(statistic)
-    meets = np.broadcast_to(condition(np.ones((rows, 1)))[..., 0], shape)
+    meets = np.broadcast_to(condition(rows.sample.counts[:, None].astype(float))[..., 0], shape)
     direction = "A->T" if to_task else "T->A"
     return summarise(
-        resampling,
-        estimates[0],
-        used.sum(),
+        rows.sample,
+        statistic,
+        rows.count(used),
         f"directional {direction}",
-        pair_estimates=estimates[1:],
         pairs={
             **pair_keys(group_names, label_names),
             "direction": direction,
@@ -135,12 +148,17 @@ def directional_bias_amplification(
     )
 
 
-def _dependence(
-    labels: Labels, groups: np.ndarray, used: np.ndarray, shape: tuple[int, int]
-) -> np.ndarray:
-    """Return the sign of P(a, t) − P(a) P(t), (groups, labels); NaN with fewer than two groups."""
+def dependence(together: np.ndarray, of_group: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the sign of P(a, t) − P(a) P(t), (groups, labels); NaN with fewer than two groups.
+
+    `together` are the counts of pairs (groups · labels, 1), and `of_group` of groups.
+    Counts of images are exact; of weighted ones, differences below the precision of floats are 0.
+    """
     if shape[0] < 2:
         return np.full(shape, np.nan)
-    together = labels.cells(groups, shape, used).sum(axis=1).astype(int).reshape(shape)
-    of_group = np.bincount(groups[used], minlength=shape[0])
-    return np.sign(together * used.sum() - of_group[:, None] * together.sum(axis=0))
+    whole = bool((together % 1 == 0).all() and (of_group % 1 == 0).all())
+    kind = np.int64 if whole else np.float64
+    pairs, of_group = together.reshape(shape).astype(kind), of_group.astype(kind)
+    joint, apart = pairs * of_group.sum(), of_group * pairs.sum(axis=0)
+    noise = 0 if whole else 1e-12 * (joint + apart)
+    return np.where(np.abs(joint - apart) <= noise, 0, np.sign(joint - apart))

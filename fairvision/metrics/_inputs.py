@@ -52,7 +52,7 @@ def read_groups(
 def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels]]:
     """Return the common names of the labels, and each array given as the labels that hold."""
     given = {what: values for what, values in arrays.items() if values is not None}
-    tables = [what for what, values in given.items() if _is_table(what, values)]
+    tables = [what for what, values in given.items() if is_table(what, values)]
     if not tables:
         names, codes = _codes({what: _column(what, values) for what, values in given.items()})
         return names, {what: one_label_each(code) for what, code in codes.items()}
@@ -119,6 +119,8 @@ def read_where(where: ArrayLike | None, rows: int) -> np.ndarray:
     if where is None:
         return np.ones(rows, dtype=bool)
     kept = np.asarray(where)
+    if kept.dtype == object and _kind(pd.Series(kept)) in ("boolean", "empty"):
+        kept = kept.astype(bool)
     if kept.dtype != bool or kept.ndim != 1:
         raise InputError("where must hold True or False for every row")
     check_rows(values=rows, where=kept)
@@ -137,7 +139,8 @@ def check_rows(**arrays: Any) -> int:
     return rows
 
 
-def _is_table(what: str, values: ArrayLike) -> bool:
+def is_table(what: str, values: Any) -> bool:
+    """Say whether values are rows × labels, not one value per row."""
     if isinstance(values, pd.DataFrame):
         return True
     if isinstance(values, (pd.Series, pd.Index, pd.Categorical)):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Resampling, mean_of_defined, ratio
+from fairvision.metrics._bootstrap import Drawing, Sample, Statistic, mean_of_defined, ratio
 from fairvision.metrics._inputs import check_rows, read_groups, read_labels, read_values
 from fairvision.metrics._result import Result, pair_keys, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,9 +40,8 @@ def bias_amplification_mals(
     *,
     margin: float = 0.05,
     strict: bool = False,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    train_counts: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
 ) -> MalsResult:
     """Bias amplification between training and predictions, undirected.
 
@@ -68,8 +70,10 @@ def bias_amplification_mals(
         Labels without a ratio (never predicted, or never in training) are left out of the mean.
         True keeps them: they add 0 to the sum and count in |T|, as in the program of Wang and
         Russakovsky (2021) for this measure.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`. Predictions are drawn again, training is not.
+    train_counts : (rows,) whole numbers, optional
+        How many images each row of training stands for.
+    **sampling
+        Rows and interval; see `Sampling`. Predictions are drawn again, training is not.
 
     Returns
     -------
@@ -93,39 +97,44 @@ def bias_amplification_mals(
     >>> round(float(result), 4)
     0.3333
     """
-    group_names, group = read_groups(train_groups=train_groups, pred_groups=pred_groups)
-    label_names, label = read_labels(train_labels=train_labels, pred_labels=pred_labels)
-    train, train_group = label["train_labels"], group["train_groups"]
-    pred, pred_group = label["pred_labels"], group["pred_groups"]
-    check_rows(train_labels=train.known, train_groups=train_group)
-    rows = check_rows(pred_labels=pred.known, pred_groups=pred_group)
+    train = Rows(
+        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
+    )
+    pred = Rows({"pred_labels": pred_labels, "pred_groups": pred_groups}, sampling)
+    group_names, group = read_groups(
+        train_groups=train["train_groups"], pred_groups=pred["pred_groups"]
+    )
+    label_names, label = read_labels(
+        train_labels=train["train_labels"], pred_labels=pred["pred_labels"]
+    )
     shape = len(group_names), len(label_names)
 
-    train_cells = train.cells(train_group, shape, train.known & (train_group >= 0))
-    counts = train_cells.sum(axis=1).astype(int).reshape(shape)
+    known = label["train_labels"].known & (group["train_groups"] >= 0)
+    train_cells = label["train_labels"].cells(group["train_groups"], shape, known)
+    counts = (train_cells @ train.sample.counts).astype(int).reshape(shape)
     leans = counts * shape[0] > counts.sum(axis=0)
     reference = ratio(counts, counts.sum(axis=0))
 
-    used = pred.known & (pred_group >= 0)
-    cells = pred.cells(pred_group, shape, used)
-    resampling = Resampling(rows, replicates, confidence, seed)
+    used = label["pred_labels"].known & (group["pred_groups"] >= 0)
+    cells = label["pred_labels"].cells(group["pred_groups"], shape, used)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         predicted = (cells @ weights).reshape(*shape, weights.shape[1])
         change = ratio(predicted, predicted.sum(axis=0)) - reference[..., None]
         return _amplification(change, leans, strict)
 
-    predicted = cells.sum(axis=1).astype(int).reshape(shape)
-    of_label, of_predicted = counts.sum(axis=0), predicted.sum(axis=0)
-    off = np.abs(predicted * of_label - counts * of_predicted) > margin * of_label * of_predicted
+    weighed = (cells @ pred.sample.base).reshape(shape)
+    of_label, of_predicted = counts.sum(axis=0), weighed.sum(axis=0)
+    off = np.abs(weighed * of_label - counts * of_predicted) > margin * of_label * of_predicted
+    images = (cells @ pred.sample.counts).astype(int).reshape(shape).sum(axis=0)
     return _summarise(
-        resampling,
-        resampling.estimate(statistic),
-        n=int(used.sum()),
+        pred.sample,
+        statistic,
+        n=pred.count(used),
         keys=pair_keys(group_names, label_names),
-        of_label=of_predicted,
+        of_label=images,
         reference=reference,
-        predicted=ratio(predicted, of_predicted),
+        predicted=ratio(weighed, of_predicted),
         off=off,
     )
 
@@ -176,11 +185,10 @@ def bias_amplification_mals_from_ratios(
             raise InputError(f"{what} must lie between 0 and 1")
     reference, predicted = (np.stack([ratios, 1 - ratios]) for ratios in first.values())
     change = predicted - reference
-    estimates = _amplification(change[..., None], reference > 0.5, strict)
     defined = ~np.isnan(change[0])
     return _summarise(
-        Resampling(len(defined), replicates=0),
-        estimates,
+        Sample(np.ones(0, int), Drawing(replicates=0)),
+        lambda _: _amplification(change[..., None], reference > 0.5, strict),
         n=int(defined.sum()),
         keys=pair_keys([0, 1], list(range(len(defined)))),
         of_label=defined.astype(int),
@@ -202,8 +210,8 @@ def _amplification(change: np.ndarray, leans: np.ndarray, strict: bool) -> np.nd
 
 
 def _summarise(
-    resampling: Resampling,
-    estimates: np.ndarray,
+    sample: Sample,
+    statistic: Statistic,
     *,
     n: int,
     keys: dict[str, np.ndarray],
@@ -212,18 +220,17 @@ def _summarise(
     predicted: np.ndarray,
     off: np.ndarray,
 ) -> MalsResult:
-    """Make the result of the estimates of `_amplification`; arrays are (groups, labels)."""
+    """Make the result of a statistic that ends in `_amplification`; arrays are (groups, labels)."""
     figures = {
         "n": np.tile(of_label, len(reference)),
         "reference": reference.ravel(),
         "predicted": predicted.ravel(),
     }
     return summarise(
-        resampling,
-        estimates[0],
+        sample,
+        statistic,
         n,
         "bias_amplification_mals",
-        pair_estimates=estimates[1:],
         pairs={**keys, **figures},
         kind=MalsResult,
         violations=int(off.any(axis=0).sum()),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Resampling, ratio
-from fairvision.metrics._inputs import UNKNOWN, check_rows, read_groups, read_values, read_where
-from fairvision.metrics._result import Result, shared_resampling, summarise
+from fairvision.metrics._bootstrap import ratio
+from fairvision.metrics._inputs import UNKNOWN, read_groups, read_values, read_where
+from fairvision.metrics._result import Result, compare, made, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
 
 SMALL = 10
 
@@ -20,9 +24,7 @@ def mean(
     values: ArrayLike,
     *,
     where: ArrayLike | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Mean of per-image values.
 
@@ -33,8 +35,8 @@ def mean(
     where : (n,) bool, optional
         The images that take part. Leaving images out this way, instead of passing fewer, keeps the
         result paired with those of other images' means.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`.
+    **sampling
+        Rows and interval; see `Sampling`.
 
     Returns
     -------
@@ -47,10 +49,8 @@ def mean(
     >>> metrics.mean([0.25, 0.75, float("nan")], replicates=0)
     mean = 0.5 [nan, nan] (n = 2)
     """
-    numbers = read_values("values", values)
-    resampling = Resampling(len(numbers), replicates, confidence, seed)
-    known = read_where(where, len(numbers)) & ~np.isnan(numbers)
-    return _means(numbers, known[None], resampling)[0]
+    rows = Rows({"values": values, "where": where}, sampling)
+    return of_units(rows, read_values("values", rows["values"]), "mean")
 
 
 def mean_by_group(
@@ -58,9 +58,7 @@ def mean_by_group(
     groups: ArrayLike,
     *,
     where: ArrayLike | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> dict[Any, Result]:
     """Mean of per-image values in each group.
 
@@ -73,8 +71,8 @@ def mean_by_group(
         are all listed, in their order; other groups in the order of their names.
     where : (n,) bool, optional
         The images that take part.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`.
+    **sampling
+        Rows and interval; see `Sampling`.
 
     Returns
     -------
@@ -89,16 +87,14 @@ def mean_by_group(
     >>> {group: float(result) for group, result in by_group.items()}
     {'a': 0.5, 'b': 1.0, 'unknown': 1.0}
     """
-    numbers = read_values("values", values)
-    names, read = read_groups(groups=groups)
+    rows = Rows({"values": values, "groups": groups, "where": where}, sampling)
+    numbers = read_values("values", rows["values"])
+    names, read = read_groups(groups=rows["groups"])
     codes = read["groups"]
-    rows = check_rows(values=numbers, groups=codes)
-    resampling = Resampling(rows, replicates, confidence, seed)
-    kept = read_where(where, rows)
     members = codes == np.arange(len(names))[:, None]
     if (codes < 0).any():
         names, members = [*names, UNKNOWN], np.vstack([members, codes < 0])
-    return dict(zip(names, _means(numbers, members & kept & ~np.isnan(numbers), resampling)))
+    return dict(zip(names, _means(rows, numbers, members, "mean")))
 
 
 def gap(by_group: Mapping[Any, Result]) -> Result:
@@ -132,15 +128,17 @@ def gap(by_group: Mapping[Any, Result]) -> Result:
     """
     if not by_group:
         raise InputError("there is no group to compare")
-    resampling = shared_resampling(*by_group.values())
     defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
     if len(defined) < 2:
-        estimates = np.full(1 + resampling.replicates, np.nan)
-        return summarise(resampling, estimates, sum(r.n for r in defined), "gap")
+        sample = made(next(iter(by_group.values()))).sample
+        undefined = partial(np.full_like, fill_value=np.nan)
+        return summarise(
+            sample, lambda weights: undefined(weights[:1]), sum(r.n for r in defined), "gap"
+        )
     largest = max(defined, key=float)
     smallest = min(reversed(defined), key=float)  # not the same one where all are equal
-    estimates = np.append(largest.value - smallest.value, largest.replicates - smallest.replicates)
-    return summarise(resampling, estimates, largest.n + smallest.n, "gap")
+    difference = compare(smallest, largest)
+    return replace(difference, name="gap", n=largest.n + smallest.n, pairs=None)
 
 
 def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
@@ -157,12 +155,29 @@ def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
     return {group: result.n for group, result in by_group.items() if result.n < SMALL}
 
 
-def _means(numbers: np.ndarray, members: np.ndarray, resampling: Resampling) -> list[Result]:
-    """Return the mean over each row of members (sets, n), whose values must be defined."""
-    sums = np.where(members, numbers, 0.0)
-    counts = members.astype(float)
-    estimates = resampling.estimate(lambda weights: ratio(sums @ weights, counts @ weights))
+def of_units(rows: Rows, values: np.ndarray, name: str) -> Result:
+    """Return the mean of a value of each unit, (units,), over the images of `where`."""
+    return _means(rows, values, np.ones((1, len(values)), dtype=bool), name)[0]
+
+
+def _means(rows: Rows, values: np.ndarray, members: np.ndarray, name: str) -> list[Result]:
+    """Return the mean over each row of members (sets, units)."""
+    members = members & read_where(rows.get("where"), len(values)) & ~np.isnan(values)
+    sums, ones = np.where(members, values, 0.0), members.astype(float)
+    shares = bool(np.isin(values, (0, 1))[members.any(axis=0)].all())
+    estimates = rows.sample.estimate(partial(_mean, sums, ones))
     return [
-        summarise(resampling, of_set, n, "mean")
-        for of_set, n in zip(estimates, members.sum(axis=1))
+        summarise(
+            rows.sample,
+            partial(_mean, sums[i : i + 1], ones[i : i + 1]),
+            rows.count(members[i]),
+            name,
+            shares=shares,
+            estimates=estimates[i],
+        )
+        for i in range(len(members))
     ]
+
+
+def _mean(sums: np.ndarray, ones: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return ratio(sums @ weights, ones @ weights)

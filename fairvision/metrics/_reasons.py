@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.metrics._bootstrap import Resampling, ratio
-from fairvision.metrics._inputs import check_rows, read_values, read_where
+from fairvision.metrics._bootstrap import ratio
+from fairvision.metrics._inputs import read_values, read_where
 from fairvision.metrics._result import Result, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
 
 CELLS = (
     "right for the right reasons",
@@ -22,9 +26,7 @@ def reasons(
     inside: ArrayLike,
     *,
     where: ArrayLike | None = None,
-    replicates: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    **sampling: Unpack[Sampling],
 ) -> Result:
     """Shares of the four cells: right or wrong × evidence on the person or elsewhere.
 
@@ -36,8 +38,8 @@ def reasons(
         Whether the evidence lies on the person: a `pointing_game` hit above 0.5. NaN: undefined.
     where : (n,) bool, optional
         The images that take part.
-    replicates, confidence, seed
-        Of the bootstrap interval; see `Result`.
+    **sampling
+        Rows and interval; see `Sampling`.
 
     Returns
     -------
@@ -61,24 +63,17 @@ def reasons(
     2  wrong, evidence on the person  0.000000  3
     3      wrong, evidence elsewhere  0.333333  3
     """
-    is_right, hit = read_values("right", right), read_values("inside", inside)
-    rows = check_rows(right=is_right, inside=hit)
-    known = read_where(where, rows) & ~np.isnan(is_right) & ~np.isnan(hit)
+    rows = Rows({"right": right, "inside": inside, "where": where}, sampling)
+    is_right, hit = read_values("right", rows["right"]), read_values("inside", rows["inside"])
+    known = read_where(rows.get("where"), len(hit)) & ~np.isnan(is_right) & ~np.isnan(hit)
     cell = np.where(is_right > 0.5, 0, 2) + np.where(hit > 0.5, 0, 1)
     members = (known & (cell == np.arange(len(CELLS))[:, None])).astype(float)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         counts = members @ weights
-        return ratio(counts, counts.sum(axis=0))
+        shares = ratio(counts, counts.sum(axis=0))
+        return np.vstack([shares[0], shares])
 
-    resampling = Resampling(rows, replicates, confidence, seed)
-    estimates = resampling.estimate(statistic)
-    n = int(known.sum())
-    return summarise(
-        resampling,
-        estimates[0],
-        n,
-        "reasons",
-        pair_estimates=estimates,
-        pairs={"label": CELLS, "n": n},
-    )
+    n = rows.count(known)
+    pairs = {"label": CELLS, "n": n}
+    return summarise(rows.sample, statistic, n, "reasons", pairs=pairs, shares=True)

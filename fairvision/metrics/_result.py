@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, TypeVar
@@ -10,25 +11,29 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Resampling
+from fairvision.metrics._bootstrap import Sample, Statistic
 
 _KEYS = ["group", "label", "direction"]
+_NONE = np.empty(0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
-    """A figure with its bootstrap interval and the number of rows behind it.
+class Result(float):
+    """A figure with its bootstrap interval and the number of images behind it.
 
-    `float(result)` is the figure. Rows are drawn again with replacement `replicates` times; the
+    It is a float: it can be added, compared, rounded, put into arrays and tables, and returned to
+    fairlearn's `MetricFrame`. Images are drawn again with replacement `replicates` times; the
     interval runs between the percentiles (1 ± confidence) / 2 of the replicates in which the figure
-    is defined. It is NaN where the figure is undefined, or defined in fewer than half of them.
+    is defined, or those that BCa takes instead. It is NaN where the figure is undefined, or defined
+    in fewer than half of them. A share of images that is exactly 0 or 1 in all replicates has the
+    exact interval of Clopper and Pearson (1934): the bootstrap cannot draw what it has not seen.
 
     Attributes
     ----------
     value, low, high : float
         The figure and the ends of its interval; NaN where undefined.
     n : int
-        Rows that the figure rests on: neither unknown nor undefined.
+        Images that the figure rests on: neither unknown nor undefined.
     replicates : (replicates,) ndarray
         The figure in each resample; may hold NaN.
     pairs : DataFrame or None
@@ -41,22 +46,21 @@ class Result:
     --------
     >>> from fairvision import metrics
     >>> result = metrics.accuracy([1, 1, 0, 0], [1, 1, 0, 1])
-    >>> float(result), result.n
-    (0.75, 4)
+    >>> float(result), result.n, result > 0.7
+    (0.75, 4, True)
     """
 
     value: float
-    low: float
-    high: float
-    n: int
-    replicates: np.ndarray
+    low: float = np.nan
+    high: float = np.nan
+    n: int = 0
+    replicates: np.ndarray = field(default_factory=lambda: _NONE)
     pairs: pd.DataFrame | None = None
     name: str = ""
-    _resampling: Resampling | None = field(default=None, kw_only=True)
-    _pair_replicates: np.ndarray | None = field(default=None, kw_only=True)
+    _made: Made | None = field(default=None, kw_only=True)
 
-    def __float__(self) -> float:
-        return self.value
+    def __new__(cls, value: float, *_: Any, **__: Any) -> Result:
+        return super().__new__(cls, value)
 
     def __repr__(self) -> str:
         name = f"{self.name} = " if self.name else ""
@@ -67,45 +71,96 @@ class Result:
         return f"<p><b>{escape(repr(self))}</b></p>{pairs}"
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """How a result was made, so that it can be made again in other resamples.
+
+    Attributes
+    ----------
+    sample : Sample
+    statistic : maps weights (units, b) to (1 + pairs, b), the value first
+    estimates : (1 + pairs, 1 + replicates)
+    adjust : what is done to estimates afterwards, or None
+    """
+
+    sample: Sample
+    statistic: Statistic
+    estimates: np.ndarray
+    adjust: Callable[[np.ndarray], np.ndarray] | None = None
+
+
 _AnyResult = TypeVar("_AnyResult", bound=Result)
 
 
 def summarise(
-    resampling: Resampling,
-    estimates: np.ndarray,
+    sample: Sample,
+    statistic: Statistic,
     n: int,
     name: str,
     *,
-    pair_estimates: np.ndarray | None = None,
-    pairs: dict[str, Any] | None = None,
+    pairs: Mapping[str, Any] | None = None,
+    shares: bool = False,
+    adjust: Callable[[np.ndarray], np.ndarray] | None = None,
+    estimates: np.ndarray | None = None,
     kind: type[_AnyResult] = Result,  # type: ignore[assignment]
     **more: Any,
 ) -> _AnyResult:
-    """Make a result of estimates (1 + replicates,) and those of its pairs (pairs, 1 + replicates).
+    """Make a result of a statistic.
 
-    `pairs` holds the key columns, one value per pair, and the pairs' `n`.
+    Parameters
+    ----------
+    sample : the images
+    statistic : maps weights (units, b) to (1 + pairs, b), the value first, or (b,) without pairs
+    n : images that the value rests on
+    name : of the measure
+    pairs : key columns, one value per pair, and further columns, among them the pairs' `n`
+    shares : value and pairs are shares of their n images
+    adjust : what is done to estimates (1 + pairs, 1 + replicates)
+    estimates : what `sample.estimate(statistic)` gives, if that is known already
+    kind, more : the class of the result, and what else it takes
     """
-    estimates = estimates + 0.0  # −0 is 0
-    low, high = resampling.interval(estimates)
+
+    def rows(weights: np.ndarray) -> np.ndarray:
+        return np.atleast_2d(statistic(weights))
+
+    if estimates is None:
+        estimates = sample.estimate(rows)
+        if adjust is not None:
+            estimates = adjust(estimates)
+    estimates = np.atleast_2d(estimates) + 0.0  # −0 is 0
+    low, high = sample.interval(estimates, rows)
+    if shares and sample.weight is None:
+        of = np.concatenate(
+            [[n], [] if pairs is None else np.broadcast_to(pairs["n"], len(low) - 1)]
+        )
+        low, high = _at_the_edge(sample, estimates, low, high, of)
     table = None
-    if pair_estimates is not None and pairs is not None:
-        pair_estimates = pair_estimates + 0.0
-        ends = resampling.interval(pair_estimates)
-        figures = {"value": pair_estimates[:, 0], "low": ends[0], "high": ends[1]}
+    if pairs is not None:
+        figures = {"value": estimates[1:, 0], "low": low[1:], "high": high[1:]}
         keys = {column: values for column, values in pairs.items() if column in _KEYS}
-        table = pd.DataFrame({**keys, **figures, **{c: pairs[c] for c in pairs if c not in keys}})
+        rest = {column: values for column, values in pairs.items() if column not in keys}
+        table = pd.DataFrame({**keys, **figures, **rest})
     return kind(
-        value=float(estimates[0]),
-        low=float(low),
-        high=float(high),
+        value=float(estimates[0, 0]),
+        low=float(low[0]),
+        high=float(high[0]),
         n=int(n),
-        replicates=estimates[1:],
+        replicates=estimates[0, 1:],
         pairs=table,
         name=name,
-        _resampling=resampling,
-        _pair_replicates=None if pair_estimates is None else pair_estimates[:, 1:],
+        _made=Made(sample, rows, estimates, adjust),
         **more,
     )
+
+
+def _at_the_edge(
+    sample: Sample, estimates: np.ndarray, low: np.ndarray, high: np.ndarray, n: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Replace the interval of shares that are 0 or 1 by that of Clopper and Pearson."""
+    reach = ((1 - sample.drawing.confidence) / 2) ** (1 / np.maximum(n, 1))
+    value, drawn = estimates[:, 0], bool(sample.drawing.replicates)
+    low = np.where((value == 1) & drawn, reach, low)
+    return low, np.where((value == 0) & drawn, 1 - reach, high)
 
 
 def pair_keys(groups: list[Any], labels: list[Any]) -> dict[str, np.ndarray]:
@@ -116,14 +171,11 @@ def pair_keys(groups: list[Any], labels: list[Any]) -> dict[str, np.ndarray]:
     }
 
 
-def shared_resampling(*results: Result) -> Resampling:
-    """Return the resampling that paired results have in common."""
-    first = results[0]._resampling
-    if first is None or any(result._resampling != first for result in results):
-        raise InputError(
-            "these results are not paired: they need the same rows, replicates, confidence and seed"
-        )
-    return first
+def made(result: Result) -> Made:
+    """Return how a result was made."""
+    if result._made is None:
+        raise InputError(f"{result.name or 'a result'} has no resamples to compare")
+    return result._made
 
 
 def compare(a: Result, b: Result) -> Result:
@@ -143,7 +195,7 @@ def compare(a: Result, b: Result) -> Result:
     Raises
     ------
     InputError
-        The results were drawn from different numbers of rows, or with different settings.
+        The results are of different numbers of rows, or were drawn with different settings.
 
     Examples
     --------
@@ -153,29 +205,56 @@ def compare(a: Result, b: Result) -> Result:
     >>> float(metrics.compare(a, b))
     0.25
     """
-    resampling = shared_resampling(a, b)
-    estimates = np.append(b.value - a.value, b.replicates - a.replicates)
     name = f"difference in {a.name}" if a.name == b.name else f"{b.name} - {a.name}"
     n = min(a.n, b.n)
-    if a.pairs is None or b.pairs is None:
-        return summarise(resampling, estimates, n, name)
-    keys = [column for column in _KEYS if column in a.pairs and column in b.pairs]
-    union = _index(a.pairs, keys).union(_index(b.pairs, keys), sort=False)
-    (of_a, n_a), (of_b, n_b) = (_aligned(result, keys, union) for result in (a, b))
-    columns = {key: list(union.get_level_values(key)) for key in keys}
-    pairs = {**columns, "n": np.minimum(n_a, n_b)}
-    return summarise(resampling, estimates, n, name, pair_estimates=of_b - of_a, pairs=pairs)
+    pairs: dict[str, Any] | None = None
+    places = [np.zeros(1, int)] * 2
+    if a.pairs is not None and b.pairs is not None:
+        keys = [column for column in _KEYS if column in a.pairs and column in b.pairs]
+        indices = [_index(own, keys) for own in (a.pairs, b.pairs)]
+        union = indices[0].union(indices[1], sort=False)
+        found = [index.get_indexer(union) for index in indices]
+        places = [np.concatenate([[0], np.where(at >= 0, at + 1, -1)]) for at in found]
+        counts = [
+            np.where(at >= 0, own["n"].to_numpy()[at], 0)
+            for at, own in zip(found, (a.pairs, b.pairs))
+        ]
+        pairs = {key: list(union.get_level_values(key)) for key in keys}
+        pairs["n"] = np.minimum(*counts)
+
+    def difference(of_a: np.ndarray, of_b: np.ndarray) -> np.ndarray:
+        return _at(of_b, places[1]) - _at(of_a, places[0])
+
+    ours, theirs = made(a), made(b)
+    if ours.sample.same_draws(theirs.sample):
+        estimates = difference(ours.estimates, theirs.estimates)
+
+        def together(weights: np.ndarray) -> np.ndarray:
+            return difference(ours.statistic(weights), theirs.statistic(weights))
+
+        return summarise(ours.sample, together, n, name, pairs=pairs, estimates=estimates)
+    joint, sum_a, sum_b = ours.sample.joined(theirs.sample)
+
+    def apart(drawn: np.ndarray) -> np.ndarray:
+        of_a = ours.statistic(ours.sample.weighted(sum_a @ drawn))
+        of_b = theirs.statistic(theirs.sample.weighted(sum_b @ drawn))
+        return np.concatenate([of_a, of_b])
+
+    both = joint.estimate(apart)
+    parts = [both[: len(ours.estimates)], both[len(ours.estimates) :]]
+    parts = [part if m.adjust is None else m.adjust(part) for part, m in zip(parts, (ours, theirs))]
+
+    def of_joint(drawn: np.ndarray) -> np.ndarray:
+        of_both = apart(drawn)
+        return difference(of_both[: len(ours.estimates)], of_both[len(ours.estimates) :])
+
+    return summarise(joint, of_joint, n, name, pairs=pairs, estimates=difference(*parts))
 
 
 def _index(pairs: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(pairs[keys].astype(object))
 
 
-def _aligned(result: Result, keys: list[str], union: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-    """Return the estimates and counts of a result's pairs in the order of `union`."""
-    assert result.pairs is not None
-    assert result._pair_replicates is not None
-    where = _index(result.pairs, keys).get_indexer(union)
-    estimates = np.column_stack([result.pairs["value"], result._pair_replicates])
-    estimates = np.where(where[:, None] >= 0, estimates[where], np.nan)
-    return estimates, np.where(where >= 0, result.pairs["n"].to_numpy()[where], 0)
+def _at(estimates: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return rows of estimates; NaN where the place is −1."""
+    return np.where((places >= 0)[:, None], estimates[places], np.nan)

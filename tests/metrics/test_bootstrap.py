@@ -7,7 +7,7 @@ from scipy import stats
 from fairvision import metrics
 from fairvision.errors import InputError
 from fairvision.metrics import _bootstrap
-from fairvision.metrics._bootstrap import Resampling, mean_of_defined, ratio
+from fairvision.metrics._bootstrap import Drawing, Sample, mean_of_defined, ratio
 
 
 def test_interval_of_a_mean_is_the_normal_one() -> None:
@@ -41,7 +41,7 @@ def test_resamples_are_of_rows() -> None:
         weights.append(block)
         return block.sum(axis=0)
 
-    totals = Resampling(rows=40, replicates=500).estimate(keep)
+    totals = Sample(np.ones(40, int), Drawing(replicates=500)).estimate(keep)
     assert (totals == 40).all()
     assert (weights[0] == 1).all()
     drawn = weights[1]
@@ -61,12 +61,12 @@ def test_blocks_and_memory_do_not_change_the_draw(monkeypatch: pytest.MonkeyPatc
 
 
 def test_interval_over_the_defined_replicates() -> None:
-    resampling = Resampling(rows=1, replicates=4)
+    sample = Sample(np.ones(1, int), Drawing(replicates=4))
     estimates = np.array([[0, 1, 2, np.nan, np.nan], [0, 1, np.nan, np.nan, np.nan]])
-    low, high = resampling.interval(estimates)
+    low, high = sample.interval(estimates)
     assert (low[0], high[0]) == pytest.approx((1.025, 1.975))
     assert np.isnan([low[1], high[1]]).all()
-    assert np.isnan(resampling.interval(np.array([np.nan, 1, 1, 1, 1]))).all()
+    assert np.isnan(sample.interval(np.array([np.nan, 1, 1, 1, 1]))).all()
 
 
 def test_a_rare_group_has_no_interval() -> None:
@@ -74,9 +74,108 @@ def test_a_rare_group_has_no_interval() -> None:
     assert by_group["b"].value == 0
     assert np.isnan(by_group["b"].replicates).mean() == pytest.approx(np.exp(-1), abs=0.05)
     assert by_group["b"].low == 0  # defined in 63% of the resamples, and 0 in each
+    assert by_group["b"].high == pytest.approx(0.975)  # one image that is wrong says little
 
 
-@pytest.mark.parametrize("wrong", [{"replicates": -1}, {"confidence": 1}, {"confidence": 95}])
+def test_a_share_at_the_edge_has_the_exact_interval() -> None:
+    result = metrics.accuracy([1] * 20, [1] * 20)
+    exact = stats.binomtest(20, 20).proportion_ci(0.95, method="exact")
+    assert (result.low, result.high) == pytest.approx((exact.low, exact.high))
+    never = metrics.error_rate([1] * 20, [1] * 20, confidence=0.9)
+    exact = stats.binomtest(0, 20).proportion_ci(0.9, method="exact")
+    assert (never.low, never.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_alike_images_are_drawn_as_their_number_says() -> None:
+    drawn = Sample(np.array([30, 60, 10]), Drawing(replicates=20000)).estimate(lambda w: w)
+    assert (drawn.sum(axis=0) == 100).all()
+    assert drawn[:, 0].tolist() == [30, 60, 10]
+    share = np.array([0.3, 0.6, 0.1])
+    assert drawn.mean(axis=1) == pytest.approx(100 * share, abs=0.2)
+    assert np.cov(drawn) == pytest.approx(100 * (np.diag(share) - np.outer(share, share)), abs=0.8)
+
+
+def test_strata_keep_their_sizes() -> None:
+    groups = np.array(["a"] * 30 + ["b"] * 5 + [None] * 2, dtype=object)
+    sizes = metrics.mean((groups == "b") * 1.0, strata=groups)
+    assert (sizes.replicates == 5 / 37).all()
+    varied = metrics.mean(np.arange(37.0), strata=groups)
+    assert varied.replicates.std() > 0
+    assert varied.high - varied.low < (lambda r: r.high - r.low)(metrics.mean(np.arange(37.0)))
+
+
+def test_bca_is_that_of_scipy() -> None:
+    values = np.random.default_rng(5).exponential(size=60)
+    ours = metrics.mean(values, interval="bca", replicates=20000)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20000, method="BCa", rng=1)
+    expected = theirs.confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=0.01)
+    plain = metrics.mean(values, replicates=20000)
+    assert ours.high > plain.high + 0.004
+
+
+def test_bca_of_alike_images_leaves_out_one_of_each() -> None:
+    right = np.repeat([1.0, 0.0], [46, 4])
+    ours = metrics.mean(right, interval="bca", replicates=20000)
+    by_hand = stats.bootstrap((right,), np.mean, n_resamples=20000, method="BCa", rng=1)
+    expected = by_hand.confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=0.021)
+
+
+def test_bca_of_many_images_leaves_out_parts() -> None:
+    values = np.random.default_rng(5).exponential(size=3000)
+    ours = metrics.mean(values, interval="bca")
+    assert ours.low < 1 < ours.high
+    assert ours.high - ours.low == pytest.approx(2 * 1.96 * values.std() / 3000**0.5, rel=0.1)
+
+
+def test_counts_stand_for_images() -> None:
+    long = metrics.mean(np.repeat([0.0, 1.0, 1.0], [3, 5, 0]))
+    short = metrics.mean([0.0, 1.0, 1.0], counts=[3, 5, 0])
+    assert (short.value, short.n) == (long.value, long.n) == (5 / 8, 8)
+    assert short.replicates.std() == pytest.approx(long.replicates.std(), rel=0.1)
+
+
+def test_weights_weigh_and_are_not_counted() -> None:
+    result = metrics.mean([0.0, 1.0], weights=[1.0, 3.0])
+    assert (result.value, result.n) == (0.75, 2)
+    by_group = metrics.mean_by_group([0.0, 1.0, 1.0], ["a", "a", "b"], weights=[1, 3, 2])
+    assert (by_group["a"].value, by_group["b"].value) == (0.75, 1)
+
+
+def test_a_difference_of_alike_images_is_paired() -> None:
+    truth = np.repeat(["f", "m"], 500)
+    baseline = np.where(np.arange(1000) % 4, truth, "m")
+    equalizer = np.where(np.arange(1000) % 20, baseline, "x")
+    a, b = metrics.accuracy(truth, baseline), metrics.accuracy(truth, equalizer)
+    difference = metrics.compare(a, b)
+    assert difference.value == pytest.approx(b - a)
+    per_image = metrics.correct(truth, equalizer) - metrics.correct(truth, baseline)
+    assert difference.replicates.std() == pytest.approx(per_image.std() / 1000**0.5, rel=0.15)
+
+
+def test_results_of_other_rows_are_not_paired() -> None:
+    a, b = metrics.mean([1.0, 0.0]), metrics.mean([1.0, 0.0, 1.0])
+    with pytest.raises(InputError, match="not paired"):
+        metrics.compare(a, b)
+    with pytest.raises(InputError, match="not paired"):
+        metrics.compare(a, metrics.mean([1.0, 0.0], seed=1))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replicates": -1},
+        {"confidence": 1},
+        {"confidence": 95},
+        {"seed": -1},
+        {"interval": "normal"},
+        {"counts": [-1]},
+        {"counts": [0.5]},
+        {"weights": [-1]},
+        {"weights": [np.nan]},
+    ],
+)
 def test_settings_out_of_range(wrong: dict) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         metrics.mean([1.0], **wrong)

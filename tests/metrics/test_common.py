@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,8 @@ ROW_WISE: dict[str, tuple[Callable[..., np.ndarray], dict[str, str]]] = {
     "decide": (lambda scores: metrics.decide(scores, many=False), {"scores": "scores"}),
     "decide, many": (lambda scores: metrics.decide(scores, many=True), {"scores": "scores"}),
 }
-NO_MEASURE = {"MalsResult", "Result", "compare", "small_groups"}
+CONTINUOUS = {"mean", "mean, where", "mean_by_group and gap", "accuracy, many"}  # sums of fractions
+NO_MEASURE = {"Counts", "MalsResult", "Result", "Sampling", "compare", "small_groups"}
 OF_RATIOS = {"bias_amplification_mals_from_ratios"}
 
 every_measure = pytest.mark.parametrize("case", MEASURES)
@@ -259,6 +261,30 @@ def test_compared_with_itself_is_zero(case: str, columns: Columns) -> None:
     difference = metrics.compare(result, result)
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
     assert difference.n == result.n
+
+
+@every_measure
+def test_batches_add_up_to_the_last_digit(case: str, columns: Columns) -> None:
+    function, arguments = MEASURES[case]
+    training = {name: of for name, of in arguments.items() if name.startswith("train_")}
+    test = {name: of for name, of in arguments.items() if name not in training}
+    whole, merged = metrics.Counts(), metrics.Counts()
+    train, train_merged = metrics.Counts("train_counts"), metrics.Counts("train_counts")
+    cuts = {120: (0, 1, 30, 31, 100, 120), 90: (0, 45, 90)}
+    for some, counts in ((test, (whole, merged)), (training, (train, train_merged))):
+        given = {name: columns[of] for name, of in some.items()}
+        rows = len(next(iter(given.values()), ()))
+        for start, stop in pairwise(cuts.get(rows, ())):
+            part = {name: column[start:stop] for name, column in given.items()}
+            counts[0].update(**part)
+            other = metrics.Counts(counts[1].keyword)
+            other.update(**part)
+            counts[1].merge(other)
+    expected = call(case, columns)
+    for result in (function(**whole, **train), function(**merged, **train_merged)):
+        assert (result.value, result.n) == (pytest.approx(expected.value, abs=1e-12), expected.n)
+        if case not in CONTINUOUS:
+            assert result.value == expected.value
 
 
 @every_measure

@@ -9,8 +9,8 @@ from pkgutil import iter_modules
 
 from fairvision import metrics
 
-INTERNAL = {"_bootstrap", "_inputs"}
-SHARED_BY_MODULES = {"summarise", "pair_keys", "shared_resampling"}
+INTERNAL = {"_bootstrap", "_inputs", "_rows"}
+SHARED_BY_MODULES = {"Made", "made", "summarise", "pair_keys", "of_units", "dependence"}
 
 
 def test_all_is_sorted_and_complete() -> None:

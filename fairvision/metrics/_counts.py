@@ -1,0 +1,161 @@
+"""Tables too large for memory, or spread over machines: counted in batches, measured as counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairvision.errors import InputError
+from fairvision.metrics._inputs import is_table, read_table
+from fairvision.metrics._rows import as_column, condense
+
+
+class Counts(Mapping[str, Any]):
+    """How many images have each combination of values, summed over batches.
+
+    A measure of the counts is that of the rows, to the last digit: it is a mapping of its columns
+    and `counts`, to be passed on as keywords. Memory grows with the number of different rows, not
+    with that of images; for labels, groups and decisions these are few.
+
+    Parameters
+    ----------
+    keyword : str
+        Under which name the counts are passed on: "counts", or "train_counts" for training.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> counts = metrics.Counts()
+    >>> counts.update(truth=["cat", "dog"], predicted=["cat", "cat"])
+    >>> counts.update(truth=["dog", None], predicted=["dog", "dog"])
+    >>> metrics.accuracy(**counts, replicates=0)
+    accuracy = 0.6667 [nan, nan] (n = 3)
+
+    Counts from another process or file are added:
+
+    >>> other = metrics.Counts()
+    >>> other.update(truth=["dog"], predicted=["dog"])
+    >>> counts.merge(other)
+    >>> counts.total, float(metrics.accuracy(**counts))
+    (5, 0.75)
+    """
+
+    def __init__(self, keyword: str = "counts") -> None:
+        self.keyword = keyword
+        self._table: pd.DataFrame | None = None  # a column of counts, and those of the keys
+        self._labels: dict[
+            str, list[Any]
+        ] = {}  # columns that are tables: the names of their labels
+        self._declared: dict[str, pd.Index] = {}  # categories that columns declare
+
+    @property
+    def total(self) -> int:
+        """Number of images counted."""
+        return 0 if self._table is None else int(self._table[_N].sum())
+
+    def update(self, **columns: Any) -> None:
+        """Count the rows of a batch.
+
+        Parameters
+        ----------
+        **columns : (n,) values, or (n, labels) tables of numbers
+            The same columns in every batch, named as the arguments of the measure.
+
+        Raises
+        ------
+        InputError
+            The columns are not those of the first batch, or differ in length.
+        """
+        given = {name: as_column(name, values) for name, values in columns.items()}
+        flat: dict[str, Any] = {}
+        for name, values in given.items():
+            if is_table(name, values):
+                flat[name], labels = _packed(name, values)
+                if self._labels.setdefault(name, labels) != labels:
+                    raise InputError(f"{name} has other labels than in the batches before")
+            else:
+                flat[name] = values
+                if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+                    categories = pd.CategoricalIndex(values).categories
+                    known = self._declared.get(name, categories[:0])
+                    self._declared[name] = known.append(categories.difference(known, sort=False))
+        _, counts, units = condense(flat)
+        table = pd.DataFrame(
+            {
+                name: pd.Series(np.asarray(values, dtype=object), dtype=object)
+                for name, values in units.items()
+            }
+        )
+        self._add(table.assign(**{_N: counts}))
+
+    def merge(self, other: Counts) -> None:
+        """Add the counts of other rows with the same columns.
+
+        Raises
+        ------
+        InputError
+            The columns or their labels are not the same.
+        """
+        if other._table is None:
+            return
+        for name, labels in other._labels.items():
+            if self._labels.setdefault(name, labels) != labels:
+                raise InputError(f"{name} has other labels in the counts to be merged")
+        for name, categories in other._declared.items():
+            known = self._declared.get(name, categories[:0])
+            self._declared[name] = known.append(categories.difference(known, sort=False))
+        self._add(other._table)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._table is None or name not in tuple(self):
+            raise KeyError(name)
+        column = self._table[_N if name == self.keyword else name]
+        if name == self.keyword:
+            return column.to_numpy()
+        if name in self._labels:
+            return _unpacked(column, self._labels[name])
+        if name in self._declared:
+            return pd.Categorical(column, categories=self._declared[name])
+        return column.to_numpy()
+
+    def __iter__(self) -> Iterator[str]:
+        if self._table is not None:
+            yield from (str(name) for name in self._table if name != _N)
+            yield self.keyword
+
+    def __len__(self) -> int:
+        return 0 if self._table is None else self._table.shape[1]
+
+    def _add(self, table: pd.DataFrame) -> None:
+        if self._table is not None:
+            if set(self._table) != set(table):
+                raise InputError(
+                    f"the columns are {', '.join(map(str, table))[: -len(_N) - 2]}, but those "
+                    f"counted before {', '.join(map(str, self._table))[: -len(_N) - 2]}"
+                )
+            table = pd.concat([self._table, table[list(self._table)]], ignore_index=True)
+        keys = [name for name in table if name != _N]
+        summed = table.groupby(keys, dropna=False, sort=False)[_N].sum()
+        self._table = summed.reset_index()
+
+
+_N = " n"  # no argument of a measure has this name
+
+
+def _packed(name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
+    """Return each row of a table as bytes, a byte per number if all are 0, 1 or unknown."""
+    numbers, labels = read_table(name, values)
+    whole = np.where(np.isnan(numbers), -1, numbers)
+    rows = whole.astype(np.int8) if np.isin(whole, (-1, 0, 1)).all() else numbers
+    packed = np.empty(len(rows), dtype=object)
+    packed[:] = [row.tobytes() for row in rows]
+    return packed, labels
+
+
+def _unpacked(column: pd.Series, labels: list[Any]) -> pd.DataFrame:
+    kinds = {len(labels): np.int8, 8 * len(labels): np.float64}
+    rows = [np.frombuffer(row, kinds[len(row)]) for row in column]
+    return pd.DataFrame(np.array(rows).reshape(len(rows), len(labels)), columns=labels)

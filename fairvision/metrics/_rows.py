@@ -1,0 +1,191 @@
+"""Rows that are alike are taken together: a measure then works on few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from fairvision.errors import InputError
+from fairvision.metrics._bootstrap import Drawing, Sample
+from fairvision.metrics._inputs import check_rows, is_table, read_values
+from fairvision.metrics._sampling import Sampling
+
+_SPAN = 4096  # whole numbers in so small a range are codes as they are
+_CELLS = 1 << 20  # combinations that are counted in an array rather than looked up
+_FIRST = 4096  # rows in which a row of each unit is looked for first
+
+
+class Rows(Mapping[str, Any]):
+    """Columns with one entry per unit, and the sample that says how many images each stands for.
+
+    Columns that are None are left out. Tables (rows × labels), and columns in which most rows are
+    different, are not taken together: then every row is a unit.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, ArrayLike | None], sampling: Sampling | None = None
+    ) -> None:
+        options: dict[str, Any] = dict(sampling or {})
+        extra = {name: options.pop(name, None) for name in ("counts", "weights", "strata")}
+        unexpected = options.keys() - {option.name for option in fields(Drawing)}
+        if unexpected:
+            raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
+        given = {name: as_column(name, values) for name, values in columns.items()}
+        given = {name: values for name, values in given.items() if values is not None}
+        if not given:
+            self._columns, self.sample = {}, Sample(np.ones(0, np.int64), Drawing(**options))
+            return
+        rows = check_rows(**{name: len(values) for name, values in given.items()})
+        extra = {name: values for name, values in extra.items() if values is not None}
+        read = {name: as_column(name, values) for name, values in extra.items()}
+        check_rows(**{next(iter(given)): rows, **{name: len(v) for name, v in read.items()}})
+        row_counts = None if "counts" not in read else _read_counts(extra["counts"])
+        grouping = {**given, **{name: read[name] for name in ("weights", "strata") if name in read}}
+        unit, counts, columns_of_units = condense(grouping, row_counts)
+        weight = stratum = None
+        if "weights" in columns_of_units:
+            weight = _read_weights(columns_of_units.pop("weights"))
+        if "strata" in columns_of_units:
+            codes, _ = pd.factorize(_as_series(columns_of_units.pop("strata")))
+            stratum = np.where(codes < 0, codes.max(initial=-1) + 1, codes)
+        self._columns = columns_of_units
+        self.sample = Sample(counts, Drawing(**options), unit, row_counts, weight, stratum)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def count(self, used: np.ndarray | None = None) -> int:
+        """Return the number of images, all or those of the units used, (units,) bool."""
+        counts = self.sample.counts
+        return int(counts.sum() if used is None else counts[used].sum())
+
+
+def condense(
+    columns: Mapping[str, Any], row_counts: np.ndarray | None = None
+) -> tuple[tuple[np.ndarray, np.ndarray] | None, np.ndarray, dict[str, Any]]:
+    """Take rows that are alike together.
+
+    Returns
+    -------
+    unit : (rows,) and (cells,) ints, or None
+        The cell of each row, and the unit of each cell; None if each row is a unit.
+    counts : (units,) int64
+        Rows of each unit, or the sums of `row_counts`.
+    columns : the same columns, with one entry per unit, in an order that the order of rows does not
+        change.
+    """
+    rows = len(next(iter(columns.values())))
+    cell, cells = _cells(columns, rows)
+    if cell is None:
+        return None, np.ones(rows, np.int64) if row_counts is None else row_counts, dict(columns)
+    counts = found = np.bincount(cell, minlength=cells)
+    if row_counts is not None:
+        counts = np.zeros(cells, np.int64)
+        np.add.at(counts, cell, row_counts)
+    (present,) = np.nonzero(found)
+    some_row = np.full(cells, -1)
+    for rows_to_look_at in (_FIRST, rows):  # frequent cells are met early
+        some_row[cell[:rows_to_look_at]] = np.arange(min(rows, rows_to_look_at))
+        if (some_row[present] >= 0).all():
+            break
+    unit_of_cell = np.zeros(cells, np.int32)
+    unit_of_cell[present] = np.arange(len(present))
+    units = {name: take(values, some_row[present]) for name, values in columns.items()}
+    return (cell, unit_of_cell), counts[present], units
+
+
+def take(values: Any, rows: np.ndarray) -> Any:
+    """Return some rows of a column or table."""
+    if isinstance(values, (pd.Series, pd.DataFrame)):
+        return values.iloc[rows]
+    return values[rows]
+
+
+def _cells(columns: Mapping[str, Any], rows: int) -> tuple[np.ndarray | None, int]:
+    """Return the combination of values in each row as a number, and how many these may be.
+
+    None where the rows are better left as they are.
+    """
+    if not rows or any(is_table(name, values) for name, values in columns.items()):
+        return None, 0
+    cell, cells = np.zeros(1, np.int64), 1
+    for values in columns.values():
+        code, span = _code(values)
+        if code is None:
+            return None, 0
+        cell = code if cells == 1 else cell * span + code
+        cells *= span
+        if cells > max(_CELLS, rows):
+            cell, found = pd.factorize(cell, sort=True)
+            cells = len(found)
+            if 2 * cells > rows:
+                return None, 0
+    return np.broadcast_to(cell, rows), cells
+
+
+def _code(values: Any) -> tuple[np.ndarray | None, int]:
+    """Return a column as codes from 0 on, and how many there are; None if it cannot be coded."""
+    if isinstance(values, pd.Series):
+        categorical = isinstance(values.dtype, pd.CategoricalDtype)
+        values = values.array if categorical else values
+        values = values.to_numpy() if isinstance(values.dtype, np.dtype) else values
+    if isinstance(values, pd.Categorical):
+        return values.codes.astype(np.int64) + 1, len(values.categories) + 1
+    if isinstance(values, np.ndarray) and values.dtype.kind == "b":
+        return values.astype(np.int64), 2
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        low, high = int(values.min()), int(values.max())
+        if high - low < _SPAN:
+            return values.astype(np.int64, copy=False) - low if low else values, high - low + 1
+    try:
+        code, found = pd.factorize(values, sort=True)
+    except TypeError:  # unhashable, or of kinds that do not mix: whoever reads it says so
+        return None, 0
+    return code + 1, len(found) + 1
+
+
+def as_column(name: str, values: Any) -> Any:
+    """Return values as an array, Series or DataFrame; lists as objects, as `_inputs` reads them."""
+    if values is None or isinstance(values, (pd.Series, pd.DataFrame, pd.Categorical)):
+        return values
+    if isinstance(values, pd.Index):
+        return pd.Series(values)
+    if isinstance(values, (list, tuple)):
+        if is_table(name, values):
+            return np.asarray(values, dtype=object)
+        column = np.empty(len(values), dtype=object)
+        column[:] = values
+        return column
+    array = np.asarray(values)
+    if array.ndim == 0:
+        raise InputError(f"{name} must hold one value per row, not a single value")
+    return array
+
+
+def _as_series(values: Any) -> pd.Series:
+    return values if isinstance(values, pd.Series) else pd.Series(values)
+
+
+def _read_counts(values: Any) -> np.ndarray:
+    counts = read_values("counts", values)
+    if not (counts >= 0).all() or (counts % 1 != 0).any():
+        raise InputError("counts must hold whole numbers, 0 or more")
+    return counts.astype(np.int64)
+
+
+def _read_weights(values: Any) -> np.ndarray:
+    weights = read_values("weights", values)
+    if not (weights >= 0).all():
+        raise InputError("weights must hold numbers, 0 or more")
+    return weights
