@@ -31,30 +31,26 @@ class Rows(Mapping[str, Any]):
         self, columns: Mapping[str, ArrayLike | None], sampling: Sampling | None = None
     ) -> None:
         options: dict[str, Any] = dict(sampling or {})
-        extra = {name: options.pop(name, None) for name in ("counts", "weights", "strata")}
+        also = {name: options.pop(name, None) for name in ("counts", "weights", "strata")}
         unexpected = options.keys() - {option.name for option in fields(Drawing)}
         if unexpected:
             raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
-        given = {name: as_column(name, values) for name, values in columns.items()}
-        given = {name: values for name, values in given.items() if values is not None}
-        if not given:
-            self._columns, self.sample = {}, Sample(np.ones(0, np.int64), Drawing(**options))
-            return
-        rows = check_rows(**{name: len(values) for name, values in given.items()})
-        extra = {name: values for name, values in extra.items() if values is not None}
-        read = {name: as_column(name, values) for name, values in extra.items()}
-        check_rows(**{next(iter(given)): rows, **{name: len(v) for name, v in read.items()}})
-        row_counts = None if "counts" not in read else _read_counts(extra["counts"])
-        grouping = {**given, **{name: read[name] for name in ("weights", "strata") if name in read}}
-        unit, counts, columns_of_units = condense(grouping, row_counts)
-        weight = stratum = None
-        if "weights" in columns_of_units:
-            weight = _read_weights(columns_of_units.pop("weights"))
-        if "strata" in columns_of_units:
-            codes, _ = pd.factorize(_as_series(columns_of_units.pop("strata")))
-            stratum = np.where(codes < 0, codes.max(initial=-1) + 1, codes)
-        self._columns = columns_of_units
-        self.sample = Sample(counts, Drawing(**options), unit, row_counts, weight, stratum)
+        read = {name: as_column(name, values) for name, values in {**columns, **also}.items()}
+        given = {name: values for name, values in read.items() if values is not None}
+        if given:
+            check_rows(**{name: len(values) for name, values in given.items()})
+        row_counts = _read_counts(given.pop("counts")) if "counts" in given else None
+        units, counts, self._columns = condense(given, row_counts)
+        weight = self._columns.pop("weights", None)
+        strata = self._columns.pop("strata", None)
+        self.sample = Sample(
+            counts,
+            Drawing(**options),
+            units,
+            row_counts,
+            weight=None if weight is None else _read_weights(weight),
+            stratum=None if strata is None else _read_strata(strata),
+        )
 
     def __getitem__(self, name: str) -> Any:
         return self._columns[name]
@@ -85,7 +81,7 @@ def condense(
     columns : the same columns, with one entry per unit, in an order that the order of rows does not
         change.
     """
-    rows = len(next(iter(columns.values())))
+    rows = len(next(iter(columns.values()), ()))
     cell, cells = _cells(columns, rows)
     if cell is None:
         return None, np.ones(rows, np.int64) if row_counts is None else row_counts, dict(columns)
@@ -173,10 +169,6 @@ def as_column(name: str, values: Any) -> Any:
     return array
 
 
-def _as_series(values: Any) -> pd.Series:
-    return values if isinstance(values, pd.Series) else pd.Series(values)
-
-
 def _read_counts(values: Any) -> np.ndarray:
     counts = read_values("counts", values)
     if not (counts >= 0).all() or (counts % 1 != 0).any():
@@ -189,3 +181,8 @@ def _read_weights(values: Any) -> np.ndarray:
     if not (weights >= 0).all():
         raise InputError("weights must hold numbers, 0 or more")
     return weights
+
+
+def _read_strata(values: Any) -> np.ndarray:
+    codes, names = pd.factorize(pd.Series(values))
+    return np.where(codes < 0, len(names), codes)
