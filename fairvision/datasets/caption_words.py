@@ -1,31 +1,16 @@
 """The group that people perceive, read from the words of their captions.
 
-Word lists of Hendricks et al., "Women also Snowboard", ECCV 2018 (arXiv 1803.09797).
+Words and tokens are those of `fairvision.metrics.caption_genders`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-_FEMALE = """
-girl sister mom wife woman bride female lady women girls ladies females moms actress nun girlfriend
-her she
-"""
-_MALE = """
-boy brother dad husband man groom male guy men males boys guys dads dude policeman policemen father
-son fireman actor gentleman boyfriend mans his obama actors
-"""
-WORDS = {"female": frozenset(_FEMALE.split()), "male": frozenset(_MALE.split())}
+from fairvision.metrics._caption_words import GENDER_WORDS as WORDS
+from fairvision.metrics._caption_words import named_group, tokens
 
-
-def tokens(caption: str) -> list[str]:
-    """Return the words of a caption in lower case.
-
-    >>> tokens("A man's best friend, 2 dogs.")
-    ['a', "man's", 'best', 'friend', '2', 'dogs']
-    """
-    return re.findall(r"[a-z0-9']+", caption.lower())
+__all__ = ["WORDS", "perceived_gender", "tokens"]
 
 
 def perceived_gender(captions: Iterable[str]) -> str | None:
@@ -36,6 +21,5 @@ def perceived_gender(captions: Iterable[str]) -> str | None:
     >>> perceived_gender(["A woman and a man."]) is None
     True
     """
-    said = {token for caption in captions for token in tokens(caption)}
-    named = [group for group, words in WORDS.items() if said & words]
-    return named[0] if len(named) == 1 else None
+    group = named_group(tuple(captions), WORDS)
+    return group if group in WORDS else None

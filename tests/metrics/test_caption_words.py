@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairvision import metrics
+from fairvision.errors import InputError
+from fairvision.metrics._caption_words import GENDER_WORDS, HIDDEN_WORDS, tokens, words_for
+
+FEMALE = (
+    "girl sister mom wife woman bride female lady women girls ladies females moms actress nun "
+    "girlfriend her she"
+)
+MALE = (
+    "boy brother dad husband man groom male guy men males boys guys dads dude policeman policemen "
+    "father son fireman actor gentleman boyfriend mans his obama actors"
+)
+PIECES = [
+    "man",
+    "woman",
+    "Her",
+    "SHE",
+    "mans",
+    "man's",
+    "he",
+    "'",
+    " ",
+    "-",
+    ".",
+    "\n",
+    "é",
+    "İ",
+    "7",
+]
+sentences = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join)
+
+
+def test_lists_are_those_of_the_paper() -> None:
+    assert {group: set(words) for group, words in GENDER_WORDS.items()} == {
+        "female": set(FEMALE.split()),
+        "male": set(MALE.split()),
+    }
+
+
+def test_hidden_words_are_those_of_both_papers() -> None:
+    masked = {"mother", "himself", "pregnant", "he", "queen", "cowboy", "hers", "obama", "nun"}
+    assert masked <= HIDDEN_WORDS
+    assert not {"person", "people", "child", "tie", "a"} & HIDDEN_WORDS
+
+
+@given(sentences)
+def test_tokens_are_maximal_runs_of_the_lower_case_text(caption: str) -> None:
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789'")
+    separated = "".join(letter if letter in allowed else " " for letter in caption.lower())
+    assert tokens(caption) == separated.split()
+
+
+@given(st.lists(sentences | st.none(), max_size=8))
+def test_group_of_a_caption_is_its_definition(captions: list[str | None]) -> None:
+    def named(caption: str | None) -> str | None:
+        if caption is None:
+            return None
+        said = set(re.findall(r"[a-z0-9']+", caption.lower()))
+        female, male = bool(said & set(FEMALE.split())), bool(said & set(MALE.split()))
+        return "other" if female == male else "female" if female else "male"
+
+    found = metrics.caption_genders(captions)
+    assert found.tolist() == [named(caption) for caption in captions]
+    assert found.dtype == object
+    assert found.shape == (len(captions),)
+
+
+@pytest.mark.parametrize(
+    ("caption", "group"),
+    [
+        ("a Woman, riding", "female"),
+        ("A MAN.", "male"),
+        ("a man's hat", "other"),
+        ("a mans hat", "male"),
+        ("a man’s hat", "male"),  # a curly apostrophe ends the word
+        ("manly womanizer", "other"),
+        ("his and hers", "male"),
+        ("", "other"),
+        ("ein Mann, 一个女人, une femme", "other"),
+        ("une femme-man", "male"),
+        (["a person", "her bike"], "female"),
+        (("his bike", None, "her bike"), "other"),
+        ([], None),
+        ([None], None),
+        (None, None),
+        (float("nan"), None),
+        (pd.NA, None),
+    ],
+)
+def test_single_captions(caption: Any, group: str | None) -> None:
+    assert metrics.caption_genders([caption]).tolist() == [group]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        lambda captions: np.array(captions, dtype=object),
+        lambda captions: pd.Series(captions, index=range(5, 5 + len(captions))),
+        lambda captions: pd.Series(captions, dtype="string"),
+        lambda captions: pd.Categorical(captions),
+        tuple,
+        iter,
+    ],
+)
+def test_containers(container: Any) -> None:
+    captions = ["a man", None, "a woman", "a dog", "a man"]
+    expected = ["male", None, "female", "other", "male"]
+    assert metrics.caption_genders(container(captions)).tolist() == expected
+
+
+def test_own_words_any_number_of_groups() -> None:
+    words = {"old": ["Elderly", "old"], "young": {"young"}, "child": ("kid",)}
+    captions = ["an ELDERLY kid", "a kid", "old", "a young dog", "a dog"]
+    found = metrics.caption_genders(captions, words=words)
+    assert found.tolist() == ["other", "child", "old", "young", "other"]
+
+
+def test_named_groups_are_predictions_of_every_measure() -> None:
+    said = metrics.caption_genders(["a woman", "a man", "a dog", None])
+    result = metrics.accuracy(["female", "female", "male", "male"], said)
+    assert (result.value, result.n) == (1 / 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("captions", "words", "message"),
+    [
+        ("a man", None, "one text"),
+        (7, None, "one text"),
+        ({"a": "b"}, None, "one text"),
+        (["a man", 7], None, "row 1 holds 7"),
+        ([["a man", 7]], None, "row 0 holds 7"),
+        (["a"], ["man", "woman"], "mapping"),
+        (["a"], {}, "mapping"),
+        (["a"], {"m": "man"}, "list of words"),
+        (["a"], {"m": ["fire man"]}, "'fire man'"),
+        (["a"], {"m": ["señora"]}, "'señora'"),
+        (["a"], {"m": [7]}, "7"),
+        (["a"], {"other": ["man"]}, "other"),
+        (["a"], {1: ["man"]}, "needs a name"),
+        (["a"], {"m": ["man"], "f": ["Man", "woman"]}, "'man' is one of m and of f"),
+    ],
+)
+def test_bad_input_is_one_clear_line(captions: Any, words: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        metrics.caption_genders(captions, words)
+    assert "\n" not in str(error.value)
+
+
+@given(st.lists(sentences, max_size=5))
+def test_masked_captions_name_nobody_and_keep_the_rest(captions: list[str]) -> None:
+    masked = metrics.mask_words(captions)
+    for caption, text in zip(captions, masked):
+        kept = [word for word in tokens(caption) if word not in HIDDEN_WORDS]
+        assert [word for word in tokens(text) if word != "maskedword"] == kept
+        assert len(tokens(text)) == len(tokens(caption))
+    assert metrics.mask_words(masked).tolist() == masked.tolist()
+
+
+def test_masking_of_lists_and_own_words() -> None:
+    masked = metrics.mask_words([["A Dog!", "dogs"], None, "A cat"], ["dog", "cat"], mask="[x]")
+    assert masked.tolist() == [["a [x]!", "dogs"], None, "a [x]"]
+    assert metrics.mask_words(["a man"], []).tolist() == ["a man"]
+    with pytest.raises(InputError, match="list of words"):
+        metrics.mask_words(["a man"], "man")
+
+
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        (["woman", "man"], ["woman", "man"]),
+        (["man"], ["woman", "man"]),
+        (["Male", "Female"], ["Female", "Male"]),
+        (["F", "M"], ["F", "M"]),
+        ([], ["female", "male"]),
+    ],
+)
+def test_default_words_go_by_the_names_of_the_groups(groups: list[str], names: list[str]) -> None:
+    found = words_for(groups, None)
+    assert list(found) == names
+    assert [set(words) for words in found.values()] == [set(FEMALE.split()), set(MALE.split())]
+
+
+@pytest.mark.parametrize(
+    "groups", [["woman", "male"], ["cat"], [0, 1], ["Man", "man"], ["x", "man"]]
+)
+def test_groups_without_words_are_an_error(groups: list[Any]) -> None:
+    with pytest.raises(InputError, match="give words"):
+        words_for(groups, None)
