@@ -17,7 +17,7 @@ from fairvision.cli import options
 @options.output
 @click.option(
     "--method",
-    type=click.Choice(["baseline", "equalizer"]),
+    type=click.Choice(["baseline", "equalizer", "attribution_penalty"]),
     default="baseline",
     show_default=True,
     help="How it learns.",
@@ -98,6 +98,7 @@ from fairvision.cli import options
     type=click.Choice(["quotient", "difference", "hinge", "none"]),
     help="Equalizer: form of the confident term.  [default: quotient]",
 )
+@click.option("--penalty", type=float, help="Attribution penalty: its weight.  [default: 0.1]")
 @options.seed
 @options.device
 @options.workers

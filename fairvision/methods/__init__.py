@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from fairvision.errors import InputError
-from fairvision.methods import baseline, equalizer
+from fairvision.methods import attribution_penalty, baseline, equalizer
 from fairvision.methods.heads import Terms, classify, cross_entropy
 
 __all__ = ["METHODS", "Terms", "classify", "cross_entropy", "find"]
 
-METHODS: Mapping[str, ModuleType] = {"baseline": baseline, "equalizer": equalizer}
+METHODS: Mapping[str, ModuleType] = {
+    "baseline": baseline,
+    "equalizer": equalizer,
+    "attribution_penalty": attribution_penalty,
+}
 
 
 def find(name: str) -> ModuleType:

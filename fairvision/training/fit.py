@@ -52,6 +52,7 @@ def train(
     beta: float | None = None,
     mu: float | None = None,
     confident: str | None = None,
+    penalty: float | None = None,
     seed: int = 0,
     device: str = "auto",
     workers: int | None = None,
@@ -70,7 +71,8 @@ def train(
     data : dataset folder with a training split; the validation split, if any, chooses the best
         epoch by the method's own loss
     output : run folder to write
-    method : "baseline" (cross entropy) or "equalizer" (Hendricks et al., ECCV 2018)
+    method : "baseline" (cross entropy), "equalizer" (Hendricks et al., ECCV 2018) or
+        "attribution_penalty" (Ross et al., IJCAI 2017)
     model : "lecture_cnn" or the name of a torchvision classification network
     weights : what the network starts from: a name that torchvision publishes for it
         ("IMAGENET1K_V1", "DEFAULT"), a .pth or .safetensors file, or a run folder
@@ -89,6 +91,7 @@ def train(
     alpha, beta, mu : weights of the equalizer's cross entropy, appearance confusion and confident
         terms, by default 1, 10, 1
     confident : form of its confident term: "quotient" (default), "difference", "hinge" or "none"
+    penalty : weight of the attribution penalty, by default 0.1
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core
@@ -111,7 +114,8 @@ def train(
     folder, quiet = Path(output), is_quiet(quiet)
     continues = outputs.check_output(folder, resume=resume, overwrite=overwrite)
     of_method = method_settings(
-        method, {"alpha": alpha, "beta": beta, "mu": mu, "confident": confident}
+        method,
+        {"alpha": alpha, "beta": beta, "mu": mu, "confident": confident, "penalty": penalty},
     )
     settings = Settings(
         tune=tune,

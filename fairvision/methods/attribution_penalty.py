@@ -1,0 +1,97 @@
+"""Right for the right reasons: a penalty on input gradients outside the person.
+
+Ross, Hughes & Doshi-Velez, "Right for the Right Reasons: Training Differentiable Models by
+Constraining their Explanations", IJCAI 2017 (arXiv 1703.03717), equation 1, with everything but the
+person as the region that must not matter:
+
+    loss = cross entropy + penalty * mean over pictures of Σ outside (∂/∂x Σ_k log p_k)²
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fairvision.datasets import Batch, Dataset
+from fairvision.errors import InputError
+from fairvision.methods.heads import Terms, classify
+from fairvision.models import Network
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Weight of the penalty: of the order at which both terms are alike, as the paper advises."""
+
+    penalty: float = 0.1
+
+
+def check(dataset: Dataset, settings: Settings) -> None:
+    """Raise `InputError` where the method has nothing to work on."""
+    if not dataset.attributes:
+        raise InputError(
+            f"the attribution penalty needs an attribute, and {dataset.root} has none: "
+            "use --method baseline"
+        )
+    if not dataset.has_masks:
+        raise InputError(
+            f"the attribution penalty needs masks of the person, and {dataset.root} has none in "
+            "this split: add a column 'mask', or use --method baseline"
+        )
+
+
+def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
+    """Return the cross entropy of every head, and each attribute's penalty.
+
+    Pictures without a mask take no part in the penalty. Like the published one it does not look at
+    the true group, so pictures of an unknown group do.
+    """
+    learns = torch.is_grad_enabled()
+    with torch.enable_grad():
+        images = batch.images.detach().clone().requires_grad_()
+        answers = network(images)
+        outside = {
+            name: gradient_outside(answers[name], images, batch.masks, keep=learns)
+            for name in batch.attributes
+            if name in answers
+        }
+    result = classify(network, batch, answers)
+    for name, values in outside.items():
+        result.add(f"attribution_penalty/{name}", values, batch.has_mask, settings.penalty)
+    return result
+
+
+def gradient_outside(logits: Tensor, images: Tensor, masks: Tensor, *, keep: bool) -> Tensor:
+    """Return how much the pixels outside the person could change the answer, per picture.
+
+    The sum over pixels and channels outside the mask of the squared gradient of Σ_k log p_k, which
+    is zero where no probability moves; in [0, ∞).
+
+    Parameters
+    ----------
+    logits : (n, groups), computed from `images`
+    images : (n, channels, height, width) that require a gradient
+    masks : (n, 1, height, width), 1 on the person
+    keep : make the result differentiable, and keep the graph of the logits
+
+    Returns
+    -------
+    (n,) float32
+
+    Examples
+    --------
+    A linear network that looks at the second of two pixels only:
+
+    >>> import torch
+    >>> images = torch.ones(1, 1, 1, 2, requires_grad=True)
+    >>> logits = torch.stack([images[:, 0, 0, 1], -images[:, 0, 0, 1]], dim=1)
+    >>> person = torch.tensor([1.0, 0.0]).reshape(1, 1, 1, 2)
+    >>> gradient_outside(logits, images, person, keep=False)
+    tensor([2.3201])
+    >>> gradient_outside(logits, images, 1 - person, keep=False)
+    tensor([0.])
+    """
+    evidence = logits.float().log_softmax(dim=1).sum()
+    (gradient,) = torch.autograd.grad(evidence, images, create_graph=keep, retain_graph=True)
+    return ((gradient.float() * (1 - masks)) ** 2).sum(dim=(1, 2, 3))
