@@ -1,0 +1,354 @@
+"""Leakage of Wang et al. (2019): what labels and predictions tell about the group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fairvision.errors import InputError
+from fairvision.metrics._attackers import Attack, occurring
+from fairvision.metrics._inputs import Labels, check_rows, is_table, read_labels, read_table
+from fairvision.metrics._perturbation import macro_f1, to_accuracy, to_f1
+from fairvision.metrics._rounds import LeakageResult, draw_rounds
+
+
+def dataset_leakage(
+    labels: ArrayLike,
+    groups: ArrayLike,
+    *,
+    test_labels: ArrayLike | None = None,
+    test_groups: ArrayLike | None = None,
+    per_group: int | None = None,
+    test_per_group: int | None = None,
+    fold: bool = False,
+    **attack: Unpack[Attack],
+) -> LeakageResult:
+    """Dataset leakage λ_D: how well the true labels tell the group.
+
+    In each round as many images of every group are drawn without replacement, a fresh attacker
+    learns the group from the labels of some of them, and is tested on the others. λ_D is its
+    accuracy, the mean over rounds: the chance level 1/K for K groups where labels tell nothing, and
+    1 where they tell all. A tie between groups is right in part.
+
+    The default attacker of one label per image guesses the group that is most frequent with the
+    label, which is the best there is; of a table, logistic regression. An accuracy of a trained
+    attacker is a lower bound of what the labels tell, and falls with fewer images to learn from.
+
+    Parameters
+    ----------
+    labels : names or codes (n,), or 0 and 1 (n, labels)
+        None, NaN or -1: unknown, the row takes no part.
+    groups : names or codes (n,)
+        Any number of groups. None, NaN, -1 or "unknown": the row takes no part.
+    test_labels, test_groups : as `labels`, `groups`, of any number of rows, optional
+        The images that attackers are tested on; then `labels` and `groups` are for learning only.
+        By default each round parts the images given, `test_size` of them for the test.
+    per_group, test_per_group : int, optional
+        Images of each group to learn from, and to test, in each round. By default as many as there
+        are of the smallest group.
+    fold : bool
+        Report .5 + |accuracy − .5| in each round, as the authors' program does. For two groups
+        only: an attacker below chance then counts as one above it, so that noise leaks too much.
+    **attack
+        Attacker, rounds and interval; see `Attack`. Rounds are drawn by the position of rows, so
+        that two measures on the same rows have the same rounds, and are paired by `compare`.
+
+    Returns
+    -------
+    LeakageResult
+        In [0, 1], with `rounds`, `std` and `chance`. NaN with fewer than two groups, and where one
+        has no image for learning or none for the test. n counts the images tested in some round.
+        `pairs`: the share of each group's images that is guessed rightly.
+
+    Raises
+    ------
+    InputError
+        There are fewer images of a group than `per_group` and `test_per_group` ask for; or an
+        argument is not as described.
+
+    Warns
+    -----
+    FairvisionWarning
+        Fewer than 10 images of each group are learned from or tested in a round.
+
+    References
+    ----------
+    T. Wang et al., "Balanced Datasets Are Not Enough", ICCV 2019, section 3. arXiv:1811.08489.
+
+    Examples
+    --------
+    Three of four pictures of cooking show women, and three of four of work show men.
+
+    >>> from fairvision import metrics
+    >>> labels = ["cook"] * 400 + ["work"] * 400
+    >>> groups = (["woman"] * 3 + ["man"]) * 100 + (["man"] * 3 + ["woman"]) * 100
+    >>> result = metrics.dataset_leakage(labels, groups, replicates=0)
+    >>> round(float(result), 2), result.chance, len(result.rounds)
+    (0.75, 0.5, 5)
+    """
+    names, read = read_labels(labels=labels, test_labels=test_labels)
+    _check(labels=labels, groups=groups)
+    _check(test_labels=test_labels, test_groups=test_groups)
+    clues, known = stacked(read, "labels", "test_labels", width=len(names))
+    rounds = draw_rounds(
+        groups,
+        test_groups,
+        known,
+        per_group=per_group,
+        test_per_group=test_per_group,
+        fold=fold,
+        attack=attack,
+    )
+    return rounds.result("dataset_leakage", rounds.scores(lambda *_: clues))
+
+
+def model_leakage(
+    outputs: ArrayLike,
+    groups: ArrayLike,
+    *,
+    test_outputs: ArrayLike | None = None,
+    test_groups: ArrayLike | None = None,
+    per_group: int | None = None,
+    test_per_group: int | None = None,
+    fold: bool = False,
+    **attack: Unpack[Attack],
+) -> LeakageResult:
+    """Model leakage λ_M: how well a model's outputs tell the group.
+
+    As `dataset_leakage`, with a model's outputs in place of the true labels. Scores tell more than
+    decisions: how sure a model is may differ between groups that it treats alike.
+
+    Parameters
+    ----------
+    outputs : names or codes (n,), 0 and 1 (n, labels), or numbers (n, columns)
+        Predicted labels, or scores of any kind (probabilities, logits, features). A row with NaN,
+        or among labels None or -1, is unknown and takes no part. Scores of one column are (n, 1).
+    groups, per_group, test_per_group, fold, **attack
+        As in `dataset_leakage`. The default attacker of scores is scikit-learn's
+        `HistGradientBoostingClassifier`; of labels, that of `dataset_leakage`.
+    test_outputs, test_groups : as `outputs`, `groups`, optional
+        The images that attackers are tested on.
+
+    Returns
+    -------
+    LeakageResult
+        As that of `dataset_leakage`.
+
+    Raises
+    ------
+    InputError
+        As in `dataset_leakage`; or scores are infinite.
+
+    Warns
+    -----
+    FairvisionWarning
+        As in `dataset_leakage`.
+
+    References
+    ----------
+    T. Wang et al., "Balanced Datasets Are Not Enough", ICCV 2019, section 3. arXiv:1811.08489.
+
+    Examples
+    --------
+    A model that is always right, and less sure where it sees a woman.
+
+    >>> from fairvision import metrics
+    >>> scores = [[0.7, 0.3], [0.9, 0.1], [0.3, 0.7], [0.1, 0.9]] * 100
+    >>> result = metrics.model_leakage(scores, ["woman", "man"] * 200, replicates=0)
+    >>> float(result), float(metrics.model_leakage([0, 0, 1, 1] * 100, ["woman", "man"] * 200))
+    (1.0, 0.5)
+    """
+    clues, known = _outputs(outputs, test_outputs)
+    _check(outputs=outputs, groups=groups)
+    _check(test_outputs=test_outputs, test_groups=test_groups)
+    rounds = draw_rounds(
+        groups,
+        test_groups,
+        known,
+        per_group=per_group,
+        test_per_group=test_per_group,
+        fold=fold,
+        attack=attack,
+    )
+    return rounds.result("model_leakage", rounds.scores(lambda *_: clues))
+
+
+def leakage_amplification(
+    labels: ArrayLike,
+    groups: ArrayLike,
+    outputs: ArrayLike,
+    *,
+    pred_labels: ArrayLike | None = None,
+    test_labels: ArrayLike | None = None,
+    test_groups: ArrayLike | None = None,
+    test_outputs: ArrayLike | None = None,
+    test_pred_labels: ArrayLike | None = None,
+    per_group: int | None = None,
+    test_per_group: int | None = None,
+    fold: bool = False,
+    **attack: Unpack[Attack],
+) -> LeakageResult:
+    """Leakage amplification λ_M − λ_D(s): do outputs tell the group better than labels as good?
+
+    λ_D(s) is the leakage of the true labels after they were made wrong at random until they are as
+    good as the model's predictions: a model that errs would otherwise seem to leak little. In each
+    round, and in the images to learn from and those to test each by themselves:
+
+    - one label per image: as many labels are wrong as the model has wrong ones, each any other
+      label with the same probability;
+    - many: every entry is flipped with the same probability, at most 1/2, so that the macro F1 of
+      the labels that occur there is as close as can be to the model's.
+
+    Positive: the model tells more of the group than errors at random leave of it. That is not yet
+    bias: errors of a model are not random, and a model that confuses labels which mean alike keeps
+    what they tell.
+
+    Parameters
+    ----------
+    labels, groups, per_group, test_per_group, fold, **attack
+        As in `dataset_leakage`. An `attacker` that is given attacks both.
+    outputs : as in `model_leakage`
+        What is attacked.
+    pred_labels : as `labels`, optional
+        Predicted labels: they decide how good the model is. By default `outputs`, where these are
+        labels; scores need a decision, such as that of `decide`.
+    test_labels, test_groups, test_outputs, test_pred_labels : optional
+        The images that attackers are tested on; all, or none.
+
+    Returns
+    -------
+    LeakageResult
+        In [−1, 1]. `model` is λ_M and `data` λ_D(s), from the same rounds. A row in which anything
+        is unknown takes no part. NaN as in `dataset_leakage`.
+
+    Raises
+    ------
+    InputError
+        As in `dataset_leakage`; or scores are given without `pred_labels`.
+
+    Warns
+    -----
+    FairvisionWarning
+        As in `dataset_leakage`.
+
+    References
+    ----------
+    T. Wang et al., "Balanced Datasets Are Not Enough", ICCV 2019, section 3. arXiv:1811.08489.
+
+    Examples
+    --------
+    Three of four cooks are women; the model sees all women cook, and no man.
+
+    >>> from fairvision import metrics
+    >>> labels = ["cook"] * 400 + ["work"] * 400
+    >>> groups = (["woman"] * 3 + ["man"]) * 100 + (["man"] * 3 + ["woman"]) * 100
+    >>> outputs = ["cook" if group == "woman" else "work" for group in groups]
+    >>> result = metrics.leakage_amplification(labels, groups, outputs, replicates=0)
+    >>> round(result.model - 1, 2), result.data < 0.7, result > 0.3
+    (0.0, True, True)
+    """
+    clues, known = _outputs(outputs, test_outputs)
+    if pred_labels is None:
+        if clues.dtype.kind == "f" or is_table("labels", labels) != is_table("outputs", outputs):
+            raise InputError(
+                "outputs are not labels of the kind of `labels`: give pred_labels too, such as "
+                "metrics.decide(outputs, many=False), to say how good the model is"
+            )
+        pred_labels, test_pred_labels = outputs, test_outputs
+    names, read = read_labels(
+        labels=labels,
+        pred_labels=pred_labels,
+        test_labels=test_labels,
+        test_pred_labels=test_pred_labels,
+    )
+    truth, truth_known = stacked(read, "labels", "test_labels", width=len(names))
+    predicted, predicted_known = stacked(read, "pred_labels", "test_pred_labels", width=len(names))
+    _check(labels=labels, groups=groups, outputs=outputs, pred_labels=pred_labels)
+    _check(
+        test_labels=test_labels,
+        test_groups=test_groups,
+        test_outputs=test_outputs,
+        test_pred_labels=test_pred_labels,
+    )
+    known = known & truth_known & predicted_known
+    if truth.ndim == 1:
+        truth, predicted = occurring(truth, predicted, known)
+    classes = 1 + int(max(truth.max(initial=0), predicted.max(initial=0)))
+    rounds = draw_rounds(
+        groups,
+        test_groups,
+        known,
+        per_group=per_group,
+        test_per_group=test_per_group,
+        fold=fold,
+        attack=attack,
+    )
+
+    def perturbed(random: np.random.Generator, *parts: np.ndarray) -> np.ndarray:
+        moved = truth.copy()
+        for part in parts:
+            true, said = truth[part], predicted[part]
+            if truth.ndim == 1:
+                moved[part] = to_accuracy(true, said, classes, random)
+            else:
+                moved[part] = to_f1(true, macro_f1(true, said), random)
+        return moved
+
+    of_model, of_data = rounds.scores(lambda *_: clues), rounds.scores(perturbed)
+    return replace(
+        rounds.result("leakage_amplification", of_model, of_data),
+        model=rounds.result("model_leakage", of_model),
+        data=rounds.result("perturbed_leakage", of_data),
+    )
+
+
+def stacked(read: Mapping[str, Labels], *arrays: str, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels of arrays, those that are given one after the other, and which are known.
+
+    They are codes (rows,), −1 where unknown, or booleans (rows, width).
+    """
+    filled: list[np.ndarray] = []
+    known: list[np.ndarray] = []
+    for labels in (read[what] for what in arrays if what in read):
+        rows = len(labels.known)
+        filled.append(np.zeros((rows, width), bool) if labels.many else np.full(rows, -1))
+        at = (labels.row, labels.label) if labels.many else labels.row
+        filled[-1][at] = True if labels.many else labels.label
+        known.append(labels.known)
+    return np.concatenate(filled), np.concatenate(known)
+
+
+def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return a model's outputs as labels are stacked, or as scores, and which are known."""
+    given: dict[str, Any] = {"outputs": outputs, "test_outputs": test_outputs}
+    given = {what: values for what, values in given.items() if values is not None}
+    if all(is_table(what, values) for what, values in given.items()):
+        tables = {what: read_table(what, values) for what, values in given.items()}
+        numbers = [table for table, _ in tables.values()]
+        if any(not np.isin(table, (-1, 0, 1)).all(where=~np.isnan(table)) for table in numbers):
+            _check_columns(tables)
+            scores = np.concatenate(numbers)
+            if np.isinf(scores).any():
+                raise InputError("outputs hold infinite numbers: give finite scores")
+            return scores, ~np.isnan(scores).any(axis=1)
+    names, read = read_labels(**given)
+    return stacked(read, "outputs", "test_outputs", width=len(names))
+
+
+def _check_columns(tables: Mapping[str, tuple[np.ndarray, list[Any]]]) -> None:
+    columns = [names for _, names in tables.values()]
+    if any(names != columns[0] for names in columns):
+        raise InputError("the columns of test_outputs are not those of outputs, in their order")
+
+
+def _check(**given: Any) -> None:
+    """Check that arguments that go together are all given, or none, with as many rows."""
+    missing = [what for what, values in given.items() if values is None]
+    if not missing:
+        check_rows(**given)
+    elif len(missing) < len(given):
+        raise InputError(f"{missing[0]} is missing: give all of {', '.join(given)}, or none")

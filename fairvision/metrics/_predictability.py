@@ -1,0 +1,223 @@
+"""Directional predictability amplification (DPA) of Tokas et al. (2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fairvision.errors import InputError
+from fairvision.metrics._attackers import Attack, occurring, probabilities, read_attack, right
+from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._inputs import check_rows, read_groups, read_labels
+from fairvision.metrics._leakage import stacked
+from fairvision.metrics._perturbation import to_accuracy
+from fairvision.metrics._result import summarise
+from fairvision.metrics._rounds import LeakageResult, units, warn_of_few
+from fairvision.metrics._sampling import Sampling
+
+_QUALITIES = ("accuracy", "inverse_error", "inverse_cross_entropy")
+_TINY = 1e-15
+
+
+def directional_predictability_amplification(
+    labels: ArrayLike,
+    groups: ArrayLike,
+    *,
+    pred_labels: ArrayLike | None = None,
+    pred_groups: ArrayLike | None = None,
+    quality: Literal["accuracy", "inverse_error", "inverse_cross_entropy"] = "accuracy",
+    **attack: Unpack[Attack],
+) -> LeakageResult:
+    """Directional predictability amplification: are predictions too easy to guess from one side?
+
+    With `pred_labels` the direction is A->T: attackers guess from the true group what the model
+    says of the task, and what the truth would be if it were wrong as often as the model is. With
+    `pred_groups` it is T->A, from the true labels. Ψ is how well they guess,
+
+        DPA = (Ψ_M − Ψ_D) / (Ψ_M + Ψ_D)
+
+    for the model's predictions and the perturbed truth. Positive: what the model says depends more
+    on the other side than errors at random would leave. It is the mean over rounds, each with its
+    own images to learn from and to test, fresh attackers, and a truth perturbed in both parts by
+    itself: as many labels are wrong as the model has wrong ones, each any other label with the same
+    probability. In a table each label is perturbed, and attacked, by itself; its Ψ is the mean.
+
+    Parameters
+    ----------
+    labels : names or codes (n,), or 0 and 1 (n, labels)
+        True labels. None, NaN or -1: unknown. A row with anything unknown takes no part.
+    groups : names or codes (n,)
+        True groups. None, NaN, -1 or "unknown": unknown.
+    pred_labels, pred_groups : as `labels`, `groups`
+        Exactly one of them; it decides the direction.
+    quality : {"accuracy", "inverse_error", "inverse_cross_entropy"}
+        Ψ: the share of right guesses, as the paper suggests; 1 / the share of wrong ones, as the
+        authors' program has by default; or 1 / the mean of −log p of the truth. Accuracy does not
+        see a change that leaves the most frequent label the most frequent, cross-entropy does.
+        Figures of different qualities cannot be compared.
+    **attack
+        Attacker, rounds and interval; see `Attack`. The default attacker of groups, and of one
+        label per image, knows how frequent each answer is with each clue, which is the best there
+        is; of a table it is logistic regression.
+
+    Returns
+    -------
+    LeakageResult
+        In [−1, 1], with `rounds` and `std`; `model` and `data` are Ψ_M and Ψ_D. NaN where Ψ_M + Ψ_D
+        = 0, or both are infinite; with fewer than two groups or labels among truth and predictions;
+        and with fewer than two images. n counts the images tested in some round.
+
+    Raises
+    ------
+    InputError
+        Not exactly one prediction is given, or an argument is not as described.
+
+    Warns
+    -----
+    FairvisionWarning
+        Attackers learn from, or are tested on, fewer than 10 images.
+
+    References
+    ----------
+    B. Tokas, R. Nair and H. Kerner, "DPA: A one-stop metric to measure bias amplification in
+    classification datasets", NeurIPS 2025. arXiv:2412.11060.
+
+    Examples
+    --------
+    Three of four women cook, and one of four men; the model sees all women cook, and no man.
+
+    >>> from fairvision import metrics
+    >>> groups = ["woman"] * 400 + ["man"] * 400
+    >>> labels = ["cook", "cook", "cook", "work"] * 100 + ["cook", "work", "work", "work"] * 100
+    >>> seen = ["cook"] * 400 + ["work"] * 400
+    >>> result = metrics.directional_predictability_amplification(
+    ...     labels, groups, pred_labels=seen, replicates=0
+    ... )
+    >>> result.name, float(result.model), 0.5 < result.data < 0.75, result > 0.1
+    ('predictability A->T', 1.0, True, True)
+    """
+    if (pred_labels is None) == (pred_groups is None):
+        raise InputError("give exactly one of pred_labels (A->T) and pred_groups (T->A)")
+    if quality not in _QUALITIES:
+        raise InputError(f"quality must be one of {', '.join(_QUALITIES)}, not {quality!r}")
+    attacker, rounds, test_size, sampling = read_attack(attack)
+    names, read = read_labels(labels=labels, pred_labels=pred_labels)
+    _, group = read_groups(groups=groups, pred_groups=pred_groups)
+    clues = group["groups"]
+    truth, known = stacked(read, "labels", width=len(names))
+    check_rows(labels=truth, groups=clues)
+    known = known & (clues >= 0)
+    if pred_groups is None:
+        predicted, also_known = stacked(read, "pred_labels", width=len(names))
+        check_rows(labels=truth, pred_labels=predicted)
+    else:
+        truth, clues, predicted = clues, truth, group["pred_groups"]
+        check_rows(labels=truth, pred_groups=predicted)
+        also_known = predicted >= 0
+    known = known & also_known
+    if truth.ndim == 1:
+        truth, predicted = occurring(truth, predicted, known)
+
+    rows = np.flatnonzero(known)
+    scores = np.full((2, rounds, len(known)), np.nan)  # of the model, and of the perturbed truth
+    if _vary(clues[rows]) and _vary(np.concatenate([truth[rows], predicted[rows]])):
+        classes = 1 + int(max(truth.max(), predicted.max()))
+        tested = min(max(1, round(test_size * len(rows))), len(rows) - 1)
+        warn_of_few(len(rows) - tested, tested, "in all", stacklevel=3)
+        for number in range(rounds):
+            seed = sampling.get("seed", 0)
+            random = np.random.default_rng([seed, number])
+            test, train = np.split(random.permutation(rows), [tested])
+            moved = truth.copy()
+            for part in (train, test):
+                moved[part] = _perturbed(truth[part], predicted[part], classes, random)
+            for source, target in enumerate((predicted, moved)):
+                scores[source, number, test] = _scores(
+                    attacker, clues, target, train, test, quality, seed + number
+                )
+    direction = "A->T" if pred_groups is None else "T->A"
+    return _result(f"predictability {direction}", scores, quality, sampling)
+
+
+def _vary(values: np.ndarray) -> bool:
+    """Say whether rows differ at all."""
+    return bool((values[1:] != values[:1]).any())
+
+
+def _perturbed(
+    truth: np.ndarray, predicted: np.ndarray, classes: int, random: np.random.Generator
+) -> np.ndarray:
+    """Return codes, or each column of a table, wrong in as many rows as the predictions."""
+    if truth.ndim == 1:
+        return to_accuracy(truth, predicted, classes, random)
+    columns = [to_accuracy(*both, 2, random) for both in zip(1 * truth.T, 1 * predicted.T)]
+    return np.column_stack(columns) > 0
+
+
+def _scores(
+    attacker: Any,
+    clues: np.ndarray,
+    target: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    quality: str,
+    seed: int,
+) -> np.ndarray:
+    """Return for each test row how right the attacker is, or its loss; of a table, the mean."""
+    if target.ndim == 2:
+        columns = (1 * target[:, column] for column in range(target.shape[1]))
+        scores = [_scores(attacker, clues, c, train, test, quality, seed) for c in columns]
+        return np.mean(scores, axis=0)
+    entropy = quality == "inverse_cross_entropy"
+    said = probabilities(
+        attacker,
+        clues,
+        target,
+        train,
+        test,
+        classes=int(target.max()) + 1,
+        seed=seed,
+        smoothing=1 if entropy else 1e-10,  # what was never seen is not impossible
+    )
+    if entropy:
+        return -np.log(np.clip(said[np.arange(len(test)), target[test]], _TINY, 1))
+    rightly = right(said, target[test])
+    return rightly if quality == "accuracy" else 1 - rightly
+
+
+def _result(name: str, scores: np.ndarray, quality: str, sampling: Sampling) -> LeakageResult:
+    """Make the result of scores or losses (2, rounds, rows), NaN where not tested."""
+    rows, read = units(list(scores), sampling)
+    loss = quality != "accuracy"
+
+    def means(weights: np.ndarray) -> list[np.ndarray]:
+        return [
+            ratio(np.nan_to_num(of) @ weights, (~np.isnan(of)).astype(float) @ weights)
+            for of in read
+        ]
+
+    def change(weights: np.ndarray) -> np.ndarray:
+        model, data = means(weights)
+        return ratio(data - model if loss else model - data, model + data)
+
+    def result(name: str, of_rounds: Callable[[np.ndarray], np.ndarray]) -> LeakageResult:
+        return summarise(
+            rows.sample,
+            lambda weights: mean_of_defined(of_rounds(weights)),
+            rows.count(~np.isnan(np.concatenate(read)).all(axis=0)),
+            name,
+            kind=LeakageResult,
+            rounds=of_rounds(rows.sample.base)[:, 0],
+        )
+
+    def psi(source: int) -> Callable[[np.ndarray], np.ndarray]:
+        if loss:
+            return lambda weights: ratio(np.ones(1), means(weights)[source])
+        return lambda weights: means(weights)[source]
+
+    model, data = (result(f"{quality} of {of}", psi(i)) for i, of in enumerate(("model", "data")))
+    return replace(result(name, change), model=model, data=data)
