@@ -181,7 +181,8 @@ def outcome_divergence(
 
     It does not say which group fares worse (`pairs` do), and a model that is always wrong has none.
     Shares of few images differ by chance: the value of a model that treats groups alike is above 0
-    on average, by about (K − 1) / (K n ln 2) for n images in each group, and so are the replicates.
+    on average, by about (K − 1) / (K n ln 2) for n images in each group, and so are the replicates:
+    the interval never reaches 0. Whether groups differ is to be read from the shares in `pairs`.
 
     Parameters
     ----------

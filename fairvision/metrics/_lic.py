@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics._bootstrap import ratio
+from fairvision.errors import InputError
+from fairvision.metrics._attackers import fresh, in_order_of_appearance, right
 from fairvision.metrics._caption_words import (
     MASK,
     Caption,
@@ -20,10 +19,8 @@ from fairvision.metrics._caption_words import (
     read_hidden,
     tokens,
 )
-from fairvision.metrics._inputs import check_rows, read_groups
-from fairvision.metrics._means import SMALL
-from fairvision.metrics._result import Result, summarise
-from fairvision.metrics._rows import Rows
+from fairvision.metrics._inputs import check_rows
+from fairvision.metrics._rounds import AttackRounds, LeakageResult, draw_rounds
 from fairvision.metrics._sampling import Sampling
 
 UNSEEN = "unseenword"  # stands for a word that the model never says
@@ -31,29 +28,19 @@ SILENT = "emptycaption"  # stands for a caption without words: attackers need so
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LicResult(Result):
-    """A result of `lic`.
+class LicResult(LeakageResult):
+    """A result of `lic`: a `LeakageResult`, with `rounds` and `std`.
 
     Attributes
     ----------
-    rounds : (rounds,) ndarray
-        The figure in each round; their mean is the value.
+    chance : float
+        What LIC_M and LIC_D are for captions that tell nothing: 1/K² with K groups. NaN for LIC.
     model, human : LicResult or None
         LIC_M and LIC_D, where the result is LIC. Without human captions it is LIC_M itself, and
         `human` is None.
     """
 
-    rounds: np.ndarray = field(default_factory=lambda: np.empty(0))
-    model: LicResult | None = None
     human: LicResult | None = None
-
-    @property
-    def std(self) -> float:
-        """Standard deviation over the rounds; NaN with fewer than two."""
-        return float(np.std(self.rounds, ddof=1)) if len(self.rounds) > 1 else np.nan
-
-    def __repr__(self) -> str:
-        return f"{super().__repr__()}, ± {self.std:.2g} over {len(self.rounds)} rounds"
 
 
 def lic(
@@ -146,48 +133,39 @@ def lic(
     >>> [round(float(r), 2) for r in (result.model, result.human, result)]
     [0.95, 0.25, 0.7]
     """
-    if sampling.get("counts") is not None or sampling.get("weights") is not None:
-        raise InputError("lic takes neither counts nor weights: attackers learn from single rows")
-    if rounds < 1:
-        raise InputError(f"rounds must be 1 or more, not {rounds}")
-    if not 0 < test_size < 1:
-        raise InputError(f"test_size must be between 0 and 1, not {test_size}")
     said = {"captions": read_captions("captions", captions)}
     if human_captions is not None:
         said["human_captions"] = read_captions("human_captions", human_captions)
-    names, read = read_groups(groups=groups)
-    codes = read["groups"]
-    check_rows(**said, groups=codes)
-    known = codes >= 0
+    known = np.ones(check_rows(**said, groups=groups), dtype=bool)
     for of_source in said.values():
         known &= np.array([caption is not None for caption in of_source], dtype=bool)
-    codes = np.where(known, codes, -1)
-
+    attack = {"attacker": _attacked(attacker), "rounds": rounds, "test_size": test_size}
+    drawn = draw_rounds(
+        groups,
+        None,
+        known,
+        per_group=None,
+        test_per_group=None,
+        fold=False,
+        attack={**sampling, **attack},  # type: ignore[typeddict-item]
+    )
     hidden = read_hidden(words)
-    texts = [_texts(of_source, known, hidden) for of_source in said.values()]
+    texts = [_texts(of_source, drawn.codes >= 0, hidden) for of_source in said.values()]
     if match_vocabulary:
-        heard = {MASK, SILENT} | {
-            word for of_picture in texts[0] for text in of_picture for word in text.split()
-        }
+        heard = {word for several in texts[0] for text in several for word in text.split()}
         texts[1:] = [_heard(of_source, heard) for of_source in texts[1:]]
-    model = _attacked(attacker)
-    seed = sampling.get("seed", 0)
-    scores, times = np.zeros((len(texts), len(codes))), np.zeros(len(codes))
-    of_rounds = np.full((len(texts), rounds), np.nan)
-    for number in range(rounds):
-        train, test = _split(codes, test_size, np.random.default_rng([seed, number]))
-        if not len(test):
-            break
-        times[test] += 1
-        for source, candidates in enumerate(texts):
-            random = np.random.default_rng([seed, number, source])
-            chosen = [_one_of(several, random) for several in candidates]
-            found = _scores(_fresh(model, seed + number), chosen, codes, train, test)
-            scores[source, test] += found
-            of_rounds[source, number] = found.mean()
-    if times.any():
-        _warn_of_few(len(test) // len(np.unique(codes[test])))
-    return _results(scores, times, codes, of_rounds, names, sampling)
+    scores = [_scores(drawn, of_source, source) for source, of_source in enumerate(texts)]
+    model = _result(drawn.result("lic_model", scores[0]))
+    if len(scores) == 1:
+        return _result(model, model=model)
+    human = _result(drawn.result("lic_human", scores[1]))
+    return _result(drawn.result("lic", *scores), model=model, human=human)
+
+
+def _result(result: LeakageResult, **more: Any) -> LicResult:
+    parts = {part.name: getattr(result, part.name) for part in fields(LeakageResult)}
+    chance = result.chance if isinstance(result, LicResult) else result.chance**2
+    return LicResult(**{**parts, "chance": chance, **more})
 
 
 def _texts(captions: list[Caption], known: np.ndarray, hidden: frozenset[str]) -> list[list[str]]:
@@ -203,8 +181,9 @@ def _texts(captions: list[Caption], known: np.ndarray, hidden: frozenset[str]) -
 
 def _heard(texts: list[list[str]], heard: set[str]) -> list[list[str]]:
     """Return texts in which the words that the model never says are one token."""
+    kept = heard | {MASK, SILENT}
     return [
-        [" ".join(w if w in heard else UNSEEN for w in text.split()) for text in several]
+        [" ".join(w if w in kept else UNSEEN for w in text.split()) for text in several]
         for several in texts
     ]
 
@@ -213,20 +192,6 @@ def _one_of(texts: list[str], random: np.random.Generator) -> str:
     if len(texts) > 1:
         return texts[random.integers(len(texts))]
     return texts[0] if texts else SILENT
-
-
-def _split(
-    codes: np.ndarray, test_size: float, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows for training and test, as many of every group; none if that cannot be."""
-    members = [np.flatnonzero(codes == code) for code in np.unique(codes[codes >= 0])]
-    smallest = min(map(len, members), default=0)
-    if len(members) < 2 or smallest < 2:
-        return np.empty(0, int), np.empty(0, int)
-    tested = min(max(1, round(test_size * smallest)), smallest - 1)
-    drawn = [random.permutation(of_group)[:smallest] for of_group in members]
-    test, train = (np.concatenate(part) for part in zip(*(np.split(d, [tested]) for d in drawn)))
-    return train, test
 
 
 def _attacked(attacker: Any) -> Any:
@@ -243,79 +208,21 @@ def _attacked(attacker: Any) -> Any:
     return make_pipeline(words, LogisticRegression(max_iter=1000) if attacker is None else attacker)
 
 
-def _fresh(attacker: Any, seed: int) -> Any:
-    """Return an untrained copy of an attacker, with its own random state."""
-    from sklearn.base import clone
+def _scores(drawn: AttackRounds, texts: list[list[str]], source: int) -> np.ndarray:
+    """Return the probability of the true group, 0 where another is more probable.
 
-    fresh = clone(attacker)
-    states = [name for name in fresh.get_params() if name.endswith("random_state")]
-    return fresh.set_params(**dict.fromkeys(states, seed))
-
-
-def _scores(
-    attacker: Any, texts: list[str], codes: np.ndarray, train: np.ndarray, test: np.ndarray
-) -> np.ndarray:
-    """Return the probability of the true group, 0 where another is more probable, (test,).
-
-    A tie is right in part, so that the order of groups decides nothing.
+    (rounds, rows), NaN where not tested. Each round shows one text of each picture.
     """
-    groups, code = np.unique(codes[train], return_inverse=True)
-    attacker.fit([texts[row] for row in train], code)
-    probabilities = np.asarray(attacker.predict_proba([texts[row] for row in test]))
-    if probabilities.shape != (len(test), len(groups)):
-        raise InputError("the attacker must give one probability per text and group")
-    true = np.searchsorted(groups, codes[test])
-    best = probabilities == probabilities.max(axis=1, keepdims=True)
-    right = best / best.sum(axis=1, keepdims=True)
-    return (probabilities * right)[np.arange(len(test)), true]
-
-
-def _results(
-    scores: np.ndarray,
-    times: np.ndarray,
-    codes: np.ndarray,
-    of_rounds: np.ndarray,
-    names: list[Any],
-    sampling: Sampling,
-) -> LicResult:
-    """Make the results of each picture's sums over rounds, (sources, rows), and times tested."""
-    columns = {"groups": np.where(times > 0, codes, -1), "times": times, "captions": scores[0]}
-    rows = Rows({**columns, "human_captions": scores[1] if len(scores) > 1 else None}, sampling)
-    member = (rows["groups"] == np.arange(len(names))[:, None]).astype(float)
-    of_group = (member @ rows.sample.counts).astype(int)
-    present = of_group > 0
-
-    def result(name: str, sums: np.ndarray, of_rounds: np.ndarray, **more: Any) -> LicResult:
-        def statistic(weights: np.ndarray) -> np.ndarray:
-            means = ratio((member * sums) @ weights, (member * rows["times"]) @ weights)
-            value = (
-                means[present].mean(axis=0) if present.any() else np.full(means.shape[1:], np.nan)
-            )
-            return np.vstack([value, means])
-
-        return summarise(
-            rows.sample,
-            statistic,
-            int(of_group.sum()),
-            name,
-            pairs={"group": np.array(names, dtype=object), "n": of_group},
-            kind=LicResult,
-            rounds=of_rounds,
-            **more,
-        )
-
-    model = result("lic_model", rows["captions"], of_rounds[0])
-    if len(scores) == 1:
-        return replace(model, model=model)
-    human = result("lic_human", rows["human_captions"], of_rounds[1])
-    change = rows["captions"] - rows["human_captions"]
-    return result("lic", change, of_rounds[0] - of_rounds[1], model=model, human=human)
-
-
-def _warn_of_few(tested: int) -> None:
-    if tested < SMALL:
-        warnings.warn(
-            f"lic tests few captions of each group in a round ({tested}): the figure says little",
-            FairvisionWarning,
-            stacklevel=3,
-        )
+    seed = drawn.sampling.get("seed", 0)
+    target = in_order_of_appearance(drawn.codes)
+    found = np.full((drawn.rounds, len(target)), np.nan)
+    for number, (train, test) in enumerate(drawn.splits):
+        random = np.random.default_rng([seed, number, 1, source])
+        shown = [_one_of(several, random) for several in texts]
+        attacker = fresh(drawn.attacker, seed + number)
+        attacker.fit([shown[row] for row in train], target[train])
+        said = np.asarray(attacker.predict_proba([shown[row] for row in test]))
+        if said.shape != (len(test), target.max() + 1):
+            raise InputError("the attacker must give one probability per text and group")
+        found[number, test] = said[np.arange(len(test)), target[test]] * right(said, target[test])
+    return found
