@@ -116,7 +116,7 @@ def lic(
     Warns
     -----
     FairvisionWarning
-        Fewer than 10 pictures of each group are tested in a round.
+        Fewer than 10 pictures of each group are learned from, or tested, in a round.
 
     References
     ----------

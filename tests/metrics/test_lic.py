@@ -193,6 +193,7 @@ def test_unknown_rows_take_no_part_and_codes_are_groups() -> None:
         assert coded.value == pytest.approx(result.value)
 
 
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 @pytest.mark.parametrize(
     ("captions", "groups"),
     [([], []), (["a"] * 9, ["man"] * 9), (["a"] * 9, ["man"] * 8 + ["woman"]), ([None], [None])],
