@@ -8,14 +8,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairvision.attribution.layers import gradcam_layer
-    from fairvision.attribution.maps import attribute
+    from fairvision.attribution.maps import attribute, convergence_delta
     from fairvision.attribution.overlays import overlay
+    from fairvision.attribution.stream import attribute_stream
 
-__all__ = ["METHODS", "attribute", "gradcam_layer", "overlay"]
+__all__ = [
+    "METHODS",
+    "attribute",
+    "attribute_stream",
+    "convergence_delta",
+    "gradcam_layer",
+    "overlay",
+]
 
-METHODS = ("gradcam", "integrated_gradients", "saliency")
+METHODS = (
+    "gradcam",
+    "gradcam_plus_plus",
+    "guided_gradcam",
+    "guided_backprop",
+    "integrated_gradients",
+    "saliency",
+    "input_x_gradient",
+    "deep_lift",
+    "gradient_shap",
+    "occlusion",
+    "feature_ablation",
+)
 
-_HOMES = {"attribute": "maps", "gradcam_layer": "layers", "overlay": "overlays"}
+_HOMES = {
+    "attribute": "maps",
+    "attribute_stream": "stream",
+    "convergence_delta": "maps",
+    "gradcam_layer": "layers",
+    "overlay": "overlays",
+}
 
 
 def __getattr__(name: str) -> Any:

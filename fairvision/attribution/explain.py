@@ -91,7 +91,7 @@ def explain(
             batch = inference.as_batch([picture], run.size, where)
             if not entries:
                 looked_at = stages(network, batch)
-                if method == "gradcam":
+                if "gradcam" in method:
                     settings["layer"] = layer = gradcam_layer(network, batch, layer)
             scores = _probabilities(network, batch, run)
             groups = shown or _most_probable(scores[head])
@@ -152,7 +152,7 @@ def _maps(
     """Return one map per group."""
     batch = batch.expand(len(groups), -1, -1, -1)
     targets = torch.tensor([labels.index(group) for group in groups], device=batch.device)
-    found = attribute(network, batch, head, targets, method, layer=layer)
+    found = attribute(network, batch, targets, method, head=head, layer=layer)
     return dict(zip(groups, found.cpu().numpy()))
 
 

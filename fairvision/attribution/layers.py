@@ -1,29 +1,21 @@
-"""Which layers of a network give maps, and reading them without leaving a trace."""
+"""Which layers of a network have positions, and reading them without leaving a trace."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, nn.AdaptiveAvgPool2d)
 
-
-@contextmanager
-def undisturbed(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode; give every submodule its own mode back afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
+_MOST_PREFIX_TOKENS = 8
 
 
 def watch(
@@ -43,15 +35,10 @@ def watch(
         if isinstance(output, Tensor):
             see(name, module, output)
 
-    hooks = []
-    try:
+    with undisturbed(network), torch.no_grad():
         for name, module in network.named_modules():
-            hooks.append(module.register_forward_hook(partial(hook, name)))
-        with undisturbed(network), torch.no_grad():
-            network(images)
-    finally:
-        for handle in hooks:
-            handle.remove()
+            module.register_forward_hook(partial(hook, name))
+        network(images)
 
 
 def is_map(output: Tensor, images: Tensor) -> bool:
@@ -60,18 +47,69 @@ def is_map(output: Tensor, images: Tensor) -> bool:
     The positions must have the picture's proportions (to one position): some transformers keep the
     channels last, and their channels are not columns.
     """
-    if output.ndim != 4 or output.shape[2] * output.shape[3] <= 1:
+    if output.ndim != 4:
         return False
-    height, width = images.shape[-2:]
-    skew = abs(output.shape[2] / height - output.shape[3] / width)
-    return skew <= 1 / min(height, width)
+    return _proportionate(output.shape[2], output.shape[3], images)
+
+
+def as_maps(output: Tensor, images: Tensor, prefix: int | None = None) -> Tensor | None:
+    """Return an activation (or its gradient) as maps (n, channels, height, width).
+
+    Channels may come last, as in Swin; tokens (n, prefix + height · width, channels) are laid out
+    row by row, and those before the picture's, such as the class token, are left out.
+
+    Parameters
+    ----------
+    output : what a layer gave for `images`
+    images : (n, 3, height, width)
+    prefix : how many tokens are not of the picture; by default the fewest, up to 8, that leave as
+        many as a grid of the picture's proportions has
+
+    Returns
+    -------
+    A view of the output, or None where it has no positions.
+
+    Examples
+    --------
+    >>> as_maps(torch.zeros(1, 197, 192), torch.zeros(1, 3, 224, 224)).shape
+    torch.Size([1, 192, 14, 14])
+    >>> as_maps(torch.zeros(1, 7, 7, 768), torch.zeros(1, 3, 224, 224)).shape
+    torch.Size([1, 768, 7, 7])
+    """
+    if output.ndim < 3 or len(output) != len(images):
+        return None
+    if is_map(output, images):
+        return output
+    if output.ndim == 4 and _proportionate(output.shape[1], output.shape[2], images):
+        return output.permute(0, 3, 1, 2)
+    if output.ndim != 3:
+        return None
+    for before in range(_MOST_PREFIX_TOKENS + 1) if prefix is None else [prefix]:
+        count = max(0, output.shape[1] - before)
+        rows = round((count * images.shape[2] / images.shape[3]) ** 0.5)
+        columns = count // max(1, rows)
+        if rows * columns == count and _proportionate(rows, columns, images):
+            return output[:, before:].transpose(1, 2).unflatten(2, (rows, columns))
+    return None
+
+
+def prefix_tokens(network: nn.Module) -> int | None:
+    """Return how many tokens a network puts before those of the picture, if it says so (timm)."""
+    for module in network.modules():
+        count = getattr(module, "num_prefix_tokens", None)
+        if isinstance(count, int):
+            return count
+    return None
 
 
 def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) -> str:
     """Return the dotted name of the layer that Grad-CAM looks at.
 
-    By default the last one whose output still has positions, which is what Selvaraju et al. (ICCV
-    2017, section 3) propose: the deepest features that are not yet blind to where they are.
+    By default the last one whose output still has positions that the answer depends on. Selvaraju
+    et al. (ICCV 2017, section 3) propose it: the deepest features that are not yet blind to where
+    they are. In a vision transformer that answers from its class token, this is the input of the
+    last attention: what the other tokens become afterwards is not used. Of tokens, only layers of
+    the usual width are looked at, and no linear ones, which lie inside of attention.
 
     Parameters
     ----------
@@ -82,7 +120,7 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     Raises
     ------
     InputError
-        If the network has no such layer: a transformer that ends in tokens has none.
+        If the network has no such layer, because it mixes all positions from the start.
 
     Examples
     --------
@@ -92,27 +130,80 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     >>> gradcam_layer(network, torch.zeros(1, 3, 8, 8))
     '1'
     """
-    gives_maps: dict[str, bool] = {}
+    if layer is not None:
+        _check(network, images, layer)
+        return layer
+    return _last_that_matters(network, images[:1])
+
+
+def _check(network: nn.Module, images: Tensor, layer: str) -> None:
+    prefix, having = prefix_tokens(network), dict[str, bool]()
 
     def see(name: str, module: nn.Module, output: Tensor) -> None:
-        has_positions = sum(side > 1 for side in output.shape[1:]) >= 2
-        if has_positions and not isinstance(module, PASSIVE):
-            gives_maps.pop(name, None)
-            gives_maps[name] = is_map(output, images)
+        having.pop(name, None)
+        having[name] = as_maps(output, images[:1], prefix) is not None
 
     watch(network, images[:1], see)
-    last = next(reversed(gives_maps), None)
-    if layer is None:
-        if last is None or not gives_maps[last]:
-            raise InputError(
-                "this network does not end in maps (channels × height × width), which Grad-CAM "
-                "needs: use integrated_gradients or saliency, or name a layer"
-            )
-        return last
-    if not gives_maps.get(layer):
-        last_maps = [name for name, maps in gives_maps.items() if maps][-5:]
+    if not having.get(layer):
+        last = [name for name, has in having.items() if has and name][-5:]
         raise InputError(
-            f"the network has no layer {layer!r} that gives maps (channels × height × width); "
-            f"the last that do: {', '.join(last_maps)}"
+            f"the network has no layer {layer!r} that gives maps (channels × height × width) or "
+            f"the tokens of a grid; the last that do: {', '.join(last) or 'none'}"
         )
-    return layer
+
+
+def _last_that_matters(network: nn.Module, image: Tensor) -> str:
+    prefix = prefix_tokens(network)
+    seen: dict[str, Tensor] = {}
+
+    def hook(name: str, module: nn.Module, _: object, output: Any) -> Any:
+        if not isinstance(output, Tensor) or not output.requires_grad:
+            return None
+        if not isinstance(module, PASSIVE) and as_maps(output, image, prefix) is not None:
+            seen.pop(name, None)
+            seen[name] = output
+            # Kept is the output itself, so the next layer may work in place on the copy only.
+            return output.clone()
+        return None
+
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
+        for name, module in network.named_modules():
+            module.register_forward_hook(partial(hook, name))
+        start = image.detach().clone().requires_grad_()
+        reached = _reached(network(start.clone()), list(seen.values()))
+
+    widths = Counter(output.shape[2] for output in seen.values() if output.ndim == 3)
+    usual = widths.most_common(1)[0][0] if widths else 0
+    usable = []
+    for (name, output), matters in zip(seen.items(), reached):
+        maps = None if matters is None else as_maps(matters, image, prefix)
+        linear = isinstance(network.get_submodule(name), nn.Linear)
+        inside = output.ndim == 3 and (linear or output.shape[2] != usual)
+        if maps is not None and maps.isnan().any() and not inside:
+            usable.append(name)
+    if not usable:
+        raise InputError(
+            "this network has no layer with positions (maps, or tokens of a grid), which Grad-CAM "
+            "needs: use integrated_gradients or saliency"
+        )
+    return usable[-1]
+
+
+def _reached(answer: Any, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
+    """Return NaN wherever the answer depends on an output, and 0 or None elsewhere.
+
+    NaN times anything is NaN, so the way is found also through weights that are still zero.
+    """
+    answers = list(answer.values()) if isinstance(answer, Mapping) else [answer]
+    answers = [one for one in answers if isinstance(one, Tensor) and one.requires_grad]
+    if not answers or not outputs:
+        return (None,) * len(outputs)
+    seeds = [torch.full_like(one, torch.nan) for one in answers]
+    return torch.autograd.grad(answers, outputs, seeds, allow_unused=True)
+
+
+def _proportionate(height: int, width: int, images: Tensor) -> bool:
+    if height * width <= 1:
+        return False
+    skew = abs(height / images.shape[-2] - width / images.shape[-1])
+    return skew < 1 / min(images.shape[-2:])

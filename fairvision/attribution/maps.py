@@ -1,72 +1,121 @@
-"""From a network and pictures to one map of evidence per picture, by captum."""
+"""From a network and pictures to one map of evidence per picture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Saliency
 from torch import Tensor, nn
 
 from fairvision.attribution import METHODS
-from fairvision.attribution.layers import gradcam_layer, undisturbed
+from fairvision.attribution.gradcam import enlarged, gradcam, gradcam_plus_plus, guided_gradcam
+from fairvision.attribution.gradients import (
+    gradient_shap,
+    input_x_gradient,
+    integrated_gradients,
+    rises,
+    saliency,
+)
+from fairvision.attribution.noise import through_noise
+from fairvision.attribution.options import Explained, Options, plain_pictures
+from fairvision.attribution.perturbations import feature_ablation, occlusion
+from fairvision.attribution.rules import deep_lift, guided_backprop
+from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
-Score = Callable[[Tensor], Tensor]
+# From what is explained, pictures, targets and the pictures' numbers to values per channel.
+Raw = Callable[[Explained, Tensor, Tensor, Tensor], Tensor]
+
+_RAW: dict[str, Raw] = {
+    "gradcam": gradcam,
+    "gradcam_plus_plus": gradcam_plus_plus,
+    "guided_gradcam": guided_gradcam,
+    "guided_backprop": guided_backprop,
+    "saliency": saliency,
+    "input_x_gradient": input_x_gradient,
+    "integrated_gradients": integrated_gradients,
+    "deep_lift": deep_lift,
+    "gradient_shap": gradient_shap,
+    "occlusion": occlusion,
+    "feature_ablation": feature_ablation,
+}
+# Gradients per pixel: how sharply the logit answers to a change, in whichever direction.
+_UNSIGNED = ("guided_gradcam", "guided_backprop", "saliency")
 
 
 def attribute(
     network: nn.Module,
     images: Tensor,
-    head: str,
     target: Tensor | int,
     method: str = "gradcam",
     *,
+    head: str | None = None,
     layer: str | None = None,
+    baseline: Tensor | float | None = None,
     steps: int = 50,
+    tolerance: float | None = None,
+    noise_tunnel: str | None = None,
+    samples: int = 20,
+    noise: float | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    segments: Tensor | None = None,
+    signed: bool = False,
+    seed: int = 0,
+    precision: str = "32",
     batch_size: int = 32,
 ) -> Tensor:
-    """Return where in each picture the evidence for a group (or label) lies.
+    """Return where in each picture the evidence for a class lies.
 
-    What is explained is the logit of the target in the given head. Heads are trained from zero
+    What is explained is the target's logit. Heads of `fairvision.models` are trained from zero
     weights, so with two groups the logits stay opposites: what speaks for one speaks against the
-    other.
-
-    ``gradcam``
-        ReLU of the channels of a layer, weighted by the mean gradient of each, enlarged to the
-        picture bilinearly (Selvaraju et al., ICCV 2017, arXiv 1610.02391, equation 2).
-    ``integrated_gradients``
-        Gradients along the straight line from a plain picture of the mean colour to the picture,
-        times their difference (Sundararajan et al., ICML 2017, arXiv 1703.01365), summed over the
-        channels; then the positive part. The mean colour is also what hides the person; a black
-        start would be blind to what is dark (Sturmfels et al., Distill 2020).
-    ``saliency``
-        The largest absolute gradient over the channels (Simonyan et al., 2014, arXiv 1312.6034,
-        section 3.1). It has no sign: it tells what matters, not what speaks for the group.
+    other. The methods, and when each misleads, are described in docs/attribution.md.
 
     Parameters
     ----------
-    network : called with images, it returns a dictionary of logits, (n, groups) per head. Its
-        modes, hooks and gradients are afterwards as they were, even after an error.
+    network : any classifier: called with images, it returns logits (n, classes), or a dictionary
+        of them. Its modes, hooks, gradients and which parameters take them are afterwards as they
+        were, even after an error.
     images : (n, 3, height, width) float, what the network takes
-    head : which logits
-    target : position of the group in the head, (n,) int64 or one for all; -1 is unknown
+    target : position of the class, (n,) int64 or one for all; -1 is unknown
     method : one of `METHODS`
-    layer : dotted name of the layer for Grad-CAM; default: see `gradcam_layer`
-    steps : points on the line of integrated gradients
-    batch_size : largest number of pictures, or picture-steps, in the network at one time: it
-        bounds the memory and changes nothing else
+    head : which logits, where the network returns a dictionary of several
+    layer : dotted name of the layer for the Grad-CAM methods; default: see `gradcam_layer`
+    baseline : the plain picture of integrated_gradients, deep_lift, gradient_shap, and what hides
+        in occlusion and feature_ablation; anything that broadcasts to `images`; by default each
+        picture's mean colour, which also hides the person. For gradient_shap, four dimensions are
+        any number of plain pictures to draw from.
+    steps : points on the line of integrated_gradients (Gauss-Legendre)
+    tolerance : double the steps of a picture, up to 1024, until its signed map adds up to the
+        difference of the logits between picture and plain picture within so much; a picture that
+        never does is warned of
+    noise_tunnel : "smoothgrad" (mean), "smoothgrad_sq" (mean square) or "vargrad" (variance) of
+        the attributions of noisy copies of the picture
+    samples : noisy copies, and points that gradient_shap draws
+    noise : standard deviation, in units of the pictures; by default 0.15 for a noise tunnel, 0 for
+        gradient_shap
+    window, stride : pixels, of occlusion; by default a seventh of the picture, and half of that.
+        For feature_ablation, `window` is the side of its squares
+    segments : (height, width) whole numbers, the parts that feature_ablation hides together
+    signed : keep what speaks against the target, as negative values. Without effect on saliency,
+        guided_backprop and guided_gradcam, which have no sign
+    seed : of all chance; draws depend on the picture's position and on nothing else
+    precision : "32" (as the network is), or "bf16" or "16" for automatic mixed precision
+    batch_size : largest number of pictures, picture-steps, samples or hidden parts in the network
+        at one time: it bounds the memory and changes nothing else. Deep_lift needs two.
 
     Returns
     -------
-    (n, height, width) float32 on the device of `images`, not negative, in units of the logit (for
-    gradients: per unit of the picture). All zero where nothing speaks for the target; NaN where the
-    target is unknown, or the network's answer is NaN.
+    (n, height, width) float32 on the device of `images`, not negative unless `signed`; in units of
+    the logit, but for the three without sign, whose unit is logit per unit of the picture. All zero
+    where nothing speaks for the target; NaN where the target is unknown, or the picture or the
+    network's answer is not finite.
 
     Raises
     ------
     InputError
-        For an unknown method or head, or a layer that does not give maps.
+        For an unknown method, head or class, an option out of range, or a layer without positions.
 
     Examples
     --------
@@ -75,56 +124,135 @@ def attribute(
     >>> import torch
     >>> class Left(torch.nn.Module):
     ...     def forward(self, images):
-    ...         return {"side": images[:, :1, :, :2].sum(dim=(2, 3))}
-    >>> attribute(Left(), torch.rand(1, 3, 2, 4), "side", 0, "saliency")
+    ...         return images[:, :1, :, :2].sum(dim=(2, 3))
+    >>> attribute(Left(), torch.rand(1, 3, 2, 4), 0, "saliency")
     tensor([[[1., 1., 0., 0.],
              [1., 1., 0., 0.]]])
     """
+    options = Options(
+        head=head,
+        layer=layer,
+        baseline=baseline,
+        steps=steps,
+        tolerance=tolerance,
+        noise_tunnel=noise_tunnel,
+        samples=samples,
+        noise=noise,
+        window=window,
+        stride=stride,
+        segments=segments,
+        seed=seed,
+        precision=precision,
+        batch_size=batch_size,
+    )
+    return numbered(network, images, target, method, options, signed=signed)
+
+
+def numbered(
+    network: nn.Module,
+    images: Tensor,
+    target: Tensor | int,
+    method: str,
+    options: Options,
+    *,
+    signed: bool = False,
+    first: int = 0,
+) -> Tensor:
+    """Return what `attribute` does for pictures of which the first has a given number."""
     if method not in METHODS:
         raise InputError(f"unknown attribution {method!r}: choose from {', '.join(METHODS)}")
-
-    def score(batch: Tensor) -> Tensor:
-        logits = network(batch)
-        if head not in logits:
-            raise InputError(f"the network has no head {head!r}; it has {', '.join(logits)}")
-        return logits[head]
-
-    with torch.inference_mode(False), torch.enable_grad(), undisturbed(network):
-        shape = (len(images), *images.shape[-2:])
-        maps = torch.full(shape, torch.nan, dtype=torch.float32, device=images.device)
+    if images.ndim != 4 or not images.is_floating_point():
+        raise InputError(
+            f"images must be (n, channels, height, width) of floats, not {images.dtype} of shape "
+            f"{tuple(images.shape)}"
+        )
+    maps = images.new_full((len(images), *images.shape[2:]), torch.nan, dtype=torch.float32)
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
+        maps = maps.clone()  # a tensor made in inference mode cannot be written to outside
         targets = torch.as_tensor(target, device=images.device).expand(len(images))
-        known = (targets >= 0).nonzero().squeeze(1)
-        if method == "gradcam" and len(known) > 0:
-            module = network.get_submodule(gradcam_layer(network, images, layer))
-        for start in range(0, len(known), batch_size):
-            rows = known[start : start + batch_size]
-            some, wanted = images[rows].detach(), targets[rows]
-            if method == "gradcam":
-                found = _gradcam(score, module, some, wanted)
-            elif method == "integrated_gradients":
-                found = _integrated_gradients(score, some, wanted, steps, batch_size)
-            else:
-                found = _saliency(score, some, wanted)
-            maps[rows] = found.detach().float()
+        whole = images.isfinite().flatten(1).all(dim=1)
+        known = ((targets >= 0) & whole).nonzero()[:, 0]
+        for start in range(0, len(known), options.batch_size):
+            rows = known[start : start + options.batch_size]
+            some = Explained(network, _options_of(options, rows, images, method))
+            found = _raw(some, images[rows].detach(), targets[rows], rows.cpu() + first, method)
+            maps[rows] = _finished(found.detach(), images, method, signed)
     return maps
 
 
-def _gradcam(score: Score, layer: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    small = LayerGradCam(score, layer).attribute(images, targets, relu_attributions=True)
-    shape = (images.shape[-2], images.shape[-1])
-    return LayerAttribution.interpolate(small.float(), shape, "bilinear").squeeze(1)
-
-
-def _integrated_gradients(
-    score: Score, images: Tensor, targets: Tensor, steps: int, batch_size: int
+def convergence_delta(
+    network: nn.Module,
+    images: Tensor,
+    target: Tensor | int,
+    maps: Tensor,
+    *,
+    head: str | None = None,
+    baseline: Tensor | float | None = None,
+    precision: str = "32",
+    batch_size: int = 32,
 ) -> Tensor:
-    plain = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
-    signed = IntegratedGradients(score).attribute(
-        images, plain, targets, n_steps=steps, internal_batch_size=batch_size
-    )
-    return signed.sum(dim=1).relu()
+    """Return by how much signed maps miss the rise of the logit from the plain picture.
+
+    Zero is what the axiom of completeness asks of integrated_gradients and deep_lift (Sundararajan
+    et al., ICML 2017, section 3).
+
+    Parameters
+    ----------
+    network, images, target, head, baseline, precision, batch_size : as for `attribute`
+    maps : (n, height, width), from `attribute(..., signed=True)`
+
+    Returns
+    -------
+    (n,) float32 in units of the logit; NaN where the target is unknown
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    >>> images = torch.rand(1, 3, 2, 2)
+    >>> maps = attribute(network, images, 1, "integrated_gradients", signed=True)
+    >>> bool(convergence_delta(network, images, 1, maps).abs() < 1e-5)
+    True
+    """
+    options = Options(head=head, baseline=baseline, precision=precision, batch_size=batch_size)
+    explained = Explained(network, options)
+    targets = torch.as_tensor(target, device=images.device).expand(len(images))
+    with torch.no_grad(), undisturbed(network):
+        plain = plain_pictures(images, baseline)
+        rise = rises(explained, images, plain, targets.clamp(min=0))
+        delta = maps.to(rise).sum(dim=(1, 2)) - rise
+    return torch.where(targets < 0, torch.nan, delta).float()
 
 
-def _saliency(score: Score, images: Tensor, targets: Tensor) -> Tensor:
-    gradient = Saliency(score).attribute(images.requires_grad_(), targets, abs=True)
-    return gradient.amax(dim=1)
+def _raw(
+    explained: Explained, images: Tensor, targets: Tensor, identities: Tensor, method: str
+) -> Tensor:
+    raw, options = _RAW[method], explained.options
+    if options.noise_tunnel is None:
+        return raw(explained, images, targets, identities)
+    fixed = options
+    if method != "gradient_shap":
+        fixed = replace(options, baseline=plain_pictures(images, options.baseline))
+
+    def of_copies(copies: Tensor, rows: Tensor, numbers: Tensor) -> Tensor:
+        own = replace(explained, options=_options_of(fixed, rows, images, method))
+        return raw(own, copies, targets[rows], numbers)
+
+    return through_noise(of_copies, images, identities, options)
+
+
+def _options_of(options: Options, rows: Tensor, images: Tensor, method: str) -> Options:
+    """Return the options for some pictures, where each has a plain picture of its own."""
+    baseline = options.baseline
+    if not isinstance(baseline, Tensor) or baseline.ndim != 4 or method == "gradient_shap":
+        return options
+    return replace(options, baseline=plain_pictures(images, baseline)[rows])
+
+
+def _finished(raw: Tensor, images: Tensor, method: str, signed: bool) -> Tensor:
+    """Return maps at the pictures' size from values per channel."""
+    if method in _UNSIGNED:
+        maps = raw.float().abs().amax(dim=1, keepdim=True)
+    else:
+        maps = raw.float().sum(dim=1, keepdim=True)
+    return enlarged(maps if signed else maps.relu(), images)[:, 0]

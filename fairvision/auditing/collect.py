@@ -145,7 +145,7 @@ def _evidence(
     if not usable.any():
         return found
     target = true_class(batch.attributes[head][usable], order)
-    maps = _numpy(attribute_maps(network, batch.images[usable], head, target, method))
+    maps = _numpy(attribute_maps(network, batch.images[usable], target, method, head=head))
     masks = _numpy(batch.masks[usable, 0]) > 0
     rows = _numpy(usable)
     found["pointing_game"][rows] = metrics.pointing_game(maps, masks)

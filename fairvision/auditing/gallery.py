@@ -148,7 +148,8 @@ def _maps(
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
     pixels = open_pixels(truth, run.size)
     (batch,) = batches(truth, pixels, len(rows), device=device, order=np.array(rows))
-    return attribute_maps(network, batch.images, attribute, target.to(device), method).cpu().numpy()
+    maps = attribute_maps(network, batch.images, target.to(device), method, head=attribute)
+    return maps.cpu().numpy()
 
 
 def _picture(truth: Dataset, row: int) -> tuple[np.ndarray, np.ndarray | None]:

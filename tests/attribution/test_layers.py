@@ -6,7 +6,8 @@ from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer, get_model
 
 from fairvision.attribution import gradcam_layer
-from fairvision.attribution.layers import undisturbed, watch
+from fairvision.attribution.layers import as_maps, watch
+from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
 
@@ -30,25 +31,96 @@ def test_transformer_that_ends_in_maps():
     assert gradcam_layer(network, torch.zeros(1, 3, 32, 32)) == "permute"
 
 
-def test_transformer_that_ends_in_tokens():
-    network = VisionTransformer(16, 8, 1, 2, 8, 16)
+@pytest.mark.parametrize("zero_head", [True, False])
+def test_transformer_that_answers_from_its_class_token(zero_head):
+    network = VisionTransformer(16, 8, 2, 2, 8, 16)
+    if not zero_head:
+        nn.init.normal_(network.heads.head.weight)
     images = torch.zeros(1, 3, 16, 16)
-    with pytest.raises(InputError, match="use integrated_gradients"):
-        gradcam_layer(network, images)
+    assert gradcam_layer(network, images) == "encoder.layers.encoder_layer_1.ln_1"
     assert gradcam_layer(network, images, "conv_proj") == "conv_proj"
 
 
-def test_channels_last_are_not_maps():
-    class ChannelsLast(nn.Module):
-        def forward(self, images):
-            return images.permute(0, 2, 3, 1)
+class ChannelsLast(nn.Module):
+    def forward(self, images):
+        return images.permute(0, 2, 3, 1)
 
-    images = torch.zeros(1, 3, 8, 8)
+
+def test_channels_last_are_maps():
     network = nn.Sequential(nn.Conv2d(3, 5, 1), ChannelsLast(), nn.Flatten())
-    with pytest.raises(InputError, match="does not end in maps"):
-        gradcam_layer(network, images)
-    with pytest.raises(InputError, match=r"that do: 0$"):
-        gradcam_layer(network, images, "1")
+    assert gradcam_layer(network, torch.zeros(1, 3, 8, 8)) == "1"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "picture", "grid"),
+    [
+        (196, (224, 224), (14, 14)),
+        (197, (224, 224), (14, 14)),
+        (198, (224, 224), (14, 14)),
+        (201, (224, 224), (14, 14)),
+        (5, (32, 32), (2, 2)),
+        (9, (32, 64), (2, 4)),
+        (99, (112, 224), (7, 14)),
+        (2, (32, 32), None),
+        (300, (32, 32), None),
+    ],
+)
+def test_tokens_become_a_grid(tokens, picture, grid):
+    output = torch.arange(float(tokens)).expand(2, 3, -1).transpose(1, 2)
+    maps = as_maps(output, torch.zeros(2, 3, *picture))
+    if grid is None:
+        assert maps is None
+        return
+    assert maps.shape == (2, 3, *grid)
+    first = tokens - grid[0] * grid[1]
+    assert maps[0, 0].flatten().tolist() == list(range(first, tokens))
+
+
+def test_number_of_prefix_tokens_may_be_known():
+    output = torch.zeros(1, 9, 4)
+    images = torch.zeros(1, 3, 32, 32)
+    assert as_maps(output, images).shape == (1, 4, 3, 3)
+    assert as_maps(output, images, prefix=5).shape == (1, 4, 2, 2)
+    assert as_maps(output, images, prefix=4) is None
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 4, 1, 1), (2, 4, 8, 8), (1, 4), (1, 0, 3), (1, 4, 2, 9), (1, 2, 2, 2, 2)]
+)
+def test_outputs_without_positions(shape):
+    assert as_maps(torch.zeros(shape), torch.zeros(1, 3, 32, 32)) is None
+
+
+def test_layers_that_the_answer_does_not_need_are_passed_over():
+    class Aside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.aside = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+
+        def forward(self, images):
+            features = self.body(images)
+            self.aside(features)
+            return features.mean(dim=(2, 3))
+
+    assert gradcam_layer(Aside(), torch.zeros(1, 3, 8, 8)) == "body"
+
+
+def test_networks_that_work_in_place():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, images):
+            images.sub_(0.5)
+            features = self.conv(images)
+            features += 1
+            return torch.relu_(features).mean(dim=(2, 3))
+
+    images = torch.rand(1, 3, 8, 8)
+    before = images.clone()
+    assert gradcam_layer(InPlace(), images) == "conv"
+    assert torch.equal(images, before)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (13, 16), (33, 20), (224, 160)])

@@ -52,7 +52,7 @@ def test_columns_hold_what_the_network_says(run, tested, collected, seen):
 
 
 def test_evidence_is_that_for_the_true_group(run, collected, seen):
-    maps = attribute(runs.network(run), seen.images, "shirt", seen.attributes["shirt"]).numpy()
+    maps = attribute(runs.network(run), seen.images, seen.attributes["shirt"], head="shirt").numpy()
     masks = seen.masks[:, 0].numpy()
     assert collected.evidence("pointing_game", "shirt") == pytest.approx(
         metrics.pointing_game(maps, masks), nan_ok=True

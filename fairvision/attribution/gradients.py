@@ -1,0 +1,143 @@
+"""Attributions from gradients at one or many pictures between a plain one and the picture."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairvision.attribution.noise import generator
+from fairvision.attribution.options import Explained, plain_pictures
+from fairvision.errors import FairvisionWarning, InputError
+
+MOST_STEPS = 1024
+
+# From pairs (position of the picture, number of its point) to pictures and factors of gradients.
+Points = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def saliency(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
+    """Return the gradient (Simonyan et al., 2014, arXiv 1312.6034)."""
+    return explained.gradients(images, targets)
+
+
+def input_x_gradient(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
+    """Return the gradient times the picture (Shrikumar et al., 2016, arXiv 1605.01713)."""
+    return images * explained.gradients(images, targets)
+
+
+def integrated_gradients(
+    explained: Explained, images: Tensor, targets: Tensor, _: Tensor
+) -> Tensor:
+    """Return gradients along a line, times its length (Sundararajan et al., arXiv 1703.01365).
+
+    With a tolerance, the steps of those pictures are doubled that do not yet add up.
+    """
+    options = explained.options
+    plain = plain_pictures(images, options.baseline)
+    found = _on_the_line(explained, images, plain, targets, options.steps)
+    if options.tolerance is None:
+        return found
+    rise = rises(explained, images, plain, targets)
+    steps = options.steps
+    while True:
+        off = (found.sum(dim=(1, 2, 3)) - rise).abs() > options.tolerance
+        rows = off.nonzero()[:, 0]
+        if len(rows) == 0:
+            return found
+        steps *= 2
+        if steps > max(MOST_STEPS, options.steps):
+            warnings.warn(
+                f"integrated gradients of {len(rows)} of {len(images)} pictures do not add up to "
+                f"within {options.tolerance:g} with {steps // 2} steps",
+                FairvisionWarning,
+                stacklevel=2,
+            )
+            return found
+        found[rows] = _on_the_line(explained, images[rows], plain[rows], targets[rows], steps)
+
+
+def gradient_shap(
+    explained: Explained, images: Tensor, targets: Tensor, identities: Tensor
+) -> Tensor:
+    """Return expected gradients (Erion et al., 2021; in captum "GradientShap").
+
+    Each sample draws a plain picture, a point on the line to the (noisy) picture, and the noise.
+    """
+    options = explained.options
+    noise = options.noise or 0.0
+    several = isinstance(options.baseline, Tensor) and options.baseline.ndim == 4
+    pool = plain_pictures(images, None if several else options.baseline)
+    if several:
+        assert isinstance(options.baseline, Tensor)
+        pool = options.baseline.to(images)
+        if pool.shape[1:] != images.shape[1:] or len(pool) == 0:
+            raise InputError(
+                f"baselines have shape {tuple(pool.shape)}; gradient_shap draws from (any number, "
+                f"{', '.join(map(str, images.shape[1:]))})"
+            )
+
+    def points(rows: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+        ends, plain, where = images[rows].clone(), [], []
+        for i, (row, sample) in enumerate(zip(rows.tolist(), samples.tolist())):
+            chance = generator(options.seed, int(identities[row]), sample)
+            pick = int(torch.randint(len(pool), (), generator=chance)) if several else row
+            plain.append(pool[pick])
+            where.append(torch.rand(1, 1, 1, generator=chance))
+            if noise:
+                ends[i] += noise * torch.randn(ends.shape[1:], generator=chance).to(ends)
+        starts = torch.stack(plain)
+        return starts + torch.stack(where).to(ends) * (ends - starts), ends - starts
+
+    return _summed(explained, images, targets, options.samples, points) / options.samples
+
+
+def rises(explained: Explained, images: Tensor, plain: Tensor, targets: Tensor) -> Tensor:
+    """Return by how much each target's logit rises from the plain picture to the picture, (n,)."""
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(images), explained.options.batch_size):
+            rows = slice(start, start + explained.options.batch_size)
+            whole = explained.scores(images[rows], targets[rows])
+            parts.append(whole - explained.scores(plain[rows], targets[rows]))
+    return torch.cat(parts) if parts else images.new_zeros(0)
+
+
+def _on_the_line(
+    explained: Explained, images: Tensor, plain: Tensor, targets: Tensor, steps: int
+) -> Tensor:
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    place = torch.tensor((nodes + 1) / 2).to(images)
+    share = torch.tensor(weights / 2).to(_accumulated(images))
+
+    def points(rows: Tensor, ks: Tensor) -> tuple[Tensor, Tensor]:
+        between = torch.lerp(plain[rows], images[rows], place[ks].view(-1, 1, 1, 1))
+        return between, share[ks].view(-1, 1, 1, 1)
+
+    return _summed(explained, images, targets, steps, points) * (images - plain)
+
+
+def _summed(
+    explained: Explained, images: Tensor, targets: Tensor, count: int, points: Points
+) -> Tensor:
+    """Sum gradients times factors over the points of each picture.
+
+    All pairs of a picture and a point are one long list, cut into pieces of the batch size.
+    """
+    total = torch.zeros_like(images, dtype=_accumulated(images))
+    size = explained.options.batch_size
+    for start in range(0, len(images) * count, size):
+        end = min(start + size, len(images) * count)
+        pairs = torch.arange(start, end, device=images.device)
+        rows = pairs // count
+        inputs, factors = points(rows, pairs % count)
+        found = explained.gradients(inputs, targets[rows])
+        total.index_add_(0, rows, found.to(total.dtype) * factors.to(total.dtype))
+    return total
+
+
+def _accumulated(images: Tensor) -> torch.dtype:
+    return torch.promote_types(images.dtype, torch.float32)

@@ -1,0 +1,126 @@
+"""What the attribution methods can be told, and what they explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fairvision.errors import InputError
+
+PRECISIONS = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}
+TUNNELS = ("smoothgrad", "smoothgrad_sq", "vargrad")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `fairvision.attribution.attribute`, where each is explained."""
+
+    head: str | None = None
+    layer: str | None = None
+    baseline: Tensor | float | None = None
+    steps: int = 50
+    tolerance: float | None = None
+    noise_tunnel: str | None = None
+    samples: int = 20
+    noise: float | None = None
+    window: int | None = None
+    stride: int | None = None
+    segments: Tensor | None = None
+    seed: int = 0
+    precision: str = "32"
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "samples", "window", "stride", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}")
+        for name in ("tolerance", "noise", "seed"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise InputError(f"{name} must not be negative, but is {value}")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision {self.precision!r}: choose from {', '.join(PRECISIONS)}")
+        tunnel = self.noise_tunnel
+        if tunnel is not None and tunnel not in TUNNELS:
+            raise InputError(f"noise_tunnel {tunnel!r}: choose from {', '.join(TUNNELS)}")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A network with the options of its explanation: from pictures to the logits in question."""
+
+    network: nn.Module
+    options: Options
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the logits (n, classes) of the head, as the network gives them."""
+        with self._autocast(images.device):
+            answer = self.network(images)
+        head = self.options.head
+        if isinstance(answer, Mapping):
+            heads = list(answer)
+            if head is None and len(heads) == 1:
+                head = heads[0]
+            if head is None:
+                raise InputError(f"say which head is explained: one of {', '.join(heads)}")
+            if head not in answer:
+                raise InputError(f"the network has no head {head!r}; it has {', '.join(heads)}")
+            answer = answer[head]
+        elif head is not None:
+            raise InputError(f"the network has no head {head!r}: it answers with one tensor")
+        if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
+            said = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+            raise InputError(f"the network must answer with logits (pictures, classes), not {said}")
+        return answer
+
+    def scores(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the logit of each picture's target, (n,) in float32 or better."""
+        return chosen(self.logits(images), targets)
+
+    def gradients(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the gradient of each picture's target logit, shaped as the pictures."""
+        images = images.detach().requires_grad_()
+        # The network gets a copy, as its first layer may work in place.
+        return gradient(self.scores(images.clone(), targets), images)
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[None]:
+        dtype = PRECISIONS[self.options.precision]
+        return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def chosen(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return one logit per picture, (n,) in float32 or better."""
+    if len(targets) and int(targets.max()) >= logits.shape[1]:
+        raise InputError(f"target {int(targets.max())}: the head has {logits.shape[1]} classes")
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return logits.gather(1, targets[:, None])[:, 0]
+
+
+def gradient(scores: Tensor, of: Tensor) -> Tensor:
+    """Return the gradient of the sum of some scores; zero where nothing connects them."""
+    if not scores.requires_grad:
+        return torch.zeros_like(of)
+    return torch.autograd.grad(scores.sum(), of, materialize_grads=True)[0]
+
+
+def plain_pictures(images: Tensor, baseline: Tensor | float | None) -> Tensor:
+    """Return what stands for "nothing to see", one per picture, (n, 3, height, width).
+
+    By default each picture's mean colour. A black picture would be blind to what is dark
+    (Sturmfels, Lundberg & Lee, Distill 2020).
+    """
+    if baseline is None:
+        return images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+    plain = torch.as_tensor(baseline, dtype=images.dtype, device=images.device)
+    try:
+        return plain.expand_as(images)
+    except RuntimeError:
+        raise InputError(
+            f"the baseline has shape {tuple(plain.shape)}, which does not fit pictures of shape "
+            f"{tuple(images.shape)}"
+        ) from None
