@@ -9,8 +9,10 @@ import numpy as np
 from scipy import sparse
 
 from fairvision.errors import InputError
+from fairvision.metrics._bootstrap import Drawing
 from fairvision.metrics._sampling import Sampling
 
+EXACT = 2.0**-20  # smoothing so slight that it decides nothing; its sums are exact, so ties stay
 _FEW = 50  # training images of each group below which none are put aside to stop early
 
 
@@ -45,6 +47,7 @@ def read_attack(attack: Attack) -> tuple[Any, int, float, Sampling]:
     sampling: Any = dict(attack)
     attacker = sampling.pop("attacker", None)
     rounds, test_size = sampling.pop("rounds", 5), sampling.pop("test_size", 0.25)
+    Drawing(seed=sampling.get("seed", 0))  # the rounds need a valid one too
     if rounds < 1:
         raise InputError(f"rounds must be 1 or more, not {rounds}")
     if not 0 < test_size < 1:
@@ -54,22 +57,28 @@ def read_attack(attack: Attack) -> tuple[Any, int, float, Sampling]:
     return attacker, rounds, test_size, sampling
 
 
-def default_attacker(clues: np.ndarray, images: int, smoothing: float = 1e-10) -> Any:
+def default_attacker(clues: np.ndarray, images: int, smoothing: float = EXACT) -> Any:
     """Return an untrained attacker that suits the clues; `images` of each group teach it.
 
     From one label per image it guesses what is most frequent with that label, which is the best
-    there is: naive Bayes with a single clue. Tables of 0 and 1 are attacked by logistic regression,
-    scores by boosted trees, which also see what lies in a model's confidence.
+    there is: naive Bayes with a single clue. Tables of 0 and 1 are attacked by logistic regression;
+    scores by that and boosted trees together: trees also see what lies in a model's confidence, and
+    need more images where every score tells little.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     if clues.ndim == 1:
         return MultinomialNB(alpha=smoothing)
+    linear = LogisticRegression(C=0.1, max_iter=1000)
     if clues.dtype.kind == "b":
-        return LogisticRegression(C=0.1, max_iter=1000)
-    return HistGradientBoostingClassifier(early_stopping=images >= _FEW, max_iter=200)
+        return linear
+    trees = HistGradientBoostingClassifier(early_stopping=images >= _FEW, max_iter=200)
+    scaled = make_pipeline(StandardScaler(), linear)
+    return VotingClassifier([("linear", scaled), ("trees", trees)], voting="soft")
 
 
 def fresh(attacker: Any, seed: int) -> Any:
@@ -90,7 +99,7 @@ def probabilities(
     *,
     classes: int,
     seed: int,
-    smoothing: float = 1e-10,
+    smoothing: float = EXACT,
 ) -> np.ndarray:
     """Train an attacker on some rows and return its probabilities for others, (test, classes).
 

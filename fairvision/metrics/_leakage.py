@@ -31,8 +31,8 @@ def dataset_leakage(
 
     In each round as many images of every group are drawn without replacement, a fresh attacker
     learns the group from the labels of some of them, and is tested on the others. λ_D is its
-    accuracy, the mean over rounds: the chance level 1/K for K groups where labels tell nothing, and
-    1 where they tell all. A tie between groups is right in part.
+    accuracy, the mean over rounds: about 1/K for K groups where labels tell nothing, and 1 where
+    they tell all. A tie between groups is right in part.
 
     The default attacker of one label per image guesses the group that is most frequent with the
     label, which is the best there is; of a table, logistic regression. An accuracy of a trained
@@ -87,8 +87,8 @@ def dataset_leakage(
     >>> labels = ["cook"] * 400 + ["work"] * 400
     >>> groups = (["woman"] * 3 + ["man"]) * 100 + (["man"] * 3 + ["woman"]) * 100
     >>> result = metrics.dataset_leakage(labels, groups, replicates=0)
-    >>> round(float(result), 2), result.chance, len(result.rounds)
-    (0.75, 0.5, 5)
+    >>> abs(result - 0.75) < 0.02, result.chance, len(result.rounds)
+    (True, 0.5, 5)
     """
     names, read = read_labels(labels=labels, test_labels=test_labels)
     _check(labels=labels, groups=groups)
@@ -128,8 +128,8 @@ def model_leakage(
         Predicted labels, or scores of any kind (probabilities, logits, features). A row with NaN,
         or among labels None or -1, is unknown and takes no part. Scores of one column are (n, 1).
     groups, per_group, test_per_group, fold, **attack
-        As in `dataset_leakage`. The default attacker of scores is scikit-learn's
-        `HistGradientBoostingClassifier`; of labels, that of `dataset_leakage`.
+        As in `dataset_leakage`. The default attacker of scores is the mean of logistic regression
+        and boosted trees; of labels, that of `dataset_leakage`.
     test_outputs, test_groups : as `outputs`, `groups`, optional
         The images that attackers are tested on.
 
@@ -158,9 +158,11 @@ def model_leakage(
 
     >>> from fairvision import metrics
     >>> scores = [[0.7, 0.3], [0.9, 0.1], [0.3, 0.7], [0.1, 0.9]] * 100
-    >>> result = metrics.model_leakage(scores, ["woman", "man"] * 200, replicates=0)
-    >>> float(result), float(metrics.model_leakage([0, 0, 1, 1] * 100, ["woman", "man"] * 200))
-    (1.0, 0.5)
+    >>> groups = ["woman", "man"] * 200
+    >>> float(metrics.model_leakage(scores, groups))
+    1.0
+    >>> metrics.model_leakage(metrics.decide(scores, many=False), groups) < 0.55
+    True
     """
     clues, known = _outputs(outputs, test_outputs)
     _check(outputs=outputs, groups=groups)
@@ -274,19 +276,18 @@ def leakage_amplification(
         test_outputs=test_outputs,
         test_pred_labels=test_pred_labels,
     )
-    known = known & truth_known & predicted_known
-    if truth.ndim == 1:
-        truth, predicted = occurring(truth, predicted, known)
-    classes = 1 + int(max(truth.max(initial=0), predicted.max(initial=0)))
     rounds = draw_rounds(
         groups,
         test_groups,
-        known,
+        known & truth_known & predicted_known,
         per_group=per_group,
         test_per_group=test_per_group,
         fold=fold,
         attack=attack,
     )
+    if truth.ndim == 1:
+        truth, predicted = occurring(truth, predicted, rounds.codes >= 0)
+    classes = 1 + int(max(truth.max(initial=0), predicted.max(initial=0)))
 
     def perturbed(random: np.random.Generator, *parts: np.ndarray) -> np.ndarray:
         moved = truth.copy()

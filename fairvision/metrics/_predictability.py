@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._attackers import Attack, occurring, probabilities, read_attack, right
+from fairvision.metrics._attackers import (
+    EXACT,
+    Attack,
+    occurring,
+    probabilities,
+    read_attack,
+    right,
+)
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._inputs import check_rows, read_groups, read_labels
 from fairvision.metrics._leakage import stacked
@@ -181,7 +188,7 @@ def _scores(
         test,
         classes=int(target.max()) + 1,
         seed=seed,
-        smoothing=1 if entropy else 1e-10,  # what was never seen is not impossible
+        smoothing=1 if entropy else EXACT,  # what was never seen is not impossible
     )
     if entropy:
         return -np.log(np.clip(said[np.arange(len(test)), target[test]], _TINY, 1))

@@ -115,13 +115,14 @@ class AttackRounds:
         rows, read = units(both, self.sampling, groups=codes)
         member = rows["groups"] == np.arange(len(self.names))[:, None]
         of_group = (member @ rows.sample.counts).astype(int)
-        shape = (self.rounds, len(self.names))
+        shape = self.rounds, len(self.names)
+        size = self.rounds * len(self.names), member.shape[1]
 
         def accuracy(score: np.ndarray, weights: np.ndarray) -> np.ndarray:
             """Return the accuracy in each round and group, (rounds, groups, b)."""
-            right = (member * np.nan_to_num(score)[:, None]).reshape(-1, member.shape[1])
-            times = (member & ~np.isnan(score)[:, None]).reshape(right.shape)
-            return ratio(right @ weights, times @ weights).reshape(*shape, -1)
+            rightly = (member * np.nan_to_num(score)[:, None]).reshape(size)
+            times = (member & ~np.isnan(score)[:, None]).reshape(size)
+            return ratio(rightly @ weights, times @ weights).reshape(*shape, weights.shape[1])
 
         def of_rounds(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             """Return the figure in each round (rounds, b), and for each group (groups, b)."""
@@ -147,7 +148,7 @@ class AttackRounds:
             pairs={"group": np.array(self.names, dtype=object), "n": of_group},
             kind=LeakageResult,
             rounds=of_rounds(rows.sample.base)[0][:, 0],
-            chance=1 / (of_group > 0).sum() if of_group.any() and minus is None else np.nan,
+            chance=1 / int((of_group > 0).sum()) if of_group.any() and minus is None else np.nan,
         )
 
 
@@ -242,6 +243,6 @@ def _sizes(
         if asked > most:
             raise InputError(
                 f"{what}={asked} asks for more images of each group than there are: the smallest "
-                f"has {sum(smallest[: 2 - apart]) if not apart else most}"
+                f"has {most if apart else sum(smallest)}"
             )
     return train, test
