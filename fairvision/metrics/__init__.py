@@ -9,23 +9,32 @@ than memory go through `Counts`. Needs neither torch nor the rest of fairvision.
 
 from fairvision.metrics._accuracy import accuracy, confusion, correct, error_rate
 from fairvision.metrics._average_precision import average_precision
+from fairvision.metrics._caption_words import caption_genders, mask_words
+from fairvision.metrics._captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics._context import context_typical_group
 from fairvision.metrics._counts import Counts
 from fairvision.metrics._directional import directional_bias_amplification
 from fairvision.metrics._evidence import chance_level, pointing_game, relevance_mass
+from fairvision.metrics._leakage import dataset_leakage, leakage_amplification, model_leakage
+from fairvision.metrics._lic import LicResult, lic
 from fairvision.metrics._mals import (
     MalsResult,
     bias_amplification_mals,
     bias_amplification_mals_from_ratios,
 )
 from fairvision.metrics._means import gap, mean, mean_by_group, small_groups
+from fairvision.metrics._predictability import directional_predictability_amplification
 from fairvision.metrics._reasons import reasons
 from fairvision.metrics._result import Result, compare
+from fairvision.metrics._rounds import LeakageResult
 from fairvision.metrics._sampling import Sampling
 from fairvision.metrics._scores import decide, probability_gap
 
 __all__ = [
+    "CaptionReport",
     "Counts",
+    "LeakageResult",
+    "LicResult",
     "MalsResult",
     "Result",
     "Sampling",
@@ -33,17 +42,26 @@ __all__ = [
     "average_precision",
     "bias_amplification_mals",
     "bias_amplification_mals_from_ratios",
+    "caption_genders",
+    "caption_report",
     "chance_level",
     "compare",
     "confusion",
     "context_typical_group",
     "correct",
+    "dataset_leakage",
     "decide",
     "directional_bias_amplification",
+    "directional_predictability_amplification",
     "error_rate",
     "gap",
+    "leakage_amplification",
+    "lic",
+    "mask_words",
     "mean",
     "mean_by_group",
+    "model_leakage",
+    "outcome_divergence",
     "pointing_game",
     "probability_gap",
     "reasons",

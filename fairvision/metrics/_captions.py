@@ -271,11 +271,11 @@ def _outcomes(
     def error(weights: np.ndarray) -> np.ndarray:
         counts, shares = counted(weights)
         wrong = ratio(counts[:, 1].sum(axis=0), counts.sum(axis=(0, 1)))
-        return np.vstack([wrong, shares.reshape(len(member), -1)])
+        return np.vstack([wrong, shares.reshape(len(member), weights.shape[1])])
 
     def divergence(weights: np.ndarray) -> np.ndarray:
         _, shares = counted(weights)
-        return np.vstack([_divergence(shares[present]), shares.reshape(len(member), -1)])
+        return np.vstack([_divergence(shares[present]), shares.reshape(len(member), weights.shape[1])])
 
     pairs = {**pair_keys(names, OUTCOMES), "n": np.repeat(of_group, shape[1])}
     n = int(of_group.sum())

@@ -146,6 +146,11 @@ def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
 
     An interval from so few images says little: the bootstrap cannot draw what it has not seen.
 
+    Parameters
+    ----------
+    by_group : dict of group to Result
+        As from `mean_by_group`.
+
     Examples
     --------
     >>> from fairvision import metrics

@@ -36,6 +36,10 @@ MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "confusion": (metrics.confusion, {"truth": "group", "predicted": "pred_group"}),
     "average_precision": (metrics.average_precision, {"targets": "table", "scores": "scores"}),
     "reasons": (metrics.reasons, {"right": "right", "inside": "inside"}),
+    "outcome_divergence": (
+        metrics.outcome_divergence,
+        {"truth": "group", "predicted": "pred_group"},
+    ),
 }
 for _kind in ("label", "table"):
     MEASURES |= {
@@ -76,13 +80,54 @@ ROW_WISE: dict[str, tuple[Callable[..., np.ndarray], dict[str, str]]] = {
     "chance_level": (metrics.chance_level, {"masks": "masks"}),
     "probability_gap": (metrics.probability_gap, {"probabilities": "scores"}),
     "decide": (lambda scores: metrics.decide(scores, many=False), {"scores": "scores"}),
+    "caption_genders": (metrics.caption_genders, {"captions": "caption"}),
+    "mask_words": (metrics.mask_words, {"captions": "caption"}),
     "decide, many": (lambda scores: metrics.decide(scores, many=True), {"scores": "scores"}),
 }
+# measures that train attackers: chance is in the draw of images, so fewer invariances are exact
+ATTACKS: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
+    "lic": (metrics.lic, {"captions": "caption", "groups": "group"}),
+}
+for _kind in ("label", "table"):
+    ATTACKS |= {
+        f"dataset_leakage, {_kind}": (
+            metrics.dataset_leakage,
+            {"labels": _kind, "groups": "group"},
+        ),
+        f"model_leakage, {_kind}": (
+            metrics.model_leakage,
+            {"outputs": f"pred_{_kind}", "groups": "group"},
+        ),
+        f"leakage_amplification, {_kind}": (
+            metrics.leakage_amplification,
+            {"labels": _kind, "groups": "group", "outputs": f"pred_{_kind}"},
+        ),
+        f"directional_predictability_amplification A->T, {_kind}": (
+            metrics.directional_predictability_amplification,
+            {"labels": _kind, "groups": "group", "pred_labels": f"pred_{_kind}"},
+        ),
+        f"directional_predictability_amplification T->A, {_kind}": (
+            metrics.directional_predictability_amplification,
+            {"labels": _kind, "groups": "group", "pred_groups": "pred_group"},
+        ),
+    }
 CONTINUOUS = {"mean", "mean, where", "mean_by_group and gap", "accuracy, many"}  # sums of fractions
-NO_MEASURE = {"Counts", "MalsResult", "Result", "Sampling", "compare", "small_groups"}
+NO_MEASURE = {
+    "CaptionReport",
+    "Counts",
+    "LeakageResult",
+    "LicResult",
+    "MalsResult",
+    "Result",
+    "Sampling",
+    "caption_report",  # four results; its error and divergence are those of outcome_divergence
+    "compare",
+    "small_groups",
+}
 OF_RATIOS = {"bias_amplification_mals_from_ratios"}
 
 every_measure = pytest.mark.parametrize("case", MEASURES)
+every_attack = pytest.mark.parametrize("case", ATTACKS)
 every_row_wise = pytest.mark.parametrize("case", ROW_WISE)
 
 
@@ -101,6 +146,9 @@ def rows(seed: int, n: int) -> Columns:
         "pred_label": np.where(random.random(n) < 0.7, label, "dog"),
         "table": table,
         "pred_table": (random.random((n, 4)) < 0.5).astype(float),
+        "caption": random.choice(["a man skis", "her dog", "a dog", "a man and a woman"], n).astype(
+            object
+        ),
         "scores": np.round(random.random((n, 4)), 1),
         "value": value,
         "right": np.where(np.isnan(value), np.nan, value > 0.4),
@@ -117,8 +165,13 @@ def columns() -> Columns:
     return rows(seed=2, n=120) | train
 
 
+@pytest.fixture
+def many_columns() -> Columns:
+    return rows(seed=2, n=400)
+
+
 def call(case: str, columns: Columns, **keywords: Any) -> Any:
-    function, arguments = {**MEASURES, **ROW_WISE}[case]
+    function, arguments = {**MEASURES, **ATTACKS, **ROW_WISE}[case]
     return function(**{name: columns[of] for name, of in arguments.items()}, **keywords)
 
 
@@ -137,7 +190,7 @@ def assert_same(a: Result, b: Result) -> None:
 
 
 def test_the_tables_hold_every_measure() -> None:
-    cases = " ".join([*MEASURES, *ROW_WISE])
+    cases = " ".join([*MEASURES, *ATTACKS, *ROW_WISE])
     assert {name for name in metrics.__all__ if name not in cases} == NO_MEASURE | OF_RATIOS
 
 
@@ -328,3 +381,45 @@ def test_each_row_stands_by_itself(case: str, columns: Columns) -> None:
 @every_row_wise
 def test_no_rows_give_no_values(case: str, columns: Columns) -> None:
     assert len(call(case, each_row(columns, lambda column: column[:0]))) == 0
+
+
+@every_attack
+def test_attacks_are_the_same_with_the_same_seed(case: str, many_columns: Columns) -> None:
+    once, again, other = (call(case, many_columns, rounds=3, seed=seed) for seed in (1, 1, 2))
+    assert once.value == again.value
+    assert (once.low, once.high, once.n) == (again.low, again.high, again.n)
+    assert np.isfinite([once.value, other.value]).all()
+    assert once.low <= once.value <= once.high
+
+
+@every_attack
+def test_attacks_do_not_see_the_names_of_groups(case: str, many_columns: Columns) -> None:
+    renamed = {"f": "a-f", "m": "b-m", "x": "c-x", None: None}
+    changed = dict(many_columns)
+    for name in ("group", "pred_group"):
+        changed[name] = np.array([renamed[group] for group in many_columns[name]], dtype=object)
+    expected, found = call(case, many_columns, rounds=3), call(case, changed, rounds=3)
+    assert found.value == pytest.approx(expected.value, abs=1e-9)
+
+
+@every_attack
+def test_attacks_take_lists_and_frames(case: str, many_columns: Columns) -> None:
+    expected = call(case, many_columns, rounds=2)
+    as_lists = each_row(many_columns, lambda column: column.tolist())
+    assert call(case, as_lists, rounds=2).value == pytest.approx(expected.value, abs=1e-12)
+
+
+@every_attack
+def test_nothing_to_attack_is_nan(case: str, many_columns: Columns) -> None:
+    for rows_left in (0, 4):
+
+        def blank(column: np.ndarray, rows_left: int = rows_left) -> np.ndarray:
+            unknown = None if column.dtype == object else np.nan
+            return np.full((rows_left, *column.shape[1:]), unknown).astype(column.dtype)
+
+        result = call(case, each_row(many_columns, blank), rounds=2)
+        assert np.isnan([result.value, result.low, result.high]).all()
+        assert result.n == 0
+    one_group = many_columns | {"group": np.where(many_columns["group"] == None, None, "f")}
+    if "T->A" not in case:
+        assert np.isnan(call(case, one_group, rounds=2).value)
