@@ -98,7 +98,7 @@ from fairvision.cli import options
     type=click.Choice(["quotient", "difference", "hinge", "none"]),
     help="Equalizer: form of the confident term.  [default: quotient]",
 )
-@click.option("--penalty", type=float, help="Attribution penalty: its weight.  [default: 0.1]")
+@click.option("--penalty", type=float, help="Attribution penalty: its weight.  [default: 1]")
 @options.seed
 @options.device
 @options.workers

@@ -24,7 +24,7 @@ from fairvision.models import Network
 class Settings:
     """Weight of the penalty: of the order at which both terms are alike, as the paper advises."""
 
-    penalty: float = 0.1
+    penalty: float = 1.0
 
 
 def check(dataset: Dataset, settings: Settings) -> None:

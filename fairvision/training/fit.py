@@ -91,7 +91,7 @@ def train(
     alpha, beta, mu : weights of the equalizer's cross entropy, appearance confusion and confident
         terms, by default 1, 10, 1
     confident : form of its confident term: "quotient" (default), "difference", "hinge" or "none"
-    penalty : weight of the attribution penalty, by default 0.1
+    penalty : weight of the attribution penalty, by default 1
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core

@@ -420,6 +420,8 @@ def test_nothing_to_attack_is_nan(case: str, many_columns: Columns) -> None:
         result = call(case, each_row(many_columns, blank), rounds=2)
         assert np.isnan([result.value, result.low, result.high]).all()
         assert result.n == 0
-    one_group = many_columns | {"group": np.where(many_columns["group"] == None, None, "f")}
+    one_group = many_columns | {
+        "group": np.array([g and "f" for g in many_columns["group"]], dtype=object)
+    }
     if "T->A" not in case:
         assert np.isnan(call(case, one_group, rounds=2).value)
