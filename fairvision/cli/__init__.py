@@ -15,7 +15,7 @@ from fairvision.errors import FairvisionWarning, InputError
 COMMANDS = {
     "demo": "Draw pictures, train two models, audit them, write the report.",
     "data": "Make a dataset folder, or show what is in one.",
-    "train": "Train a classifier: baseline, equalizer or attribution penalty.",
+    "train": "Train a classifier: baseline, equalizer and other methods.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
     "predict": "Print a table of probabilities for any pictures.",
     "explain": "Draw activation maps and attributions for any pictures.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,31 @@ import click
 from click.core import ParameterSource
 
 from fairvision.cli import options
+from fairvision.methods import METHODS, describe
 
 
-@click.command("train")
+def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
+    if method == "list":
+        click.echo(describe())
+        context.exit()
+    return method
+
+
+@click.command(
+    "train",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    options_metavar="[OPTIONS] [--OPTION-OF-THE-METHOD VALUE]...",
+)
 @click.argument("data", type=click.Path(path_type=Path))
 @options.output
 @click.option(
     "--method",
-    type=click.Choice(["baseline", "equalizer", "attribution_penalty"]),
+    type=click.Choice([*METHODS, "list"]),
     default="baseline",
     show_default=True,
-    help="How it learns.",
+    help="How it learns; `--method list` says what methods there are, and their options.",
+    is_eager=True,
+    callback=_list_methods,
 )
 @click.option(
     "--model",
@@ -88,17 +103,6 @@ from fairvision.cli import options
     show_default=True,
     help="Bits per number; bf16 and 16 are mixed.",
 )
-@click.option("--alpha", type=float, help="Equalizer: weight of the cross entropy.  [default: 1]")
-@click.option(
-    "--beta", type=float, help="Equalizer: weight of the appearance confusion.  [default: 10]"
-)
-@click.option("--mu", type=float, help="Equalizer: weight of the confident term.  [default: 1]")
-@click.option(
-    "--confident",
-    type=click.Choice(["quotient", "difference", "hinge", "none"]),
-    help="Equalizer: form of the confident term.  [default: quotient]",
-)
-@click.option("--penalty", type=float, help="Attribution penalty: its weight.  [default: 1]")
 @options.seed
 @options.device
 @options.workers
@@ -114,11 +118,14 @@ from fairvision.cli import options
 def command(context: click.Context, output: Path, as_json: bool, **settings: Any) -> None:
     """Train a classifier of attributes and tasks on the dataset folder DATA.
 
+    Options of the method, such as --beta 3 of the equalizer, are given like any other.
+
     Ctrl-C leaves a run that --resume continues, ending with the same weights.
     """
     from fairvision import runs
     from fairvision.training import stored_options, train
 
+    of_method = _method_options(context.args)
     if settings["resume"]:
         started_with = stored_options(output)
         settings |= {
@@ -127,7 +134,7 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
             if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE
         }
     try:
-        run = train(output=output, **settings)
+        run = train(output=output, **{**settings, **of_method})
     except KeyboardInterrupt:
         if (output / runs.CONFIG).is_file():
             click.echo(
@@ -142,3 +149,19 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
         click.echo(f"{name}: {n} of {summary['training_pictures']} training pictures")
     click.echo(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
     click.echo(f"run: {run.folder}")
+
+
+def _method_options(arguments: Sequence[str]) -> dict[str, str]:
+    """Read what click left over: `--beta 3` or `--beta=3`."""
+    found: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        name, is_given, value = rest.pop(0).partition("=")
+        if not name.startswith("--"):
+            raise click.UsageError(f"Got unexpected extra argument ({name})")
+        if not is_given:
+            if not rest:
+                raise click.UsageError(f"Option '{name}' requires an argument.")
+            value = rest.pop(0)
+        found[name.removeprefix("--").replace("-", "_")] = value
+    return found

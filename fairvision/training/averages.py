@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fairvision.datasets import Batch
-from fairvision.methods import Terms
+from fairvision.methods.heads import Terms
 
 
 class NotFinite(ArithmeticError):

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -23,7 +24,6 @@ from fairvision.training.settings import (
     default_augment,
     default_lr,
     describe,
-    method_settings,
 )
 from fairvision.training.start import first_network
 
@@ -48,17 +48,13 @@ def train(
     schedule: str = "cosine",
     augment: bool | None = None,
     precision: str = "32",
-    alpha: float | None = None,
-    beta: float | None = None,
-    mu: float | None = None,
-    confident: str | None = None,
-    penalty: float | None = None,
     seed: int = 0,
     device: str = "auto",
     workers: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
+    **method_options: Any,
 ) -> runs.Run:
     """Train a classifier of attributes and tasks on a dataset folder.
 
@@ -71,8 +67,7 @@ def train(
     data : dataset folder with a training split; the validation split, if any, chooses the best
         epoch by the method's own loss
     output : run folder to write
-    method : "baseline" (cross entropy), "equalizer" (Hendricks et al., ECCV 2018) or
-        "attribution_penalty" (Ross et al., IJCAI 2017)
+    method : one of `fairvision.methods.METHODS`: "baseline", "equalizer", …
     model : "lecture_cnn" or the name of a torchvision classification network
     weights : what the network starts from: a name that torchvision publishes for it
         ("IMAGENET1K_V1", "DEFAULT"), a .pth or .safetensors file, or a run folder
@@ -88,10 +83,6 @@ def train(
     augment : mirror and crop pictures and masks at random; by default unless `tune` is "head" or
         the network `lecture_cnn`
     precision : "32", "bf16" or "16" (both mixed)
-    alpha, beta, mu : weights of the equalizer's cross entropy, appearance confusion and confident
-        terms, by default 1, 10, 1
-    confident : form of its confident term: "quotient" (default), "difference", "hinge" or "none"
-    penalty : weight of the attribution penalty, by default 1
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core
@@ -99,6 +90,7 @@ def train(
         settings; begin anew if there is none
     overwrite : replace the run in `output`
     quiet : show no progress; without a terminal none is shown anyway
+    **method_options : of the method, such as `beta` of the equalizer; see its `Settings`
 
     Raises
     ------
@@ -113,10 +105,7 @@ def train(
     """
     folder, quiet = Path(output), is_quiet(quiet)
     continues = outputs.check_output(folder, resume=resume, overwrite=overwrite)
-    of_method = method_settings(
-        method,
-        {"alpha": alpha, "beta": beta, "mu": mu, "confident": confident, "penalty": penalty},
-    )
+    of_method = methods.settings(method, method_options)
     settings = Settings(
         tune=tune,
         epochs=epochs,

@@ -14,7 +14,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from fairvision.datasets import Batch
-from fairvision.methods import Terms
+from fairvision.methods.heads import Terms
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
 from fairvision.training.settings import Settings

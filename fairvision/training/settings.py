@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 import torchvision
 
 import fairvision
-from fairvision import methods, models, runs
+from fairvision import models, runs
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 
@@ -69,26 +69,6 @@ def default_augment(tune: str, model: str) -> bool:
     that must not be mirrored.
     """
     return tune != "head" and model not in models.SMALL
-
-
-def method_settings(method: str, given: Mapping[str, Any]) -> Any:
-    """Return a method's settings; what is None in `given` takes the method's default.
-
-    Raises
-    ------
-    InputError
-        If the method does not exist or has no such option.
-    """
-    kind = methods.find(method).Settings
-    options = {name: value for name, value in given.items() if value is not None}
-    known = {field.name for field in fields(kind)}
-    for name in options:
-        if name not in known:
-            raise InputError(f"--{name} is not an option of method {method}")
-    for name, value in options.items():
-        if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= 0):
-            raise InputError(f"{name} must be 0 or above, not {value}")
-    return kind(**options)
 
 
 def describe(

@@ -12,7 +12,6 @@ from fairvision import runs
 from fairvision.cli.train import command
 from fairvision.datasets import scenes
 from fairvision.methods import METHODS, baseline
-from fairvision.methods.equalizer import CONFIDENT
 from fairvision.models import REGIMES
 from fairvision.training.settings import PRECISIONS, SCHEDULES
 
@@ -29,22 +28,36 @@ def data(tmp_path_factory):
 def test_help_explains_every_option(run_cli):
     result = run_cli("train", "--help")
     assert result.code == 0
-    for option in ("--method", "--weights", "--tune", "--resume", "--confident", "--json"):
+    for option in ("--method", "--weights", "--tune", "--resume", "--json"):
         assert option in result.out
 
 
 def test_the_command_mirrors_the_function():
-    keywords = set(inspect.signature(fairvision.train).parameters)
+    keywords = set(inspect.signature(fairvision.train).parameters) - {"method_options"}
     assert {p.name for p in command.params} == keywords | {"as_json"}
     choices = {p.name: list(p.type.choices) for p in command.params if hasattr(p.type, "choices")}
-    assert choices["method"] == list(METHODS)
+    assert choices["method"] == [*METHODS, "list"]
     assert choices["tune"] == list(REGIMES)
     assert choices["schedule"] == list(SCHEDULES)
     assert choices["precision"] == list(PRECISIONS)
-    assert choices["confident"] == list(CONFIDENT)
 
 
-@pytest.mark.parametrize("method", ["baseline", "equalizer"])
+def test_the_methods_are_listed_with_their_options(run_cli):
+    result = run_cli("train", "--method", "list")
+    assert result.code == 0
+    for name in METHODS:
+        assert f"{name}: " in result.out
+    assert "--beta 10.0" in result.out
+
+
+def test_options_of_the_method(run_cli, data, tmp_path):
+    options = ("--method", "equalizer", "--beta", 3, "--confident=hinge", *QUICK)
+    assert run_cli("train", data, *options, "-o", tmp_path / "run").code == 0
+    stored = runs.load(tmp_path / "run").config["options"]
+    assert (stored["beta"], stored["confident"]) == (3, "hinge")
+
+
+@pytest.mark.parametrize("method", list(METHODS))
 def test_train_writes_a_run_and_says_where(run_cli, data, tmp_path, method):
     result = run_cli("train", data, "--method", method, *QUICK, "-o", tmp_path / "run")
     assert (result.code, result.err) == (0, "")
@@ -100,6 +113,9 @@ def test_resume_refuses_what_was_said_otherwise(run_cli, data, tmp_path):
         (["--weights", "V9"], "fairvision: weights 'V9' are neither a file nor a run"),
         (["--task", "objects"], "has no task 'objects': it has context"),
         (["--beta", "3"], "--beta is not an option of method baseline"),
+        (["--method", "equalizer", "--beta", "much"], "beta must be a number, not 'much'"),
+        (["--method", "equalizer", "--beta"], "Option '--beta' requires an argument"),
+        (["elsewhere"], "unexpected extra argument (elsewhere)"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(run_cli, data, tmp_path, arguments, message):
