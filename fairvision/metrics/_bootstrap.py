@@ -90,19 +90,22 @@ class Sample:
         """Return what units weigh that were drawn so often, (units, b)."""
         return drawn if self.weight is None else drawn * self.weight[:, None]
 
-    def estimate(self, statistic: Statistic) -> np.ndarray:
+    def estimate(self, statistic: Statistic, whole: bool = False) -> np.ndarray:
         """Evaluate a statistic on the images as they are and on every resample.
 
         Parameters
         ----------
         statistic : maps weights (units, b) to values (..., b), each column by itself.
+        whole : what it does first is to add up numbers of images, by matrices of whole numbers:
+            then the weights may be float32, in which sums below 2**24 are exact.
 
         Returns
         -------
         (..., 1 + replicates); first the value itself.
         """
-        parts = [statistic(self.base)]
-        parts.extend(statistic(self.weighted(drawn)) for drawn in self._draws())
+        single = whole and self.weight is None and self.counts.sum() < 1 << 24
+        draws = self._draws(np.float32 if single else float)
+        parts = [statistic(self.base), *(statistic(self.weighted(drawn)) for drawn in draws)]
         return np.concatenate(parts, axis=-1)
 
     def interval(
@@ -151,21 +154,19 @@ class Sample:
         plain = all(s.units is None and s.stratum is None for s in (self, other))
         return plain and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
 
-    def _draws(self) -> Iterator[np.ndarray]:
+    def _draws(self, kind: type = float) -> Iterator[np.ndarray]:
         """Yield how often each unit is drawn, (units, b), for all replicates."""
         units, replicates, seed = len(self.counts), self.drawing.replicates, self.drawing.seed
         size = max(1, _BLOCK // max(1, units))
-        starts = range(0, replicates, size)
-        single = self.stratum is None and bool((self.counts == 1).all())
-        if single and units * replicates <= _KEPT:
-            kept = _draw_rows(units, replicates, seed)
-            for start in starts:
-                yield kept[:, start : start + size].astype(float)
+        if self.stratum is None and bool((self.counts == 1).all()):
+            draw = _keep_rows if units * replicates <= _KEPT else _draw_rows
+            for block in draw(units, replicates, seed, size):
+                yield block.astype(kind)
             return
         stratum = np.zeros(units, int) if self.stratum is None else self.stratum
         parts = [np.flatnonzero(stratum == s) for s in range(stratum.max(initial=-1) + 1)]
         generators = [np.random.default_rng([seed, s] if s else seed) for s in range(len(parts))]
-        for start in starts:
+        for start in range(0, replicates, size):
             drawn = np.zeros((units, min(size, replicates - start)))
             for part, generator in zip(parts, generators):
                 drawn[part] = _draw(generator, self.counts[part], drawn.shape[1])
@@ -238,16 +239,19 @@ def _draw(generator: np.random.Generator, counts: np.ndarray, replicates: int) -
     return drawn.T
 
 
-@lru_cache(maxsize=1)
-def _draw_rows(rows: int, replicates: int, seed: int) -> np.ndarray:
-    """Return how often each single image is drawn, (rows, replicates); 255 times never happens."""
+def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[np.ndarray]:
+    """Yield how often each single image is drawn, (rows, size) at once; never 255 times."""
     generator = np.random.default_rng(seed)
-    counts = np.empty((replicates, rows), np.uint8)
-    for replicate in counts if rows else ():
-        replicate[:] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
-    drawn = np.ascontiguousarray(counts.T)
-    drawn.flags.writeable = False
-    return drawn
+    for start in range(0, replicates, size):
+        counts = np.empty((min(size, replicates - start), rows), np.uint8)
+        for replicate in counts if rows else ():
+            replicate[:] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
+        yield np.ascontiguousarray(counts.T)
+
+
+@lru_cache(maxsize=1)
+def _keep_rows(rows: int, replicates: int, seed: int, size: int) -> tuple[np.ndarray, ...]:
+    return tuple(_draw_rows(rows, replicates, seed, size))
 
 
 def _quantile(replicates: np.ndarray, defined: np.ndarray, level: np.ndarray) -> np.ndarray:

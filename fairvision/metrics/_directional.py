@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
-from fairvision.metrics._inputs import read_groups, read_labels
+from fairvision.metrics._inputs import one_label_each, read_groups, read_labels
 from fairvision.metrics._result import Result, pair_keys, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
@@ -111,29 +111,34 @@ def directional_bias_amplification(
     shape = len(group_names), len(label_names)
 
     used = true_label.known & pred_label.known & (true_group >= 0) & (pred_group >= 0)
-    truth = true_label.cells(true_group, shape, used)
-    moved = pred_label.cells(pred_group, shape, used) - truth
-    in_group = (used & (true_group == np.arange(shape[0])[:, None])).astype(float)
+    nothing = np.zeros_like(true_group)
+    in_group = one_label_each(true_group).cells(nothing, (1, shape[0]), used)
     if train_labels is None:
-        sign = dependence(truth @ rows.sample.base, in_group @ rows.sample.base, shape)
+        truth = true_label.cells(true_group, shape, used) @ rows.sample.base
+        sign = dependence(truth, in_group @ rows.sample.base, shape)
     else:
         train_label, train_group = label["train_labels"], group["train_groups"]
         known = train_label.known & (train_group >= 0)
-        counts = train.sample.counts[:, None]
-        of_group = (known & (train_group == np.arange(shape[0])[:, None])) @ counts
+        counts = train.sample.counts
+        of_group = np.bincount(train_group[known], counts[known], minlength=shape[0])
         sign = dependence(train_label.cells(train_group, shape, known) @ counts, of_group, shape)
-
-    def condition(weights: np.ndarray) -> np.ndarray:
-        if to_task:
-            return (in_group @ weights)[:, None]
-        return (truth @ weights).reshape(*shape, weights.shape[1]).sum(axis=0, keepdims=True)
+    if to_task:
+        moved = true_label.change(pred_label, true_group, shape, used)
+        condition, of = in_group, (shape[0], 1)
+    else:
+        wrong = used & (pred_group != true_group)
+        right = true_label.cells(true_group, shape, wrong)
+        moved = true_label.cells(pred_group, shape, wrong) - right
+        condition, of = true_label.cells(nothing, (1, shape[1]), used), (1, shape[1])
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        delta = ratio((moved @ weights).reshape(*shape, weights.shape[1]), condition(weights))
-        pairs = (sign[..., None] * delta).reshape(sign.size, weights.shape[1])
+        change, times = ((cells @ weights).astype(float) for cells in (moved, condition))
+        b = weights.shape[1]
+        delta = ratio(change.reshape(*shape, b), times.reshape(*of, b))
+        pairs = (sign[..., None] * delta).reshape(sign.size, b)
         return np.vstack([mean_of_defined(pairs), pairs])
 
-    meets = np.broadcast_to(condition(rows.sample.counts[:, None].astype(float))[..., 0], shape)
+    meets = np.broadcast_to((condition @ rows.sample.counts).reshape(of), shape)
     direction = "A->T" if to_task else "T->A"
     return summarise(
         rows.sample,
@@ -145,20 +150,21 @@ def directional_bias_amplification(
             "direction": direction,
             "n": meets.astype(int).ravel(),
         },
+        whole=True,
     )
 
 
 def dependence(together: np.ndarray, of_group: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the sign of P(a, t) − P(a) P(t), (groups, labels); NaN with fewer than two groups.
 
-    `together` are the counts of pairs (groups · labels, 1), and `of_group` of groups.
+    `together` are the counts of pairs (groups · labels), and `of_group` of groups.
     Counts of images are exact; of weighted ones, differences below the precision of floats are 0.
     """
     if shape[0] < 2:
         return np.full(shape, np.nan)
     whole = bool((together % 1 == 0).all() and (of_group % 1 == 0).all())
     kind = np.int64 if whole else np.float64
-    pairs, of_group = together.reshape(shape).astype(kind), of_group.astype(kind)
+    pairs, of_group = together.reshape(shape).astype(kind), of_group.reshape(-1, 1).astype(kind)
     joint, apart = pairs * of_group.sum(), of_group * pairs.sum(axis=0)
     noise = 0 if whole else 1e-12 * (joint + apart)
     return np.where(np.abs(joint - apart) <= noise, 0, np.sign(joint - apart))

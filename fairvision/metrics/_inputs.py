@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,74 @@ from scipy import sparse
 
 from fairvision.errors import InputError
 
+_CACHED = 1 << 18  # bytes of a table looked at together, so that they are fetched once
 UNKNOWN = "unknown"  # the reserved name of the row of figures whose group is not known
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Labels:
-    """Which labels hold in which row: one code each, or the ones of a table."""
+    """Which labels hold in which row."""
 
-    row: np.ndarray  # (k,) row and
-    label: np.ndarray  # (k,) label of everything that holds
+    held: np.ndarray  # (rows,) codes, −1 where unknown, or (rows, labels) bool
     known: np.ndarray  # (rows,)
-    many: bool
+
+    @property
+    def many(self) -> bool:
+        """Say whether many labels may hold in a row."""
+        return self.held.ndim > 1
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """The row, rising, and the label of everything that holds."""
+        if self.many:
+            return np.divmod(np.flatnonzero(self.held), self.held.shape[1])
+        row = np.flatnonzero(self.held >= 0)
+        return row, self.held[row]
+
+    @property
+    def row(self) -> np.ndarray:
+        """The row of everything that holds."""
+        return self.places[0]
+
+    @property
+    def label(self) -> np.ndarray:
+        """The label of everything that holds."""
+        return self.places[1]
 
     def cells(self, groups: np.ndarray, shape: tuple[int, int], keep: np.ndarray) -> Any:
         """Return the sparse indicator (groups * labels, rows) of each pair of group and label.
 
         Only rows in `keep` count; times weights (rows, b) it gives the weighted counts.
         """
-        used = keep[self.row]
-        row, label = self.row[used], self.label[used]
-        cell = groups[row] * shape[1] + label
-        size = (shape[0] * shape[1], len(keep))
-        return sparse.csr_array((np.ones(len(row)), (cell, row)), shape=size)
+        return _cells(*self.places, np.float32(1), groups, shape, keep)
+
+    def change(
+        self, other: Labels, groups: np.ndarray, shape: tuple[int, int], keep: np.ndarray
+    ) -> Any:
+        """Return the cells of other labels less these, of rows of the same groups."""
+        if not self.many:
+            keep = keep & (self.held != other.held)
+            return other.cells(groups, shape, keep) - self.cells(groups, shape, keep)
+        row, label = np.divmod(np.flatnonzero(self.held ^ other.held), self.held.shape[1])
+        sign = np.where(self.held[row, label], np.float32(-1), np.float32(1))
+        return _cells(row, label, sign, groups, shape, keep)
+
+
+def _cells(
+    row: np.ndarray,
+    label: np.ndarray,
+    value: np.ndarray | np.float32,
+    groups: np.ndarray,
+    shape: tuple[int, int],
+    keep: np.ndarray,
+) -> sparse.csc_array:
+    value = np.broadcast_to(value, row.shape)
+    if not keep.all():
+        kept = keep[row]
+        row, label, value = row[kept], label[kept], value[kept]
+    start = np.concatenate([[0], np.bincount(row, minlength=len(keep)).cumsum()])
+    size = (shape[0] * shape[1], len(keep))
+    return sparse.csc_array((value, groups[row] * shape[1] + label, start), shape=size)
 
 
 def read_groups(
@@ -42,10 +89,9 @@ def read_groups(
 ) -> tuple[list[Any], dict[str, np.ndarray]]:
     """Return the common names of the groups, and each array given as codes (-1 = unknown)."""
     columns = {what: _column(what, values) for what, values in arrays.items() if values is not None}
-    for what, column in columns.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.cat.remove_categories(column.cat.categories.intersection([UNKNOWN]))
-        columns[what] = column.where(column != UNKNOWN)
+    for column in columns.values():
+        column.found = column.found.where(column.found != UNKNOWN)
+        column.declared = [name for name in column.declared if name != UNKNOWN]
     return _codes(columns, names)
 
 
@@ -63,16 +109,14 @@ def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels
         )
     read, columns = {}, {}
     for what, values in given.items():
-        holds, known, columns[what] = read_indicators(what, values)
-        row, label = np.nonzero(holds)
-        read[what] = Labels(row, label, known, many=True)
+        held, known, columns[what] = read_indicators(what, values)
+        read[what] = Labels(held, known)
     return _common_columns(columns), read
 
 
 def one_label_each(codes: np.ndarray) -> Labels:
     """Return codes (-1 = unknown) as labels."""
-    (row,) = np.nonzero(codes >= 0)
-    return Labels(row, codes[row], codes >= 0, many=False)
+    return Labels(codes, codes >= 0)
 
 
 def read_indicators(what: str, values: ArrayLike) -> tuple[np.ndarray, np.ndarray, list[Any]]:
@@ -80,18 +124,34 @@ def read_indicators(what: str, values: ArrayLike) -> tuple[np.ndarray, np.ndarra
 
     A row with an unknown entry (NaN, None or -1) is unknown and holds no label.
     """
-    table, names = read_table(what, values)
-    known = ~(np.isnan(table) | (table == -1)).any(axis=1)
-    if not np.isin(table[known], (0, 1)).all():
-        raise InputError(f"{what} must hold 0 and 1 only (-1 or NaN: unknown); see metrics.decide")
-    return (table == 1) & known[:, None], known, names
+    table, names = read_table(what, values, numbers="biuf")
+    holds, known = np.empty(table.shape, bool), np.ones(len(table), bool)
+    if table.dtype == bool:
+        return table, known, names
+    step = max(1, _CACHED // (table.itemsize * table.shape[1]))
+    for rows in (slice(start, start + step) for start in range(0, len(table), step)):
+        part = table[rows]
+        np.equal(part, 1, out=holds[rows])
+        valid = holds[rows] | (part == 0)
+        if not valid.all():
+            known[rows] = ~((part != part) | (part == -1)).any(axis=1)
+            holds[rows] &= known[rows, None]
+            if not valid[known[rows]].all():
+                raise InputError(
+                    f"{what} must hold 0 and 1 only (-1 or NaN: unknown); see metrics.decide"
+                )
+    return holds, known, names
 
 
-def read_table(what: str, values: ArrayLike) -> tuple[np.ndarray, list[Any]]:
-    """Return numbers (rows, columns) and the columns' names: a DataFrame's, else positions."""
+def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndarray, list[Any]]:
+    """Return numbers (rows, columns) and the columns' names: a DataFrame's, else positions.
+
+    They are floats, unless they are of one of the kinds of `numbers` (as in numpy) already.
+    """
     names = list(values.columns) if isinstance(values, pd.DataFrame) else None
     try:
-        table = np.asarray(values, dtype=float)
+        table = np.asarray(values)
+        table = table if table.dtype.kind in numbers else np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise InputError(f"{what} must be a table of numbers, rows × columns") from None
     if table.ndim == 1:
@@ -167,43 +227,59 @@ def _common_columns(columns: dict[str, list[Any]]) -> list[Any]:
     return names
 
 
-def _column(what: str, values: ArrayLike) -> pd.Series:
+@dataclass
+class _Column:
+    """One value per row, as a code among the values that are found; −1 where there is none."""
+
+    code: np.ndarray
+    found: pd.Series
+    declared: list[Any]
+
+
+def _column(what: str, values: ArrayLike) -> _Column:
     if isinstance(values, (list, tuple)):
         values = np.asarray(values, dtype=object)  # else NaN among names would become the name nan
     if not isinstance(values, (pd.Series, pd.Index, pd.Categorical)):
         values = np.asarray(values)
         if values.ndim != 1:
             raise InputError(f"{what} must hold one value per row, not shape {values.shape}")
-    return pd.Series(values).reset_index(drop=True)
+    column = pd.Series(values)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        code, declared = column.cat.codes.to_numpy(), column.cat.categories
+        occurs = np.bincount(code[code >= 0], minlength=len(declared)) > 0
+        return _Column(code, pd.Series(declared, dtype=object).where(occurs), list(declared))
+    try:
+        code, found = pd.factorize(column)
+    except TypeError:
+        raise InputError(f"{what} must hold names or whole numbers, one per row") from None
+    return _Column(code, pd.Series(found), [])
 
 
 def _codes(
-    columns: dict[str, pd.Series], names: Sequence[Any] | None = None
+    columns: dict[str, _Column], names: Sequence[Any] | None = None
 ) -> tuple[list[Any], dict[str, np.ndarray]]:
     """Code columns over common names: those given, or the categories and all other values."""
-    read = {what: _names_or_numbers(what, column, names) for what, column in columns.items()}
+    read = {what: _names_or_numbers(what, column.found, names) for what, column in columns.items()}
     numeric = {
         what: _is_numeric(_kind(values)) for what, values in read.items() if values.notna().any()
     }
     if len(set(numeric.values())) > 1:
         named, coded = sorted(numeric, key=lambda what: numeric[what])[:: len(numeric) - 1]
         raise InputError(f"{named} holds names, but {coded} holds numbers")
-    declared = [
-        column.cat.categories
-        for column in columns.values()
-        if isinstance(column.dtype, pd.CategoricalDtype)
-    ]
+    universe = list(names or ())
     if names is None:
-        universe = list(dict.fromkeys(name for some in declared for name in some if name != -1))
-    else:
-        universe = list(names)
-    found = {name for values in read.values() for name in values.dropna().unique()}
+        declared = [name for column in columns.values() for name in column.declared]
+        universe = list(dict.fromkeys(name for name in declared if name != -1))
+    found = {name for values in read.values() for name in values.dropna()}
     strays = sorted(found.difference(universe))
     if names is not None and strays:
         raise InputError(f"{strays[0]!r} is not among {', '.join(map(str, names))}")
     universe += strays
     index = pd.Index(universe, dtype=object)
-    return universe, {what: index.get_indexer(values) for what, values in read.items()}
+    return universe, {
+        what: np.append(index.get_indexer(read[what]), -1)[column.code]
+        for what, column in columns.items()
+    }
 
 
 def _names_or_numbers(what: str, column: pd.Series, names: Sequence[Any] | None) -> pd.Series:

@@ -119,7 +119,7 @@ def bias_amplification_mals(
     cells = label["pred_labels"].cells(group["pred_groups"], shape, used)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        predicted = (cells @ weights).reshape(*shape, weights.shape[1])
+        predicted = (cells @ weights).astype(float).reshape(*shape, weights.shape[1])
         change = ratio(predicted, predicted.sum(axis=0)) - reference[..., None]
         return _amplification(change, leans, strict)
 
@@ -232,6 +232,7 @@ def _summarise(
         n,
         "bias_amplification_mals",
         pairs={**keys, **figures},
+        whole=True,
         kind=MalsResult,
         violations=int(off.any(axis=0).sum()),
         undefined=int(np.isnan(predicted - reference).any(axis=0).sum()),

@@ -100,6 +100,7 @@ def summarise(
     *,
     pairs: Mapping[str, Any] | None = None,
     shares: bool = False,
+    whole: bool = False,
     adjust: Callable[[np.ndarray], np.ndarray] | None = None,
     estimates: np.ndarray | None = None,
     kind: type[_AnyResult] = Result,  # type: ignore[assignment]
@@ -115,6 +116,7 @@ def summarise(
     name : of the measure
     pairs : key columns, one value per pair, and further columns, among them the pairs' `n`
     shares : value and pairs are shares of their n images
+    whole : the statistic adds up numbers of images first; see `Sample.estimate`
     adjust : what is done to estimates (1 + pairs, 1 + replicates)
     estimates : what `sample.estimate(statistic)` gives, if that is known already
     kind, more : the class of the result, and what else it takes
@@ -124,7 +126,7 @@ def summarise(
         return np.atleast_2d(statistic(weights))
 
     if estimates is None:
-        estimates = sample.estimate(rows)
+        estimates = sample.estimate(rows, whole)
         if adjust is not None:
             estimates = adjust(estimates)
     estimates = np.atleast_2d(estimates) + 0.0  # −0 is 0
