@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import is_table, read_table
+from fairvision.metrics._inputs import check_rows, is_table, read_table
 from fairvision.metrics._rows import as_column, condense
 
 
@@ -45,10 +45,9 @@ class Counts(Mapping[str, Any]):
 
     def __init__(self, keyword: str = "counts") -> None:
         self.keyword = keyword
-        self._table: pd.DataFrame | None = None  # a column of counts, and those of the keys
-        self._labels: dict[
-            str, list[Any]
-        ] = {}  # columns that are tables: the names of their labels
+        self._summed: pd.DataFrame | None = None  # a column of counts, and those of the keys
+        self._waiting: list[pd.DataFrame] = []  # the same of batches, not summed yet
+        self._labels: dict[str, list[Any]] = {}  # of columns that are tables
         self._declared: dict[str, pd.Index] = {}  # categories that columns declare
 
     @property
@@ -70,26 +69,23 @@ class Counts(Mapping[str, Any]):
             The columns are not those of the first batch, or differ in length.
         """
         given = {name: as_column(name, values) for name, values in columns.items()}
-        flat: dict[str, Any] = {}
+        if given:
+            check_rows(**{name: len(values) for name, values in given.items()})
         for name, values in given.items():
+            if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+                self._declare(name, pd.CategoricalIndex(values).categories)
+        _, counts, units = condense(given)
+        columns = {}
+        for name, values in units.items():
             if is_table(name, values):
-                flat[name], labels = _packed(name, values)
+                columns[name], labels = _packed(name, values)
                 if self._labels.setdefault(name, labels) != labels:
                     raise InputError(f"{name} has other labels than in the batches before")
             else:
-                flat[name] = values
-                if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
-                    categories = pd.CategoricalIndex(values).categories
-                    known = self._declared.get(name, categories[:0])
-                    self._declared[name] = known.append(categories.difference(known, sort=False))
-        _, counts, units = condense(flat)
-        table = pd.DataFrame(
-            {
-                name: pd.Series(np.asarray(values, dtype=object), dtype=object)
-                for name, values in units.items()
-            }
-        )
-        self._add(table.assign(**{_N: counts}))
+                whole = getattr(values, "dtype", None) in (np.int64, np.int32, np.int16, np.int8)
+                kind = np.dtype(np.int64 if whole else object)
+                columns[name] = pd.Series(np.asarray(values, dtype=kind), dtype=kind)
+        self._add(pd.DataFrame(columns).assign(**{_N: counts}))
 
     def merge(self, other: Counts) -> None:
         """Add the counts of other rows with the same columns.
@@ -105,8 +101,7 @@ class Counts(Mapping[str, Any]):
             if self._labels.setdefault(name, labels) != labels:
                 raise InputError(f"{name} has other labels in the counts to be merged")
         for name, categories in other._declared.items():
-            known = self._declared.get(name, categories[:0])
-            self._declared[name] = known.append(categories.difference(known, sort=False))
+            self._declare(name, categories)
         self._add(other._table)
 
     def __getitem__(self, name: str) -> Any:
@@ -129,19 +124,41 @@ class Counts(Mapping[str, Any]):
     def __len__(self) -> int:
         return 0 if self._table is None else self._table.shape[1]
 
+    def _declare(self, name: str, categories: pd.Index) -> None:
+        known = self._declared.get(name)
+        if known is None:
+            self._declared[name] = categories
+        elif known is not categories:
+            self._declared[name] = known.append(categories.difference(known, sort=False))
+
     def _add(self, table: pd.DataFrame) -> None:
-        if self._table is not None:
-            if set(self._table) != set(table):
-                raise InputError(
-                    f"the columns are {', '.join(map(str, table))[: -len(_N) - 2]}, but those "
-                    f"counted before {', '.join(map(str, self._table))[: -len(_N) - 2]}"
-                )
-            table = pd.concat([self._table, table[list(self._table)]], ignore_index=True)
-        keys = [name for name in table if name != _N]
-        summed = table.groupby(keys, dropna=False, sort=False)[_N].sum()
-        self._table = summed.reset_index()
+        first = self._waiting[0] if self._summed is None and self._waiting else self._summed
+        if first is not None and set(first) != set(table):
+            raise InputError(
+                f"the columns are {', '.join(map(str, table))[: -len(_N) - 2]}, but those "
+                f"counted before {', '.join(map(str, first))[: -len(_N) - 2]}"
+            )
+        self._waiting.append(table)
+        known = 0 if self._summed is None else len(self._summed)
+        if sum(map(len, self._waiting)) > known + _WAITING:
+            self._sum()
+
+    def _sum(self) -> pd.DataFrame | None:
+        """Return the table of counts, all batches in it."""
+        if self._waiting:
+            before = [] if self._summed is None else [self._summed]
+            table = pd.concat([*before, *self._waiting], ignore_index=True)
+            keys = [name for name in table if name != _N]
+            summed = table.groupby(keys, dropna=False, sort=False)[_N].sum()
+            self._summed, self._waiting = summed.reset_index(), []
+        return self._summed
+
+    @property
+    def _table(self) -> pd.DataFrame | None:
+        return self._sum()
 
 
+_WAITING = 50_000  # different rows of batches that are kept before they are summed
 _N = " n"  # no argument of a measure has this name
 
 

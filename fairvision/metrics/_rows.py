@@ -17,14 +17,15 @@ from fairvision.metrics._sampling import Sampling
 
 _SPAN = 4096  # whole numbers in so small a range are codes as they are
 _CELLS = 1 << 20  # combinations that are counted in an array rather than looked up
+_BITS = 56  # labels of a table that one number holds
 _FIRST = 4096  # rows in which a row of each unit is looked for first
 
 
 class Rows(Mapping[str, Any]):
     """Columns with one entry per unit, and the sample that says how many images each stands for.
 
-    Columns that are None are left out. Tables (rows × labels), and columns in which most rows are
-    different, are not taken together: then every row is a unit.
+    Columns that are None are left out. Where most images are different, and in tables (rows ×
+    labels) that hold other numbers than 0, 1 and unknown, every row is a unit.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ def condense(
         change.
     """
     rows = len(next(iter(columns.values()), ()))
-    cell, cells = _cells(columns, rows)
+    cell, cells = _cells(columns, rows, rows if row_counts is None else int(row_counts.sum()))
     if cell is None:
         return None, np.ones(rows, np.int64) if row_counts is None else row_counts, dict(columns)
     counts = found = np.bincount(cell, minlength=cells)
@@ -91,10 +92,10 @@ def condense(
         np.add.at(counts, cell, row_counts)
     (present,) = np.nonzero(found)
     some_row = np.full(cells, -1)
-    for rows_to_look_at in (_FIRST, rows):  # frequent cells are met early
-        some_row[cell[:rows_to_look_at]] = np.arange(min(rows, rows_to_look_at))
-        if (some_row[present] >= 0).all():
-            break
+    some_row[cell[:_FIRST]] = np.arange(min(rows, _FIRST))  # frequent cells are met early
+    if (some_row[present] < 0).any():
+        rest = np.flatnonzero((some_row < 0)[cell])
+        some_row[cell[rest]] = rest
     unit_of_cell = np.zeros(cells, np.int32)
     unit_of_cell[present] = np.arange(len(present))
     units = {name: take(values, some_row[present]) for name, values in columns.items()}
@@ -108,26 +109,61 @@ def take(values: Any, rows: np.ndarray) -> Any:
     return values[rows]
 
 
-def _cells(columns: Mapping[str, Any], rows: int) -> tuple[np.ndarray | None, int]:
+def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarray | None, int]:
     """Return the combination of values in each row as a number, and how many these may be.
 
-    None where the rows are better left as they are.
+    None where the rows are better left as they are, which rows and their counts decide alike.
     """
-    if not rows or any(is_table(name, values) for name, values in columns.items()):
-        return None, 0
     cell, cells = np.zeros(1, np.int64), 1
-    for values in columns.values():
-        code, span = _code(values)
-        if code is None:
-            return None, 0
-        cell = code if cells == 1 else cell * span + code
-        cells *= span
-        if cells > max(_CELLS, rows):
-            cell, found = pd.factorize(cell, sort=True)
-            cells = len(found)
-            if 2 * cells > rows:
+    tables = False
+    for name, values in columns.items() if rows else ():
+        table = is_table(name, values)
+        tables |= table
+        for code, span in _table_codes(values) if table else [_code(values)]:
+            if code is None:
                 return None, 0
-    return np.broadcast_to(cell, rows), cells
+            cell = code if cells == 1 else _joined(cell, code, span, cells * span)
+            cells *= span
+            if cells > max(_CELLS, rows):
+                cell, found = pd.factorize(cell, sort=True)
+                cells = len(found)
+                if 2 * cells > images:
+                    return None, 0
+    if tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images:
+        return None, 0
+    return (np.broadcast_to(cell, rows), cells) if rows else (None, 0)
+
+
+def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.ndarray:
+    """Return cell · span + code, which is below `cells`, in as few bytes as it takes."""
+    kind = np.int32 if cells <= np.iinfo(np.int32).max else np.int64
+    joined = np.multiply(cell, span, dtype=kind, casting="unsafe")
+    return np.add(joined, code, out=joined, casting="unsafe")
+
+
+def _table_codes(table: Any) -> Iterator[tuple[np.ndarray | None, int]]:
+    """Yield codes that together tell apart the rows of a table of 0, 1 and unknown (NaN or -1)."""
+    numbers = np.asarray(table)
+    try:
+        numbers = numbers.astype(float) if numbers.dtype.kind not in "biuf" else numbers
+    except (TypeError, ValueError):  # whoever reads it says what is wrong
+        numbers = numbers[:0]
+    if numbers.ndim != 2 or not numbers.size:
+        yield None, 0
+        return
+    marks = [numbers == 1]
+    rest = ~marks[0] & (numbers != 0)
+    if rest.any():
+        marks += [numbers == -1, np.isnan(numbers)]
+        if (rest & ~marks[1] & ~marks[2]).any():
+            yield None, 0
+            return
+    for mark in marks:
+        for start in range(0, mark.shape[1], _BITS):
+            bits = np.packbits(mark[:, start : start + _BITS], axis=1, bitorder="little")
+            word = np.zeros((len(bits), 8), np.uint8)
+            word[:, : bits.shape[1]] = bits
+            yield _code(word.view("<i8")[:, 0])
 
 
 def _code(values: Any) -> tuple[np.ndarray | None, int]:
@@ -137,9 +173,11 @@ def _code(values: Any) -> tuple[np.ndarray | None, int]:
         values = values.array if categorical else values
         values = values.to_numpy() if isinstance(values.dtype, np.dtype) else values
     if isinstance(values, pd.Categorical):
-        return values.codes.astype(np.int64) + 1, len(values.categories) + 1
+        codes = values.codes
+        roomy = codes.dtype if len(values.categories) < np.iinfo(codes.dtype).max else np.int64
+        return codes + np.ones(1, roomy), len(values.categories) + 1
     if isinstance(values, np.ndarray) and values.dtype.kind == "b":
-        return values.astype(np.int64), 2
+        return values.view(np.uint8), 2
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         low, high = int(values.min()), int(values.max())
         if high - low < _SPAN:

@@ -1,0 +1,109 @@
+"""Alike rows are taken together: tables of labels too, and counts give what their rows give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairvision import metrics
+from fairvision.metrics._rows import condense
+
+
+def drawn(rows, labels=3, seed=0):
+    generator = np.random.default_rng(seed)
+    groups = generator.integers(2, size=rows)
+    truth = (generator.random((rows, labels)) < 0.3 + 0.3 * groups[:, None]).astype(np.int8)
+    predicted = np.where(generator.random((rows, labels)) < 0.8, truth, 1 - truth).astype(np.int8)
+    truth[::17] = -1
+    return {"labels": truth, "groups": groups, "pred_labels": predicted}
+
+
+def test_a_table_of_few_different_rows_is_taken_together():
+    table = np.array([[1, 0], [0, 1], [1, 0], [-1, -1], [1, 0], [0, 1], [1, 0], [-1, -1]])
+    _, counts, units = condense({"labels": table})
+    assert dict(zip(map(tuple, units["labels"].tolist()), counts.tolist())) == {
+        (1, 0): 4,
+        (0, 1): 2,
+        (-1, -1): 2,
+    }
+
+
+@pytest.mark.parametrize("unknown", [-1, np.nan])
+def test_an_unknown_label_is_not_taken_for_one_that_does_not_hold(unknown):
+    table = np.array([[1, 0], [1, unknown]] * 4, dtype=float)
+    _, counts, _ = condense({"labels": table})
+    assert counts.tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("labels", [1, 7, 56, 57, 130])
+def test_labels_beyond_one_word_are_told_apart(labels):
+    table = np.repeat(np.eye(labels, dtype=np.int8), 3, axis=0)
+    units, counts, found = condense({"labels": table})
+    assert counts.tolist() == [3] * labels
+    cell, unit = units
+    np.testing.assert_array_equal(found["labels"][unit[cell]], table)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.random.default_rng(0).random((8, 2)),
+        np.array([[1, 0], [0, 1], [1, 1], [0, 0]]),
+        np.array([["a", "b"]] * 4),
+        [[1, 0], [1, "x"], [1, 0], [1, 0]],
+    ],
+    ids=["scores", "mostly different", "names", "not numbers"],
+)
+def test_other_tables_are_left_as_they_are(table):
+    units, counts, _ = condense({"table": np.asarray(table, dtype=object)})
+    assert units is None
+    assert counts.tolist() == [1] * len(table)
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, np.ndarray.tolist])
+def test_counted_rows_give_the_same_interval_as_the_rows(container):
+    columns = drawn(600)
+    counts = metrics.Counts()
+    for part in np.array_split(np.random.default_rng(1).permutation(600), 5):
+        counts.update(**{name: values[part] for name, values in columns.items()})
+    columns["labels"] = container(columns["labels"])
+    columns["pred_labels"] = container(columns["pred_labels"])
+    held = metrics.directional_bias_amplification(**columns, replicates=50)
+    counted = metrics.directional_bias_amplification(**counts, replicates=50)
+    assert (held.value, held.low, held.high, held.n) == (
+        counted.value,
+        counted.low,
+        counted.high,
+        counted.n,
+    )
+
+
+def test_two_models_counted_together_stay_paired():
+    columns = drawn(600)
+    other = columns["pred_labels"].copy()
+    other[:5] = 1 - other[:5]
+    cells = metrics.Counts()
+    cells.update(truth=columns["labels"], a=columns["pred_labels"], b=other)
+    held = [
+        metrics.accuracy(columns["labels"], said, replicates=50)
+        for said in (columns["pred_labels"], other)
+    ]
+    counted = [
+        metrics.accuracy(cells["truth"], cells[said], counts=cells["counts"], replicates=50)
+        for said in ("a", "b")
+    ]
+    differences = [metrics.compare(*two) for two in (held, counted)]
+    assert differences[0].high - differences[0].low < held[0].high - held[0].low
+    assert [(d.value, d.low, d.high) for d in differences[:1]] == [
+        (d.value, d.low, d.high) for d in differences[1:]
+    ]
+
+
+def test_whole_numbers_and_names_of_different_batches_add_up():
+    counts = metrics.Counts()
+    counts.update(truth=np.array([0, 1, 1]), predicted=pd.Categorical(["a", "b", "a"]))
+    counts.update(truth=[1, None], predicted=pd.Categorical(["c", "b"], categories=["c", "b"]))
+    assert counts.total == 5
+    assert list(counts["predicted"].categories) == ["a", "b", "c"]
+    assert sorted(counts["counts"]) == [1] * 5
