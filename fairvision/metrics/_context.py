@@ -6,13 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._inputs import check_rows, read_groups, read_labels
+from fairvision.metrics._inputs import read_groups, read_labels
+from fairvision.metrics._rows import Rows
 
 TIE = 1e-12  # shares of one label that differ do so by more, up to 700,000 images per group
 
 
 def context_typical_group(
-    train_labels: ArrayLike, train_groups: ArrayLike, labels: ArrayLike
+    train_labels: ArrayLike,
+    train_groups: ArrayLike,
+    labels: ArrayLike,
+    *,
+    train_counts: ArrayLike | None = None,
 ) -> np.ndarray:
     """Group whose training images are most typical of each image's labels.
 
@@ -25,6 +30,8 @@ def context_typical_group(
         None, NaN or -1: unknown.
     train_groups : names or codes (rows,)
         None, NaN, -1 or "unknown": unknown.
+    train_counts : (rows,) whole numbers, optional
+        How many images each row of training stands for.
 
     Returns
     -------
@@ -41,14 +48,17 @@ def context_typical_group(
     >>> metrics.context_typical_group(train_labels, train_groups, ["kite", "tie", "dog", None])
     array(['f', 'm', None, None], dtype=object)
     """
-    group_names, group = read_groups(train_groups=train_groups)
-    label_names, label = read_labels(train_labels=train_labels, labels=labels)
+    rows = Rows(
+        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
+    )
+    group_names, group = read_groups(train_groups=rows["train_groups"])
+    label_names, label = read_labels(train_labels=rows["train_labels"], labels=labels)
     train_group, train, new = group["train_groups"], label["train_labels"], label["labels"]
-    check_rows(train_labels=train.known, train_groups=train_group)
     shape = len(group_names), len(label_names)
     used = train.known & (train_group >= 0)
-    counts = train.cells(train_group, shape, used).sum(axis=1).reshape(shape)
-    sizes = np.bincount(train_group[used], minlength=shape[0])[:, None]
+    images = rows.sample.counts
+    counts = (train.cells(train_group, shape, used) @ images).reshape(shape)
+    sizes = ((used & (train_group == np.arange(shape[0])[:, None])) @ images)[:, None]
     frequency = np.nan_to_num(ratio(counts, sizes))
     share = np.nan_to_num(ratio(frequency, frequency.sum(axis=0)))  # 0: not in training
 

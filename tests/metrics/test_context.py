@@ -24,6 +24,17 @@ def test_ties_are_exact() -> None:
     assert metrics.context_typical_group(labels, groups, [0, 1]).tolist() == [-1, -1]
 
 
+def test_training_may_be_counted() -> None:
+    """3 of 30 women and 2 of 10 men, as four cells."""
+    found = metrics.context_typical_group(
+        ["tie", "kite", "tie", "kite"],
+        ["f", "f", "m", "m"],
+        ["tie", "kite"],
+        train_counts=[3, 27, 2, 8],
+    )
+    assert found.tolist() == ["m", "f"]
+
+
 def test_no_one_group() -> None:
     labels, groups = ["a", "b"], ["f", "m"]
     found = metrics.context_typical_group(labels, groups, ["new", None, "a"])
