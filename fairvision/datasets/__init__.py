@@ -1,4 +1,4 @@
-"""Dataset folders: reading, making, decoding, and hiding the person.
+"""Dataset folders: reading, making, decoding, and hiding parts of pictures.
 
 What needs torch (`Batch`, `batches`, `hide_person`, …) is imported when it is first used.
 """
@@ -12,11 +12,12 @@ from fairvision.datasets.description import describe
 from fairvision.datasets.drawing import scenes
 from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset, Task, load, save
 from fairvision.datasets.pictures import read_mask, read_picture
+from fairvision.datasets.regions import has_regions, read_regions, save_regions
 from fairvision.datasets.table import from_table
 
 if TYPE_CHECKING:
     from fairvision.datasets.batching import Batch, batches, picture_tensor
-    from fairvision.datasets.hiding import hide_person, only_person
+    from fairvision.datasets.hiding import hide, hide_person, only_person
 
 __all__ = [
     "SPLITS",
@@ -29,6 +30,8 @@ __all__ = [
     "describe",
     "from_coco",
     "from_table",
+    "has_regions",
+    "hide",
     "hide_person",
     "load",
     "only_person",
@@ -36,7 +39,9 @@ __all__ = [
     "picture_tensor",
     "read_mask",
     "read_picture",
+    "read_regions",
     "save",
+    "save_regions",
     "scenes",
 ]
 
@@ -44,6 +49,7 @@ _WITH_TORCH = {
     "Batch": "batching",
     "batches": "batching",
     "picture_tensor": "batching",
+    "hide": "hiding",
     "hide_person": "hiding",
     "only_person": "hiding",
 }

@@ -36,6 +36,53 @@ def draw_masks(segmentations: Iterable[tuple[str, Any]], height: int, width: int
     return union
 
 
+def box_of(
+    where: str, annotation: dict[str, Any], size: tuple[int, int]
+) -> tuple[float, float, float, float] | None:
+    """Return left, top, right, bottom of an object as shares of width and height.
+
+    Parameters
+    ----------
+    where : where it stands, for messages
+    annotation : with `bbox` (x, y, width, height in pixels); without, the box is that of the pixels
+        of `segmentation`
+    size : width and height of the picture in pixels
+
+    Returns
+    -------
+    None where the annotation has neither, or covers nothing of the picture
+
+    Raises
+    ------
+    InputError
+        If the box is not of four numbers or leaves the picture, or as `draw_masks` does.
+    """
+    width, height = size
+    if min(size) < 1:  # the picture itself is refused when it is read
+        return None
+    box, segmentation = annotation.get("bbox"), annotation.get("segmentation")
+    if box is not None:
+        try:
+            x, y, wide, high = (float(number) for number in box)
+        except (TypeError, ValueError):
+            raise InputError(f"{where}: bbox {box!r} is not x, y, width, height") from None
+        xs, ys = np.array([x, x + wide]), np.array([y, y + high])
+        if not (_within(xs, width) and _within(ys, height) and min(wide, high) >= 0):
+            raise InputError(
+                f"{where}: bbox {box!r} lies outside the picture of {width}×{height} pixels"
+            )
+    elif segmentation:
+        mask = draw_masks([(f"{where}: segmentation", segmentation)], height, width)
+        if not mask.any():
+            return None
+        xs, ys = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] + [0, 1] for axis in (0, 1))
+    else:
+        return None
+    left, right = np.clip(xs / width, 0, 1).tolist()
+    top, bottom = np.clip(ys / height, 0, 1).tolist()
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
 def run_lengths(compressed: bytes) -> list[int]:
     """Return the numbers in compressed run lengths.
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from rich.progress import track
 
 from fairvision.datasets.description import small_groups
 from fairvision.datasets.folder import Dataset, load, parse_settings, save, settings_of
 from fairvision.datasets.pictures import read_mask, read_picture
+from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import inside, whole_folder
 
@@ -49,6 +51,7 @@ def import_dataset(
     overwrite: bool,
     workers: int | None,
     quiet: bool,
+    regions: pd.DataFrame | None = None,
 ) -> Dataset:
     """Write a dataset folder; all of it or nothing.
 
@@ -57,6 +60,7 @@ def import_dataset(
     dataset : its samples have neither images nor masks yet
     sources : where they are, row by row
     origin : file that messages about attributes and tasks name
+    regions : boxes of objects; those of pictures that are left out are, too
     """
     parse_settings(origin, settings_of(dataset))
     for path in (origin, *(source.picture for source in sources)):
@@ -74,7 +78,10 @@ def import_dataset(
         if not kept.any():
             raise InputError(f"{origin}: none of its {len(samples)} pictures can be used")
         samples = samples[kept].reset_index(drop=True)
-        save(replace(dataset, samples=samples), part)
+        dataset = replace(dataset, root=part, samples=samples)
+        save(dataset, part)
+        if regions is not None:
+            save_regions(regions[regions["id"].isin(samples["id"])], dataset)
     imported = load(folder)
     empty = [source.where for source, s in zip(sources, stored) if s and s.empty_mask]
     if empty:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from random import Random
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 class Canvas:
-    """A square picture to draw on."""
+    """A square picture to draw on.
+
+    Attributes
+    ----------
+    things : boxes of the objects drawn so far
+    """
 
     def __init__(self, image: Image.Image):
         self.image = image
         self.side = image.width
+        self.things: list[Box] = []
         self._pen = ImageDraw.Draw(image)
+
+    @contextmanager
+    def thing(self) -> Iterator[None]:
+        """Note the box around all pixels that change meanwhile: an object."""
+        before = self.image.copy()
+        yield
+        box = ImageChops.difference(before, self.image).getbbox()
+        if box is not None:
+            left, top, right, bottom = (edge / self.side for edge in box)
+            self.things.append((left, top, right, bottom))
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         """Draw a rectangle."""

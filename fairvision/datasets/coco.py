@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairvision.datasets._coco_masks import draw_masks
+from fairvision.datasets._coco_masks import box_of, draw_masks
 from fairvision.datasets._importing import Source, import_dataset, locate, warn
 from fairvision.datasets._splits import random_splits
 from fairvision.datasets.caption_words import WORDS, perceived_gender
 from fairvision.datasets.folder import SPLITS, Dataset, Task
+from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError
 from fairvision.files import read_json
 
@@ -44,9 +45,9 @@ def from_coco(
 
     The mask of a picture is the union of its `person` annotations, crowds included; pictures
     without any have no mask. The task `objects` holds every other category that is annotated in
-    the picture. The attribute `gender` (female, male) is what the captions say that people
-    perceive: the group whose words occur, unknown where words of both or of neither do
-    (Hendricks et al., ECCV 2018).
+    the picture; the boxes of these, crowds included, are the regions. The attribute `gender`
+    (female, male) is what the captions say that people perceive: the group whose words occur,
+    unknown where words of both or of neither do (Hendricks et al., ECCV 2018).
 
     Parameters
     ----------
@@ -86,9 +87,11 @@ def from_coco(
     )
     genders = [perceived_gender(said[picture]) for picture in rows]
     samples["gender"] = pd.Series(genders, dtype=object)
+    regions = None
     if objects:
         shown = [tuple(o for o in objects if o in listed.objects[picture]) for picture in rows]
         samples["objects"] = pd.Series(shown, dtype=object)
+        regions = pd.DataFrame(listed.boxes, columns=["id", "task", "label", *SIDES])
     sources = []
     for picture in rows:
         entry = listed.pictures[picture]
@@ -114,6 +117,7 @@ def from_coco(
         overwrite=overwrite,
         workers=workers,
         quiet=quiet,
+        regions=regions,
     )
 
 
@@ -127,12 +131,14 @@ class _Instances:
     categories : names by their `id`
     people : (where it stands, segmentation) of each person in a picture
     objects : names of the other categories in a picture
+    boxes : rows of regions, one for each object whose place is given
     """
 
     pictures: dict[Any, dict[str, Any]]
     categories: dict[Any, str]
     people: defaultdict[Any, list[tuple[str, Any]]]
     objects: defaultdict[Any, set[str]]
+    boxes: list[tuple[Any, ...]]
 
 
 def _read_instances(path: Path) -> _Instances:
@@ -154,7 +160,7 @@ def _read_instances(path: Path) -> _Instances:
         categories[entry["id"]] = entry["name"]
     if _PERSON not in categories.values():
         warn(f"{path} has no category called {_PERSON!r}: the pictures get no masks")
-    people, objects = defaultdict(list), defaultdict(set)
+    people, objects, boxes = defaultdict(list), defaultdict(set), []
     wanted = {"image_id": (int, str), "category_id": (int, str)}
     for where, entry in _entries(path, content, "annotations", wanted):
         picture, category = entry["image_id"], entry["category_id"]
@@ -164,11 +170,15 @@ def _read_instances(path: Path) -> _Instances:
             raise InputError(f"{where}: category_id {category!r} is not among the categories")
         if categories[category] != _PERSON:
             objects[picture].add(categories[category])
+            size = pictures[picture]["width"], pictures[picture]["height"]
+            box = box_of(where, entry, size)
+            if box is not None:
+                boxes.append((str(picture), "objects", categories[category], *box))
         elif entry.get("segmentation") is None:
             raise InputError(f"{where} has no 'segmentation'")
         else:
             people[picture].append((f"{where}: segmentation", entry["segmentation"]))
-    return _Instances(pictures, categories, people, objects)
+    return _Instances(pictures, categories, people, objects, boxes)
 
 
 def _read_captions(path: Path, pictures: set[Any]) -> defaultdict[Any, list[str]]:

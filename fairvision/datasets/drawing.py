@@ -10,11 +10,12 @@ import pandas as pd
 from PIL import Image
 from rich.progress import track
 
-from fairvision.datasets._scene_canvas import Canvas
+from fairvision.datasets._scene_canvas import Box, Canvas
 from fairvision.datasets._scene_contexts import CONTEXTS
 from fairvision.datasets._scene_people import PATTERNS, draw_person
 from fairvision.datasets._splits import random_splits
 from fairvision.datasets.folder import SPLITS, Dataset, Task, load, save
+from fairvision.datasets.regions import SIDES, save_regions
 from fairvision.errors import InputError
 from fairvision.files import whole_folder
 
@@ -60,7 +61,8 @@ def scenes(
     Returns
     -------
     Dataset
-        With exact 1-bit masks: no pixel mixes the colours of person and place.
+        With exact 1-bit masks: no pixel mixes the colours of person and place. Its regions are the
+        large objects of each place, labelled with the place.
 
     Raises
     ------
@@ -87,11 +89,12 @@ def scenes(
     with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
         (part / "images").mkdir()
         (part / "masks").mkdir()
-        rows = samples.to_dict("records")
+        rows, things = samples.to_dict("records"), []
         for row in track(rows, "drawing pictures", transient=True, disable=quiet):
-            drawing = draw_scene(row["shirt"], row["context"], size, f"{seed}/{row['id']}")
-            for path, picture in zip((row["image"], row["mask"]), drawing, strict=True):
-                picture.save(part / path)
+            picture, mask, boxes = _draw(row["shirt"], row["context"], size, f"{seed}/{row['id']}")
+            picture.save(part / row["image"])
+            mask.save(part / row["mask"])
+            things += [(row["id"], "context", row["context"], *box) for box in boxes]
         drawn = Dataset(
             root=part,
             name="scenes",
@@ -102,6 +105,7 @@ def scenes(
             licence="CC0 1.0",
         )
         save(drawn, part)
+        save_regions(pd.DataFrame(things, columns=["id", "task", "label", *SIDES]), drawn)
     return load(folder)
 
 
@@ -110,18 +114,29 @@ def draw_scene(shirt: str, context: str, size: int, seed: str) -> tuple[Image.Im
 
     Pictures of one seed differ in shirt and context only. No pixel mixes person and place.
     """
+    picture, mask, _ = _draw(shirt, context, size, seed)
+    return picture, mask
+
+
+def _draw(
+    shirt: str, context: str, size: int, seed: str
+) -> tuple[Image.Image, Image.Image, list[Box]]:
+    """Draw one picture, its mask, and the boxes of its place's objects."""
     side = size * _SMOOTHING
     place, place_random = Image.new("RGB", (side, side)), Random(f"{seed}/place")
-    CONTEXTS[context](Canvas(place), place_random)
+    canvas = Canvas(place)
+    CONTEXTS[context](canvas, place_random)
+    boxes = canvas.things
     if place_random.random() < 0.5:
         place = place.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        boxes = [(1 - right, top, 1 - left, bottom) for left, top, right, bottom in boxes]
     person = Image.new("RGBA", (side, side))
     draw_person(Canvas(person), shirt, Random(f"{seed}/person"))
     person = person.convert("RGBa").reduce(_SMOOTHING).convert("RGBA")
     mask = person.getchannel("A").point(lambda share: 255 * (share >= 128)).convert("1")
     picture = place.reduce(_SMOOTHING)
     picture.paste(person.convert("RGB"), mask=mask)
-    return picture, mask
+    return picture, mask, boxes
 
 
 def _check(count: int, bias: float, groups: int, size: int) -> None:
