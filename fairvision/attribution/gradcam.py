@@ -45,7 +45,7 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
     no way back is needed. That is compared with the gradient once per network, and the mean in
     every batch.
     """
-    plan = _plan(explained, images)
+    plan = planned(explained, images)
     if plan.linear is not None:
         found = _closed_form(explained, plan, plan.linear, images, targets)
         if found is not None:
@@ -55,16 +55,16 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
     weights = layer.gradients.mean(dim=(2, 3))
     if not plan.checked and len(images) and layer.maps.isfinite().all():
         plan.linear, plan.checked = _verified(layer, weights, targets), True
-    return _weighted(weights, layer.maps)
+    return weighted(weights, layer.maps)
 
 
 def gradcam_plus_plus(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
     """Return Grad-CAM with weights for several objects (arXiv 1710.11063, equations 10 and 19)."""
-    layer = _at_layer(explained, _plan(explained, images), images, targets)
+    layer = _at_layer(explained, planned(explained, images), images, targets)
     slope, sums = layer.gradients, layer.maps.sum(dim=(2, 3), keepdim=True)
     below = 2 * slope.square() + sums * slope.pow(3)
     share = torch.where(slope == 0, 0, slope.square() / torch.where(below == 0, 1, below))
-    return _weighted((share * slope.relu()).sum(dim=(2, 3)), layer.maps)
+    return weighted((share * slope.relu()).sum(dim=(2, 3)), layer.maps)
 
 
 def guided_gradcam(
@@ -92,7 +92,7 @@ class _AtLayer:
     answering: list[tuple[nn.Linear, Tensor]]
 
 
-def _plan(explained: Explained, images: Tensor) -> _Plan:
+def planned(explained: Explained, images: Tensor) -> _Plan:
     network, options = explained.network, explained.options
     modules = tuple(network.modules())[1:]
     key = (options.layer, options.head, images.shape[1:])
@@ -131,8 +131,8 @@ def _at_layer(explained: Explained, plan: _Plan, images: Tensor, targets: Tensor
         raise InputError(f"layer {plan.layer!r} takes no part in the answer")
     slope = gradient(chosen(logits, targets), outputs[-1])
     return _AtLayer(
-        _positions(outputs[-1].detach(), plan, images),
-        _positions(slope, plan, images),
+        positions(outputs[-1].detach(), plan, images),
+        positions(slope, plan, images),
         [(module, features) for module, features, output in linear if output is logits],
     )
 
@@ -156,10 +156,10 @@ def _closed_form(
             handle.remove()
     if len(maps) != 1 or len(features) != 1:
         return None
-    channels = _positions(maps[0], plan, images)
+    channels = positions(maps[0], plan, images)
     if not _is_mean(features[0], channels):
         return None
-    return _weighted(_weights(linear, targets, channels), channels)
+    return weighted(_weights(linear, targets, channels), channels)
 
 
 def _verified(layer: _AtLayer, weights: Tensor, targets: Tensor) -> nn.Linear | None:
@@ -189,12 +189,12 @@ def _weights(linear: nn.Linear, targets: Tensor, maps: Tensor) -> Tensor:
     return linear.weight.detach()[targets] / (maps.shape[2] * maps.shape[3])
 
 
-def _weighted(weights: Tensor, maps: Tensor) -> Tensor:
+def weighted(weights: Tensor, maps: Tensor) -> Tensor:
     wide = torch.promote_types(maps.dtype, torch.float32)
     return torch.einsum("nc,nchw->nhw", weights.to(wide), maps.to(wide))[:, None]
 
 
-def _positions(output: Tensor, plan: _Plan, images: Tensor) -> Tensor:
+def positions(output: Tensor, plan: _Plan, images: Tensor) -> Tensor:
     maps = as_maps(output, images, plan.prefix)
     if maps is None:
         raise InputError(

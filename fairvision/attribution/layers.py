@@ -82,7 +82,7 @@ def as_maps(output: Tensor, images: Tensor, prefix: int | None = None) -> Tensor
         return output
     if output.ndim == 4 and _proportionate(output.shape[1], output.shape[2], images):
         return output.permute(0, 3, 1, 2)
-    if output.ndim != 3:
+    if output.ndim != 3 or output.shape[2] == 1:
         return None
     for before in range(_MOST_PREFIX_TOKENS + 1) if prefix is None else [prefix]:
         count = max(0, output.shape[1] - before)
@@ -205,5 +205,6 @@ def _reached(answer: Any, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
 def _proportionate(height: int, width: int, images: Tensor) -> bool:
     if height * width <= 1:
         return False
-    skew = abs(height / images.shape[-2] - width / images.shape[-1])
-    return skew < 1 / min(images.shape[-2:])
+    # height / picture height and width / picture width differ by less than 1 / the shorter side.
+    skew = abs(height * images.shape[-1] - width * images.shape[-2])
+    return skew < max(images.shape[-2:])

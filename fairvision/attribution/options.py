@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,24 +60,12 @@ class Explained:
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (n, classes) of the head, as the network gives them."""
+        return logits_of(self.answer(images), self.options.head, images)
+
+    def answer(self, images: Tensor) -> Any:
+        """Return what the network gives, of all heads."""
         with self._autocast(images.device):
-            answer = self.network(images)
-        head = self.options.head
-        if isinstance(answer, Mapping):
-            heads = list(answer)
-            if head is None and len(heads) == 1:
-                head = heads[0]
-            if head is None:
-                raise InputError(f"say which head is explained: one of {', '.join(heads)}")
-            if head not in answer:
-                raise InputError(f"the network has no head {head!r}; it has {', '.join(heads)}")
-            answer = answer[head]
-        elif head is not None:
-            raise InputError(f"the network has no head {head!r}: it answers with one tensor")
-        if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
-            said = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise InputError(f"the network must answer with logits (pictures, classes), not {said}")
-        return answer
+            return self.network(images)
 
     def scores(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return the logit of each picture's target, (n,) in float32 or better."""
@@ -91,6 +80,25 @@ class Explained:
     def _autocast(self, device: torch.device) -> AbstractContextManager[None]:
         dtype = PRECISIONS[self.options.precision]
         return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def logits_of(answer: Any, head: str | None, images: Tensor) -> Tensor:
+    """Return the logits (n, classes) of a head from all that a network answered for pictures."""
+    if isinstance(answer, Mapping):
+        heads = list(answer)
+        if head is None and len(heads) == 1:
+            head = heads[0]
+        if head is None:
+            raise InputError(f"say which head is explained: one of {', '.join(heads)}")
+        if head not in answer:
+            raise InputError(f"the network has no head {head!r}; it has {', '.join(heads)}")
+        answer = answer[head]
+    elif head is not None:
+        raise InputError(f"the network has no head {head!r}: it answers with one tensor")
+    if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
+        said = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise InputError(f"the network must answer with logits (pictures, classes), not {said}")
+    return answer
 
 
 def chosen(logits: Tensor, targets: Tensor) -> Tensor:
