@@ -3,8 +3,9 @@
     python benchmarks/attribution.py [--pictures 8] [--size 224] [--rounds 5] [--device cpu]
 
 All run on the same untrained network and the same random pictures in one process, in turn. Times
-are those of the fastest round; the bare network without gradients is the unit. Before anything is timed the maps are compared. Only ratios of one call can be compared:
-machines differ, and are shared. `grad-cam` (pytorch_grad_cam) is left out where it is not there.
+are those of the fastest round; the bare network without gradients is the unit. Before anything is
+timed the maps are compared. Only ratios of one call can be compared: machines differ, and are
+shared. `grad-cam` (pytorch_grad_cam) is left out where it is not there.
 
 A ResNet answers from the mean of its last maps by a linear layer, so Grad-CAM has a closed form.
 The same network with one more layer there has none: that is the general case.

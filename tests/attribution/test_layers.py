@@ -86,7 +86,8 @@ def test_number_of_prefix_tokens_may_be_known():
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 4, 1, 1), (2, 4, 8, 8), (1, 4), (1, 0, 3), (1, 4, 2, 9), (1, 2, 2, 2, 2), (1, 16, 1)]
+    "shape",
+    [(1, 4, 1, 1), (2, 4, 8, 8), (1, 4), (1, 0, 3), (1, 4, 2, 9), (1, 2, 2, 2, 2), (1, 16, 1)],
 )
 def test_outputs_without_positions(shape):
     assert as_maps(torch.zeros(shape), torch.zeros(1, 3, 32, 32)) is None
