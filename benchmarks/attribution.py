@@ -3,9 +3,10 @@
     python benchmarks/attribution.py [--pictures 8] [--size 224] [--rounds 5] [--device cpu]
 
 All run on the same untrained network and the same random pictures in one process, in turn. Times
-are those of the fastest round; the bare network without gradients is the unit. Before anything is
-timed the maps are compared. Only ratios of one call can be compared: machines differ, and are
-shared. `grad-cam` (pytorch_grad_cam) is left out where it is not there.
+are those of the fastest round, and on a CPU the processor's, which other programs disturb less; the
+bare network without gradients is the unit. Before anything is timed the maps are compared. Only
+ratios of one call can be compared: machines differ, and are shared. OMP_NUM_THREADS=1 is steadiest.
+`grad-cam` (pytorch_grad_cam) is left out where it is not there.
 
 A ResNet answers from the mean of its last maps by a linear layer, so Grad-CAM has a closed form.
 The same network with one more layer there has none: that is the general case.
@@ -204,13 +205,13 @@ def _rescaled(maps: Tensor) -> Tensor:
 def _interleaved(ways: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, float]:
     """Return the seconds of each way's fastest round; the ways take turns."""
     times: dict[str, list[float]] = {way: [] for way in ways}
-    for way in ways.values():
-        way()
+    on_gpu = any([way().is_cuda for way in ways.values()])  # and all have run once
+    clock = time.perf_counter if on_gpu else time.process_time
     for _ in range(rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = clock()
             way().cpu()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: min(taken) for name, taken in times.items()}
 
 

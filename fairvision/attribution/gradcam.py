@@ -93,6 +93,7 @@ class _AtLayer:
 
 
 def planned(explained: Explained, images: Tensor) -> _Plan:
+    """Return what is known about the network, found out once."""
     network, options = explained.network, explained.options
     modules = tuple(network.modules())[1:]
     key = (options.layer, options.head, images.shape[1:])
@@ -190,11 +191,13 @@ def _weights(linear: nn.Linear, targets: Tensor, maps: Tensor) -> Tensor:
 
 
 def weighted(weights: Tensor, maps: Tensor) -> Tensor:
+    """Return channels (n, c, …) added up by weights (n, c), as one channel in float32 or better."""
     wide = torch.promote_types(maps.dtype, torch.float32)
     return torch.einsum("nc,nchw->nhw", weights.to(wide), maps.to(wide))[:, None]
 
 
 def positions(output: Tensor, plan: _Plan, images: Tensor) -> Tensor:
+    """Return the layer's output, or its gradient, as maps."""
     maps = as_maps(output, images, plan.prefix)
     if maps is None:
         raise InputError(
