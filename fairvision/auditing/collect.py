@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,11 @@ from torch import Tensor
 
 from fairvision import metrics
 from fairvision.attribution import attribute as attribute_maps
+from fairvision.attribution.together import answers_and_gradcam
 from fairvision.auditing.schema import score_columns
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column, labels_of
-from fairvision.datasets import Batch, Dataset, batches, hide_person, only_person, open_pixels
+from fairvision.datasets import Batch, Dataset, Pixels, batches, hide, open_pixels
+from fairvision.datasets.hiding import widened
 from fairvision.errors import InputError
 from fairvision.models import Network
 from fairvision.runs import Run
@@ -79,6 +83,9 @@ def collect(
     """
     pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
     heads = [head for head in run.heads if head in {**dataset.attributes, **dataset.tasks}]
+    order = {
+        head: [run.heads[head].index(label) for label in labels_of(dataset, head)] for head in heads
+    }
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
     steps = -(-len(dataset) // batch_size)
     for batch in track(
@@ -88,69 +95,88 @@ def collect(
         disable=quiet,
         transient=True,
     ):
-        parts[CHANCE].append(
-            np.where(batch.has_mask.cpu(), metrics.chance_level(_numpy(batch.masks[:, 0])), np.nan)
-        )
-        said = _say(network, batch)
+        targets = {
+            head: torch.where(batch.has_mask, true_class(batch.attributes[head], order[head]), -1)
+            for head in heads
+            if head in dataset.attributes
+        }
+        said, maps = _show(network, batch, targets, attribution)
+        level = metrics.chance_level(_numpy(batch.masks[:, 0]))
+        parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
         for head in heads:
             columns = labels_of(dataset, head)
-            order = [run.heads[head].index(label) for label in columns]
             for kind, answers in said.items():
                 if kind == "score" or head in dataset.attributes:
-                    values = _numpy(answers[head][:, order]).astype(np.float64)
+                    values = _numpy(answers[head][:, order[head]]).astype(np.float64)
                     for i, column in enumerate(score_columns(kind, head, columns)):
                         parts[column].append(values[:, i])
-            if head in dataset.attributes:
-                for measure, found in _evidence(
-                    network, batch, head, torch.tensor(order, device=device), attribution
-                ).items():
-                    parts[evidence_column(attribution, measure, head, dataset)].append(found)
+        for head, found in maps.items():
+            for measure, values in _measured(found, batch.masks[:, 0]).items():
+                parts[evidence_column(attribution, measure, head, dataset)].append(values)
+        _let_go(pixels)
     scores = pd.DataFrame({column: np.concatenate(values) for column, values in parts.items()})
     return Samples(name, dataset, scores)
 
 
-def true_class(codes: Tensor, order: Tensor) -> Tensor:
+def true_class(codes: Tensor, order: Sequence[int]) -> Tensor:
     """Return positions in a run's head for group codes of the dataset; -1 stays -1.
 
     `order` holds, for each group of the dataset, its position in the head.
+
+    >>> true_class(torch.tensor([0, 1, 2, -1]), [2, 0, 1])
+    tensor([ 2,  0,  1, -1])
     """
-    return torch.where(codes < 0, codes, order[codes.clamp(min=0)])
+    return torch.tensor([*order, -1], device=codes.device)[codes]
 
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
 
 
-def _say(network: Network, batch: Batch) -> dict[str, dict[str, Tensor]]:
-    """Return probabilities on the whole pictures, and where there is a mask without and with it."""
+def _show(
+    network: Network, batch: Batch, targets: dict[str, Tensor], method: str
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
+    """Return probabilities on the whole, without and with only the person, and the evidence.
+
+    The network runs three times; Grad-CAM comes from the first of these runs.
+    """
+    if method == "gradcam":
+        some = any(bool((target >= 0).any()) for target in targets.values())
+        logits, maps = answers_and_gradcam(network, batch.images, targets if some else {})
+        blank = torch.full_like(batch.masks[:, 0], torch.nan)
+        maps = {head: maps.get(head, blank) for head in targets}
+    else:
+        maps = {
+            head: attribute_maps(network, batch.images, target, method, head=head)
+            for head, target in targets.items()
+        }
+        with torch.inference_mode():
+            logits = network(batch.images)
     with torch.inference_mode():
-        said = {"score": network.probabilities(batch.images)}
+        said = {"score": network.as_probabilities(logits)}
         masked = batch.has_mask
-        images, masks = batch.images[masked], batch.masks[masked]
-        for kind, shown in (("hidden", hide_person), ("person", only_person)):
+        images, person = batch.images[masked], widened(batch.masks[masked])
+        for kind, hidden in (("hidden", person), ("person", 1 - person)):
             said[kind] = {
                 head: torch.full_like(whole, torch.nan) for head, whole in said["score"].items()
             }
             if len(images):
-                for head, values in network.probabilities(shown(images, masks)).items():
+                for head, values in network.probabilities(hide(images, hidden)).items():
                     said[kind][head][masked] = values
-    return said
+    return said, maps
 
 
-def _evidence(
-    network: Network, batch: Batch, head: str, order: Tensor, method: str
-) -> dict[str, np.ndarray]:
-    found = {measure: np.full(len(batch.rows), np.nan) for measure in MEASURES}
-    usable = batch.has_mask & (batch.attributes[head] >= 0)
-    if not usable.any():
-        return found
-    target = true_class(batch.attributes[head][usable], order)
-    maps = _numpy(attribute_maps(network, batch.images[usable], target, method, head=head))
-    masks = _numpy(batch.masks[usable, 0]) > 0
-    rows = _numpy(usable)
-    found["pointing_game"][rows] = metrics.pointing_game(maps, masks)
-    found["relevance_mass"][rows] = metrics.relevance_mass(maps, masks)
-    return found
+def _measured(maps: Tensor, masks: Tensor) -> dict[str, np.ndarray]:
+    """Return each measure of evidence, (n,), NaN where a map is."""
+    maps_, masks_ = _numpy(maps), _numpy(masks) > 0
+    return {measure: getattr(metrics, measure)(maps_, masks_) for measure in MEASURES}
+
+
+def _let_go(pixels: Pixels) -> None:
+    """Take the pictures that were read out of this process's memory; the system keeps the file."""
+    for read in (pixels.images, pixels.masks):
+        if isinstance(read.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            read.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _numpy(values: Tensor) -> np.ndarray:

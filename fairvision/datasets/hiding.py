@@ -81,7 +81,9 @@ def widened(masks: Tensor, share: float = WIDEN) -> Tensor:
     radius = round(share * max(masks.shape[-2:]))
     if radius == 0:
         return masks
-    return F.max_pool2d(masks, kernel_size=2 * radius + 1, stride=1, padding=radius)
+    side = 2 * radius + 1  # a square in two passes, as the maximum of maxima
+    rows = F.max_pool2d(masks, (side, 1), stride=1, padding=(radius, 0))
+    return F.max_pool2d(rows, (1, side), stride=1, padding=(0, radius))
 
 
 def elsewhere(hidden: Tensor, free: Tensor, draws: Tensor) -> Tensor:

@@ -61,9 +61,13 @@ class Network(nn.Module):
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
         """Return probabilities in float32: softmax, or sigmoid where many classes may hold."""
+        return self.as_probabilities(self(images))
+
+    def as_probabilities(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what `probabilities` does from logits that are known already."""
         return {
-            name: logits.float().sigmoid() if name in self.many else logits.float().softmax(dim=1)
-            for name, logits in self(images).items()
+            name: own.float().sigmoid() if name in self.many else own.float().softmax(dim=1)
+            for name, own in logits.items()
         }
 
     def train(self, mode: bool = True) -> Network:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,39 @@ def test_batches_change_nothing(run, tested, collected):
     np.testing.assert_allclose(whole.scores, collected.scores[list(whole.scores)], atol=1e-5)
 
 
+def test_each_picture_is_in_the_network_three_times(run, tested):
+    """Whole, without and with only the person: Grad-CAM takes no run of its own."""
+    network, seen = runs.network(run), []
+    collect(run, network, tested, name="A", batch_size=7)  # the layer is looked for once
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    collect(run, network, tested, name="A", batch_size=7)
+    assert sum(seen) == 3 * len(tested)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "saliency"])
+def test_evidence_of_several_attributes_is_that_of_each_alone(
+    world, draw_run, seen, method, tmp_path
+):
+    """Each has its own truth, its own maps and its own columns."""
+    whole = datasets.load(world)
+    groups = tuple(sorted(set(whole.samples["context"])))
+    samples = whole.samples.assign(scene=whole.samples["context"])
+    two = datasets.Dataset(world, "two", {**whole.attributes, "scene": groups}, {}, samples)
+    shutil.copytree(world, tmp_path / "two")
+    datasets.save(two, tmp_path / "two")
+    loaded = datasets.load(tmp_path / "two").split("test")
+    drawn = runs.load(draw_run(tmp_path / "run", tmp_path / "two"))
+    network = runs.network(drawn)
+    found = collect(drawn, network, loaded, name="A", attribution=method, batch_size=7)
+    masks = seen.masks[:, 0].numpy()
+    for head in ("shirt", "scene"):
+        target = torch.from_numpy(loaded.codes(head))
+        maps = attribute(network, seen.images, target, method, head=head).numpy()
+        np.testing.assert_allclose(
+            found.evidence("relevance_mass", head), metrics.relevance_mass(maps, masks), atol=1e-5
+        )
+
+
 def test_groups_in_another_order_are_aligned(run, tested, collected, tmp_path, world):
     """The same network under names in another order says other things about each group."""
     turned = [run.attributes["shirt"][i] for i in (2, 0, 1)]
@@ -81,7 +115,7 @@ def test_groups_in_another_order_are_aligned(run, tested, collected, tmp_path, w
 
 def test_true_class_follows_the_order_of_the_head():
     codes = torch.tensor([0, 1, 2, -1])
-    assert true_class(codes, torch.tensor([2, 0, 1])).tolist() == [2, 0, 1, -1]
+    assert true_class(codes, [2, 0, 1]).tolist() == [2, 0, 1, -1]
 
 
 def test_without_mask_or_group_evidence_is_undefined(run, tested):
