@@ -1,0 +1,298 @@
+"""Leaning: networks that look at one place only, for which every figure is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fairvision import datasets
+from fairvision.auditing.leaning import lean
+from fairvision.auditing.leaning_figures import figures, warnings
+from fairvision.datasets import Dataset, Task
+from fairvision.datasets.regions import SIDES, box_mask
+from fairvision.errors import InputError
+from fairvision.report.leaning import ranked
+from fairvision.runs import Run
+
+SIZE = 20
+PLACES = {
+    "tie": (0.1, 0.1, 0.3, 0.3),
+    "cup": (0.6, 0.1, 0.8, 0.3),
+    "kite": (0.1, 0.7, 0.3, 0.9),
+}
+PERSON = (0.4, 0.4, 0.6, 0.9)
+
+
+def draw_world(folder, n=40, *, objects=("tie", "cup"), people=True, seed=0):
+    """Write grey pictures: the tie's brightness tells the group, the others are noise."""
+    random = np.random.default_rng(seed)
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    person = box_mask(np.array([PERSON]), SIZE)
+    rows, regions = [], []
+    for i in range(n):
+        group = ["a", "b", None][2 if i % 10 == 9 else i % 2]
+        picture = np.full((SIZE, SIZE, 3), 100, np.uint8)
+        picture[person] = random.integers(110, 256)
+        for label in objects:
+            place = box_mask(np.array([PLACES[label]]), SIZE)
+            picture[place] = {"a": 230, "b": 30}.get(group, 90) if label == "tie" else 180
+            regions.append((f"p{i}", "objects", label, *PLACES[label]))
+        Image.fromarray(picture).save(folder / "images" / f"{i}.png")
+        Image.fromarray(person).save(folder / "masks" / f"{i}.png")
+        mask = f"masks/{i}.png" if people and i % 4 else None
+        rows.append((f"p{i}", f"images/{i}.png", mask, "test", group, tuple(objects)))
+    columns = ["id", "image", "mask", "split", "group", "objects"]
+    samples = pd.DataFrame(rows, columns=columns).astype(object).where(lambda t: t.notna(), None)
+    world = Dataset(
+        folder, "world", {"group": ("a", "b")}, {"objects": Task(tuple(PLACES), many=True)}, samples
+    )
+    datasets.save(world, folder)
+    if objects:
+        datasets.save_regions(pd.DataFrame(regions, columns=["id", "task", "label", *SIDES]), world)
+    return datasets.load(folder)
+
+
+class Looks:
+    """A network that says by the mean brightness of one place how likely group a is."""
+
+    def __init__(self, box, *, towards=0):
+        self.place = torch.from_numpy(box_mask(np.array([box]), SIZE))
+        self.towards = towards
+        self.sizes = []
+
+    def probabilities(self, images):
+        self.sizes.append(len(images))
+        bright = images[:, :, self.place].mean(dim=(1, 2))
+        return {"group": torch.stack([bright, 1 - bright][:: -1 if self.towards else 1], dim=1)}
+
+
+def a_run(groups=("a", "b")):
+    return Run("runs/it", {"size": SIZE, "attributes": {"group": list(groups)}, "tasks": {}})
+
+
+def ask(world, network, run=None, **options):
+    return lean(run or a_run(), network, world, datasets.read_regions(world), **options)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return draw_world(tmp_path_factory.mktemp("leaning") / "world")
+
+
+def numbers(table, metric, label, group="", model="it"):
+    keys = ["model", "metric", "label", "group"]
+    found = table[(table[keys] == [model, metric, label, group]).all(axis=1)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_the_only_place_that_counts_leads_the_list(world):
+    table = figures({"it": ask(world, Looks(PLACES["tie"]))}, world.attributes, replicates=200)
+    order = ranked(table, "it", "group")
+    assert order["label"].tolist()[0] == "tie"
+    assert order["label"].tolist()[-1] == "context"
+    assert order["shown"].tolist()[0]
+    assert order["n"].tolist()[0] == 36
+    for label in ("person", "cup"):
+        change = numbers(table, "leaning_change", label)
+        assert (change["value"], change["low"]) == (0, 0)
+        assert numbers(table, "leaning_flips", label)["value"] == 0
+    context = order.iloc[-1]
+    assert np.isnan(context["leaning"])
+    assert context["n"] == 0
+    assert context["change"] < -0.2
+
+
+def test_figures_in_closed_form(world):
+    """With the tie hidden its place has the mean colour of the rest."""
+    table = figures({"it": ask(world, Looks(PLACES["tie"]))}, world.attributes, replicates=50)
+    tie = box_mask(np.array([PLACES["tie"]]), SIZE)
+    change, by_group, flips, toward = [], {"a": [], "b": []}, [], []
+    for row in world.samples[world.samples["group"].notna()].to_dict("records"):
+        picture = np.asarray(datasets.read_picture(world.root / row["image"])) / 255
+        before, after = picture[tie].mean(), picture[~tie].mean()
+        sign = 1 if row["group"] == "a" else -1
+        change.append(sign * (after - before))
+        by_group[row["group"]].append(change[-1])
+        flips.append((before > 0.5) != (after > 0.5))
+        toward.append(before - after)
+    found = numbers(table, "leaning_change", "tie")
+    assert found["value"] == pytest.approx(np.mean(change), abs=1e-6)
+    assert found["n"] == len(change) == 36
+    for group, values in by_group.items():
+        found = numbers(table, "leaning_change", "tie", group)
+        assert found["value"] == pytest.approx(np.mean(values), abs=1e-6)
+        assert found["n"] == len(values)
+    assert numbers(table, "leaning_flips", "tie")["value"] == pytest.approx(np.mean(flips))
+    # the controls of the tie are off the tie, so they change nothing
+    assert numbers(table, "leaning_control", "tie")["value"] == 0
+    assert numbers(table, "leaning_control_flips", "tie")["value"] == 0
+    assert numbers(table, "leaning", "tie")["value"] == pytest.approx(-np.mean(change), abs=1e-6)
+    assert numbers(table, "leaning_answer", "tie")["value"] == pytest.approx(
+        -np.mean(change), abs=1e-6
+    )
+    for group, sign in (("a", 1), ("b", -1)):
+        found = numbers(table, "leaning_toward", "tie", group)
+        assert found["value"] == pytest.approx(sign * np.mean(toward), abs=1e-6)
+
+
+def test_changes_of_groups_add_up_to_nothing(world):
+    table = figures({"it": ask(world, Looks((0, 0, 1, 1)))}, world.attributes, replicates=10)
+    both = table[table["metric"] == "leaning_toward"].groupby("label")["value"].sum(min_count=2)
+    assert both.dropna().tolist() == pytest.approx([0] * both.notna().sum(), abs=1e-6)
+    parts = table[table["group"] == ""].pivot_table("value", "label", "metric", dropna=False)
+    expected = parts["leaning_control"] - parts["leaning_change"]
+    there = parts["leaning"].notna()
+    assert there.sum() == 3
+    np.testing.assert_allclose(parts["leaning"][there], expected[there], atol=1e-6)
+
+
+def test_the_person_stays_visible_in_a_box_around_it(tmp_path):
+    world = draw_world(tmp_path / "w", objects=())
+    box = dict(zip(SIDES, (0.0, 0.3, 1.0, 1.0)))
+    rows = [{"id": i, "label": "kite", **box} for i in world.samples["id"]]
+    datasets.save_regions(pd.DataFrame(rows), world)
+    table = ask(world, Looks(PERSON))
+    whole, kite = (table[table["label"] == label].set_index("id") for label in ("", "kite"))
+    masked = world.samples.set_index("id")["mask"].notna()[kite.index]
+    same = np.isclose(kite["hidden/group/a"], whole["hidden/group/a"][kite.index], atol=1e-6)
+    assert (same == masked).all()
+    person = box_mask(np.array([PERSON]), SIZE)
+    assert kite["hidden_share"][masked].unique() == pytest.approx([14 / 20 - person.mean()])
+
+
+def test_what_lies_behind_the_person_cannot_be_hidden(tmp_path):
+    world = draw_world(tmp_path / "w", objects=())
+    rows = [{"id": i, "label": "kite", **dict(zip(SIDES, PERSON))} for i in world.samples["id"]]
+    datasets.save_regions(pd.DataFrame(rows), world)
+    table = ask(world, Looks(PERSON))
+    kite = table[table["label"] == "kite"].set_index("id")
+    masked = world.samples.set_index("id")["mask"].notna()[kite.index]
+    assert (kite["hidden/group/a"].isna() == masked).all()
+    assert (kite["hidden_share"][masked] == 0).all()
+    found = numbers(
+        figures({"it": table}, world.attributes, replicates=9), "leaning_change", "kite"
+    )
+    assert found["n"] == (~masked).sum()
+
+
+def test_batches_change_nothing_and_bound_what_is_asked_at_once(world):
+    tables = []
+    for batch_size in (1, 7, 64):
+        network = Looks((0, 0, 1, 1))
+        tables.append(ask(world, network, batch_size=batch_size))
+        assert max(network.sizes) <= max(2, batch_size)
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], table, atol=1e-6)
+
+
+def test_controls_follow_the_seed_only(world):
+    first, again, other = (
+        ask(world, Looks((0, 0, 0.5, 0.5)), seed=seed)["control/group/a"] for seed in (1, 1, 2)
+    )
+    pd.testing.assert_series_equal(first, again)
+    assert (first - other).abs().max() > 0.01
+
+
+def test_controls_are_of_the_same_area_and_off_the_thing(world):
+    table = ask(world, Looks(PLACES["tie"]))
+    objects = table[table["task"] == "objects"]
+    assert (objects["control_share"] >= 0.9 * objects["hidden_share"]).all()
+    assert (objects["control_share"] <= objects["hidden_share"]).all()
+    tie = objects[objects["label"] == "tie"].set_index("id")
+    whole = table[table["label"] == ""].set_index("id")
+    np.testing.assert_allclose(
+        tie["control/group/a"], whole["hidden/group/a"][tie.index], atol=1e-6
+    )
+    assert table.loc[table["label"] == "context", "control/group/a"].isna().all()
+
+
+def test_only_what_is_known_is_asked(tmp_path):
+    world = draw_world(tmp_path / "w", objects=("tie",), people=False)
+    network = Looks(PLACES["tie"])
+    table = ask(world, network)
+    assert set(table["label"]) == {"", "tie"}
+    assert table["id"].nunique() == 36
+    assert sum(network.sizes) == 36 * 3
+    assert table["group"].notna().all()
+    alone = lean(a_run(), network, world, datasets.read_regions(world).iloc[:0])
+    assert set(alone["label"]) == {""}
+    assert len(figures({"it": alone}, world.attributes)) == 0
+    people = draw_world(tmp_path / "v", objects=())
+    table = ask(people, network)
+    assert set(table["label"]) == {"", "person", "context"}
+
+
+def test_the_order_of_the_groups_is_the_datasets(world):
+    straight = ask(world, Looks(PLACES["tie"]))
+    turned = ask(world, Looks(PLACES["tie"], towards=1), a_run(("b", "a")))
+    pd.testing.assert_frame_equal(straight, turned)
+
+
+def test_a_run_of_other_attributes_is_refused(world):
+    run = Run("runs/it", {"size": SIZE, "attributes": {"age": ["old", "young"]}, "tasks": {}})
+    with pytest.raises(InputError, match="predicts no attribute of dataset"):
+        ask(world, Looks(PLACES["tie"]), run)
+
+
+def test_models_are_compared_on_the_same_pictures(world):
+    tables = {name: ask(world, Looks(PLACES[name])) for name in ("tie", "cup")}
+    table = figures(tables, world.attributes, replicates=100)
+    for label in ("tie", "cup", "person"):
+        a, b = (numbers(table, "leaning", label, model=name)["value"] for name in ("tie", "cup"))
+        found = numbers(table, "leaning", label, model="cup - tie")
+        assert found["value"] == pytest.approx(b - a)
+        assert found["low"] <= found["value"] <= found["high"]
+    same = figures({"A": tables["tie"], "B": tables["tie"]}, world.attributes, replicates=100)
+    differences = same[(same["model"] == "B - A") & (same["n"] > 0)]
+    assert (differences[["value", "low", "high"]] == 0).all().all()
+    gone = tables["cup"].copy()
+    lost = (gone["label"] == "cup") & gone["id"].isin(["p1", "p2"])
+    gone.loc[lost, ["hidden/group/a", "hidden/group/b"]] = np.nan
+    table = figures({"A": tables["tie"], "B": gone}, world.attributes, replicates=10)
+    assert set(table.loc[(table["label"] == "cup") & (table["group"] == ""), "n"]) >= {34}
+    assert numbers(table, "leaning", "cup", model="A")["n"] == 34
+
+
+def test_tables_of_different_things_are_refused(world):
+    table = ask(world, Looks(PLACES["tie"]))
+    with pytest.raises(InputError, match="B and A were asked about different things"):
+        figures({"A": table, "B": table.iloc[:-1]}, world.attributes)
+
+
+def test_rounding_is_no_change(world):
+    table = ask(world, Looks(PLACES["tie"]))
+    noisy = table.copy()
+    random = np.random.default_rng(0)
+    for column in noisy.filter(regex="^(hidden|control)/"):
+        noisy[column] = noisy[column] + 3e-6 * random.uniform(-1, 1, len(noisy))
+    found = figures({"it": noisy}, world.attributes, replicates=100)
+    for metric in ("leaning_change", "leaning_flips"):
+        cup = numbers(found, metric, "cup")
+        assert (cup["value"], cup["low"]) == (0, 0)
+
+
+def test_few_pictures_are_told(tmp_path):
+    world = draw_world(tmp_path / "w", n=12)
+    regions = datasets.read_regions(world)
+    regions = regions[(regions["label"] != "cup") | regions["id"].isin(["p1", "p2", "p3"])]
+    table = lean(a_run(), Looks(PLACES["tie"]), world, regions)
+    found = figures({"it": table}, world.attributes, replicates=50)
+    assert list(warnings(found)) == [
+        "group: 1 of 2 object classes can be hidden, with a control, in fewer than 10 pictures: "
+        "what they say of leaning on them is very uncertain"
+    ]
+    order = ranked(found, "it", "group").set_index("label")
+    assert order["few"].to_dict() == {"tie": False, "person": True, "cup": True, "context": True}
+    assert not order.loc["cup", "shown"]
+
+
+def test_the_list_is_the_same_when_it_is_read_back(world, tmp_path):
+    found = figures({"it": ask(world, Looks(PLACES["tie"]))}, world.attributes, replicates=50)
+    found.to_csv(tmp_path / "metrics.csv", index=False)
+    back = pd.read_csv(tmp_path / "metrics.csv")
+    pd.testing.assert_frame_equal(
+        ranked(found, "it", "group"), ranked(back, "it", "group"), check_dtype=False
+    )
