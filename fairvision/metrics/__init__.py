@@ -11,6 +11,7 @@ from fairvision.metrics._accuracy import accuracy, confusion, correct, error_rat
 from fairvision.metrics._average_precision import average_precision
 from fairvision.metrics._caption_words import caption_genders, mask_words
 from fairvision.metrics._captions import CaptionReport, caption_report, outcome_divergence
+from fairvision.metrics._cifar10s import cifar10s_bias
 from fairvision.metrics._context import context_typical_group
 from fairvision.metrics._counts import Counts
 from fairvision.metrics._directional import directional_bias_amplification
@@ -23,12 +24,16 @@ from fairvision.metrics._mals import (
     bias_amplification_mals_from_ratios,
 )
 from fairvision.metrics._means import gap, mean, mean_by_group, small_groups
+from fairvision.metrics._multi_attribute import (
+    MultiAttributeResult,
+    multi_attribute_bias_amplification,
+)
 from fairvision.metrics._predictability import directional_predictability_amplification
 from fairvision.metrics._reasons import reasons
 from fairvision.metrics._result import Result, compare
 from fairvision.metrics._rounds import LeakageResult
 from fairvision.metrics._sampling import Sampling
-from fairvision.metrics._scores import decide, probability_gap
+from fairvision.metrics._scores import calibrate_thresholds, decide, probability_gap
 
 __all__ = [
     "CaptionReport",
@@ -36,15 +41,18 @@ __all__ = [
     "LeakageResult",
     "LicResult",
     "MalsResult",
+    "MultiAttributeResult",
     "Result",
     "Sampling",
     "accuracy",
     "average_precision",
     "bias_amplification_mals",
     "bias_amplification_mals_from_ratios",
+    "calibrate_thresholds",
     "caption_genders",
     "caption_report",
     "chance_level",
+    "cifar10s_bias",
     "compare",
     "confusion",
     "context_typical_group",
@@ -61,6 +69,7 @@ __all__ = [
     "mean",
     "mean_by_group",
     "model_leakage",
+    "multi_attribute_bias_amplification",
     "outcome_divergence",
     "pointing_game",
     "probability_gap",

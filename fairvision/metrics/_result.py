@@ -167,9 +167,11 @@ def _at_the_edge(
 
 def pair_keys(groups: list[Any], labels: list[Any]) -> dict[str, np.ndarray]:
     """Return the key columns of all pairs, group by group."""
+    named = np.empty(len(labels), dtype=object)
+    named[:] = labels  # each as it is, tuples too
     return {
         "group": np.repeat(np.array(groups, dtype=object), len(labels)),
-        "label": np.tile(np.array(labels, dtype=object), len(groups)),
+        "label": np.tile(named, len(groups)),
     }
 
 
@@ -211,7 +213,7 @@ def compare(a: Result, b: Result) -> Result:
     n = min(a.n, b.n)
     pairs: dict[str, Any] | None = None
     places = [np.zeros(1, int)] * 2
-    if a.pairs is not None and b.pairs is not None:
+    if a.pairs is not None and b.pairs is not None and _drawn_in_pairs(a) and _drawn_in_pairs(b):
         keys = [column for column in _KEYS if column in a.pairs and column in b.pairs]
         indices = [_index(own, keys) for own in (a.pairs, b.pairs)]
         union = indices[0].union(indices[1], sort=False)
@@ -251,6 +253,11 @@ def compare(a: Result, b: Result) -> Result:
         return difference(of_both[: len(ours.estimates)], of_both[len(ours.estimates) :])
 
     return summarise(joint, of_joint, n, name, pairs=pairs, estimates=difference(*parts))
+
+
+def _drawn_in_pairs(result: Result) -> bool:
+    """Say whether the resamples of the pairs are known; very many are not kept."""
+    return result.pairs is not None and len(made(result).estimates) == 1 + len(result.pairs)
 
 
 def _index(pairs: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:

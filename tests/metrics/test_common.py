@@ -35,6 +35,7 @@ MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "mean_by_group and gap": (gap_between_groups, {"values": "value", "groups": "group"}),
     "confusion": (metrics.confusion, {"truth": "group", "predicted": "pred_group"}),
     "average_precision": (metrics.average_precision, {"targets": "table", "scores": "scores"}),
+    "cifar10s_bias": (metrics.cifar10s_bias, {"predicted": "pred_label", "domains": "group"}),
     "reasons": (metrics.reasons, {"right": "right", "inside": "inside"}),
     "outcome_divergence": (
         metrics.outcome_divergence,
@@ -67,6 +68,26 @@ for _kind in ("label", "table"):
             },
         ),
     }
+for _kind, _given in {
+    "undirected": ("pred_labels", "pred_groups"),
+    "A->T": ("pred_labels", "labels", "groups"),
+    "T->A": ("pred_groups", "labels", "groups"),
+}.items():
+    for _table in ("label", "table"):
+        _columns = {"labels": _table, "groups": "group"}
+        _columns |= {
+            f"{_of}_{what}": f"{_of}_{column}"
+            for _of in ("train", "pred")
+            for what, column in _columns.items()
+        }
+        MEASURES[f"multi_attribute_bias_amplification {_kind}, {_table}"] = (
+            metrics.multi_attribute_bias_amplification,
+            {
+                what: column
+                for what, column in _columns.items()
+                if "train" in what or what in _given
+            },
+        )
 # measures of single images: one value per row, each row by itself
 ROW_WISE: dict[str, tuple[Callable[..., np.ndarray], dict[str, str]]] = {
     "correct": (metrics.correct, {"truth": "label", "predicted": "pred_label"}),
@@ -118,8 +139,10 @@ NO_MEASURE = {
     "LeakageResult",
     "LicResult",
     "MalsResult",
+    "MultiAttributeResult",
     "Result",
     "Sampling",
+    "calibrate_thresholds",
     "caption_report",  # four results; its error and divergence are those of outcome_divergence
     "compare",
     "small_groups",

@@ -17,6 +17,7 @@ SEEN_THROUGH_OTHERS = {
     "LeakageResult",
     "LicResult",
     "MalsResult",
+    "MultiAttributeResult",
     "Sampling",
 }
 

@@ -1,0 +1,161 @@
+"""The bias of Wang et al. (2020): is a class said of one kind of picture more than of another?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from fairvision.errors import InputError
+from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._inputs import (
+    check_rows,
+    is_table,
+    one_label_each,
+    read_groups,
+    read_labels,
+)
+from fairvision.metrics._result import Result, summarise
+from fairvision.metrics._rows import Rows, as_column
+from fairvision.metrics._sampling import Sampling
+
+
+def cifar10s_bias(
+    predicted: ArrayLike,
+    domains: ArrayLike,
+    *,
+    images: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Bias of CIFAR-10S: mean over predicted classes of max(grey, colour)/(grey + colour) − .5.
+
+    Every test image is shown twice, in grey and in colour; grey and colour are the numbers of
+    pictures of each domain that are predicted to be of the class. A model that does not look at the
+    domain has 0, whatever its accuracy.
+
+    The domains have any names. With K of them it is the largest share less 1/K, which for two is
+    the published measure. It presumes that all domains show the same images: otherwise a class is
+    rightly said more often of one domain, and that counts as bias.
+
+    Parameters
+    ----------
+    predicted : (n,) names or codes
+        Predicted classes. None, NaN or -1: unknown, the row takes no part.
+    domains : (n,) names or codes
+        None, NaN, -1 or "unknown": unknown.
+    images : (n,) names or numbers, optional
+        Which image a row shows. All rows of an image are drawn together, as versions of one image
+        are no independent evidence; without it each row is drawn by itself, and the interval is
+        too wide where a model says the same of all versions.
+    **sampling
+        Rows and interval; see `Sampling`. With `images` there are no `counts`, `weights` and
+        `strata`. The domain in which a class is said most is held fixed in the resamples: the
+        largest share of a resample would grow with its noise.
+
+    Returns
+    -------
+    Result
+        In [0, 1 − 1/K]; NaN with fewer than two domains, or without predictions. n counts the rows
+        used. `pairs`: the bias of each class (`label`), its n predictions, and `domain`, in which
+        it is said most. A class that is never predicted (a category of a pandas Categorical) is NaN
+        and leaves the mean.
+
+    Raises
+    ------
+    InputError
+        An image is unknown, or shown twice in one domain.
+
+    References
+    ----------
+    Z. Wang et al., "Towards Fairness in Visual Recognition", CVPR 2020, section 4.
+    arXiv:1911.11834.
+
+    Examples
+    --------
+    Four images; the model takes grey ones for ships.
+
+    >>> from fairvision import metrics
+    >>> grey, colour = ["ship", "ship", "ship", "cat"], ["ship", "cat", "cat", "cat"]
+    >>> result = metrics.cifar10s_bias(grey + colour, ["grey"] * 4 + ["colour"] * 4)
+    >>> float(result)
+    0.25
+    >>> result.pairs[["label", "value", "n", "domain"]]
+      label  value  n  domain
+    0   cat   0.25  4  colour
+    1  ship   0.25  4    grey
+    """
+    if is_table("predicted", predicted):
+        raise InputError("predicted must hold one class per row, not a table; see metrics.decide")
+    columns: dict[str, Any] = {"predicted": predicted, "domains": domains}
+    if images is not None:
+        rows, names, kinds, said = _by_image(columns, images, sampling)
+    else:
+        rows = Rows(columns, sampling)
+        names, kinds, label, domain = _read(rows)
+        said = [(label, domain)]
+    shape = len(kinds), len(names)
+    cells = sparse.csc_array((len(kinds) * len(names), len(rows.sample.counts)), dtype=np.float32)
+    for label, domain in said:
+        cells = cells + one_label_each(label).cells(domain, shape, (label >= 0) & (domain >= 0))
+
+    def counted(weights: np.ndarray) -> np.ndarray:
+        return (cells @ weights).astype(float).reshape(*shape, weights.shape[1])
+
+    images_of = counted(rows.sample.counts[:, None])[..., 0].sum(axis=0).astype(int)
+    most = counted(rows.sample.base)[..., 0].argmax(axis=0) if kinds else images_of
+    every = np.arange(shape[1])
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        if shape[0] < 2:
+            return np.full((1 + shape[1], weights.shape[1]), np.nan)
+        counts = counted(weights)
+        biases = ratio(counts[most, every], counts.sum(axis=0)) - 1 / shape[0]
+        return np.vstack([mean_of_defined(biases), biases])
+
+    pairs: dict[str, Any] = {
+        "label": np.array(names, dtype=object),
+        "n": images_of,
+        "domain": np.where(images_of > 0, np.array([*kinds, None], dtype=object)[most], None),
+    }
+    return summarise(
+        rows.sample, statistic, int(images_of.sum()), "cifar10s_bias", pairs=pairs, whole=True
+    )
+
+
+def _read(columns: Mapping[str, Any]) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray]:
+    """Return the names of the classes and of the domains, and the codes of each row."""
+    names, label = read_labels(predicted=columns["predicted"])
+    kinds, domain = read_groups(domains=columns["domains"])
+    return names, kinds, label["predicted"].held, domain["domains"]
+
+
+def _by_image(
+    columns: Mapping[str, Any], images: ArrayLike, sampling: Sampling
+) -> tuple[Rows, list[Any], list[Any], list[tuple[np.ndarray, np.ndarray]]]:
+    """Return images as rows, and what is said in each domain."""
+    for what in ("counts", "weights", "strata"):
+        if sampling.get(what) is not None:
+            raise InputError(f"give {what} or images, not both")
+    names, kinds, label, domain = _read(columns)
+    shown = pd.Series(as_column("images", images))
+    check_rows(predicted=len(label), domains=len(domain), images=len(shown))
+    try:
+        image, found = pd.factorize(shown, sort=True)
+    except TypeError:
+        raise InputError("images must hold names or numbers, one per row") from None
+    if (image < 0).any():
+        raise InputError(f"images is unknown in row {np.argmax(image < 0)}")
+    known = domain >= 0
+    wide = np.full((len(kinds), len(found)), -1)
+    times = np.bincount(image[known] * len(kinds) + domain[known]) if kinds else np.zeros(0)
+    if (times > 1).any():
+        twice = list(found)[int(np.argmax(times > 1)) // len(kinds)]
+        raise InputError(f"image {twice} is shown more than once in a domain")
+    wide[domain[known], image[known]] = label[known]
+    rows = Rows({str(kind): wide[kind] for kind in range(len(kinds))}, sampling)
+    said = [(rows[str(kind)], np.full(len(rows[str(kind)]), kind)) for kind in range(len(kinds))]
+    return rows, names, kinds, said

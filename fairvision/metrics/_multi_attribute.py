@@ -1,0 +1,284 @@
+"""Multi-attribute bias amplification of Zhao, Andrews and Xiang (2023): sets of labels."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._directional import dependence
+from fairvision.metrics._inputs import one_label_each, read_groups, read_labels
+from fairvision.metrics._label_sets import by_group, common_sets
+from fairvision.metrics._result import Result, pair_keys, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
+
+_KEPT = 50_000_000  # figures of pairs in all resamples, kept for their intervals (400 MB)
+_AT_ONCE = 4_000_000  # figures of pairs looked at together (32 MB)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MultiAttributeResult(Result):
+    """A `Result` with what Zhao, Andrews and Xiang report beside the mean.
+
+    Attributes
+    ----------
+    variance : float
+        Of the changes Δ over all defined pairs of set and group, signed: how uneven they are.
+    sets : int
+        Sets of labels that occur both in training and in the test.
+    undefined : int
+        Sets among them that the model never predicts, or whose condition is never met.
+    """
+
+    variance: float = np.nan
+    sets: int = 0
+    undefined: int = 0
+
+
+def multi_attribute_bias_amplification(
+    train_labels: ArrayLike,
+    train_groups: ArrayLike,
+    pred_labels: ArrayLike | None = None,
+    pred_groups: ArrayLike | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    max_size: int | None = None,
+    reference: Literal["test", "train"] = "test",
+    strict: bool = False,
+    train_counts: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> MultiAttributeResult:
+    """Bias amplification over sets of labels that occur together, undirected or directed.
+
+    M are the sets m of labels that hold together with some group in at least one training image and
+    in at least one test image, singles among them. An image has a set if it has all its labels,
+    and may have others. Which predictions are given decides the measure.
+
+    Both, undirected (Multi_MALS): with b(m, g) = c(m, g) / Σ_g' c(m, g'), as in
+    `bias_amplification_mals`, Δ(m, g) is b among the predictions less b in training if the latter
+    is above 1/|G|, and else 0; the value is (1/|M|) Σ_m Σ_g |Δ(m, g)|.
+
+    `pred_labels` only, A->T: Δ(m, g) = P(m̂ | g) − P(m | g); `pred_groups` only, T->A:
+    Δ(m, g) = P(ĝ | m) − P(g | m). The value is the mean of |Δ(m, g)| over all pairs. (The paper's
+    y |Δ| + (1 − y) |−Δ| is |Δ| whatever y is.)
+
+    0 is ideal, and what is amplified and what is diminished do not cancel. But chance does not
+    cancel either: rare sets differ by chance alone, so the value of a few images is always large,
+    and values over different M cannot be compared.
+
+    Parameters
+    ----------
+    train_labels, pred_labels : 0 and 1 (rows, labels), or names or codes (rows,)
+        None, NaN or -1: unknown, the row takes no part.
+    train_groups, pred_groups : names or codes (rows,)
+        None, NaN, -1 or "unknown": unknown.
+    labels, groups : as `pred_labels`, `pred_groups`
+        The truth of the test images: needed for a direction; undirected it only decides M, and
+        without it the predictions do.
+    max_size : int, optional
+        Labels in a set, at most; by default any number. 1 is the measure of single labels.
+    reference : {"test", "train"}
+        Directed, where P(m | g) and P(g | m) are taken: in the test, as in the authors' program,
+        so that right predictions give 0; or in training, as in the paper.
+    strict : bool
+        Undirected, sets that are never predicted are left out of the mean. True keeps them: they
+        add 0 to the sum and count in |M|, as in the authors' program.
+    train_counts : (rows,) whole numbers, optional
+        How many images each row of training stands for.
+    **sampling
+        Rows and interval; see `Sampling`. Test images are drawn again, training is not, and M and
+        the signs of Δ are held fixed: the absolute value of a resample would grow with its noise.
+
+    Returns
+    -------
+    MultiAttributeResult
+        In [0, 1]; NaN without a set, or with fewer than two groups. n counts the test rows used.
+        `variance`, `sets`, `undefined`. `pairs`: for each group and set (`label`, a tuple) Δ with
+        its sign: undirected as it is, directed turned round where P(m, g) > P(m) P(g) does not hold
+        in training, so that positive amplifies; and `n`, the images of its denominator. The result
+        is the mean over sets of the sum over groups (undirected), or over pairs (directed), of
+        |`value`|.
+
+    Raises
+    ------
+    InputError
+        Predictions or truth are missing, or there are millions of sets.
+
+    Warns
+    -----
+    FairvisionWarning
+        There are so many sets that the intervals of `pairs` are left out.
+
+    References
+    ----------
+    D. Zhao, J. T. A. Andrews and A. Xiang, "Men Also Do Laundry: Multi-Attribute Bias
+    Amplification", ICML 2023, section 4. arXiv:2210.11924. The authors' program looks at those sets
+    only that are all the labels of some training image; the definition, and this, at all sets.
+
+    Examples
+    --------
+    In training half of each group are indoors and half have a broom, but only women are seen with
+    both. In the test all are, equally often; the model says so of women only.
+
+    >>> from fairvision import metrics
+    >>> both, none, one, other = [1, 1], [0, 0], [1, 0], [0, 1]
+    >>> train = [both, none, both, none, one, other, one, other]
+    >>> test = [both, none, one, other, both, none, one, other]
+    >>> groups = ["woman"] * 4 + ["man"] * 4
+    >>> result = metrics.multi_attribute_bias_amplification(
+    ...     train, groups, pred_labels=train, labels=test, groups=groups, replicates=0)
+    >>> round(float(result), 4), result.sets, result.name
+    (0.0833, 3, 'multi-attribute A->T')
+    >>> result.pairs[["group", "label", "value", "n"]]
+       group   label  value  n
+    0    man    (0,)   0.00  4
+    1    man    (1,)   0.00  4
+    2    man  (0, 1)   0.25  4
+    3  woman    (0,)   0.00  4
+    4  woman    (1,)   0.00  4
+    5  woman  (0, 1)   0.25  4
+    """
+    to_task, to_group = pred_labels is not None, pred_groups is not None
+    directed = not (to_task and to_group)
+    if not (to_task or to_group):
+        raise InputError("give pred_labels (A->T), pred_groups (T->A), or both (undirected)")
+    if (labels is None) != (groups is None) or (directed and labels is None):
+        raise InputError("give both labels and groups of the test: a direction needs them")
+    if max_size is not None and max_size < 1:
+        raise InputError(f"max_size must be 1 or more, not {max_size}")
+    if reference not in ("test", "train"):
+        raise InputError(f"reference must be 'test' or 'train', not {reference!r}")
+    train = Rows(
+        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
+    )
+    rows = Rows(
+        {
+            "pred_labels": pred_labels,
+            "pred_groups": pred_groups,
+            "labels": labels,
+            "groups": groups,
+        },
+        sampling,
+    )
+    columns = {**train, **rows}
+    names, label = read_labels(**{what: columns[what] for what in columns if "labels" in what})
+    groups_given = {what: columns[what] for what in columns if "groups" in what}
+    group_names, group = read_groups(None, **groups_given)
+
+    def known(*given: str) -> np.ndarray:
+        found = (train if "train_labels" in given else rows).sample.counts > 0
+        for what in given:
+            found = found & (label[what].known if what in label else group[what] >= 0)
+        return found
+
+    trained, used = known(*train), known(*(rows if directed else ("pred_labels", "pred_groups")))
+    sources = [(label["train_labels"], trained)]
+    if labels is not None:
+        sources.append((label["labels"], used if directed else known("labels", "groups")))
+    if to_task:
+        sources.append((label["pred_labels"], used))
+    sets = common_sets(sources, 2, len(names), max_size)
+    shape = len(group_names), len(sets.members)
+    training = by_group(sets.has[0], group["train_groups"], shape[0]) @ train.sample.counts
+    training = training.astype(int).reshape(shape)
+    of_group = group["train_groups"][trained]
+    of_group = np.bincount(of_group, train.sample.counts[trained], minlength=shape[0])
+    said = by_group(sets.has[-1], group["pred_groups" if to_group else "groups"], shape[0])
+    turned = np.ones(shape)
+    if directed:
+        turned = np.where(dependence(training, of_group, shape) > 0, turned, -turned)
+        condition, of = sets.has[1], (1, shape[1])
+        if to_task:
+            nothing = np.zeros(len(used), int)
+            condition = one_label_each(group["groups"]).cells(nothing, (1, shape[0]), used)
+            of = (shape[0], 1)
+        before = ratio(training, of_group[:, None] if to_task else training.sum(axis=0))
+        if reference == "test":
+            said, before = said - by_group(sets.has[1], group["groups"], shape[0]), np.zeros(shape)
+        change = partial(_directed, said, condition, of, before)
+    else:
+        condition, of = sets.has[-1], (1, shape[1])
+        change = partial(_undirected, said, training)
+
+    values = change(rows.sample.base)[..., 0]
+    if shape[0] < 2:  # nothing to lean to
+        values = turned = np.full(shape, np.nan)
+    side = np.sign(values)
+
+    limit = _KEPT // (max(1, shape[0]) * (1 + rows.sample.drawing.replicates))
+    each = shape[1] <= limit
+    if not each:
+        warnings.warn(
+            f"{shape[1]} sets of labels occur in training and in the test: pairs have no "
+            f"intervals; for them pass max_size={max(1, sets.up_to(limit))}, or fewer replicates",
+            FairvisionWarning,
+            stacklevel=2,
+        )
+
+    def figures(weights: np.ndarray) -> np.ndarray:
+        changes = change(weights)
+        added = side[..., None] * changes
+        if directed:
+            mean = mean_of_defined(added.reshape(values.size, weights.shape[1]))
+        else:
+            of_sets = added.sum(axis=0)
+            mean = mean_of_defined(np.nan_to_num(of_sets) if strict else of_sets)
+            mean[np.isnan(of_sets).all(axis=0)] = np.nan
+        pairs = (turned[..., None] * changes).reshape(values.size, weights.shape[1])
+        return np.vstack([mean, pairs]) if each else mean[None]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        width = max(1, _AT_ONCE // max(1, values.size))
+        starts = range(0, weights.shape[1], width)
+        return np.hstack([figures(weights[:, start : start + width]) for start in starts])
+
+    direction = {} if not directed else {"direction": "A->T" if to_task else "T->A"}
+    images = np.broadcast_to((condition @ rows.sample.counts).reshape(of), shape)
+    keys = {**pair_keys(group_names, sets.named(names)), **direction}
+    n = {"n": images.astype(int).ravel()}
+    defined = values[~np.isnan(values)]
+    result = summarise(
+        rows.sample,
+        statistic,
+        rows.count(used),
+        f"multi-attribute {direction.get('direction', 'MALS')}",
+        pairs={**keys, **n} if each else None,
+        whole=True,
+        kind=MultiAttributeResult,
+        variance=float(defined.var()) if len(defined) else np.nan,
+        sets=shape[1],
+        undefined=int(np.isnan(values).any(axis=0).sum()),
+    )
+    if each:
+        return result
+    plain = {"value": (turned * values).ravel(), "low": np.nan, "high": np.nan}
+    return replace(result, pairs=pd.DataFrame({**keys, **plain, **n}))
+
+
+def _undirected(said: Any, training: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return Δ (groups, sets, b) of the shares of groups in each set."""
+    shape = training.shape
+    predicted = (said @ weights).astype(float).reshape(*shape, weights.shape[1])
+    before = ratio(training, training.sum(axis=0))
+    change = ratio(predicted, predicted.sum(axis=0)) - before[..., None]
+    leans = training * shape[0] > training.sum(axis=0)
+    return np.where(leans[..., None] | np.isnan(change), change, 0.0)
+
+
+def _directed(
+    moved: Any, condition: Any, of: tuple[int, int], before: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return Δ (groups, sets, b) of conditional probabilities, `before` among it."""
+    b = weights.shape[1]
+    change = (moved @ weights).astype(float).reshape(*before.shape, b)
+    times = (condition @ weights).astype(float).reshape(*of, b)
+    return ratio(change, times) - before[..., None]
