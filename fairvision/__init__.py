@@ -4,7 +4,7 @@ The public functions mirror the commands; nothing heavy is imported until one is
 
 >>> import fairvision
 >>> fairvision.__all__
-['__version__', 'audit', 'demo', 'explain', 'metrics', 'predict', 'train']
+['__version__', 'audit', 'captions', 'demo', 'explain', 'metrics', 'predict', 'train']
 """
 
 from importlib import import_module
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
     from fairvision import metrics
     from fairvision.attribution.explain import explain
     from fairvision.auditing import audit
+    from fairvision.captioning import captions
     from fairvision.demonstration import demo
     from fairvision.inference import predict
     from fairvision.training import train
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "audit", "demo", "explain", "metrics", "predict", "train"]
+__all__ = ["__version__", "audit", "captions", "demo", "explain", "metrics", "predict", "train"]
 
 _HOMES = {
     "audit": "fairvision.auditing",
+    "captions": "fairvision.captioning",
     "demo": "fairvision.demonstration",
     "explain": "fairvision.attribution.explain",
     "predict": "fairvision.inference",

@@ -36,6 +36,15 @@ class Figure(NamedTuple):
         """The interval in words."""
         return f"{words.written(self.low, self.unit)} to {words.written(self.high, self.unit)}"
 
+    @property
+    def shown(self) -> int:
+        """The sign that the interval shows; 0 where it includes zero or has no width."""
+        return (int(self.low > 0) - int(self.high < 0)) * (self.high > self.low)
+
+    def spoken(self, before: str = "") -> str:
+        """Write the figure with its interval and n."""
+        return f"{self} ({before}{self.interval}, n = {self.n})"
+
 
 class Row(NamedTuple):
     """One metric in a comparison: every model's figure, then every difference from the first."""

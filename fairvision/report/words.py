@@ -22,6 +22,8 @@ class Word(NamedTuple):
 _NEEDS_MASK = "needs pictures with a person mask"
 _NEEDS_EVIDENCE = "needs a person mask and a map with positive evidence"
 _NEEDS_TYPICAL = "needs pictures whose labels are typical of one group in training"
+_NEEDS_NAMED = "needs captions that name a group"
+_NEEDS_GROUPS = "needs pictures of two groups"
 _NEEDS_COUNTS = "needs pictures with known groups and labels, in training and here"
 
 WORDS = {
@@ -126,6 +128,36 @@ WORDS = {
         "zero",
         _NEEDS_COUNTS,
     ),
+    "error_gap": Word(
+        "Error gap",
+        "error of the group that fares worst minus that of the best",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "accuracy_when_named": Word(
+        "Right when named",
+        "share right of the captions that name one group",
+        "higher",
+        _NEEDS_NAMED,
+    ),
+    "ratio": Word(
+        "Ratio",
+        "captions that name the first group, for each that names the second",
+        "",
+        _NEEDS_NAMED,
+    ),
+    "ratio_difference": Word(
+        "Δ ratio", "the same ratio of the annotations, minus this one", "zero", _NEEDS_NAMED
+    ),
+    "outcome_divergence": Word(
+        "Outcome divergence",
+        "how far the groups’ shares of right, wrong and other are apart; never quite 0",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "lic_model": Word("LIC_M", "how well all other words tell {attribute}", "lower", _NEEDS_GROUPS),
+    "lic_human": Word("LIC_D", "the same of captions that people wrote", "", _NEEDS_GROUPS),
+    "lic": Word("LIC", "LIC_M − LIC_D; above 0 tells more than people do", "lower", _NEEDS_GROUPS),
 }
 
 ATTRIBUTE_ROWS = {

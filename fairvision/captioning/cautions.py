@@ -1,0 +1,74 @@
+"""What an audit of captions cannot say, and what to know before trusting what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fairvision.captioning.labels import Labels
+from fairvision.captioning.measures import Said
+
+SMALL = 10
+
+
+def left_out(
+    truth: Labels,
+    words: Mapping[str, frozenset[str]],
+    *,
+    reference: Labels | None,
+    human: Sequence[tuple[str, ...] | None] | None,
+    rounds: int,
+) -> list[str]:
+    """Name every measure that is left out, with the reason."""
+    found = []
+    if len(words) != 2:
+        found.append(f"the ratio: it is one of two groups, and there are {len(words)}")
+    if not truth.task:
+        found.append("amplification: the labels table has no column of objects")
+    elif reference is None:
+        found.append(
+            "amplification against training: no --train was given, so the truth of the audited "
+            "pictures stands for it, and MALS compares with that"
+        )
+    if not rounds:
+        found.append("LIC: no rounds were asked for")
+    elif human is None:
+        found.append(
+            "LIC itself: no captions by people were given, so what these tell (LIC_D) is not taken "
+            "off; LIC_M alone compares the models"
+        )
+    return found
+
+
+def cautions(
+    models: Sequence[Said],
+    truth: Labels,
+    words: Mapping[str, frozenset[str]],
+    human: Sequence[tuple[str, ...] | None] | None,
+) -> Iterator[str]:
+    """Yield what to know before trusting figures."""
+    attribute, rows = truth.attribute, truth.rows
+    for group in words:
+        n = int((rows["group"] == group).sum())
+        if n < SMALL:
+            yield f"{attribute}: few pictures of {group} ({n}): its figures say little"
+    unknown = int(rows["group"].isna().sum())
+    if unknown:
+        yield f"{attribute}: unknown for {unknown} of {len(truth)} pictures: they take no part"
+    for model in models:
+        never = [group for group in words if not (model.named == group).any()]
+        if never:
+            yield f"{attribute}: {model.model} never names {', '.join(never)}"
+        empty = sum(not caption.strip() for caption in model.captions)
+        if empty:
+            yield f"{model.model}: {empty} of {len(truth)} captions are empty: they name nobody"
+    if truth.task:
+        unknown = int(rows["objects"].isna().sum())
+        if unknown:
+            yield (
+                f"{truth.task}: unknown for {unknown} of {len(truth)} pictures: they take no part "
+                "in amplification"
+            )
+    if human is not None:
+        lacking = sum(not texts for texts in human)
+        if lacking:
+            yield f"people wrote nothing of {lacking} of {len(truth)} pictures: not in LIC"

@@ -1,0 +1,173 @@
+"""Pictures for the report: where captioners disagree about the person, and what each says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairvision.captioning.files import identity
+from fairvision.captioning.labels import Labels
+from fairvision.captioning.measures import Said
+from fairvision.errors import InputError
+from fairvision.metrics._caption_words import OTHER
+
+ASKED = "asked for"
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+_WORD = re.compile(r"[a-z0-9']+", re.IGNORECASE | re.ASCII)
+
+
+def choose(
+    models: Sequence[Said],
+    truth: Labels,
+    *,
+    files: Mapping[str, Path] | None = None,
+    per_cell: int = 2,
+    seed: int = 0,
+) -> Iterator[tuple[str, int]]:
+    """Choose rows to show, spread over cells: what the models made of a picture × its group.
+
+    In each cell those rows come first that have a picture, and among them those on which most
+    models differ from the first, in an order drawn from `seed`: the same input gives the same rows.
+    They show what can happen, and are no random sample.
+
+    Parameters
+    ----------
+    models : of the same pictures; the others are held against the first
+    truth : labels of these
+    files : the pictures that there are, by id
+    per_cell : largest number of pictures in each
+
+    Yields
+    ------
+    (kind, row). Pictures of unknown group are in no cell.
+    """
+    outcomes = np.array([model.outcomes(truth) for model in models])
+    first, others = outcomes[0], outcomes[1:]
+    differ = (others != first).sum(axis=0)
+    if len(models) == 1:
+        kinds = {
+            "wrong": first == "incorrect",
+            "names several groups or none": first == OTHER,
+            "right": first == "correct",
+        }
+    else:
+        name = models[0].model
+        other = models[1].model if len(models) == 2 else "another"
+        righted = (first == "incorrect") & (others == "correct").any(axis=0)
+        wronged = (first == "correct") & (others == "incorrect").any(axis=0)
+        kinds = {
+            f"wrong by {name}, right by {other}": righted,
+            f"right by {name}, wrong by {other}": wronged,
+            "left open by one of them": (differ > 0) & ~righted & ~wronged,
+        }
+    drawn = np.random.default_rng(seed).permutation(len(truth))
+    pictured = truth.rows["id"].isin(list(files or {})).to_numpy()
+    order = drawn[np.lexsort((-differ[drawn], ~pictured[drawn]))]
+    group = truth.rows["group"].to_numpy()
+    for kind, member in kinds.items():
+        for own in truth.groups:
+            rows = order[(member & (group == own))[order]]
+            for row in rows[:per_cell]:
+                yield kind, int(row)
+
+
+def items(
+    models: Sequence[Said],
+    truth: Labels,
+    chosen: Iterable[tuple[str, int]],
+    words: Mapping[str, frozenset[str]],
+    files: Mapping[str, Path] | None = None,
+) -> list[dict[str, Any]]:
+    """Return what the report shows of the chosen rows.
+
+    Returns
+    -------
+    per picture: `kind`, `id`, `truth` (None where unknown), `labels`, `file` (None where there
+    is no picture), and `captions`: per model `name`, `outcome` (None where the truth is unknown)
+    and `parts`, pairs of a text and the group that it names, or "".
+    """
+    outcomes = [model.outcomes(truth) for model in models]
+    rows = truth.rows
+    return [
+        {
+            "kind": kind,
+            "id": rows["id"][row],
+            "truth": rows["group"][row],
+            "labels": list(rows["objects"][row] or ()),
+            "file": (files or {}).get(rows["id"][row]),
+            "captions": [
+                {
+                    "name": model.model,
+                    "outcome": outcome[row],
+                    "parts": list(parts(model.captions[row], words)),
+                }
+                for model, outcome in zip(models, outcomes)
+            ],
+        }
+        for kind, row in chosen
+    ]
+
+
+def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    """Cut a caption at the words that name a group.
+
+    >>> list(parts("A man's dog, a woman.", {"woman": frozenset(["woman"])}))
+    [("A man's dog, a ", ''), ('woman', 'woman'), ('.', '')]
+    """
+    group_of = {word: group for group, own in words.items() for word in own}
+    done = 0
+    for match in _WORD.finditer(caption):
+        group = group_of.get(match.group().lower())
+        if group is not None:
+            if match.start() > done:
+                yield caption[done : match.start()], ""
+            yield match.group(), group
+            done = match.end()
+    if done < len(caption):
+        yield caption[done:], ""
+
+
+def rows_of(
+    asked: Sequence[str], truth: Labels, captions: Mapping[str, Mapping[str, str]]
+) -> Labels:
+    """Return labels of the pictures that were asked for, in this order; empty where unknown.
+
+    Raises
+    ------
+    InputError
+        A model has no caption of one of them.
+    """
+    ids = [identity(one) or "" for one in asked]
+    for picture in ids:
+        for model, said in captions.items():
+            if picture not in said:
+                raise InputError(f"--show {picture}: {model} has no caption of this picture")
+    known = truth.rows.set_index("id").reindex(pd.Index(ids, dtype=object))
+    known = known.astype(object).where(known.notna(), None)
+    return Labels(
+        truth.path, truth.attribute, truth.task, known.reset_index(names="id"), truth.vocabulary
+    )
+
+
+def find_pictures(folder: Path, ids: Iterable[str]) -> dict[str, Path]:
+    """Return the file of each picture that is there.
+
+    A file belongs to an id that its name is or ends with, as `80714.jpg`, `000000080714.jpg` and
+    `COCO_val2014_000000080714.jpg` do.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder of pictures")
+    wanted, found = set(ids), dict[str, Path]()
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in PICTURES:
+            for name in (path.stem, path.stem.rpartition("_")[2]):
+                own = identity(name)
+                if own in wanted:
+                    found.setdefault(own, path)
+                    break
+    return found

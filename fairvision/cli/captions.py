@@ -1,0 +1,108 @@
+"""`fairvision captions`: compare captioners and write the report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairvision.cli import options
+
+
+@click.command("captions")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Table (csv or parquet): image_id, a column of groups, perhaps one of objects.",
+)
+@options.output
+@click.option("--split-column", metavar="COLUMN", help="Column that holds the split.")
+@click.option("--split", help="Which pictures are audited; by default all, or test.")
+@click.option(
+    "--attribute",
+    metavar="COLUMN",
+    help="Column of the groups; by default gender, or the only one.",
+)
+@click.option(
+    "--objects",
+    metavar="COLUMN",
+    help="Column of the objects; by default objects, if there is one.",
+)
+@click.option(
+    "--words",
+    type=click.Path(path_type=Path),
+    help='JSON, the words of each group: {"woman": ["woman", "she"], …}.',
+)
+@click.option(
+    "--object-words",
+    type=click.Path(path_type=Path),
+    help='JSON, words for objects besides their names: {"tv": ["television"], …}.',
+)
+@click.option(
+    "--human",
+    type=click.Path(path_type=Path),
+    help="JSON, captions that people wrote of the same pictures: gives LIC.",
+)
+@click.option(
+    "--train",
+    type=click.Path(path_type=Path),
+    help="Labels table of the training split: the reference of amplification.",
+)
+@click.option(
+    "--name", "names", multiple=True, help="What a model is called; one for each, in their order."
+)
+@click.option(
+    "--images", type=click.Path(path_type=Path), help="Folder with the pictures, for the report."
+)
+@click.option(
+    "--show", multiple=True, metavar="ID", help="A picture that the report is to show; repeatable."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Attackers that LIC trains; 0 leaves it out.",
+)
+@click.option(
+    "--replicates",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Bootstrap replicates of the intervals.",
+)
+@options.seed
+@options.overwrite
+@options.quiet
+@options.as_json
+def command(
+    files: tuple[Path, ...], names: tuple[str, ...], quiet: bool, as_json: bool, **rest: Any
+) -> None:
+    """Compare captioners: whom they name, and what the rest of their captions tells.
+
+    Every FILE holds a model's captions in COCO's format of results, [{"image_id": 1, "caption":
+    "a man skis"}, …]; the first is the one that the others are compared with. Writes report.html,
+    metrics.csv and captions.parquet.
+
+    \b
+    fairvision captions baseline.json equalizer.json --labels labels.csv -o audit
+    """
+    from fairvision.captioning import captions
+
+    done = captions(
+        files,
+        names=names or None,
+        quiet=quiet or as_json or not sys.stderr.isatty(),
+        **rest,
+    )
+    if as_json:
+        paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
+        click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))
+    else:
+        click.echo(done.verdict["headline"])
+        click.echo(f"report: {done.report}")
