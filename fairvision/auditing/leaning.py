@@ -5,7 +5,7 @@ Needs no attribution: only forwards. What the answers say is in `leaning_figures
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -17,9 +17,18 @@ from torch import Tensor
 
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.auditing.schema import score_columns
-from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
+from fairvision.datasets import (
+    Batch,
+    Dataset,
+    batches,
+    has_regions,
+    hide,
+    load,
+    open_pixels,
+    read_regions,
+)
 from fairvision.datasets.hiding import elsewhere, widened
-from fairvision.datasets.regions import SIDES, box_mask
+from fairvision.datasets.regions import SIDES, box_mask, no_regions
 from fairvision.errors import InputError
 from fairvision.models import Network
 from fairvision.runs import Run
@@ -64,8 +73,8 @@ def lean(
     object class, or "" and `person` or `context`, or both "" where nothing is hidden;
     `hidden_share` and `control_share` of the picture's area; and per attribute and group
     `hidden/<attribute>/<group>` and `control/…`, the probabilities. NaN where nothing of an object
-    is visible, and for controls where less than half of the area finds a place elsewhere, as for
-    most contexts.
+    is visible, and for controls where less than half of the area finds a place elsewhere. The
+    context has none: all that is elsewhere is the person.
 
     Raises
     ------
@@ -123,6 +132,42 @@ def lean(
     return pd.concat([table, *numbers], axis=1)
 
 
+def lean_all(
+    networks: Sequence[tuple[Run, Network]],
+    names: Sequence[str],
+    dataset: Dataset,
+    *,
+    leaning: bool | None = None,
+    **how: Any,
+) -> dict[str, pd.DataFrame]:
+    """Return what `lean` finds for each run of an audit.
+
+    Parameters
+    ----------
+    networks, names : runs with their networks, and what they are called; none with tables
+    dataset : the audited pictures
+    leaning : whether to; None where the dataset folder has regions and all runs predict one of its
+        attributes. Without regions only the person and the context are hidden.
+    how : further options of `lean`
+
+    Returns
+    -------
+    tables by the name of the model; none where nothing is to be hidden
+    """
+    if leaning is None:
+        shared = [a for a in dataset.attributes if all(a in run.attributes for run, _ in networks)]
+        leaning = bool(networks) and bool(shared) and has_regions(dataset)
+    if not leaning:
+        return {}
+    if not networks:
+        raise InputError("what models lean on cannot be read from tables: leave out --leaning")
+    regions = read_regions(load(dataset.root)) if has_regions(dataset) else no_regions()
+    return {
+        name: lean(run, network, dataset, regions, name=name, **how)
+        for name, (run, network) in zip(names, networks)
+    }
+
+
 def _things(
     dataset: Dataset, has_mask: np.ndarray, regions: pd.DataFrame, heads: list[str]
 ) -> pd.DataFrame:
@@ -157,7 +202,7 @@ def _areas(batch: Batch, some: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]
         elif label == PERSON:
             hidden[i] = wide[i]
         elif label == CONTEXT:
-            hidden[i], free[i] = ~wide[i], wide[i]
+            hidden[i], free[i] = ~wide[i], False
     return hidden, free & ~hidden
 
 

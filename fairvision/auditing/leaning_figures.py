@@ -66,6 +66,8 @@ def figures(
         If the tables are not of the same pictures.
     """
     chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    if not tables:
+        return pd.DataFrame(columns=list(COLUMNS))
     names, first = list(tables), next(iter(tables.values()))
     for name, table in tables.items():
         keys = ["id", "task", "label"]

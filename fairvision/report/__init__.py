@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from fairvision.report import figures as _figures
 from fairvision.report import gallery as _gallery
+from fairvision.report import leaning as _leaning
 from fairvision.report import panels, plots, words
 
 __all__ = ["render"]
@@ -92,6 +93,7 @@ def render(
             settings=settings,
             style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
             reasons=words.REASONS,
+            leaning=_leaning.section(metrics, figures),
         )
     )
     return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be saved
