@@ -12,7 +12,7 @@ A ResNet answers from the mean of its last maps by a linear layer, so Grad-CAM h
 The same network with one more layer there has none: that is the general case.
 
 Memory is what the process (or the GPU) holds at most beyond what it held before, each in a process
-of its own: it must not grow with the number of pictures.
+of its own: it must not grow with the number of pictures. On a CPU this is read from /proc (Linux).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from captum.attr import IntegratedGradients, LayerGradCam
@@ -165,9 +166,9 @@ def _hold(way: str, count: int, size: int, device: str) -> None:
 def _peak(device: str) -> float:
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    # Not getrusage, which starts from what the parent process held.
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
+    return int(line.split()[1]) / 1e3
 
 
 def _network(name: str, device: str, closed: bool = True) -> nn.Module:
@@ -205,7 +206,7 @@ def _rescaled(maps: Tensor) -> Tensor:
 def _interleaved(ways: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, float]:
     """Return the seconds of each way's fastest round; the ways take turns."""
     times: dict[str, list[float]] = {way: [] for way in ways}
-    on_gpu = any([way().is_cuda for way in ways.values()])  # and all have run once
+    on_gpu = {way().is_cuda for way in ways.values()} == {True}  # and all have run once
     clock = time.perf_counter if on_gpu else time.process_time
     for _ in range(rounds):
         for name, way in ways.items():
