@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
+from fairvision.metrics._caption_words import tokens
 
 SMALL = 10
 
@@ -67,6 +68,12 @@ def cautions(
             yield (
                 f"{truth.task}: unknown for {unknown} of {len(truth)} pictures: they take no part "
                 "in amplification"
+            )
+        foreign = [label for label in truth.vocabulary if not tokens(label)]
+        if foreign:
+            yield (
+                f"{truth.task}: {', '.join(foreign)} cannot be found in captions: their words are "
+                "made of the letters a to z and digits"
             )
     if human is not None:
         lacking = sum(not texts for texts in human)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings as python_warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,18 +14,16 @@ import pandas as pd
 from rich.console import Console
 
 import fairvision
-from fairvision import metrics
 from fairvision.auditing.measures import CONFIDENCE
 from fairvision.auditing.names import model_names
-from fairvision.captioning import disagreements, verdict
+from fairvision.captioning import verdict
 from fairvision.captioning.cautions import cautions, left_out
-from fairvision.captioning.files import read_captions, read_human, read_words, said_of
-from fairvision.captioning.labels import Labels, read_labels, read_reference
+from fairvision.captioning.disagreements import ASKED, choose, items
+from fairvision.captioning.labels import SPLIT, Labels, read_labels
+from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import Said, measure
-from fairvision.captioning.objects import named_objects
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, whole_folder, write_json, write_text
-from fairvision.metrics._caption_words import words_for
 
 MARKER = "captions.json"
 LIBRARIES = ("numpy", "pandas", "scikit-learn")
@@ -131,87 +129,70 @@ def captions(
     called = model_names([_stem(path) for path in paths], names)
     console = Console(stderr=True, quiet=quiet)
     with console.status("reads captions"):
-        said = {name: read_captions(path) for name, path in zip(called, paths)}
-        audited, everything = read_labels(
+        tables = read_labels(
             Path(labels),
             attribute=attribute,
             objects=objects,
             split_column=split_column,
             split=split,
         )
-        truth, notes = _common(audited, said)
-        kinds = _words(truth, words)
-        more = {} if object_words is None else read_words(Path(object_words))
-        reference = _reference(truth, train)
-        written = None if human is None else read_human(Path(human))
-        vocabulary = sorted({*everything.vocabulary, *(reference.vocabulary if reference else ())})
-        asked = disagreements.rows_of(list(map(str, show)), everything, said)
-        with said_of(object_words):
-            models = _models(said, truth, kinds, vocabulary, more)
-            shown = _models(said, asked, kinds, vocabulary, more)
-        people = None if written is None else [written.get(own) for own in truth.rows["id"]]
-        pictures = None
-        if images is not None:
-            ids = [*truth.rows["id"], *asked.rows["id"]]
-            pictures = disagreements.find_pictures(Path(images), ids)
-            if not pictures:
-                raise InputError(
-                    f"{images} holds none of the pictures: files are named by their id"
-                )
-
+        material = gather(
+            dict(zip(called, paths)),
+            tables,
+            words=_path(words),
+            object_words=_path(object_words),
+            human=_path(human),
+            train=_path(train),
+            images=_path(images),
+            show=list(map(str, show)),
+        )
+    truth, kinds = material.truth, material.words
     with console.status("measures"), python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
         figures = measure(
-            models,
+            material.models,
             truth,
             kinds,
-            reference=reference,
-            human=people,
-            hidden=None if words is None else read_words(Path(words)),
+            reference=material.reference,
+            human=material.human,
+            hidden=material.hidden,
             rounds=rounds,
             replicates=replicates,
             seed=seed,
         )
-    notes += [*cautions(models, truth, kinds, people), *(str(w.message) for w in caught)]
-    notes = list(dict.fromkeys(notes))
-    decided = verdict.decide(
-        figures,
-        called,
-        left_out=left_out(truth, kinds, reference=reference, human=people, rounds=rounds),
-        warnings=notes,
+    about_data = cautions(material.models, truth, kinds, material.human)
+    notes = list(dict.fromkeys([*material.notes, *about_data, *(str(w.message) for w in caught)]))
+    absent = left_out(
+        truth, kinds, reference=material.reference, human=material.human, rounds=rounds
     )
+    decided = verdict.decide(figures, called, left_out=absent, warnings=notes)
+    whole = len(tables[0]) == len(tables[1])
+    settings = {
+        "dataset": Path(labels).name,
+        "split": "" if whole else f"{split_column or 'split'} {split or SPLIT}",
+        "n": len(truth),
+        "attribute": truth.attribute,
+        "task": truth.task,
+        "groups": list(kinds),
+        "words": {group: sorted(own) for group, own in kinds.items()},
+        "reference": None if train is None else Path(train).name,
+        "human": None if human is None else Path(human).name,
+        "rounds": rounds,
+        "replicates": replicates,
+        "confidence": CONFIDENCE,
+        "seed": seed,
+        "versions": _versions(),
+        "runs": [
+            {"name": name, "file": path.name, "captions": material.counts[name]}
+            for name, path in zip(called, paths)
+        ],
+        "counts": [
+            {truth.attribute: group, "n": int((truth.rows["group"] == group).sum())}
+            for group in kinds
+        ],
+    }
     with console.status("writes"):
-        chosen = disagreements.choose(models, truth, files=pictures, per_cell=PER_CELL, seed=seed)
-        asked_for = [(disagreements.ASKED, row) for row in range(len(asked))]
-        gallery = [
-            *disagreements.items(shown, asked, asked_for, kinds, pictures),
-            *disagreements.items(models, truth, chosen, kinds, pictures),
-        ]
-        settings = {
-            "dataset": Path(labels).name,
-            "split": "" if len(audited) == len(everything) else split or "test",
-            "n": len(truth),
-            "attribute": truth.attribute,
-            "task": truth.task,
-            "groups": list(kinds),
-            "words": {group: sorted(own) for group, own in kinds.items()},
-            "reference": None if reference is None else Path(str(train)).name,
-            "human": None if human is None else Path(human).name,
-            "rounds": rounds,
-            "replicates": replicates,
-            "confidence": CONFIDENCE,
-            "seed": seed,
-            "versions": _versions(),
-            "runs": [
-                {"name": name, "file": path.name, "captions": len(said[name])}
-                for name, path in zip(called, paths)
-            ],
-            "counts": [
-                {truth.attribute: group, "n": int((truth.rows["group"] == group).sum())}
-                for group in kinds
-            ],
-        }
-        _write(Path(output), models, truth, figures, decided, settings, gallery, overwrite)
+        _write(Path(output), material, figures, decided, settings, overwrite)
     for message in notes:
         python_warnings.warn(message, FairvisionWarning, stacklevel=2)
     return CaptionAudit(Path(output), figures, decided)
@@ -221,88 +202,46 @@ def _stem(path: Path) -> Path:
     return path.with_name(path.stem.removeprefix("captions_") or path.stem)
 
 
-def _common(labels: Labels, said: Mapping[str, Mapping[str, str]]) -> tuple[Labels, list[str]]:
-    """Return the pictures that all have, and how many some lack."""
-    ids = list(labels.rows["id"])
-    common = [own for own in ids if all(own in captions for captions in said.values())]
-    lacking = {name: sum(own not in captions for own in ids) for name, captions in said.items()}
-    if not common:
-        counts = ", ".join(f"{name} {len(ids) - lack}" for name, lack in lacking.items())
-        raise InputError(
-            f"no picture of {labels.path} has a caption of every model (of {len(ids)} pictures "
-            f"have one: {counts}): do the ids agree?"
-        )
-    notes = [
-        f"{name} has no caption of {lack} of {len(ids)} labelled pictures: they are left out for "
-        "all models"
-        for name, lack in lacking.items()
-        if lack
-    ]
-    return labels.of(common), notes
-
-
-def _words(truth: Labels, words: str | Path | None) -> dict[str, frozenset[str]]:
-    """Return the words of each group."""
-    where = f"{truth.path}, column {truth.attribute!r}"
-    if not truth.groups:
-        raise InputError(f"{where}: no group of the audited pictures is known")
-    if words is not None:
-        with said_of(words):
-            return words_for(truth.groups, read_words(Path(words)))
-    try:
-        return words_for(truth.groups, None)
-    except InputError:
-        raise InputError(
-            f"{where}: for the groups {', '.join(truth.groups)} no words are known; give them by "
-            '--words FILE, {"group": ["word", …], …}'
-        ) from None
-
-
-def _reference(truth: Labels, train: str | Path | None) -> Labels | None:
-    if train is None:
-        return None
-    if not truth.task:
-        raise InputError(f"--train is for amplification, but {truth.path} has no objects")
-    return read_reference(Path(train), truth)
-
-
-def _models(
-    said: Mapping[str, Mapping[str, str]],
-    truth: Labels,
-    words: Mapping[str, frozenset[str]],
-    vocabulary: Sequence[str],
-    more: Mapping[str, Sequence[str]],
-) -> list[Said]:
-    found = []
-    for name, captions_of in said.items():
-        texts = [captions_of[own] for own in truth.rows["id"]]
-        objects = named_objects(texts, vocabulary, more) if truth.task else None
-        found.append(Said(name, texts, metrics.caption_genders(texts, words), objects))
-    return found
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _write(
     output: Path,
-    models: Sequence[Said],
-    truth: Labels,
+    material: Material,
     figures: pd.DataFrame,
     decided: dict[str, Any],
     settings: dict[str, Any],
-    gallery: list[dict[str, Any]],
     overwrite: bool,
 ) -> None:
     from fairvision.report.captions import render
 
-    called = [model.model for model in models]
+    called = [model.model for model in material.models]
     page = render(
-        metrics=figures, models=called, verdict=decided, gallery=gallery, settings=settings
+        metrics=figures,
+        models=called,
+        verdict=decided,
+        gallery=_gallery(material, settings["seed"]),
+        settings=settings,
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
-        _table(models, truth).to_parquet(folder / "captions.parquet", index=False)
+        table = _table(material.models, material.truth)
+        table.to_parquet(folder / "captions.parquet", index=False)
         figures.to_csv(folder / "metrics.csv", index=False)
         write_text(folder / "report.html", page)
         about = {"fairvision": fairvision.__version__, "models": called}
         write_json(folder / MARKER, {**about, "settings": settings, "verdict": decided})
+
+
+def _gallery(material: Material, seed: int) -> list[dict[str, Any]]:
+    """Return the pictures that were asked for, then those on which the models disagree."""
+    models, truth, files = material.models, material.truth, material.pictures
+    shown, asked = material.asked
+    chosen = choose(models, truth, files=files, per_cell=PER_CELL, seed=seed)
+    return [
+        *items(shown, asked, [(ASKED, row) for row in range(len(asked))], material.words, files),
+        *items(models, truth, chosen, material.words, files),
+    ]
 
 
 def _table(models: Sequence[Said], truth: Labels) -> pd.DataFrame:

@@ -155,7 +155,9 @@ def _object_figures(
     labels = list(map(str, model.objects))
     held = truth.objects(labels)
     codes = truth.codes(groups)
-    said = pd.Categorical(model.named, categories=list(groups))  # "other" is none of them
+    said = pd.Categorical.from_codes(  # "other" is none of them
+        pd.Index(groups).get_indexer(pd.Index(model.named)), categories=list(groups)
+    )
     training: dict[str, Any] = {
         "train_labels": reference.objects(labels),
         "train_groups": reference.codes(groups),

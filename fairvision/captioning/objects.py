@@ -91,7 +91,7 @@ def _phrases(
     found: dict[tuple[str, ...], int] = {}
     for named in (plural, str):
         for place, label in enumerate(labels):
-            if tokens(named(label)):
+            if tokens(label):
                 found[tuple(tokens(named(label)))] = place
     for label, more in words.items():
         place = labels.index(label)

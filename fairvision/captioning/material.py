@@ -1,0 +1,159 @@
+"""Everything that is read before captions are measured, brought to the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairvision import metrics
+from fairvision.captioning.disagreements import find_pictures, rows_of
+from fairvision.captioning.files import read_captions, read_human, read_words, said_of
+from fairvision.captioning.labels import Labels, read_reference
+from fairvision.captioning.measures import Said
+from fairvision.captioning.objects import named_objects
+from fairvision.errors import InputError
+from fairvision.metrics._caption_words import words_for
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an audit of captions works on.
+
+    Attributes
+    ----------
+    models : captions of the n audited pictures, per model
+    truth : labels of these
+    words : the words of each group
+    hidden : what LIC masks, where not the published words
+    reference : labels of the training split, or None
+    human : (n,) what people wrote of each picture, None where nothing; or None
+    asked : captions and labels of the pictures that are to be shown
+    pictures : files of pictures, by id
+    counts : captions in the file of each model
+    notes : what was left out in bringing them together
+    """
+
+    models: list[Said]
+    truth: Labels
+    words: dict[str, frozenset[str]]
+    hidden: dict[str, list[str]] | None
+    reference: Labels | None
+    human: list[tuple[str, ...] | None] | None
+    asked: tuple[list[Said], Labels]
+    pictures: dict[str, Path]
+    counts: dict[str, int]
+    notes: list[str]
+
+
+def gather(
+    files: Mapping[str, Path],
+    labels: tuple[Labels, Labels],
+    *,
+    words: Path | None,
+    object_words: Path | None,
+    human: Path | None,
+    train: Path | None,
+    images: Path | None,
+    show: Sequence[str],
+) -> Material:
+    """Read all files and bring them to the pictures that all have.
+
+    Parameters
+    ----------
+    files : captions of each model
+    labels : those that are audited, and all
+    words, object_words, human, train, images, show : as in `fairvision.captions`
+    """
+    audited, everything = labels
+    said = {name: read_captions(path) for name, path in files.items()}
+    truth, notes = _common(audited, said)
+    kinds = _words(truth, words)
+    reference = _reference(truth, train)
+    written = None if human is None else read_human(human)
+    asked = rows_of(show, everything, said)
+    vocabulary = sorted({*everything.vocabulary, *(reference.vocabulary if reference else ())})
+    if object_words is not None and not truth.task:
+        raise InputError(f"--object-words are of objects, but {truth.path} has no column of them")
+    more = {} if object_words is None else read_words(object_words)
+    with said_of(object_words):
+        models, shown = (_models(said, some, kinds, vocabulary, more) for some in (truth, asked))
+    return Material(
+        models=models,
+        truth=truth,
+        words=kinds,
+        hidden=None if words is None else read_words(words),
+        reference=reference,
+        human=None if written is None else [written.get(own) for own in truth.rows["id"]],
+        asked=(shown, asked),
+        pictures={} if images is None else _pictures(images, [truth, asked]),
+        counts={name: len(own) for name, own in said.items()},
+        notes=notes,
+    )
+
+
+def _common(labels: Labels, said: Mapping[str, Mapping[str, str]]) -> tuple[Labels, list[str]]:
+    """Return the pictures that all have, and how many some lack."""
+    ids = list(labels.rows["id"])
+    common = [own for own in ids if all(own in captions for captions in said.values())]
+    lacking = {name: sum(own not in captions for own in ids) for name, captions in said.items()}
+    if not common:
+        counts = ", ".join(f"{name} {len(ids) - lack}" for name, lack in lacking.items())
+        raise InputError(
+            f"no picture of {labels.path} has a caption of every model (of {len(ids)} pictures "
+            f"have one: {counts}): do the ids agree?"
+        )
+    notes = [
+        f"{name} has no caption of {lack} of {len(ids)} labelled pictures: they are left out for "
+        "all models"
+        for name, lack in lacking.items()
+        if lack
+    ]
+    return labels.of(common), notes
+
+
+def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:
+    """Return the words of each group."""
+    where = f"{truth.path}, column {truth.attribute!r}"
+    if not truth.groups:
+        raise InputError(f"{where}: no group of the audited pictures is known")
+    if words is not None:
+        with said_of(words):
+            return words_for(truth.groups, read_words(words))
+    try:
+        return words_for(truth.groups, None)
+    except InputError:
+        raise InputError(
+            f"{where}: for the groups {', '.join(truth.groups)} no words are known; give them by "
+            '--words FILE, {"group": ["word", …], …}'
+        ) from None
+
+
+def _reference(truth: Labels, train: Path | None) -> Labels | None:
+    if train is None:
+        return None
+    if not truth.task:
+        raise InputError(f"--train is for amplification, but {truth.path} has no objects")
+    return read_reference(train, truth)
+
+
+def _models(
+    said: Mapping[str, Mapping[str, str]],
+    truth: Labels,
+    words: Mapping[str, frozenset[str]],
+    vocabulary: Sequence[str],
+    more: Mapping[str, Sequence[str]],
+) -> list[Said]:
+    found = []
+    for name, captions_of in said.items():
+        texts = [captions_of[own] for own in truth.rows["id"]]
+        objects = named_objects(texts, vocabulary, more) if truth.task else None
+        found.append(Said(name, texts, metrics.caption_genders(texts, words), objects))
+    return found
+
+
+def _pictures(images: Path, labels: Sequence[Labels]) -> dict[str, Path]:
+    found = find_pictures(images, {own for some in labels for own in some.rows["id"]})
+    if not found:
+        raise InputError(f"{images} holds none of the pictures: files are named by their id")
+    return found

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fairvision.captioning.files import identity, read_captions, read_human, read_words
+from fairvision.errors import InputError
+
+
+def test_results_are_read_whatever_kind_of_id_they_have(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"image_id": 7, "caption": "x"}, {"caption": "y", "image_id": "p_1"}]')
+    assert read_captions(path) == {"7": "x", "p_1": "y"}
+
+
+@pytest.mark.parametrize("value", [36, 36.0, "36", "000000000036", " 36 "])
+def test_ids_of_all_spellings_meet(value):
+    assert identity(value) == "36"
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", float("nan"), True])
+def test_no_id(value):
+    assert identity(value) is None
+
+
+def test_zero_is_an_id():
+    assert identity("000") == identity(0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{nonsense", "line 1 is not valid JSON"),
+        ('{"a": 1}', "is not a list of captions"),
+        ("[]", "holds no captions"),
+        ("[3]", "entry 1 is not an object"),
+        ('[{"image_id": 1}]', "entry 1 has no field 'caption'"),
+        ('[{"caption": "a"}]', "entry 1 has no field 'image_id'"),
+        ('[{"image_id": 1, "caption": null}]', "entry 1, caption: has to be text"),
+        ('[{"image_id": 1.5, "caption": ""}]', "entry 1, image_id: has to be a whole number or te"),
+        ('[{"image_id": true, "caption": ""}]', "entry 1, image_id: has to be a whole number or t"),
+        ('[{"image_id": "", "caption": ""}]', "entry 1, image_id: is empty"),
+        (
+            '[{"image_id": 1, "caption": ""}, {"image_id": "01", "caption": ""}]',
+            "entry 2, image_id: 1 is there twice",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_entry_and_field(tmp_path, text, says):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"a.json.*{says}"):
+        read_captions(path)
+
+
+def test_people_write_several_captions_in_either_format(tmp_path):
+    path = tmp_path / "human.json"
+    entries = [{"image_id": 1, "caption": "x"}, {"image_id": 1, "caption": "y"}]
+    for value in (entries, {"annotations": entries, "images": []}):
+        path.write_text(json.dumps(value))
+        assert read_human(path) == {"1": ("x", "y")}
+    path.write_text('{"images": []}')
+    with pytest.raises(InputError, match="neither a list of captions nor has it"):
+        read_human(path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"a": "word"}', '{"a": [1]}'])
+def test_words_map_names_to_lists(tmp_path, text):
+    path = tmp_path / "words.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"words\.json"):
+        read_words(path)
+
+
+def test_lone_surrogates_are_replaced(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"image_id": 1, "caption": "a \\ud800 man"}]')
+    assert read_captions(path) == {"1": "a ? man"}

@@ -1,0 +1,191 @@
+"""The page on captions: it needs nothing else, no name runs, and marks do not rest on colour."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fairvision.report.captions import render
+
+EVIL = "<script>alert(\"x\")</script> & 'quote' \u202e"
+COLUMNS = [
+    "model",
+    "metric",
+    "attribute",
+    "task",
+    "group",
+    "label",
+    "value",
+    "low",
+    "high",
+    "n",
+    "unit",
+]
+
+
+def make_input(models: tuple[str, ...] = ("A", "B"), attribute: str = "gender", **more) -> dict:
+    """Return the keyword arguments of `render`."""
+    groups = more.pop("groups", ["woman", "man"])
+    rows = []
+    for model in (*models, *(f"{model} - {models[0]}" for model in models[1:])):
+        unit = "difference" if " - " in model else "fraction"
+        low = -0.05 if " - " in model else 0.15
+        keys = [("error", "", ""), ("lic_model", "", ""), ("ratio", "", "")]
+        keys += [("outcomes", g, o) for g in groups for o in ("correct", "incorrect", "other")]
+        for metric, group, label in keys:
+            own = (model, metric, attribute, "", group, label, 0.25, low, 0.35, 100, unit)
+            rows.append(own)
+    item = {
+        "kind": "wrong by A, right by B",
+        "id": "7",
+        "truth": groups[0],
+        "labels": ["tv"],
+        "file": None,
+        "captions": [
+            {"name": model, "outcome": outcome, "parts": [("a ", ""), (word, groups[0])]}
+            for model, (outcome, word) in zip(
+                models, [("incorrect", "man"), ("correct", "woman"), ("other", "dog")] * 3
+            )
+        ],
+    }
+    settings = {
+        "dataset": "labels.csv",
+        "split": "part test",
+        "n": 100,
+        "attribute": attribute,
+        "task": "objects",
+        "groups": groups,
+        "words": {group: [group] for group in groups},
+        "reference": None,
+        "human": None,
+        "rounds": 10,
+        "replicates": 1000,
+        "confidence": 0.95,
+        "seed": 0,
+        "versions": {"numpy": "2"},
+        "runs": [{"name": model, "file": f"{model}.json", "captions": 100} for model in models],
+        "counts": [{attribute: group, "n": 50} for group in groups],
+    }
+    verdict = {
+        "headline": "One.\nTwo.",
+        "answers": [{"question": "Q?", "answer": "A.", "status": "unclear"}],
+        "left_out": ["LIC: not asked for"],
+        "warnings": ["few pictures"],
+    }
+    return {
+        "metrics": pd.DataFrame(rows, columns=COLUMNS),
+        "models": models,
+        "verdict": verdict,
+        "gallery": [item],
+        "settings": settings,
+        **more,
+    }
+
+
+class Tags(HTMLParser):
+    """Collects elements and text outside of the style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.tag = "", ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.tag = tag
+
+    def handle_data(self, data):
+        self.text += data if self.tag != "style" else ""
+
+
+@pytest.mark.parametrize("models", [("A",), ("A", "B"), tuple("ABCDEF")])
+def test_page_is_whole_and_needs_nothing_else(models):
+    page = render(**make_input(models))
+    tags = Tags(page)
+    names = [name for name, _ in tags.elements]
+    assert page.count("<html") == page.count("</html>") == 1
+    assert not {"script", "link", "iframe"} & set(names)
+    assert not re.search(r"https?://|url\(", page)
+    ids = [attributes["id"] for _, attributes in tags.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"] for name, a in tags.elements if name == "a"}
+    assert {f"#{own}" for own in ids} >= targets
+    assert names.count("h1") == 1
+
+
+def test_names_are_text_wherever_they_stand():
+    given = make_input((EVIL, "B"), attribute=EVIL, groups=[EVIL, "man"])
+    given["gallery"][0] |= {"id": EVIL, "kind": EVIL, "labels": [EVIL]}
+    given["gallery"][0]["captions"][0]["parts"] = [(EVIL, EVIL)]
+    given["settings"] |= {"dataset": EVIL, "split": EVIL, "task": EVIL, "human": EVIL}
+    given["verdict"] = {
+        "headline": EVIL,
+        "answers": [{"question": EVIL, "answer": EVIL, "status": "yes"}],
+        "left_out": [EVIL],
+        "warnings": [EVIL],
+    }
+    page = render(**given)
+    tags = Tags(page)
+    assert "script" not in [name for name, _ in tags.elements]
+    assert "alert" in tags.text
+    assert "\u202e" not in page
+
+
+def test_outcomes_are_written_and_words_marked():
+    page = render(**make_input(("A", "B", "C")))
+    text = " ".join(Tags(page).text.split())
+    assert "✕ wrong a man" in text
+    assert "✓ right a woman" in text
+    assert "○ other a dog" in text
+    assert '<mark title="woman">man</mark>' in page
+
+
+def test_differences_that_are_not_shown_are_called_so():
+    text = " ".join(Tags(render(**make_input())).text.split())
+    assert "+0.250 −0.050 to +0.350 ○ not shown" in text
+
+
+def test_pictures_are_embedded_small(tmp_path):
+    Image.new("RGB", (900, 600), "red").save(tmp_path / "7.png")
+    given = make_input()
+    given["gallery"][0]["file"] = tmp_path / "7.png"
+    page = render(**given)
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert len(page) < 60_000
+
+
+def test_truth_that_is_unknown_is_not_judged():
+    given = make_input()
+    given["gallery"][0]["truth"] = None
+    for said in given["gallery"][0]["captions"]:
+        said["outcome"] = None
+    text = " ".join(Tags(render(**given)).text.split())
+    assert "Annotated gender: unknown" in text
+    assert text.count("not judged") == 2
+
+
+def test_sections_without_content_say_so():
+    given = make_input()
+    given |= {"gallery": [], "verdict": {"answers": [], "left_out": [], "warnings": []}}
+    given["verdict"]["headline"] = ""
+    given["metrics"] = given["metrics"].assign(value=float("nan"), low=float("nan"), n=0)
+    text = " ".join(Tags(render(**given)).text.split())
+    for line in (
+        "The figures answer no question",
+        "The models name the same group in every caption",
+        "Nothing: everything that this audit knows was computed",
+        "– (n = 0)",
+    ):
+        assert line in text
+
+
+def test_page_is_the_same_from_the_csv():
+    given = make_input()
+    text = io.StringIO(given["metrics"].to_csv(index=False))
+    assert render(**{**given, "metrics": pd.read_csv(text)}) == render(**given)
