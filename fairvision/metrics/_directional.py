@@ -114,14 +114,14 @@ def directional_bias_amplification(
     nothing = np.zeros_like(true_group)
     in_group = one_label_each(true_group).cells(nothing, (1, shape[0]), used)
     if train_labels is None:
-        truth = true_label.cells(true_group, shape, used) @ rows.sample.base
-        sign = dependence(truth, in_group @ rows.sample.base, shape)
+        together = true_label.sums(true_group, shape, used, rows.sample.base[:, 0])
+        sign = dependence(together, in_group @ rows.sample.base, shape)
     else:
         train_label, train_group = label["train_labels"], group["train_groups"]
         known = train_label.known & (train_group >= 0)
         counts = train.sample.counts
         of_group = np.bincount(train_group[known], counts[known], minlength=shape[0])
-        sign = dependence(train_label.cells(train_group, shape, known) @ counts, of_group, shape)
+        sign = dependence(train_label.sums(train_group, shape, known, counts), of_group, shape)
     if to_task:
         moved = true_label.change(pred_label, true_group, shape, used)
         condition, of = in_group, (shape[0], 1)

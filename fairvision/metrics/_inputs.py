@@ -55,6 +55,15 @@ class Labels:
         """
         return _cells(*self.places, np.float32(1), groups, shape, keep)
 
+    def sums(
+        self, groups: np.ndarray, shape: tuple[int, int], keep: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        """Return cells times weights (rows,), without making the cells."""
+        row, label = self.places
+        cell = np.where(keep, groups, shape[0])[row] * shape[1] + label
+        kept = np.bincount(cell, weights[row], minlength=(shape[0] + 1) * shape[1])
+        return kept[: shape[0] * shape[1]]
+
     def change(
         self, other: Labels, groups: np.ndarray, shape: tuple[int, int], keep: np.ndarray
     ) -> Any:
@@ -125,22 +134,33 @@ def read_indicators(what: str, values: ArrayLike) -> tuple[np.ndarray, np.ndarra
     A row with an unknown entry (NaN, None or -1) is unknown and holds no label.
     """
     table, names = read_table(what, values, numbers="biuf")
-    holds, known = np.empty(table.shape, bool), np.ones(len(table), bool)
+    held = zeros_and_ones(table)
+    if held is not None:
+        return held, np.ones(len(table), bool), names
+    known = ~((table != table) | (table == -1)).any(axis=1)
+    if not np.isin(table[known], (0, 1)).all():
+        raise InputError(f"{what} must hold 0 and 1 only (-1 or NaN: unknown); see metrics.decide")
+    return (table == 1) & known[:, None], known, names
+
+
+def zeros_and_ones(table: np.ndarray) -> np.ndarray | None:
+    """Return a table of the numbers 0 and 1 as booleans; None if it holds anything else."""
+    if table.ndim != 2 or not table.size or table.dtype.kind not in "biuf":
+        return None
     if table.dtype == bool:
-        return table, known, names
+        return table
+    held, whole = np.empty(table.shape, bool), table.dtype.kind in "iu"
     step = max(1, _CACHED // (table.itemsize * table.shape[1]))
     for rows in (slice(start, start + step) for start in range(0, len(table), step)):
         part = table[rows]
-        np.equal(part, 1, out=holds[rows])
-        valid = holds[rows] | (part == 0)
-        if not valid.all():
-            known[rows] = ~((part != part) | (part == -1)).any(axis=1)
-            holds[rows] &= known[rows, None]
-            if not valid[known[rows]].all():
-                raise InputError(
-                    f"{what} must hold 0 and 1 only (-1 or NaN: unknown); see metrics.decide"
-                )
-    return holds, known, names
+        ones = np.equal(part, 1, out=held[rows])
+        if whole:  # any other bit than the lowest would show
+            valid = np.bitwise_or.reduce(part, axis=None) in (0, 1)
+        else:
+            valid = (ones | (part == 0)).all()
+        if not valid:
+            return None
+    return held
 
 
 def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndarray, list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import Drawing, Sample
-from fairvision.metrics._inputs import check_rows, is_table, read_values
+from fairvision.metrics._inputs import check_rows, is_table, read_values, zeros_and_ones
 from fairvision.metrics._sampling import Sampling
 
 _SPAN = 4096  # whole numbers in so small a range are codes as they are
 _CELLS = 1 << 20  # combinations that are counted in an array rather than looked up
-_BITS = 56  # labels of a table that one number holds
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # mixes bits when multiplied by
 _FIRST = 4096  # rows in which a row of each unit is looked for first
 
 
@@ -36,7 +36,7 @@ class Rows(Mapping[str, Any]):
         unexpected = options.keys() - {option.name for option in fields(Drawing)}
         if unexpected:
             raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
-        read = {name: as_column(name, values) for name, values in {**columns, **also}.items()}
+        read = {name: _as_read(name, values) for name, values in {**columns, **also}.items()}
         given = {name: values for name, values in read.items() if values is not None}
         if given:
             check_rows(**{name: len(values) for name, values in given.items()})
@@ -114,12 +114,12 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarr
 
     None where the rows are better left as they are, which rows and their counts decide alike.
     """
+    words = {name: _words(of) for name, of in columns.items() if is_table(name, of)}
+    if not rows or _too_many(words.values(), images):
+        return None, 0
     cell, cells = np.zeros(1, np.int64), 1
-    tables = False
-    for name, values in columns.items() if rows else ():
-        table = is_table(name, values)
-        tables |= table
-        for code, span in _table_codes(values) if table else [_code(values)]:
+    for name, values in columns.items():
+        for code, span in map(_code, words.get(name, [values])):
             if code is None:
                 return None, 0
             cell = code if cells == 1 else _joined(cell, code, span, cells * span)
@@ -129,9 +129,9 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarr
                 cells = len(found)
                 if 2 * cells > images:
                     return None, 0
-    if tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images:
+    if words and 2 * cells > images and 2 * len(pd.unique(cell)) > images:
         return None, 0
-    return (np.broadcast_to(cell, rows), cells) if rows else (None, 0)
+    return np.broadcast_to(cell, rows), cells
 
 
 def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.ndarray:
@@ -141,29 +141,45 @@ def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.nda
     return np.add(joined, code, out=joined, casting="unsafe")
 
 
-def _table_codes(table: Any) -> Iterator[tuple[np.ndarray | None, int]]:
-    """Yield codes that together tell apart the rows of a table of 0, 1 and unknown (NaN or -1)."""
+def _words(table: Any) -> list[np.ndarray]:
+    """Return whole numbers that tell apart the rows of a table of 0, 1 and unknown (NaN or -1).
+
+    None at all for other tables: whoever reads them says what is wrong.
+    """
     numbers = np.asarray(table)
     try:
         numbers = numbers.astype(float) if numbers.dtype.kind not in "biuf" else numbers
-    except (TypeError, ValueError):  # whoever reads it says what is wrong
-        numbers = numbers[:0]
+    except (TypeError, ValueError):
+        return []
     if numbers.ndim != 2 or not numbers.size:
-        yield None, 0
-        return
-    marks = [numbers == 1]
-    rest = ~marks[0] & (numbers != 0)
-    if rest.any():
-        marks += [numbers == -1, np.isnan(numbers)]
-        if (rest & ~marks[1] & ~marks[2]).any():
-            yield None, 0
-            return
+        return []
+    held = zeros_and_ones(numbers)
+    marks = [numbers == 1, numbers == -1, np.isnan(numbers)] if held is None else [held]
+    if held is None and (sum(marks) + (numbers == 0) != 1).any():
+        return []
+    words: list[np.ndarray] = []
     for mark in marks:
-        for start in range(0, mark.shape[1], _BITS):
-            bits = np.packbits(mark[:, start : start + _BITS], axis=1, bitorder="little")
-            word = np.zeros((len(bits), 8), np.uint8)
-            word[:, : bits.shape[1]] = bits
-            yield _code(word.view("<i8")[:, 0])
+        bits = np.packbits(mark, axis=1, bitorder="little")
+        whole = np.zeros((-(-bits.shape[1] // 8), len(bits), 8), np.uint8)
+        for byte in range(bits.shape[1]):
+            whole[byte // 8, :, byte % 8] = bits[:, byte]
+        words.extend(whole.view("<i8")[..., 0])
+    return words
+
+
+def _too_many(tables: Iterable[list[np.ndarray]], images: int) -> bool:
+    """Say whether tables, by their words, cannot be coded or have too many different rows.
+
+    Words are mixed into one number: there are at least as many different rows as such numbers.
+    """
+    mixed = np.zeros(1, np.uint64)
+    for words in tables:
+        if not words:
+            return True
+        for word in words:
+            mixed = (mixed ^ word.view(np.uint64)) * _ODD
+            mixed ^= mixed >> np.uint64(32)
+    return 2 * len(pd.unique(mixed)) > max(images, 2)
 
 
 def _code(values: Any) -> tuple[np.ndarray | None, int]:
@@ -205,6 +221,17 @@ def as_column(name: str, values: Any) -> Any:
     if array.ndim == 0:
         raise InputError(f"{name} must hold one value per row, not a single value")
     return array
+
+
+def _as_read(name: str, values: Any) -> Any:
+    """Return a column; tables of 0 and 1 as booleans, for all who look at them."""
+    column = as_column(name, values)
+    if column is None or not is_table(name, column):
+        return column
+    held = zeros_and_ones(np.asarray(column))
+    if held is None:
+        return column
+    return pd.DataFrame(held, columns=column.columns) if isinstance(column, pd.DataFrame) else held
 
 
 def _read_counts(values: Any) -> np.ndarray:
