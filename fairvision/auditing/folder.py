@@ -10,16 +10,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 import fairvision
 from fairvision import datasets
 from fairvision.attribution import METHODS
-from fairvision.auditing import absences, gallery, tables, verdict
+from fairvision.auditing import absences, gallery, streaming, tables, verdict
 from fairvision.auditing.measures import CONFIDENCE, measure
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
+from fairvision.datasets.regions import no_regions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, whole_folder, write_json, write_text
 
@@ -65,8 +67,11 @@ class _Material:
     fingerprint: str | None
     about: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
+    train_counts: np.ndarray | None = None
     networks: list[tuple[Run, Network]] = field(default_factory=list)
     device: torch.device | str = "cpu"
+    regions: pd.DataFrame = field(default_factory=no_regions)
+    leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def audit(
@@ -85,6 +90,7 @@ def audit(
     device: str = "auto",
     batch_size: int = 64,
     workers: int | None = None,
+    leaning: bool | None = None,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Audit:
@@ -97,13 +103,16 @@ def audit(
     data : dataset folder; by default the one that the first run was trained on
     split : which pictures are audited. The training split is the reference of amplification.
     attribution : `gradcam`, `integrated_gradients` or `saliency`
-    predictions : samples tables made elsewhere (parquet or csv), instead of runs
+    predictions : samples tables made elsewhere, instead of runs: parquet or csv, or folders of
+        parquet files. Those of more than two million rows are counted, not held; see docs/audit.md.
     train : table with the truth of the training split, for `predictions`
     attributes : with `predictions`, columns that are attributes, where the tables do not say it
     names : what the models are called; by default after their folders or files
     replicates : bootstrap replicates of the 95% intervals
     seed : of the bootstrap; the models share its draws, so differences are paired
     device, batch_size, workers : where and how the models run
+    leaning : hide the person, the context and each class of objects and ask the models again; by
+        default where the dataset says where objects are. See docs/leaning.md for what it costs.
     overwrite : replace what an earlier audit wrote in `output`
     quiet : show no progress
 
@@ -133,6 +142,8 @@ def audit(
     run_folders, files = _paths(runs), _paths(predictions)
     if bool(run_folders) == bool(files):
         raise InputError("give either runs, or tables with --predictions")
+    if files and leaning:
+        raise InputError("what models lean on is not in tables: --leaning is for runs")
     if files:
         material = _from_tables(files, names, split, data, train, attributes)
         attribution = "as given in the tables"
@@ -156,7 +167,23 @@ def audit(
     models, reference = material.models, material.reference
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
-        metrics = measure(models, reference, replicates=replicates, seed=seed)
+        metrics = measure(
+            models,
+            reference,
+            train_counts=material.train_counts,
+            replicates=replicates,
+            seed=seed,
+        )
+    metrics = _with_leaning(
+        material,
+        metrics,
+        leaning,
+        replicates=replicates,
+        seed=seed,
+        batch_size=batch_size,
+        workers=workers,
+        quiet=quiet,
+    )
     said = [*material.notes, *absences.cautions(models, metrics), *(str(w.message) for w in caught)]
     said = list(dict.fromkeys(said))
     decided = verdict.decide(
@@ -168,14 +195,14 @@ def audit(
     settings = {
         "dataset": material.dataset,
         "split": split,
-        "n": len(models[0].truth),
+        "n": models[0].pictures,
         "attribution": attribution,
         "replicates": replicates,
         "confidence": CONFIDENCE,
         "seed": seed,
         "versions": _versions(),
         "runs": material.about,
-        "counts": _counts(models[0].truth),
+        "counts": _counts(models[0]),
     }
     _write(Path(output), material, metrics, decided, settings, overwrite)
     for message in said:
@@ -201,7 +228,7 @@ def _from_runs(
     called = model_names(folders, names)
     found = [load(folder) for folder in folders]
     whole = datasets.load(_data_of(found[0]) if data is None else data)
-    audited = whole.split(split)
+    audited, regions = whole.split(split), datasets.read_regions(whole)
     for run in found:
         check_agrees(run, whole)
     networks = [(run, network(run, where)) for run in found]
@@ -223,6 +250,7 @@ def _from_runs(
         notes=notes,
         networks=networks,
         device=where,
+        regions=regions,
     )
 
 
@@ -245,16 +273,24 @@ def _from_tables(
 ) -> _Material:
     called = model_names(files, names)
     whole = None if data is None else datasets.load(data)
-    models, reference, notes = tables.read_predictions(
-        files, called, split=split, data=whole, attributes=attributes
-    )
-    if train is not None:
-        reference = tables.read_truth(Path(train), models[0].truth)
+    train_counts = None
+    options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
+    if streaming.too_large(files):
+        counted = streaming.read_predictions(files, called, **options)
+        models, reference, notes = counted.models, counted.reference, counted.notes
+        train_counts = counted.train_counts
+    else:
+        models, reference, notes = tables.read_predictions(files, called, **options)
+    if train is not None and streaming.too_large([Path(train)]):
+        reference, train_counts = streaming.read_truth(Path(train), models[0].truth)
+    elif train is not None:
+        reference, train_counts = tables.read_truth(Path(train), models[0].truth), None
     elif whole is not None:
-        reference = _training(whole)
+        reference, train_counts = _training(whole), None
     return _Material(
         models=models,
         reference=reference,
+        train_counts=train_counts,
         dataset=files[0].name if whole is None else whole.name,
         fingerprint=None if whole is None else whole.fingerprint(),
         about=[{"name": name, "file": str(file)} for name, file in zip(called, files)],
@@ -278,11 +314,9 @@ def _write(
         metrics=metrics, models=called, verdict=decided, gallery=pictures, settings=settings
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
-        for model in material.models:
-            (folder / model.model).mkdir()
-            tables.write(model, folder / model.model / "samples.parquet")
-        if material.reference is not None:
-            tables.write_truth(material.reference, folder / "train.parquet")
+        _write_tables(material, folder)
+        for name, table in material.leaning.items():
+            table.to_parquet(folder / name / "leaning.parquet", index=False)
         metrics.to_csv(folder / "metrics.csv", index=False)
         write_text(folder / "report.html", page)
         write_json(
@@ -295,6 +329,53 @@ def _write(
                 "verdict": decided,
             },
         )
+
+
+def _write_tables(material: _Material, folder: Path) -> None:
+    """Write what the figures are computed from: a row per picture, or counts of them."""
+    reference, counts = material.reference, material.train_counts
+    if material.models[0].counts is not None:
+        streaming.write(material.models, folder / "counts.parquet")
+    else:
+        for model in material.models:
+            (folder / model.model).mkdir()
+            tables.write(model, folder / model.model / "samples.parquet")
+    if reference is not None and counts is not None:
+        streaming.write_truth(reference, counts, folder / "train_counts.parquet")
+    elif reference is not None:
+        tables.write_truth(reference, folder / "train.parquet")
+
+
+def _with_leaning(
+    material: _Material,
+    metrics: pd.DataFrame,
+    leaning: bool | None,
+    *,
+    replicates: int,
+    seed: int,
+    **how: Any,
+) -> pd.DataFrame:
+    """Return the metrics table with what the runs lean on, where that is asked for."""
+    from fairvision.auditing import leaning_figures
+    from fairvision.auditing.leaning import lean_all
+
+    truth, names = material.models[0].truth, [model.model for model in material.models]
+    material.leaning = lean_all(
+        material.networks,
+        names,
+        truth,
+        material.regions,
+        leaning=leaning,
+        seed=seed,
+        device=material.device,
+        **how,
+    )
+    if not material.leaning:
+        return metrics
+    chance = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
+    rows = leaning_figures.figures(material.leaning, truth.attributes, **chance)
+    material.notes += leaning_figures.warnings(rows)
+    return pd.concat([metrics, rows], ignore_index=True)
 
 
 def _gallery(material: _Material, attribution: str) -> list[dict[str, Any]]:
@@ -326,15 +407,16 @@ def _about(name: str, run: Run) -> dict[str, Any]:
     return {"name": name, **{key: run.config.get(key) for key in keys}}
 
 
-def _counts(truth: Dataset) -> list[dict[str, Any]]:
+def _counts(samples: Samples) -> list[dict[str, Any]]:
+    truth = samples.truth
     return [
         {
             "attribute": attribute,
             "group": group,
-            "n": int((truth.samples[attribute] == group).sum()),
+            "n": samples.count(truth.codes(attribute) == code),
         }
         for attribute, groups in truth.attributes.items()
-        for group in groups
+        for code, group in enumerate(groups)
     ]
 
 

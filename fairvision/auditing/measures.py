@@ -27,6 +27,13 @@ class Key(NamedTuple):
     group: str = ""
 
 
+class _Training(NamedTuple):
+    """Truth of the training split, and how many pictures each of its rows stands for."""
+
+    truth: Dataset
+    counts: np.ndarray | None
+
+
 UNITS = {
     "accuracy_gap": "difference",
     "context_gap": "difference",
@@ -43,6 +50,7 @@ def measure(
     models: Sequence[Samples],
     reference: Dataset | None,
     *,
+    train_counts: np.ndarray | None = None,
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -51,21 +59,25 @@ def measure(
 
     Parameters
     ----------
-    models : samples of the same pictures in the same order
+    models : samples of the same pictures in the same order, or counted jointly
     reference : truth of the training split, or None, and amplification is left out
+    train_counts : pictures that each row of `reference` stands for; None for one each
     replicates, confidence, seed : of the bootstrap; one seed pairs the models
 
     Returns
     -------
     the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
-    chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
-    figures = [dict(_figures(model, reference, chance)) for model in models]
+    first = models[0]
+    chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    if first.counts is not None:
+        chance["counts"] = first.counts
+    training = None if reference is None else _Training(reference, train_counts)
+    figures = [dict(_figures(model, training, chance)) for model in models]
     rows: list[dict[str, Any]] = []
     for model, own in zip(models, figures):
         for key, result in own.items():
             rows += _rows(model.model, key, result, UNITS.get(key.metric, "fraction"))
-    first = models[0]
     for model, own in zip(models[1:], figures[1:]):
         ours, theirs = dict(figures[0]), dict(own)
         for attribute in model.truth.attributes:
@@ -81,6 +93,8 @@ def measure(
 
 def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | None:
     """Return predictions as `Dataset.codes` and `Dataset.targets` do; -1 where there are none."""
+    if model.decided is not None:
+        return model.decided.get((kind, head))
     scores = model.probabilities(kind, head)
     if scores is None:
         return None
@@ -104,16 +118,16 @@ def named(dataset: Dataset, head: str, codes: np.ndarray | None = None) -> Any:
 
 
 def _figures(
-    model: Samples, reference: Dataset | None, chance: dict[str, Any]
+    model: Samples, training: _Training | None, chance: dict[str, Any]
 ) -> Iterator[tuple[Key, Result]]:
     for attribute in model.truth.attributes:
         yield from _attribute_figures(model, attribute, chance)
         yield from _evidence_figures(model, attribute, chance)
-        if reference is not None:
+        if training is not None:
             for task in model.truth.tasks:
-                if attribute in reference.attributes and task in reference.tasks:
-                    yield from _context_figures(model, attribute, task, reference, chance)
-                    yield from _amplification_figures(model, attribute, task, reference, chance)
+                if attribute in training.truth.attributes and task in training.truth.tasks:
+                    yield from _context_figures(model, attribute, task, training, chance)
+                    yield from _amplification_figures(model, attribute, task, training, chance)
     for task in model.truth.tasks:
         yield from _task_figures(model, task, chance)
 
@@ -146,8 +160,8 @@ def _attribute_figures(
 def _task_figures(
     model: Samples, task: str, chance: dict[str, Any]
 ) -> Iterator[tuple[Key, Result]]:
-    scores, guess = model.probabilities("score", task), predicted(model, task)
-    if scores is None or guess is None:
+    guess = predicted(model, task)
+    if guess is None:
         return
     truth = model.truth.targets(task)
     right = metrics.correct(truth, guess)
@@ -156,7 +170,8 @@ def _task_figures(
     for attribute in model.truth.attributes:
         for metric, values in (("accuracy", right), ("error", 1 - right)):
             yield from _groups(model, attribute, metric, values, chance, task=task)
-    if model.truth.tasks[task].many:
+    scores = model.probabilities("score", task)
+    if model.truth.tasks[task].many and scores is not None:
         labels = model.truth.tasks[task].labels
         yield (
             Key("average_precision", "", task),
@@ -210,7 +225,7 @@ def _evidence_figures(
 
 
 def _context_figures(
-    model: Samples, attribute: str, task: str, reference: Dataset, chance: dict[str, Any]
+    model: Samples, attribute: str, task: str, training: _Training, chance: dict[str, Any]
 ) -> Iterator[tuple[Key, Result]]:
     """Accuracy where the labels are typical of the picture's group in training, or of another."""
     guess = predicted(model, attribute)
@@ -218,7 +233,10 @@ def _context_figures(
         return
     truth = model.truth.codes(attribute)
     typical = metrics.context_typical_group(
-        reference.targets(task), reference.codes(attribute), model.truth.targets(task)
+        training.truth.targets(task),
+        training.truth.codes(attribute),
+        model.truth.targets(task),
+        train_counts=training.counts,
     )
     right = metrics.correct(truth, guess)
     agrees = metrics.mean(right, where=(typical >= 0) & (typical == truth), **chance)
@@ -229,11 +247,12 @@ def _context_figures(
 
 
 def _amplification_figures(
-    model: Samples, attribute: str, task: str, reference: Dataset, chance: dict[str, Any]
+    model: Samples, attribute: str, task: str, training: _Training, chance: dict[str, Any]
 ) -> Iterator[tuple[Key, Result]]:
-    training = {
-        "train_labels": named(reference, task),
-        "train_groups": named(reference, attribute),
+    trained = {
+        "train_labels": named(training.truth, task),
+        "train_groups": named(training.truth, attribute),
+        "train_counts": training.counts,
     }
     guesses = {"pred_labels": predicted(model, task), "pred_groups": predicted(model, attribute)}
     guessed = {
@@ -244,7 +263,7 @@ def _amplification_figures(
     if len(guessed) == 2:
         yield (
             Key("bias_amplification_mals", attribute, task),
-            metrics.bias_amplification_mals(**training, **guessed, **chance),
+            metrics.bias_amplification_mals(**trained, **guessed, **chance),
         )
     for argument, direction in (("pred_labels", "A->T"), ("pred_groups", "T->A")):
         if argument in guessed:
@@ -254,7 +273,7 @@ def _amplification_figures(
                     named(model.truth, task),
                     named(model.truth, attribute),
                     **{argument: guessed[argument]},
-                    **training,
+                    **trained,
                     **chance,
                 ),
             )

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from fairvision.errors import InputError
 
-RESERVED = ("report.html", "metrics.csv", "train.parquet", "audit.json")
+RESERVED = (
+    "report.html",
+    "metrics.csv",
+    "train.parquet",
+    "counts.parquet",
+    "train_counts.parquet",
+    "audit.json",
+)
 
 
 def model_names(sources: Sequence[Path], given: Sequence[str] | None = None) -> list[str]:
@@ -20,7 +27,7 @@ def model_names(sources: Sequence[Path], given: Sequence[str] | None = None) -> 
 
     Parameters
     ----------
-    sources : run folders, or files of tables
+    sources : run folders, or files or folders of tables
     given : names to use instead, one for each
 
     Raises

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from fairvision.auditing.parts import Table
 from fairvision.datasets import UNKNOWN, Dataset, Task
-from fairvision.datasets.folder import SEPARATOR, cell_labels
 from fairvision.errors import InputError
 
 FIXED = ("id", "image", "mask", "split")
+Look = Callable[[str], tuple[bool, set[str] | None]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ def score_columns(kind: str, head: str, labels: Sequence[str]) -> list[str]:
 
 
 def infer(
-    path: Path,
-    frame: pd.DataFrame,
+    table: Table,
+    look: Look,
     *,
     data: Dataset | None = None,
     attributes: Sequence[str] = (),
@@ -65,33 +63,38 @@ def infer(
     `attributes`; columns of truth that hold lists are tasks; heads with the person hidden are
     attributes; otherwise the first column of truth is the attribute, which is noted.
 
+    Parameters
+    ----------
+    look : says of a column of truth whether it holds lists, and which labels, or None for too many
+
     Returns
     -------
     the schema, and notes on what was guessed or not used
     """
-    heads = _heads(frame)
+    path = table.path
+    heads = _heads(table.names)
     known = None
-    if "fairvision" in frame.attrs:
-        known = _carried(path, frame.attrs["fairvision"])
+    if table.note is not None:
+        known = _carried(path, table.note)
     elif data is not None:
         known = Schema(data.attributes, data.tasks)
     if known is not None and not attributes:
-        used = {name for name in known.heads() if name in frame or name in heads}
+        used = {name for name in known.heads() if name in table.types or name in heads}
         groups = {name: some for name, some in known.attributes.items() if name in used}
         return Schema(groups, {k: task for k, task in known.tasks.items() if k in used}), []
 
-    columns = [name for name in map(str, frame) if name not in FIXED and "/" not in name]
+    columns = truth_columns(table)
     for name in (*attributes, *heads):
         if name not in columns:
             raise InputError(f"{path} has no column {name!r} with the truth")
-    lists = [name for name in columns if _holds_lists(frame[name])]
+    lists = [name for name in columns if look(name)[0]]
     for name in set(lists) & set(attributes):
         raise InputError(f"{path} column {name!r} holds lists: it is a task, not an attribute")
     notes = []
     chosen = list(attributes) or [
         head
         for head in heads
-        if any(str(c).startswith((f"hidden/{head}/", f"person/{head}/")) for c in frame)
+        if any(name.startswith((f"hidden/{head}/", f"person/{head}/")) for name in table.names)
     ]
     if not chosen:
         chosen = [name for name in columns if name not in lists and name in heads][:1]
@@ -103,14 +106,16 @@ def infer(
         if name not in chosen and name not in tasks:
             notes.append(f"column {name!r} has no scores and was not used (see --attribute)")
 
-    groups = {name: _values(path, frame[name], name, heads.get(name)) for name in chosen}
+    labels = {name: _values(path, name, heads.get(name), look) for name in (*chosen, *tasks)}
     return Schema(
-        groups,
-        {
-            name: Task(_values(path, frame[name], name, heads.get(name)), name in lists)
-            for name in tasks
-        },
+        {name: labels[name] for name in chosen},
+        {name: Task(labels[name], name in lists) for name in tasks},
     ), notes
+
+
+def truth_columns(table: Table) -> list[str]:
+    """Return the columns that may hold the truth of an attribute or a task."""
+    return [name for name in table.names if name not in FIXED and "/" not in name]
 
 
 def _carried(path: Path, carried: Any) -> Schema:
@@ -126,9 +131,9 @@ def _carried(path: Path, carried: Any) -> Schema:
         raise InputError(f"{path}: the note 'fairvision' in its metadata is damaged") from None
 
 
-def _heads(frame: pd.DataFrame) -> dict[str, list[str]]:
+def _heads(names: Sequence[str]) -> dict[str, list[str]]:
     heads: dict[str, list[str]] = {}
-    for name in map(str, frame):
+    for name in names:
         kind, _, rest = name.partition("/")
         head, slash, label = rest.partition("/")
         if kind == "score" and slash:
@@ -136,22 +141,17 @@ def _heads(frame: pd.DataFrame) -> dict[str, list[str]]:
     return heads
 
 
-def _holds_lists(column: pd.Series) -> bool:
-    return any(
-        isinstance(value, (list, tuple, np.ndarray))
-        or (isinstance(value, str) and SEPARATOR in value)
-        for value in column
-    )
-
-
-def _values(
-    path: Path, column: pd.Series, name: str, scored: Sequence[str] | None
-) -> tuple[str, ...]:
+def _values(path: Path, name: str, scored: Sequence[str] | None, look: Look) -> tuple[str, ...]:
     """Return the groups or labels of a column: those that have scores, or else those it holds."""
-    values = scored or sorted({label for cell in column for label in cell_labels(cell) or ()})
     if UNKNOWN in (scored or ()):
         raise InputError(f"{path}: column 'score/{name}/{UNKNOWN}' scores a reserved name")
-    values = [value for value in values if value != UNKNOWN]
+    found = scored or look(name)[1]
+    if found is None:
+        raise InputError(
+            f"{path}: column {name!r} has too many different values for an attribute or a task "
+            "(see --attribute)"
+        )
+    values = [value for value in (scored or sorted(found)) if value != UNKNOWN]
     if len(values) < 2:
         raise InputError(
             f"{path}: column {name!r} needs at least two groups or labels, it has {len(values)}"

@@ -1,31 +1,30 @@
 """The samples table: a row per picture with the truth and what one model says about it.
 
 Tables made elsewhere are read by the same rules as those that the audit writes; what a column
-means is decided in `schema.py`.
+means is decided in `schema.py`. Tables too large to be held are in `streaming.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, SupportsInt
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from fairvision.auditing import cells
+from fairvision.auditing.parts import Refuse, Table, open_table
 from fairvision.auditing.schema import Schema, infer, score_columns
-from fairvision.datasets import UNKNOWN, Dataset
-from fairvision.datasets.folder import cell_labels, cell_text
+from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 from fairvision.files import whole_file
 
 SCORES = ("score", "hidden", "person")
 MEASURES = ("pointing_game", "relevance_mass")
 CHANCE = "evidence/chance"
-TOLERANCE = 1e-3
-ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,25 @@ class Samples:
     model : name of the model
     truth : the audited rows of the dataset, n of them; pictures need not exist
     scores : (n rows) float64 columns `score/…`, `hidden/…`, `person/…`, `evidence/…`
+    decided : what is predicted, by (kind, head), where tables were counted: there are no scores
+        then, and each row stands for many pictures
+    counts : (n,) pictures that each row stands for; None for one each
     """
 
     model: str
     truth: Dataset
     scores: pd.DataFrame
+    decided: Mapping[tuple[str, str], np.ndarray] | None = None
+    counts: np.ndarray | None = None
+
+    @property
+    def pictures(self) -> int:
+        """Number of pictures."""
+        return self.count(np.ones(len(self.truth), bool))
+
+    def count(self, rows: np.ndarray) -> int:
+        """Return the number of pictures of some rows, (n,) bool."""
+        return int(rows.sum() if self.counts is None else self.counts[rows].sum())
 
     def probabilities(self, kind: str, head: str) -> np.ndarray | None:
         """Return (n, K) probabilities, rows of NaN where undefined; None where all are."""
@@ -98,7 +111,7 @@ def read_predictions(
 
     Parameters
     ----------
-    paths : parquet or csv files, the first of which sets the order of the rows
+    paths : parquet or csv files, or folders of parquet files; the first sets the order of the rows
     names : a name for each model
     split : which rows are audited where there is a column `split`; otherwise all are
     data : a dataset that says what is an attribute and what a task
@@ -114,17 +127,22 @@ def read_predictions(
     InputError
         One line naming file, row and column.
     """
-    frames = [_read(path) for path in paths]
-    schema, notes = infer(paths[0], frames[0], data=data, attributes=attributes)
+    tables = [open_table(path) for path in paths]
+    held = tables[0].read()
+    schema, notes = infer(
+        tables[0], lambda name: cells.distinct(held[name]), data=data, attributes=attributes
+    )
     models = [
-        _samples(path, name, frame, schema) for path, name, frame in zip(paths, names, frames)
+        _samples(table, name, table.read() if i else held, schema)
+        for i, (table, name) in enumerate(zip(tables, names))
     ]
-    rows = models[0].truth.samples
-    training = rows["split"] == "train"
-    reference = _rows(models[0], training).truth if training.any() and split != "train" else None
-    if rows["split"].notna().any():
-        models = [_split(path, model, split) for path, model in zip(paths, models)]
-    return _align(paths, models), reference, notes
+    splits = models[0].truth.samples["split"]
+    training = np.flatnonzero(splits == "train")
+    reference = _rows(models[0], training).truth if len(training) and split != "train" else None
+    audited = [np.arange(len(model.truth)) for model in models]
+    if splits.notna().any():
+        audited = [_of_split(table, model, split) for table, model in zip(tables, models)]
+    return _align(tables, models, audited), reference, notes
 
 
 def read_truth(path: Path, like: Dataset) -> Dataset:
@@ -132,17 +150,69 @@ def read_truth(path: Path, like: Dataset) -> Dataset:
 
     Attributes and tasks for which the table has no column are left out of the result.
     """
-    frame = _read(path)
+    table = open_table(path)
+    return _truth(table, table.read(), schema_of_truth(table, like))
+
+
+def schema_of_truth(table: Table, like: Dataset) -> Schema:
+    """Return the attributes and tasks of `like` for which a table has a column."""
     known = Schema(
-        {k: v for k, v in like.attributes.items() if k in frame},
-        {k: v for k, v in like.tasks.items() if k in frame},
+        {k: v for k, v in like.attributes.items() if k in table.types},
+        {k: v for k, v in like.tasks.items() if k in table.types},
     )
     if not known.attributes and not known.tasks:
         wanted = ", ".join([*like.attributes, *like.tasks])
         raise InputError(
-            f"{path} has none of the columns {wanted}: it has {', '.join(map(str, frame))}"
+            f"{table.path} has none of the columns {wanted}: it has {', '.join(table.names)}"
         )
-    return _truth(path, frame, known)
+    return known
+
+
+def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str]]:
+    """Return the score columns that a table has, by (kind, head)."""
+    found = {}
+    for kind in SCORES:
+        for head, labels in schema.heads().items():
+            columns = score_columns(kind, head, labels)
+            there = [column for column in columns if column in table.types]
+            for column in columns if there else ():
+                if column not in table.types:
+                    raise InputError(f"{table.path} has {there[0]!r} but no column {column!r}")
+            if there:
+                found[kind, head] = columns
+    if not found:
+        raise InputError(
+            f"{table.path} has no probabilities: columns are called score/<attribute>/<group>, "
+            "with one for every group"
+        )
+    return found
+
+
+def probabilities(held: Any, columns: Sequence[str], head: str, many: bool, refuse: Refuse) -> Any:
+    """Return checked probabilities (n, labels) of an arrow table or batch."""
+    read = {column: cells.fractions(held.column(column), column, refuse) for column in columns}
+    return cells.check_probabilities(read, head, many, refuse)
+
+
+def check_truth(table: Table, schema: Schema) -> None:
+    """Raise `InputError` unless a table has a column for the truth of everything in the schema."""
+    for head in schema.heads():
+        if head not in table.types:
+            raise InputError(f"{table.path} has no column {head!r} with the truth")
+
+
+def dataset(path: Path, schema: Schema, columns: Mapping[str, np.ndarray]) -> Dataset:
+    """Return the truth from `id` and `split`, (n,) objects, and codes of each head."""
+    samples = {name: columns[name] for name in ("id", "split")}
+    for head, labels in schema.heads().items():
+        samples[head] = named(columns[head], labels)
+    return Dataset(
+        root=path,
+        name=path.stem,
+        attributes=schema.attributes,
+        tasks=schema.tasks,
+        samples=pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in samples.items()}),
+    )
 
 
 def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
@@ -153,160 +223,94 @@ def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
         table.to_parquet(part, index=False)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Read a table; its cells stay as they are, text in csv."""
-    try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        elif path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            raise InputError(f"{path} is not a table: give a .parquet or .csv file")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    table.columns = table.columns.map(str)
-    if "id" not in table:
-        raise InputError(f"{path} has no column 'id': it has {', '.join(map(str, table))}")
-    if table.empty:
-        raise InputError(f"{path} has no rows")
-    return table.reset_index(drop=True)
-
-
-def _samples(path: Path, name: str, frame: pd.DataFrame, schema: Schema) -> Samples:
-    truth = _truth(path, frame, schema)
-    scores: dict[str, pd.Series] = {}
-    for kind in SCORES:
-        for head, labels in schema.heads().items():
-            scores |= _probabilities(path, frame, kind, head, labels, schema.many(head))
-    if not scores:
-        raise InputError(
-            f"{path} has no probabilities: columns are called score/<attribute>/<group>, "
-            "with one for every group"
-        )
-    for column in frame.columns[frame.columns.str.startswith("evidence/")]:
-        scores[column] = _numbers(path, frame, column)
+def _samples(table: Table, name: str, held: pa.Table, schema: Schema) -> Samples:
+    truth = _truth(table, held, schema)
+    scores: dict[str, np.ndarray] = {}
+    for (_, head), columns in scored_heads(table, schema).items():
+        values = probabilities(held, columns, head, schema.many(head), table.refuse)
+        scores |= dict(zip(columns, values.T))
+    for column in table.names:
+        if column.startswith("evidence/"):
+            scores[column] = cells.fractions(held[column], column, table.refuse)
     return Samples(name, truth, pd.DataFrame(scores))
 
 
-def _truth(path: Path, frame: pd.DataFrame, schema: Schema) -> Dataset:
-    columns: dict[str, list[Any]] = {
-        name: [cell_text(v) for v in frame[name]] if name in frame else [None] * len(frame)
-        for name in ("id", "split")
+def _truth(table: Table, held: pa.Table, schema: Schema) -> Dataset:
+    empty = np.full(table.rows, None)
+    columns = {
+        name: cells.names(held[name]) if name in table.types else empty for name in ("id", "split")
     }
+    check_truth(table, schema)
     for head, labels in schema.heads().items():
-        if head not in frame:
-            raise InputError(f"{path} has no column {head!r} with the truth")
-        clean = cell_labels if schema.many(head) else cell_text
-        columns[head] = [clean(v) for v in frame[head]]
-        for row, value in enumerate(columns[head]):
-            if value == UNKNOWN:
-                columns[head][row] = None
-                continue
-            some = value if isinstance(value, tuple) else (value,) if value else ()
-            for label in some:
-                if label not in labels:
-                    _refuse(path, row, head, f"{label!r} is not one of {', '.join(labels)}")
-    seen = set()
-    for row, identity in enumerate(columns["id"]):
-        if identity is None:
-            _refuse(path, row, "id", "is empty")
-        if identity in seen:
-            _refuse(path, row, "id", f"{identity!r} is there twice")
-        seen.add(identity)
-    return Dataset(
-        root=path,
-        name=path.stem,
-        attributes=schema.attributes,
-        tasks=schema.tasks,
-        samples=pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in columns.items()}),
+        columns[head] = cells.positions(held[head], head, labels, schema.many(head), table.refuse)
+    identity = pd.Series(columns["id"])
+    for row in np.flatnonzero(identity.isna()):
+        table.refuse(row, "id", "is empty")
+    for row in np.flatnonzero(identity.duplicated()):
+        table.refuse(row, "id", f"{identity[row]!r} is there twice")
+    return dataset(table.path, schema, columns)
+
+
+def named(codes: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Return codes as a dataset's table holds them: names, or tuples of names; None unknown."""
+    if codes.ndim == 1:
+        return np.array([*labels, None], dtype=object)[codes]
+    code, different = pd.factorize(pd.MultiIndex.from_arrays(list(cells.packed(codes).T)))
+    some = [
+        None if holds[0] < 0 else tuple(label for label, held in zip(labels, holds) if held)
+        for holds in cells.unpacked(np.array(different.tolist()), len(labels))
+    ]
+    tuples = np.empty(len(some), dtype=object)
+    tuples[:] = some
+    return tuples[code]
+
+
+def _of_split(table: Table, model: Samples, split: str) -> np.ndarray:
+    splits = model.truth.samples["split"]
+    rows = np.flatnonzero(splits == split)
+    if not len(rows):
+        raise no_split(table, split, set(splits.dropna()))
+    return rows
+
+
+def no_split(table: Table, split: str, there: set[str]) -> InputError:
+    """Return the error that a table has no rows of a split."""
+    return InputError(
+        f"{table.path} has no rows of split {split!r}: it has {', '.join(sorted(there))}; "
+        "choose by --split"
     )
 
 
-def _probabilities(
-    path: Path, frame: pd.DataFrame, kind: str, head: str, labels: Sequence[str], many: bool
-) -> dict[str, pd.Series]:
-    columns = score_columns(kind, head, labels)
-    there = [column for column in columns if column in frame]
-    if not there:
-        return {}
-    for column in columns:
-        if column not in frame:
-            raise InputError(f"{path} has {there[0]!r} but no column {column!r}")
-    values = pd.DataFrame({column: _numbers(path, frame, column) for column in columns})
-    empty = values.isna()
-    for row in np.flatnonzero(empty.any(axis=1) & ~empty.all(axis=1)):
-        empty_cell = columns[int(empty.loc[row].to_numpy().argmax())]
-        _refuse(path, row, empty_cell, "is empty but others of the row are not")
-    off = (values.sum(axis=1) - 1).abs() > TOLERANCE
-    for row in np.flatnonzero(off & ~empty.all(axis=1)) if not many else ():
-        _refuse(
-            path,
-            row,
-            f"{kind}/{head}/…",
-            f"the probabilities sum to {values.loc[row].sum():.4g}, not to 1 (where several labels "
-            "may hold at once, write the true ones as a list, or with ';' in csv)",
-        )
-    return {str(column): series for column, series in values.items()}
+def other_truth(here: Any, there: Any, path: Path) -> str:
+    """Return what is wrong with a cell where the first table has another truth."""
+    return f"{here!r} but {path} says {there!r} for the same id: the truth must be the same"
 
 
-def _numbers(path: Path, frame: pd.DataFrame, column: str) -> pd.Series:
-    """Return a column of fractions as float64; NaN where the cell is empty."""
-    cells = frame[column]
-    values = pd.to_numeric(cells, errors="coerce").astype(np.float64)
-    text = cells.astype(str).str.strip().str.lower()
-    empty = cells.isna() | text.isin(["", "nan"])
-    for row in np.flatnonzero(~empty & ~values.between(-ROUNDING, 1 + ROUNDING)):
-        _refuse(path, row, column, f"{cells[row]!r} is not a number from 0 to 1")
-    return values
+def _rows(model: Samples, rows: np.ndarray) -> Samples:
+    truth = replace(model.truth, samples=model.truth.samples.iloc[rows].reset_index(drop=True))
+    return replace(model, truth=truth, scores=model.scores.iloc[rows].reset_index(drop=True))
 
 
-def _split(path: Path, model: Samples, split: str) -> Samples:
-    chosen = model.truth.samples["split"] == split
-    if not chosen.any():
-        there = ", ".join(sorted(model.truth.samples["split"].dropna().unique()))
-        raise InputError(
-            f"{path} has no rows of split {split!r}: it has {there}; choose by --split"
-        )
-    return _rows(model, chosen)
-
-
-def _rows(model: Samples, chosen: pd.Series) -> Samples:
-    truth = replace(model.truth, samples=model.truth.samples[chosen].reset_index(drop=True))
-    return replace(model, truth=truth, scores=model.scores[chosen].reset_index(drop=True))
-
-
-def _align(paths: Sequence[Path], models: list[Samples]) -> list[Samples]:
-    """Bring every table into the order of the first; the truth must be the same."""
-    first = models[0].truth.samples
-    aligned = models[:1]
-    for path, model in zip(paths[1:], models[1:]):
-        rows = model.truth.samples
-        for a, b, where in ((first, rows, path), (rows, first, paths[0])):
-            missing = a.loc[~a["id"].isin(b["id"]), "id"]
+def _align(
+    tables: Sequence[Table], models: Sequence[Samples], audited: Sequence[np.ndarray]
+) -> list[Samples]:
+    """Bring the audited rows of every table into the order of the first; the truth is the same."""
+    aligned = [_rows(models[0], audited[0])]
+    first = aligned[0].truth.samples
+    for table, model, own in zip(tables[1:], models[1:], audited[1:]):
+        ids = model.truth.samples["id"].iloc[own]
+        for a, b, where in ((first["id"], ids, table), (ids, first["id"], tables[0])):
+            missing = a[~a.isin(b)]
             if len(missing):
                 raise InputError(
-                    f"{where} has no row for id {missing.iloc[0]!r} (and {len(missing) - 1} more) "
-                    "that another table has: tables are compared on the same pictures"
+                    f"{where.path} has no row for id {missing.iloc[0]!r} (and {len(missing) - 1} "
+                    "more) that another table has: tables are compared on the same pictures"
                 )
-        order = pd.Index(rows["id"]).get_indexer(pd.Index(first["id"]))
-        moved = rows.iloc[order].reset_index(drop=True)
+        rows = own[pd.Index(ids).get_indexer(pd.Index(first["id"]))]
+        moved = _rows(model, rows)
         for head in [*model.truth.attributes, *model.truth.tasks]:
-            for row in np.flatnonzero([a != b for a, b in zip(first[head], moved[head])]):
-                _refuse(
-                    path,
-                    order[row],
-                    head,
-                    f"{moved[head][row]!r} but {paths[0]} says {first[head][row]!r} for id "
-                    f"{first['id'][row]!r}: the truth must be the same",
-                )
-        scores = model.scores.iloc[order].reset_index(drop=True)
-        aligned.append(replace(model, truth=models[0].truth, scores=scores))
+            here, there = moved.truth.samples[head], first[head]
+            for row in np.flatnonzero([a != b for a, b in zip(here, there)]):
+                table.refuse(rows[row], head, other_truth(here[row], there[row], tables[0].path))
+        aligned.append(replace(moved, truth=aligned[0].truth))
     return aligned
-
-
-def _refuse(path: Path, row: SupportsInt, column: str, problem: str) -> NoReturn:
-    raise InputError(f"{path} row {int(row) + 1}, column {column!r}: {problem}")

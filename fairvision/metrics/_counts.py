@@ -55,6 +55,16 @@ class Counts(Mapping[str, Any]):
         """Number of images counted."""
         return 0 if self._table is None else int(self._table[_N].sum())
 
+    @property
+    def rows(self) -> int:
+        """Number of rows kept, on which memory depends: at first one per batch and combination."""
+        return sum(map(len, self._waiting)) + (0 if self._summed is None else len(self._summed))
+
+    @property
+    def different(self) -> int:
+        """Number of different rows counted."""
+        return 0 if self._table is None else len(self._table)
+
     def update(self, **columns: Any) -> None:
         """Count the rows of a batch.
 

@@ -217,6 +217,9 @@ def as_column(name: str, values: Any) -> Any:
         column = np.empty(len(values), dtype=object)
         column[:] = values
         return column
+    if hasattr(values, "dictionary") and hasattr(values, "indices"):  # of pyarrow, without copying
+        codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return pd.Categorical.from_codes(codes, values.dictionary.to_pandas(), validate=False)
     array = np.asarray(values)
     if array.ndim == 0:
         raise InputError(f"{name} must hold one value per row, not a single value")

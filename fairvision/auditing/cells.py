@@ -1,0 +1,201 @@
+"""What the cells of a table say: codes of groups and labels, and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fairvision.auditing.parts import Refuse, is_list
+from fairvision.datasets import UNKNOWN
+from fairvision.datasets.folder import SEPARATOR, cell_labels, cell_text
+
+TOLERANCE = 1e-3
+ROUNDING = 1e-6
+WORD = 56  # labels that one whole number holds
+
+
+def texts(column: Any) -> tuple[np.ndarray, list[str | None]]:
+    """Return codes (n,), -1 where the cell is empty, and the text of each code or None.
+
+    Whole numbers stored as floats, as pandas does where some are missing, are whole numbers.
+    """
+    column = _one_array(column)
+    if pa.types.is_null(column.type):
+        return np.full(len(column), -1), []
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    codes = column.indices.cast(pa.int64())
+    if codes.null_count:
+        codes = codes.fill_null(-1)
+    values = column.dictionary.to_pylist()
+    return codes.to_numpy(), [
+        cell_text(int(v) if isinstance(v, float) and v.is_integer() else v) for v in values
+    ]
+
+
+def names(column: Any) -> np.ndarray:
+    """Return the text of each cell, (n,) objects, None where it is empty."""
+    codes, known = texts(column)
+    return np.array([*known, None], dtype=object)[codes]
+
+
+def distinct(column: Any) -> tuple[bool, set[str]]:
+    """Return whether cells hold lists (or text with a separator), and which labels they hold."""
+    column = _one_array(column)
+    listed = is_list(column.type)
+    codes, known = texts(column.flatten() if listed else column)
+    present = np.flatnonzero(np.bincount(codes + 1, minlength=1)[1:])
+    found = {text for code in present if (text := known[code]) is not None}
+    if listed:
+        return True, found
+    separated = any(SEPARATOR in text for text in found)
+    return separated, {label for text in found for label in cell_labels(text) or ()}
+
+
+def positions(
+    column: Any, head: str, labels: Sequence[str], many: bool, refuse: Refuse
+) -> np.ndarray:
+    """Return the truth as `Dataset.codes` and `Dataset.targets` do.
+
+    Parameters
+    ----------
+    column : array of pyarrow, n cells
+    head : name of the attribute or task
+    labels : its groups or labels
+    many : whether several may hold
+
+    Returns
+    -------
+    (n,) int64 positions, -1 unknown; or (n, labels) int8 of 0 and 1, with rows of -1
+    """
+    column = _one_array(column)
+    if many and is_list(column.type):
+        return _holding(column, head, labels, refuse)
+    codes, known = texts(column)
+    place = {label: i for i, label in enumerate(labels)}
+    shape = (len(known) + 1, len(labels)) if many else (len(known) + 1,)
+    looked_up = np.full(shape, -1, np.int8 if many else np.int64)  # the last one for no text
+    strange: dict[int, str] = {}
+    for code, text in enumerate(known):
+        some = cell_labels(text) if many else None if text in (None, UNKNOWN) else (text,)
+        if some is None:
+            continue
+        if strays := [label for label in some if label not in place]:
+            strange[code] = strays[0]
+        else:
+            looked_up[code] = [label in some for label in labels] if many else place[some[0]]
+    if strange:
+        for row in np.flatnonzero(np.isin(codes, list(strange))):
+            _strange(int(row), head, strange[int(codes[row])], labels, refuse)
+    return looked_up[codes]
+
+
+def _holding(column: Any, head: str, labels: Sequence[str], refuse: Refuse) -> np.ndarray:
+    """Return the labels of lists as `positions` does."""
+    lengths = pc.list_value_length(column).cast(pa.int64()).fill_null(-1).to_numpy()
+    codes, known = texts(column.flatten())
+    place = {label: i for i, label in enumerate(labels)}
+    looked_up = np.array([*(place.get(str(text), -1) for text in known), -1], dtype=np.int64)
+    position = looked_up[codes]
+    row = np.repeat(np.arange(len(column)), np.maximum(lengths, 0))
+    for wrong in np.flatnonzero(position < 0):
+        text = known[codes[wrong]] if codes[wrong] >= 0 else None
+        _strange(int(row[wrong]), head, text, labels, refuse)
+    holds = np.zeros((len(column), len(labels)), np.int8)
+    holds[row, position] = 1
+    holds[lengths < 0] = -1
+    return holds
+
+
+def _strange(row: int, head: str, label: str | None, labels: Sequence[str], refuse: Refuse) -> None:
+    refuse(row, head, f"{label!r} is not one of {', '.join(labels)}")
+
+
+def fractions(column: Any, name: str, refuse: Refuse) -> np.ndarray:
+    """Return numbers from 0 to 1 as float64, NaN where the cell is empty."""
+    column = _one_array(column)
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_boolean(kind):
+        column, kind = column.cast(pa.int8()), pa.int8()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        empty = np.isnan(values)
+    else:
+        cells = pd.Series(column.to_pylist(), dtype=object)
+        text = cells.astype(str).str.strip().str.lower()
+        values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+        empty = (cells.isna() | text.isin(["", "nan"])).to_numpy()
+    wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING)) & ~empty
+    if wrong.any():
+        row = int(wrong.argmax())
+        refuse(row, name, f"{column[row].as_py()!r} is not a number from 0 to 1")
+    return values
+
+
+def check_probabilities(
+    columns: Mapping[str, np.ndarray], head: str, many: bool, refuse: Refuse
+) -> np.ndarray:
+    """Return (n, labels) probabilities: rows are all empty or not at all, and sum to 1 unless many.
+
+    Parameters
+    ----------
+    columns : numbers of each score column of the head
+    """
+    listed = list(columns)
+    values = np.array(list(columns.values())).T  # sums over columns that lie together are fast
+    total = values.sum(axis=1)
+    undefined = np.isnan(total)
+    if undefined.any():
+        empty = np.isnan(values)
+        partly = undefined & ~empty.all(axis=1)
+        if partly.any():
+            row = int(partly.argmax())
+            column = listed[int(empty[row].argmax())]
+            refuse(row, column, "is empty but others of the row are not")
+    off = np.abs(total - 1) > TOLERANCE
+    if not many and off.any():
+        row = int(off.argmax())
+        kind = listed[0].partition("/")[0]
+        refuse(
+            row,
+            f"{kind}/{head}/…",
+            f"the probabilities sum to {total[row]:.4g}, not to 1 (where several labels "
+            "may hold at once, write the true ones as a list, or with ';' in csv)",
+        )
+    return np.ascontiguousarray(values)
+
+
+def packed(holds: np.ndarray) -> np.ndarray:
+    """Return rows of labels (n, labels), 0, 1 or all -1, as whole numbers (n, words).
+
+    >>> packed(np.array([[1, 0, 1], [0, 0, 0], [-1, -1, -1]], np.int8)).tolist()
+    [[5], [0], [-1]]
+    """
+    words = []
+    for start in range(0, holds.shape[1], WORD):
+        bits = np.packbits(holds[:, start : start + WORD] == 1, axis=1, bitorder="little")
+        room = np.zeros((len(holds), 8), np.uint8)
+        room[:, : bits.shape[1]] = bits
+        words.append(room.view("<i8")[:, 0])
+    return np.where(holds[:, :1] < 0, -1, np.column_stack(words))
+
+
+def unpacked(words: np.ndarray, labels: int) -> np.ndarray:
+    """Return what `packed` was made of."""
+    room = np.ascontiguousarray(words, dtype="<i8").view(np.uint8).reshape(len(words), -1, 8)
+    bits = np.unpackbits(room[:, :, : WORD // 8], axis=2, bitorder="little")
+    holds = bits.reshape(len(words), -1)[:, :labels].astype(np.int8)
+    holds[words[:, 0] < 0] = -1
+    return holds
+
+
+def _one_array(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
