@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from fairvision.errors import InputError
 
 Score = Literal["softmax", "sigmoid", "logit"]
 Plain = Tensor | float | Literal["blur"] | None
+AnyPlain = TypeVar("AnyPlain", bound=Plain)
 
 _SCORES: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda logits: logits.softmax(dim=1),
@@ -183,7 +184,8 @@ def filling(images: Tensor, plain: Plain) -> Tensor:
     return plain_pictures(images, plain)
 
 
-def of_rows(plain: Plain, rows: Tensor) -> Plain:
+def of_rows(plain: AnyPlain, rows: Tensor) -> AnyPlain:
     """Return the plain pictures of some rows, where each has its own."""
-    own = isinstance(plain, Tensor) and plain.ndim == 4 and len(plain) > 1
-    return plain[rows] if own else plain  # type: ignore[index]
+    if isinstance(plain, Tensor) and plain.ndim == 4 and len(plain) > 1:
+        return plain[rows]  # type: ignore[return-value]
+    return plain

@@ -63,10 +63,10 @@ def faithfulness(
 
     insertion, deletion : areas under the `curves`; insertion is better high, deletion low
     insertion_chance, deletion_chance : the same for the map moved to a random place of the picture
-    infidelity : mean squared difference between what the map gives to hidden parts and how far the
-        logit falls without them, in squared logits (Yeh et al., NeurIPS 2019, section 2.2); each
-        square of a grid of about 7 × 7 is hidden with probability 1/2. NaN throughout for methods
-        whose maps are not in units of the logit (saliency and the guided ones)
+    infidelity : mean squared difference between what the map, times the best factor, gives to
+        hidden parts and how far the logit falls without them, in squared logits (Yeh et al.,
+        NeurIPS 2019, section 2.2); each square of a grid of about 7 × 7 is hidden with probability
+        1/2. The factor makes maps of any unit comparable
     sensitivity : largest change of the map under small noise, over its size (section 3)
 
     Raises
@@ -101,11 +101,9 @@ def faithfulness(
     found |= {f"{name}_chance": values for name, values in elsewhere.items()}
     if perturbations:
         blank = ~ordered(maps, targets)
-        found["infidelity"] = torch.full_like(found["insertion"], torch.nan)
-        if signed:
-            found["infidelity"] = _infidelity(
-                network, images, targets, maps, plain, chosen, perturbations
-            )
+        found["infidelity"] = _infidelity(
+            network, images, targets, maps, plain, chosen, perturbations
+        )
         found["sensitivity"] = _sensitivity(
             network, images, targets, method, chosen, signed, perturbations, radius
         )
@@ -145,6 +143,7 @@ def _infidelity(
                 additional_forward_args=(some, filling(some, own), target[None]),
                 n_perturb_samples=count,
                 max_examples_per_batch=min(count, options.batch_size),
+                normalize=True,
             )
             found.append(value.float())
     return torch.cat(found) if found else images.new_empty(0)

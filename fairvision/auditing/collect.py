@@ -101,13 +101,13 @@ def collect(
             if head in dataset.attributes
         }
         said, maps = _show(network, batch, targets, attribution)
-        level = metrics.chance_level(_numpy(batch.masks[:, 0]))
+        level = _numpy(metrics.chance_level(batch.masks[:, 0]))
         parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
         for head in heads:
             columns = labels_of(dataset, head)
             for kind, answers in said.items():
                 if kind == "score" or head in dataset.attributes:
-                    values = _numpy(answers[head][:, order[head]]).astype(np.float64)
+                    values = _numpy(answers[head][:, order[head]])
                     for i, column in enumerate(score_columns(kind, head, columns)):
                         parts[column].append(values[:, i])
         for head, found in maps.items():
@@ -167,9 +167,8 @@ def _show(
 
 
 def _measured(maps: Tensor, masks: Tensor) -> dict[str, np.ndarray]:
-    """Return each measure of evidence, (n,), NaN where a map is."""
-    maps_, masks_ = _numpy(maps), _numpy(masks) > 0
-    return {measure: getattr(metrics, measure)(maps_, masks_) for measure in MEASURES}
+    """Return each measure of evidence, (n,), NaN where a map is; computed where the maps are."""
+    return {measure: _numpy(getattr(metrics, measure)(maps, masks)) for measure in MEASURES}
 
 
 def _let_go(pixels: Pixels) -> None:
@@ -180,8 +179,5 @@ def _let_go(pixels: Pixels) -> None:
 
 
 def _numpy(values: Tensor) -> np.ndarray:
-    return (
-        values.detach().cpu().float().numpy()
-        if values.is_floating_point()
-        else values.cpu().numpy()
-    )
+    values = values.cpu()
+    return (values.double() if values.is_floating_point() else values).numpy()

@@ -1,0 +1,352 @@
+"""Whether maps of evidence depend on the weights, the picture and the mask, or only seem to.
+
+Needs the network: its copies are broken, never itself. What is expected of each figure is in
+`fairvision.report.sanity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from fairvision import metrics
+from fairvision.attribution import attribute as attribute_maps
+from fairvision.attribution.curves import moved
+from fairvision.attribution.faithfulness import faithfulness
+from fairvision.auditing.collect import true_class
+from fairvision.auditing.measures import COLUMNS, CONFIDENCE, FIGURES
+from fairvision.auditing.tables import MEASURES
+from fairvision.datasets import Dataset, batches, open_pixels
+from fairvision.errors import InputError
+from fairvision.metrics import Result
+from fairvision.models import Network
+from fairvision.report.sanity import CHECKS
+from fairvision.runs import Run
+
+PICTURES = 200
+"""How many pictures are looked at, drawn at random."""
+NETWORKS = 8
+"""How many networks with shuffled weights."""
+STAGES = 5
+"""In how many steps the layers are shuffled, from the top."""
+_FEWER = 50
+"""Pictures of what takes many forwards for each."""
+_GRID = 64
+"""Maps are ranked on a grid of at most so many squares a side."""
+
+Found = Iterator[tuple[str, str, Result]]
+"""Name of a metric, label, figure."""
+
+
+def examine(
+    run: Run,
+    network: Network,
+    dataset: Dataset,
+    *,
+    name: str,
+    attribution: str = "gradcam",
+    pictures: int = PICTURES,
+    replicates: int = 1000,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    batch_size: int = 64,
+    workers: int | None = None,
+    quiet: bool = True,
+) -> pd.DataFrame:
+    """Check the evidence of a model on some pictures of each attribute.
+
+    Parameters
+    ----------
+    run, network, dataset, name, attribution : as for `fairvision.auditing.collect.collect`; the
+        network is afterwards as it was
+    pictures : how many with a mask and a known group are drawn, all of them if there are fewer
+    replicates, confidence, seed : of the intervals; the seed also draws pictures and weights
+    device, batch_size, workers, quiet : where and how it runs
+
+    Returns
+    -------
+    rows of the metrics table; metrics and what is expected of them are those of
+    `fairvision.report.sanity.CHECKS`. NaN where nothing is defined, as for a model that ignores its
+    input.
+
+    Raises
+    ------
+    InputError
+        If pictures is less than 1.
+    """
+    if pictures < 1:
+        raise InputError(f"sanity checks need pictures: give 1 or more, not {pictures}")
+    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
+    chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    rows: list[dict[str, Any]] = []
+    for head in dataset.attributes:
+        if head not in run.attributes:
+            continue
+        usable = np.flatnonzero(pixels.has_mask & (dataset.codes(head) >= 0))
+        if not len(usable):
+            continue
+        drawn = np.random.default_rng(seed).permutation(usable)[:pictures]
+        (batch,) = batches(dataset, pixels, len(drawn), device=device, order=np.sort(drawn))
+        order = [run.attributes[head].index(group) for group in dataset.attributes[head]]
+        found = checks(
+            network,
+            batch.images,
+            batch.masks[:, 0] > 0,
+            true_class(batch.attributes[head], order),
+            attribution,
+            head=head,
+            batch_size=batch_size,
+            **chance,
+        )
+        rows += [
+            {
+                **{"model": name, "metric": metric, "attribute": head, "task": "", "group": ""},
+                **{figure: getattr(result, figure) for figure in FIGURES},
+                **{"label": label, "unit": CHECKS[metric].unit},
+            }
+            for metric, label, result in found
+        ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
+
+
+def checks(
+    network: nn.Module,
+    images: Tensor,
+    masks: Tensor,
+    targets: Tensor,
+    method: str = "gradcam",
+    *,
+    head: str | None = None,
+    batch_size: int = 64,
+    replicates: int = 1000,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Found:
+    """Yield the figures of each check of any network on given pictures.
+
+    Parameters
+    ----------
+    network : as for `fairvision.attribution.attribute`
+    images : (n, 3, height, width)
+    masks : (n, height, width) bool, the person
+    targets : (n,) int64, the classes whose evidence is looked at
+    method, head, batch_size : as for `fairvision.attribution.attribute`
+    replicates, confidence, seed : as for `examine`
+    """
+    chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    maps_of = partial(attribute_maps, method=method, head=head, batch_size=batch_size, signed=True)
+    people = masks.cpu().numpy()
+    area = metrics.chance_level(people)
+    maps = maps_of(network, images, targets)
+    elsewhere = moved(maps, seed=seed).cpu().numpy()
+    for measure in MEASURES:
+        own = _score(measure, maps.cpu().numpy(), people)
+        others, level = on_other_masks(measure, maps.cpu().numpy(), people)
+        random = _score(measure, elsewhere, people)
+        for metric, values in (
+            ("sanity_random_maps", random - area),
+            ("sanity_shuffled_masks", others - level),
+            ("sanity_own_masks", own - others),
+        ):
+            yield metric, measure, metrics.mean(values, **chance)
+    yield from _of_weights(network, images, people, targets, maps_of, maps, chance)
+    some = slice(_FEWER)
+    values = faithfulness(
+        network,
+        images[some],
+        targets[some],
+        method,
+        head=head,
+        curve_steps=10,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    for name in ("insertion", "deletion"):
+        values[name] = values[name] - values.pop(f"{name}_chance")
+    for name, per_picture in values.items():
+        yield f"sanity_{name}", "", metrics.mean(per_picture.double().cpu().numpy(), **chance)
+
+
+def on_other_masks(
+    measure: str, maps: np.ndarray, masks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Score each map against the masks of all other pictures, on average.
+
+    Exactly, without drawing any: both measures are a weight per pixel, of which the mean over masks
+    is that of the mean mask.
+
+    Parameters
+    ----------
+    measure : `pointing_game` or `relevance_mass`
+    maps : (n, height, width) numbers; their positive part counts
+    masks : (n, height, width) bool
+
+    Returns
+    -------
+    scores : (n,), NaN where a map has no positive evidence or there is no other picture
+    level : (n,), the mean area of the other masks
+
+    Examples
+    --------
+    >>> maps = np.array([[[3.0, 1.0]], [[0.0, 2.0]], [[1.0, 1.0]]])
+    >>> masks = np.array([[[True, False]], [[True, False]], [[False, True]]])
+    >>> on_other_masks("relevance_mass", maps, masks)[0]
+    array([0.5, 0.5, 0.5])
+    """
+    flat, people = maps.reshape(len(maps), -1), masks.reshape(len(masks), -1)
+    others = (people.sum(axis=0) - people) / max(len(people) - 1, 1)
+    positive = np.where(flat > 0, flat, 0).astype(np.float64)
+    if measure == "pointing_game":
+        positive = (flat == flat.max(axis=1, keepdims=True)) & (flat > 0)
+    total = positive.sum(axis=1)
+    defined = (total > 0) & np.isfinite(flat).all(axis=1) & (len(people) > 1)
+    scores = (positive * others).sum(axis=1) / np.where(defined, total, 1)
+    return (
+        np.where(defined, scores, np.nan),
+        np.where(len(people) > 1, others.mean(axis=1), np.nan),
+    )
+
+
+def randomised(
+    network: nn.Module, layers: Sequence[Sequence[str]], images: Tensor, *, seed: int = 0
+) -> nn.Module:
+    """Return a copy of a network with the weights of some layers shuffled.
+
+    Numbers trade places within their tensor, and those of matrices and filters get a random sign:
+    what they were trained for is lost, how large they are is not. The statistics of batch
+    normalisation belong to the old weights; in these layers they are taken anew from the pictures.
+
+    Parameters
+    ----------
+    network : any; it is not touched
+    layers : names of modules, as `layers_from_top` gives them
+    images : (n, 3, height, width), for the statistics
+    seed : of the weights
+
+    Returns
+    -------
+    The copy, in evaluation mode.
+    """
+    broken = deepcopy(network).eval()
+    source = torch.Generator().manual_seed(seed)
+    norms = []
+    for name in (name for layer in layers for name in layer):
+        module = broken.get_submodule(name)
+        for parameter in module.parameters(recurse=False):
+            values = parameter.detach().flatten()
+            order = torch.randperm(len(values), generator=source)
+            values = values[order.to(values.device)]
+            if parameter.ndim > 1:
+                signs = torch.randint(2, (len(values),), generator=source) * 2 - 1
+                values = values * signs.to(values)
+            parameter.data = values.view(parameter.shape)
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            norms.append(module)
+    if norms and len(images) > 1:
+        before = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all that is seen
+            norm.train()
+        with torch.inference_mode():
+            broken(images[:_FEWER])
+        for norm, momentum in zip(norms, before):
+            norm.momentum = momentum
+            norm.eval()
+    return broken
+
+
+def layers_from_top(network: nn.Module) -> list[list[str]]:
+    """Name the modules that have weights of their own, the last first; all heads are one layer.
+
+    >>> layers_from_top(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)))
+    [['2'], ['0']]
+    """
+    names = [
+        name
+        for name, module in network.named_modules()
+        if any(True for _ in module.parameters(recurse=False))
+    ]
+    heads = [name for name in names if isinstance(network, Network) and name.startswith("heads.")]
+    return [heads] * bool(heads) + [[name] for name in reversed(names) if name not in heads]
+
+
+def _of_weights(
+    network: nn.Module,
+    images: Tensor,
+    people: np.ndarray,
+    targets: Tensor,
+    maps_of: partial[Tensor],
+    maps: Tensor,
+    chance: dict[str, Any],
+) -> Found:
+    """Yield what becomes of the maps as weights are shuffled: from the top, then all of them."""
+    layers, seed = layers_from_top(network), chance["seed"]
+    few = slice(_FEWER)
+    counts = sorted({1, *(round(len(layers) * k / STAGES) for k in range(1, STAGES))} - {0})
+    for count in counts:
+        broken = randomised(network, layers[:count], images, seed=seed)
+        similar = rank_correlation(maps[few], maps_of(broken, images[few], targets[few]))
+        label = f"top {count} of {len(layers)} layers"
+        yield "sanity_cascade", label, metrics.mean(similar, **chance)
+    beyond: dict[str, list[float]] = {measure: [] for measure in MEASURES}
+    correlations = []
+    for number in range(NETWORKS):
+        broken = randomised(network, layers, images, seed=seed + number)
+        theirs = maps_of(broken, images[few], targets[few])
+        correlations.append(_mean(rank_correlation(maps[few], theirs)))
+        found = theirs.cpu().numpy()
+        for measure in MEASURES:
+            others, _ = on_other_masks(measure, found, people[few])
+            beyond[measure].append(_mean(_score(measure, found, people[few]) - others))
+    yield "sanity_randomised_correlation", "", metrics.mean(correlations, **chance)
+    for measure, means in beyond.items():
+        yield "sanity_randomised_localisation", measure, metrics.mean(means, **chance)
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:
+    """Return Spearman's rank correlation of two maps of each picture, on a grid of ≤ 64 × 64.
+
+    Parameters
+    ----------
+    first, second : (n, height, width)
+
+    Returns
+    -------
+    (n,) in [−1, 1]; NaN where a map is undefined or the same everywhere
+
+    Examples
+    --------
+    >>> maps = torch.arange(16.0).view(1, 4, 4)
+    >>> rank_correlation(maps, torch.exp(maps)), rank_correlation(maps, -maps)
+    (array([1.]), array([-1.]))
+    """
+    ranks = []
+    for maps in (first, second):
+        shape = (min(maps.shape[1], _GRID), min(maps.shape[2], _GRID))
+        flat = F.adaptive_avg_pool2d(maps[:, None].float(), shape).flatten(1)
+        own = rankdata(flat.double().cpu().numpy(), axis=1, nan_policy="omit")
+        own -= own.mean(axis=1, keepdims=True)
+        size = np.sqrt((own**2).sum(axis=1, keepdims=True))
+        ranks.append(own / np.where(size > 0, size, np.nan))
+    return (ranks[0] * ranks[1]).sum(axis=1)
+
+
+def _score(measure: str, maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    return getattr(metrics, measure)(maps, masks)
+
+
+def _mean(values: np.ndarray) -> float:
+    """Return the mean of what is defined, NaN where nothing is."""
+    return float(metrics.mean(values, replicates=0))

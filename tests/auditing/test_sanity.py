@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch import nn
+
+from fairvision import datasets, metrics, runs
+from fairvision.auditing.sanity import (
+    checks,
+    examine,
+    layers_from_top,
+    on_other_masks,
+    randomised,
+    rank_correlation,
+)
+from fairvision.errors import InputError
+from fairvision.models import build
+from fairvision.report.figures import Figure, read
+from fairvision.report.sanity import CHECKS, lines, section, status
+
+SIDE = 32
+
+
+class Spots(nn.Module):
+    """Red pixels speak for the class: what is red is where the evidence lies."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 5, padding=2, stride=2)
+        self.fc = nn.Linear(8, 2)
+        with torch.no_grad():
+            self.conv.weight.mul_(0.1)
+            self.conv.weight[0] = 0
+            self.conv.weight[0, 0] = 1
+            self.fc.weight.mul_(0.01)
+            self.fc.weight[1, 0] = 1
+
+    def forward(self, images):
+        return self.fc(self.conv(images).relu().mean(dim=(2, 3)))
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """A red person at a random place, also across the edges, before green and blue squares.
+
+    Each colour covers a third, so a network that likes one of them at random hits it by chance.
+    Masks of other pictures say nothing.
+    """
+    source = np.random.default_rng(0)
+    images = torch.zeros(60, 3, SIDE, SIDE)
+    masks = torch.zeros(60, SIDE, SIDE, dtype=torch.bool)
+    for image, mask in zip(images, masks):
+        green = np.kron(source.random((8, 8)) < 0.5, np.ones((4, 4))) > 0
+        image[1][torch.from_numpy(green)] = 1
+        image[2][torch.from_numpy(~green)] = 1
+        mask[:18, :18] = True
+        mask[:] = mask.roll(tuple(source.integers(0, SIDE, 2).tolist()), dims=(0, 1))
+        image[:, mask] = torch.tensor([1.0, 0, 0])[:, None]
+    return images, masks, torch.ones(60, dtype=torch.int64)
+
+
+@pytest.fixture(scope="module")
+def spots():
+    torch.manual_seed(0)
+    return Spots().eval()
+
+
+@pytest.fixture(scope="module")
+def found(spots, pictures):
+    return {
+        (metric, label): result for metric, label, result in checks(spots, *pictures, replicates=99)
+    }
+
+
+def verdicts(found):
+    return {
+        key: status(CHECKS[key[0]], Figure(float(r), r.low, r.high, r.n))
+        for key, r in found.items()
+    }
+
+
+def test_a_model_that_looks_at_the_person_passes(found):
+    said = verdicts(found)
+    judged = {key: one for key, one in said.items() if one}
+    assert "fail" not in judged.values()
+    for check in ("insertion", "deletion"):
+        assert judged[f"sanity_{check}", ""] == "pass"
+    assert judged["sanity_random_maps", "relevance_mass"] == "pass"
+    assert judged["sanity_shuffled_masks", "relevance_mass"] == "pass"
+    assert judged["sanity_randomised_correlation", ""] == "pass"
+    assert {metric for metric, _ in found} == set(CHECKS)
+
+
+def test_own_masks_are_beyond_those_of_others_for_it_alone(found, spots, pictures):
+    assert found["sanity_own_masks", "relevance_mass"].low > 0.25
+    layers = layers_from_top(spots)
+    own = []
+    for seed in range(6):
+        broken = randomised(spots, layers, pictures[0], seed=seed)
+        rows = {
+            (metric, label): result
+            for metric, label, result in checks(broken, *pictures, replicates=9)
+        }
+        own.append(float(rows["sanity_own_masks", "relevance_mass"]))
+    assert np.nanmean(own) < found["sanity_own_masks", "relevance_mass"].low
+
+
+def test_maps_that_ignore_the_weights_fail(pictures, monkeypatch):
+    """Edges of the picture, whatever the network: the same maps from any weights."""
+    from fairvision.auditing import sanity
+
+    def edges(network, images, target, **_):
+        return images[:, 0] + images[:, 1] / 2
+
+    monkeypatch.setattr(sanity, "attribute_maps", edges)
+    monkeypatch.setattr(sanity, "faithfulness", lambda *_, **__: faithless)
+    faithless = {name: torch.rand(9) for name in ("infidelity", "sensitivity")}
+    faithless |= {
+        f"{a}{b}": torch.rand(9) for a in ("insertion", "deletion") for b in ("", "_chance")
+    }
+    network = Spots().eval()
+    found = {(m, label): r for m, label, r in checks(network, *pictures, replicates=9)}
+    said = verdicts(found)
+    assert said["sanity_randomised_correlation", ""] == "fail"
+    assert float(found["sanity_randomised_correlation", ""]) == pytest.approx(1)
+    assert said["sanity_randomised_localisation", "relevance_mass"] == "fail"
+
+
+def test_people_and_maps_in_the_middle_fail_the_shuffled_masks(spots):
+    """On the person because it is where everyone is: own masks are no better than others'."""
+    images = torch.zeros(20, 3, SIDE, SIDE)
+    masks = torch.zeros(20, SIDE, SIDE, dtype=torch.bool)
+    images[:, 0, 8:24, 8:24], masks[:, 8:24, 8:24] = 1, True
+    targets = torch.ones(20, dtype=torch.int64)
+    found = {(m, label): r for m, label, r in checks(spots, images, masks, targets, replicates=99)}
+    said = verdicts(found)
+    assert said["sanity_shuffled_masks", "relevance_mass"] == "fail"
+    assert abs(found["sanity_own_masks", "relevance_mass"]) < 1e-6
+    assert found["sanity_random_maps", "relevance_mass"].n == 20
+
+
+def test_a_network_that_ignores_its_input_is_unclear(pictures):
+    class Blind(Spots):
+        def forward(self, images):
+            return super().forward(images) * 0 + torch.tensor([1.0, 2.0])
+
+    found = {(m, label): r for m, label, r in checks(Blind().eval(), *pictures, replicates=9)}
+    judged = {one for one in verdicts(found).values() if one}
+    assert judged == {"unclear"}
+    assert all(np.isnan(float(result)) and result.n == 0 for result in found.values())
+
+
+def test_the_network_is_as_it_was(spots, pictures):
+    before = {name: values.clone() for name, values in spots.state_dict().items()}
+    spots.train()
+    for _ in checks(spots, *pictures, replicates=0):
+        pass
+    assert spots.training
+    spots.eval()
+    assert all(torch.equal(values, before[name]) for name, values in spots.state_dict().items())
+    assert all(p.requires_grad and p.grad is None for p in spots.parameters())
+
+
+@pytest.mark.parametrize("measure", ["pointing_game", "relevance_mass"])
+def test_on_other_masks_is_the_mean_over_all_pairs(measure):
+    source = np.random.default_rng(0)
+    maps, masks = source.normal(size=(7, 5, 6)).round(1), source.random((7, 5, 6)) < 0.4
+    maps[2], maps[3, 0, 0] = -1, np.nan
+    scores, level = on_other_masks(measure, maps, masks)
+    for i in range(7):
+        others = [j for j in range(7) if j != i]
+        one = getattr(metrics, measure)(np.stack([maps[i]] * 6), masks[others])
+        np.testing.assert_allclose(scores[i], one.mean())
+        assert level[i] == pytest.approx(masks[others].mean())
+
+
+def test_one_picture_has_no_others():
+    scores, level = on_other_masks("relevance_mass", np.ones((1, 2, 2)), np.eye(2)[None] > 0)
+    assert np.isnan(scores).all()
+    assert np.isnan(level).all()
+
+
+def test_rank_correlation_is_spearmans():
+    source = torch.Generator().manual_seed(0)
+    first, second = (torch.rand(3, 9, 7, generator=source).round(decimals=1) for _ in range(2))
+    second[1] = 2
+    pairs = zip(first[::2], second[::2])
+    expected = [spearmanr(a.flatten(), b.flatten()).statistic for a, b in pairs]
+    found = rank_correlation(first, second)
+    np.testing.assert_allclose(found[::2], expected)
+    assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "shufflenet_v2_x0_5"])
+def test_shuffled_layers_and_no_others(name):
+    network = build(name, {"hat": 2, "shirt": 3}, size=32).eval()
+    for head in network.heads:
+        nn.init.normal_(head.weight)
+    images = torch.rand(4, 3, 32, 32)
+    layers = layers_from_top(network)
+    assert layers[0] == ["heads.0", "heads.1"]
+    named = [one for layer in layers for one in layer]
+    weights = {name.rpartition(".")[0] for name, _ in network.named_parameters()}
+    assert set(named) == weights
+    upper = {one for layer in layers[:3] for one in layer}
+    broken = randomised(network, layers[:3], images, seed=1)
+    again = randomised(network, layers[:3], images, seed=1)
+    same = dict(again.named_parameters())
+    for key, parameter in broken.named_parameters():
+        before = network.get_parameter(key)
+        assert torch.equal(parameter, same[key])
+        if key.rpartition(".")[0] not in upper:
+            assert torch.equal(parameter, before)
+        elif before.ndim > 1 and before.abs().sum() > 0:
+            assert not torch.equal(parameter, before)
+        sizes = [own.detach().abs().flatten().sort()[0] for own in (parameter, before)]
+        torch.testing.assert_close(*sizes)
+    assert not broken.training
+    logits = broken(images)["hat"]
+    assert logits.isfinite().all()
+
+
+def test_statistics_of_shuffled_layers_are_taken_anew():
+    network = build("small_cnn", {"hat": 2}, size=16).eval()
+    network.backbone.norm3.running_mean += 100
+    broken = randomised(network, layers_from_top(network), torch.rand(9, 3, 16, 16))
+    assert broken.backbone.norm3.running_mean.abs().max() < 10
+    assert broken.backbone.norm3.momentum == network.backbone.norm3.momentum
+    assert (network.backbone.norm3.running_mean == 100).all()
+
+
+def test_rows_of_a_run(two_runs, world):
+    tested = datasets.load(world).split("test")
+    run = runs.load(two_runs[0])
+    network = runs.network(run)
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    how = {"name": "A", "pictures": 8, "replicates": 20}
+    rows = examine(run, network, tested, **how)
+    assert set(rows["metric"]) == set(CHECKS)
+    assert rows["n"].max() == 8
+    assert (rows["attribute"] == "shirt").all()
+    assert all(torch.equal(values, before[name]) for name, values in network.state_dict().items())
+    pd.testing.assert_frame_equal(rows, examine(run, network, tested, **how))
+    other = examine(run, network, tested, **how, batch_size=3)
+    np.testing.assert_allclose(rows["value"], other["value"], atol=0.01, rtol=0.01)
+    with pytest.raises(InputError, match="sanity checks need pictures"):
+        examine(run, network, tested, name="A", pictures=0)
+
+    (part,) = section(read(rows, ["A"]))
+    assert part["model"] == "A"
+    assert len(part["rows"]) == len(rows)
+    said = lines(rows, ["A"])
+    assert sum("Random maps (relevance mass)" in line for line in said) == 1
+    assert all(line.split()[0] in ("pass", "fail", "unclear") for line in said)
+
+
+def test_without_masks_there_are_no_checks(two_runs, world):
+    tested = datasets.load(world).split("test")
+    samples = tested.samples.assign(mask=None)
+    bare = datasets.Dataset(tested.root, "bare", tested.attributes, tested.tasks, samples)
+    run = runs.load(two_runs[0])
+    assert examine(run, runs.network(run), bare, name="A").empty
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "low", "high", "n", "expected"),
+    [
+        ("sanity_random_maps", 0.2, 0.1, 0.3, 90, "fail"),
+        ("sanity_random_maps", 0.2, -0.1, 0.3, 90, "pass"),
+        ("sanity_random_maps", 0.04, 0.03, 0.05, 90, "pass"),
+        ("sanity_random_maps", -0.2, -0.3, -0.1, 90, "fail"),
+        ("sanity_random_maps", 0.0, -0.1, 0.1, 4, "unclear"),
+        ("sanity_random_maps", np.nan, np.nan, np.nan, 0, "unclear"),
+        ("sanity_insertion", 0.2, 0.1, 0.3, 90, "pass"),
+        ("sanity_insertion", 0.2, -0.1, 0.3, 90, "unclear"),
+        ("sanity_insertion", -0.2, -0.3, -0.1, 90, "fail"),
+        ("sanity_deletion", -0.2, -0.3, -0.1, 90, "pass"),
+        ("sanity_deletion", 0.2, 0.1, 0.3, 90, "fail"),
+        ("sanity_infidelity", 0.2, 0.1, 0.3, 90, ""),
+    ],
+)
+def test_status(metric, value, low, high, n, expected):
+    assert status(CHECKS[metric], Figure(value, low, high, n)) == expected
