@@ -57,14 +57,14 @@ class Labels:
         return pd.Categorical(self.rows["group"], categories=list(groups))
 
     def objects(self, vocabulary: Sequence[str]) -> pd.DataFrame:
-        """Return (n, labels) 0 and 1, −1 where unknown."""
+        """Return (n, labels) 0 and 1, −1 where unknown; labels of other names are left out."""
         place = {label: column for column, label in enumerate(vocabulary)}
         held = np.zeros((len(self.rows), len(place)), np.int8)
         for row, labels in enumerate(self.rows["objects"]):
             if labels is None:
                 held[row] = -1
             else:
-                held[row, [place[label] for label in labels]] = 1
+                held[row, [place[label] for label in labels if label in place]] = 1
         return pd.DataFrame(held, columns=list(vocabulary))
 
 

@@ -72,12 +72,17 @@ def gather(
     reference = _reference(truth, train)
     written = None if human is None else read_human(human)
     asked = rows_of(show, everything, said)
-    vocabulary = sorted({*everything.vocabulary, *(reference.vocabulary if reference else ())})
+    vocabulary = everything.vocabulary
+    if reference is not None and (more := sorted({*reference.vocabulary} - {*vocabulary})):
+        notes.append(
+            f"{truth.task}: annotated in {train} but not in {truth.path}, so left out: "
+            f"{', '.join(more)}"
+        )
     if object_words is not None and not truth.task:
         raise InputError(f"--object-words are of objects, but {truth.path} has no column of them")
-    more = {} if object_words is None else read_words(object_words)
+    further = {} if object_words is None else read_words(object_words)
     with said_of(object_words):
-        models, shown = (_models(said, some, kinds, vocabulary, more) for some in (truth, asked))
+        models, shown = (_models(said, some, kinds, vocabulary, further) for some in (truth, asked))
     return Material(
         models=models,
         truth=truth,

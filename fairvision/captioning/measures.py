@@ -156,7 +156,7 @@ def _object_figures(
     held = truth.objects(labels)
     codes = truth.codes(groups)
     said = pd.Categorical.from_codes(  # "other" is none of them
-        pd.Index(groups).get_indexer(pd.Index(model.named)), categories=list(groups)
+        pd.Index(groups).get_indexer(pd.Index(model.named)), categories=pd.Index(groups)
     )
     training: dict[str, Any] = {
         "train_labels": reference.objects(labels),

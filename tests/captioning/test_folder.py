@@ -218,3 +218,16 @@ def test_needs_no_torch(folder):
         "rounds=1, replicates=5); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_objects_that_only_training_has_are_left_out(folder):
+    """Else a caption that names one would be wrong about every picture."""
+    table = pd.read_csv("labels.csv")
+    table.assign(objects=table["objects"] + ";person").to_csv("train.csv", index=False)
+    said = warned("A.json", train="train.csv")
+    assert "objects: annotated in train.csv but not in labels.csv, so left out: person" in said
+    metrics = pd.read_csv("out/metrics.csv", keep_default_na=False)
+    labels = set(metrics[metrics["metric"] == "directional A->T"]["label"])
+    assert labels == {"", "chair", "skis", "tv"}
+    quietly("A.json", train="labels.csv", overwrite=True)
+    assert metrics.equals(pd.read_csv("out/metrics.csv", keep_default_na=False))
