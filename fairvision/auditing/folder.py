@@ -356,6 +356,8 @@ def _with_leaning(
     **how: Any,
 ) -> pd.DataFrame:
     """Return the metrics table with what the runs lean on, where that is asked for."""
+    if not material.networks:  # tables need no torch
+        return metrics
     from fairvision.auditing import leaning_figures
     from fairvision.auditing.leaning import lean_all
 
