@@ -91,6 +91,8 @@ def audit(
     batch_size: int = 64,
     workers: int | None = None,
     leaning: bool | None = None,
+    sanity: bool = False,
+    sanity_pictures: int = 200,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Audit:
@@ -113,6 +115,8 @@ def audit(
     device, batch_size, workers : where and how the models run
     leaning : hide the person, the context and each class of objects and ask the models again; by
         default where the dataset says where objects are. See docs/leaning.md for what it costs.
+    sanity, sanity_pictures : check whether the evidence depends on the weights, the picture and the
+        mask, on so many pictures. See docs/sanity.md.
     overwrite : replace what an earlier audit wrote in `output`
     quiet : show no progress
 
@@ -144,6 +148,10 @@ def audit(
         raise InputError("give either runs, or tables with --predictions")
     if files and leaning:
         raise InputError("what models lean on is not in tables: --leaning is for runs")
+    if files and sanity:
+        raise InputError("tables cannot be asked again: --sanity is for runs")
+    if sanity_pictures < 1:
+        raise InputError("sanity_pictures must be 1 or more")
     if files:
         material = _from_tables(files, names, split, data, train, attributes)
         attribution = "as given in the tables"
@@ -184,6 +192,25 @@ def audit(
         workers=workers,
         quiet=quiet,
     )
+    if sanity:
+        from fairvision.auditing.sanity import examine_all
+
+        rows = examine_all(
+            material.networks,
+            [model.model for model in models],
+            models[0].truth,
+            attribution=attribution,
+            pictures=sanity_pictures,
+            replicates=replicates,
+            seed=seed,
+            device=material.device,
+            batch_size=batch_size,
+            workers=workers,
+            quiet=quiet,
+        )
+        metrics = pd.concat([metrics, rows], ignore_index=True) if len(rows) else metrics
+        if rows.empty:
+            material.notes.append("no sanity checks: they need masks and known groups")
     said = [*material.notes, *absences.cautions(models, metrics), *(str(w.message) for w in caught)]
     said = list(dict.fromkeys(said))
     decided = verdict.decide(

@@ -120,6 +120,18 @@ def examine(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
 
 
+def examine_all(
+    networks: Sequence[tuple[Run, Network]], names: Sequence[str], dataset: Dataset, **how: Any
+) -> pd.DataFrame:
+    """Return what `examine` finds for each run of an audit, which `names` are the names of."""
+    tables = [
+        examine(run, network, dataset, name=name, **how)
+        for name, (run, network) in zip(names, networks)
+    ]
+    tables = [table for table in tables if len(table)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
 def checks(
     network: nn.Module,
     images: Tensor,

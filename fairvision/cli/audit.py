@@ -62,6 +62,25 @@ from fairvision.cli import options
     show_default=True,
     help="Pictures in the network at a time.",
 )
+@click.option(
+    "--leaning/--no-leaning",
+    default=None,
+    help="Hide each thing in the pictures and ask again (see docs/leaning.md); by default where "
+    "the data say where objects are.",
+)
+@click.option(
+    "--sanity",
+    is_flag=True,
+    help="Check whether the evidence depends on the weights, the picture and the mask "
+    "(see docs/sanity.md).",
+)
+@click.option(
+    "--sanity-pictures",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="With --sanity: on how many pictures.",
+)
 @options.seed
 @options.device
 @options.workers
@@ -86,6 +105,7 @@ def command(
     fairvision audit --predictions a.parquet b.parquet -o audit
     """
     from fairvision.auditing import audit
+    from fairvision.report.sanity import lines
 
     done = audit(
         () if predictions else sources,
@@ -99,4 +119,6 @@ def command(
         click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))
     else:
         click.echo(done.verdict["headline"])
+        for line in lines(done.metrics):
+            click.echo(line)
         click.echo(f"report: {done.report}")

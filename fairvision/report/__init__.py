@@ -17,6 +17,7 @@ from fairvision.report import figures as _figures
 from fairvision.report import gallery as _gallery
 from fairvision.report import leaning as _leaning
 from fairvision.report import panels, plots, words
+from fairvision.report import sanity as _sanity
 
 __all__ = ["render"]
 
@@ -94,6 +95,7 @@ def render(
             style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
             reasons=words.REASONS,
             leaning=_leaning.section(metrics, figures),
+            sanity=_sanity.section(figures),
         )
     )
     return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be saved

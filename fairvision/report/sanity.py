@@ -144,14 +144,14 @@ def section(figures: Figures) -> list[dict[str, Any]]:
     return parts
 
 
-def lines(metrics: pd.DataFrame, models: list[str]) -> list[str]:
+def lines(metrics: pd.DataFrame) -> list[str]:
     """Return the checks as lines for a terminal, without those of which nothing is expected.
 
     Parameters
     ----------
-    metrics : the metrics table of an audit that made the checks
-    models : names of the models
+    metrics : the metrics table of an audit; without checks there are no lines
     """
+    models = list(metrics.loc[metrics["metric"].isin(CHECKS), "model"].unique())
     return [
         f"{row['status']:<8}{part['model']}, {part['attribute']}: {row['name']}"
         + (f" ({row['label']})" if row["label"] else "")

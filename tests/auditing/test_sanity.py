@@ -252,7 +252,7 @@ def test_rows_of_a_run(two_runs, world):
     (part,) = section(read(rows, ["A"]))
     assert part["model"] == "A"
     assert len(part["rows"]) == len(rows)
-    said = lines(rows, ["A"])
+    said = lines(rows)
     assert sum("Random maps (relevance mass)" in line for line in said) == 1
     assert all(line.split()[0] in ("pass", "fail", "unclear") for line in said)
 
@@ -284,3 +284,28 @@ def test_without_masks_there_are_no_checks(two_runs, world):
 )
 def test_status(metric, value, low, high, n, expected):
     assert status(CHECKS[metric], Figure(value, low, high, n)) == expected
+
+
+def test_the_command_prints_and_reports_the_checks(two_runs, tmp_path, run_cli):
+    folder = tmp_path / "audit"
+    how = ["--replicates", 20, "--device", "cpu", "--sanity-pictures", 6, "--no-leaning"]
+    done = run_cli("audit", two_runs[0], "-o", folder, "--sanity", *how)
+    assert done.code == 0, done.err
+    written = pd.read_csv(folder / "metrics.csv")
+    assert set(CHECKS) <= set(written["metric"])
+    assert lines(written)[0] in done.out
+    assert done.out.count("expected: ") == sum(
+        bool(row["status"]) for row in section(read(written, ["A"]))[0]["rows"]
+    )
+    page = (folder / "report.html").read_text()
+    assert "Can the maps be trusted?" in page
+    assert "Random maps, relevance mass" in page
+    bare = run_cli("audit", two_runs[0], "-o", tmp_path / "bare", *how)
+    assert "expected: " not in bare.out
+    assert "Can the maps be trusted?" not in (tmp_path / "bare" / "report.html").read_text()
+
+
+def test_tables_cannot_be_asked_again(tmp_path, run_cli):
+    done = run_cli("audit", "--predictions", "a.parquet", "-o", tmp_path / "x", "--sanity")
+    assert done.code == 2
+    assert "--sanity is for runs" in done.err
