@@ -169,7 +169,7 @@ def captions(
     whole = len(tables[0]) == len(tables[1])
     settings = {
         "dataset": Path(labels).name,
-        "split": "" if whole else f"{split_column or 'split'} {split or SPLIT}",
+        "split": "" if whole else f"{split_column or 'split'} = {split or SPLIT}",
         "n": len(truth),
         "attribute": truth.attribute,
         "task": truth.task,
