@@ -103,6 +103,10 @@ def read_labels(
         if column not in table:
             raise InputError(f"{path} has no column {column!r}: it has {_listed(table)}")
     read = _labels(path, table, ids, attribute, task)
+    if not read.vocabulary:
+        if objects is not None:
+            raise InputError(f"{path}, column {objects!r}: no object is known")
+        read = replace(read, task="")
     if split_column is None:
         return read, read
     wanted = split or SPLIT

@@ -75,8 +75,8 @@ def gather(
     vocabulary = everything.vocabulary
     if reference is not None and (more := sorted({*reference.vocabulary} - {*vocabulary})):
         notes.append(
-            f"{truth.task}: annotated in {reference.path.name} but not in {truth.path.name}, so left "
-            f"out: {', '.join(more)}"
+            f"{truth.task}: in {reference.path.name} but not in {truth.path.name}, so left out: "
+            f"{', '.join(more)}"
         )
     if object_words is not None and not truth.task:
         raise InputError(f"--object-words are of objects, but {truth.path} has no column of them")

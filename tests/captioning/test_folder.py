@@ -225,9 +225,35 @@ def test_objects_that_only_training_has_are_left_out(folder):
     table = pd.read_csv("labels.csv")
     table.assign(objects=table["objects"] + ";person").to_csv("train.csv", index=False)
     said = warned("A.json", train="train.csv")
-    assert "objects: annotated in train.csv but not in labels.csv, so left out: person" in said
+    assert "objects: in train.csv but not in labels.csv, so left out: person" in said
     metrics = pd.read_csv("out/metrics.csv", keep_default_na=False)
     labels = set(metrics[metrics["metric"] == "directional A->T"]["label"])
     assert labels == {"", "chair", "skis", "tv"}
     quietly("A.json", train="labels.csv", overwrite=True)
     assert metrics.equals(pd.read_csv("out/metrics.csv", keep_default_na=False))
+
+
+EDGES = {
+    "one group": (["man"] * 5, ["a man"] * 5, ["a dog"] * 5, [""] * 5),
+    "one picture": (["man"], ["a man"], ["a dog"], ["tv"]),
+    "two pictures": (["man", "woman"], ["a man", ""], ["a dog", "a man"], ["tv", ""]),
+    "nobody is named": (["man", "woman"] * 9, ["a dog"] * 18, ["!"] * 18, ["tv;x"] * 18),
+    "all alike": (["man", "woman"] * 9, ["a man"] * 18, ["a man"] * 18, ["tv"] * 18),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_little_data_gives_undefined_figures_and_no_wrong_ones(folder, edge):
+    groups, first, second, objects = EDGES[edge]
+    for name, captions in (("A", first), ("B", second)):
+        entries = [{"image_id": i, "caption": text} for i, text in enumerate(captions)]
+        (folder / f"{name}.json").write_text(json.dumps(entries))
+    table = pd.DataFrame({"image_id": range(len(groups)), "gender": groups, "objects": objects})
+    table.to_csv("labels.csv", index=False)
+    done = quietly(["A.json", "B.json"], rounds=1)
+    error = done.metrics[(done.metrics["metric"] == "error") & (done.metrics["group"] == "")]
+    wrong = {"two pictures": [0, 0.5, 0.5], "all alike": [0.5, 0.5, 0]}.get(edge, [0, 0, 0])
+    assert list(error["value"]) == wrong
+    assert (done.metrics["n"] <= len(groups)).all()
+    undefined = done.metrics["value"].isna()
+    assert done.metrics.loc[undefined, ["low", "high"]].isna().all(axis=None)

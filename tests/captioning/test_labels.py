@@ -110,3 +110,10 @@ def test_the_reference_has_the_same_columns_and_groups(tmp_path, table):
         read_reference(
             write(rows.rename(columns={"objects": "o"}), tmp_path / "train.csv"), audited
         )
+
+
+def test_a_column_without_objects_is_none(tmp_path, table):
+    path = write(table.assign(objects=""), tmp_path / "a.csv")
+    assert read_labels(path)[0].task == ""
+    with pytest.raises(InputError, match="column 'objects': no object is known"):
+        read_labels(path, objects="objects")
