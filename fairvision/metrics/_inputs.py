@@ -34,7 +34,7 @@ class Labels:
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """The row, rising, and the label of everything that holds."""
         if self.many:
-            return np.divmod(np.flatnonzero(self.held), self.held.shape[1])
+            return self._at(np.flatnonzero(self.held))
         row = np.flatnonzero(self.held >= 0)
         return row, self.held[row]
 
@@ -47,6 +47,10 @@ class Labels:
     def label(self) -> np.ndarray:
         """The label of everything that holds."""
         return self.places[1]
+
+    def _at(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        row = place // self.held.shape[1]  # faster than numpy's divmod
+        return row, place - row * self.held.shape[1]
 
     def cells(self, groups: np.ndarray, shape: tuple[int, int], keep: np.ndarray) -> Any:
         """Return the sparse indicator (groups * labels, rows) of each pair of group and label.
@@ -71,8 +75,9 @@ class Labels:
         if not self.many:
             keep = keep & (self.held != other.held)
             return other.cells(groups, shape, keep) - self.cells(groups, shape, keep)
-        row, label = np.divmod(np.flatnonzero(self.held ^ other.held), self.held.shape[1])
-        sign = np.where(self.held[row, label], np.float32(-1), np.float32(1))
+        place = np.flatnonzero(self.held ^ other.held)
+        row, label = self._at(place)
+        sign = np.where(self.held.ravel()[place], np.float32(-1), np.float32(1))
         return _cells(row, label, sign, groups, shape, keep)
 
 
@@ -99,7 +104,7 @@ def read_groups(
     """Return the common names of the groups, and each array given as codes (-1 = unknown)."""
     columns = {what: _column(what, values) for what, values in arrays.items() if values is not None}
     for column in columns.values():
-        column.found = column.found.where(column.found != UNKNOWN)
+        column.found = [None if name == UNKNOWN else name for name in column.found]
         column.declared = [name for name in column.declared if name != UNKNOWN]
     return _codes(columns, names)
 
@@ -149,18 +154,22 @@ def zeros_and_ones(table: np.ndarray) -> np.ndarray | None:
         return None
     if table.dtype == bool:
         return table
+    if table.itemsize == 1:
+        return table.view(bool) if _only_lowest_bit(table) else None
     held, whole = np.empty(table.shape, bool), table.dtype.kind in "iu"
     step = max(1, _CACHED // (table.itemsize * table.shape[1]))
     for rows in (slice(start, start + step) for start in range(0, len(table), step)):
         part = table[rows]
-        ones = np.equal(part, 1, out=held[rows])
-        if whole:  # any other bit than the lowest would show
-            valid = np.bitwise_or.reduce(part, axis=None) in (0, 1)
-        else:
-            valid = (ones | (part == 0)).all()
+        valid = _only_lowest_bit(part) if whole else ((part == 1) | (part == 0)).all()
         if not valid:
             return None
+        held[rows] = part
     return held
+
+
+def _only_lowest_bit(table: np.ndarray) -> bool:
+    """Say whether whole numbers are 0 and 1 only: any other has further bits."""
+    return np.bitwise_or.reduce(table, axis=None) in (0, 1)
 
 
 def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndarray, list[Any]]:
@@ -249,10 +258,10 @@ def _common_columns(columns: dict[str, list[Any]]) -> list[Any]:
 
 @dataclass
 class _Column:
-    """One value per row, as a code among the values that are found; −1 where there is none."""
+    """One value per row, as its place among those found; None and −1 where there is none."""
 
     code: np.ndarray
-    found: pd.Series
+    found: list[Any]
     declared: list[Any]
 
 
@@ -266,13 +275,14 @@ def _column(what: str, values: ArrayLike) -> _Column:
     column = pd.Series(values)
     if isinstance(column.dtype, pd.CategoricalDtype):
         code, declared = column.cat.codes.to_numpy(), column.cat.categories
-        occurs = np.bincount(code[code >= 0], minlength=len(declared)) > 0
-        return _Column(code, pd.Series(declared, dtype=object).where(occurs), list(declared))
+        times = np.bincount(code[code >= 0], minlength=len(declared))
+        found = [name if n else None for name, n in zip(declared, times)]
+        return _Column(code, found, list(declared))
     try:
-        code, found = pd.factorize(column)
+        code, names = pd.factorize(column)
     except TypeError:
         raise InputError(f"{what} must hold names or whole numbers, one per row") from None
-    return _Column(code, pd.Series(found), [])
+    return _Column(code, names.tolist(), [])
 
 
 def _codes(
@@ -280,9 +290,8 @@ def _codes(
 ) -> tuple[list[Any], dict[str, np.ndarray]]:
     """Code columns over common names: those given, or the categories and all other values."""
     read = {what: _names_or_numbers(what, column.found, names) for what, column in columns.items()}
-    numeric = {
-        what: _is_numeric(_kind(values)) for what, values in read.items() if values.notna().any()
-    }
+    known = {what: [name for name in found if name is not None] for what, found in read.items()}
+    numeric = {what: _is_numeric(_kind(found)) for what, found in known.items() if found}
     if len(set(numeric.values())) > 1:
         named, coded = sorted(numeric, key=lambda what: numeric[what])[:: len(numeric) - 1]
         raise InputError(f"{named} holds names, but {coded} holds numbers")
@@ -290,39 +299,36 @@ def _codes(
     if names is None:
         declared = [name for column in columns.values() for name in column.declared]
         universe = list(dict.fromkeys(name for name in declared if name != -1))
-    found = {name for values in read.values() for name in values.dropna()}
-    strays = sorted(found.difference(universe))
+    strays = sorted({name for found in known.values() for name in found}.difference(universe))
     if names is not None and strays:
         raise InputError(f"{strays[0]!r} is not among {', '.join(map(str, names))}")
     universe += strays
-    index = pd.Index(universe, dtype=object)
+    place = {name: at for at, name in enumerate(universe)}
     return universe, {
-        what: np.append(index.get_indexer(read[what]), -1)[column.code]
+        what: np.array([*(place.get(name, -1) for name in read[what]), -1])[column.code]
         for what, column in columns.items()
     }
 
 
-def _names_or_numbers(what: str, column: pd.Series, names: Sequence[Any] | None) -> pd.Series:
-    """Return names or whole numbers as objects, NaN where unknown; codes as the names given."""
-    known = column.astype(object).dropna()
+def _names_or_numbers(what: str, found: list[Any], names: Sequence[Any] | None) -> list[Any]:
+    """Return names or whole numbers, None where unknown; codes as the names given."""
+    known = [name for name in found if name is not None]
     kind = _kind(known)
     if not _is_numeric(kind):
         if kind not in ("string", "empty"):
             raise InputError(f"{what} must hold names or whole numbers, one per row")
-        return known.reindex(column.index)
-    numbers = known.astype(float)
-    numbers = numbers[numbers != -1]
-    if (numbers % 1 != 0).any():
+        return found
+    if not all(float(number).is_integer() for number in known):
         raise InputError(f"{what} must hold names or codes, not scores; see metrics.decide")
-    codes = numbers.astype(int).astype(object)
-    if names is not None:
-        if not codes.isin(range(len(names))).all():
-            raise InputError(f"{what} holds codes outside 0 to {len(names) - 1}")
-        codes = codes.map(dict(enumerate(names))).astype(object)
-    return codes.reindex(column.index)
+    codes = [None if number is None or number == -1 else int(number) for number in found]
+    if names is None:
+        return codes
+    if not all(code is None or 0 <= code < len(names) for code in codes):
+        raise InputError(f"{what} holds codes outside 0 to {len(names) - 1}")
+    return [None if code is None else names[code] for code in codes]
 
 
-def _kind(values: pd.Series) -> str:
+def _kind(values: Sequence[Any] | pd.Series) -> str:
     return pd.api.types.infer_dtype(values, skipna=True)
 
 

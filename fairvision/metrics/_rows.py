@@ -114,9 +114,12 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarr
 
     None where the rows are better left as they are, which rows and their counts decide alike.
     """
-    words = {name: _words(of) for name, of in columns.items() if is_table(name, of)}
-    if not rows or _too_many(words.values(), images):
-        return None, 0
+    tables = {name: np.asarray(of) for name, of in columns.items() if is_table(name, of)}
+    words: dict[str, list[np.ndarray]] = {}
+    for first in (5 * rows // 8, rows):  # many different rows are soon seen
+        words = {name: _words(table[:first]) for name, table in tables.items()}
+        if not rows or (tables and _too_many(words.values(), images)):
+            return None, 0
     cell, cells = np.zeros(1, np.int64), 1
     for name, values in columns.items():
         for code, span in map(_code, words.get(name, [values])):
@@ -129,7 +132,7 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarr
                 cells = len(found)
                 if 2 * cells > images:
                     return None, 0
-    if words and 2 * cells > images and 2 * len(pd.unique(cell)) > images:
+    if tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images:
         return None, 0
     return np.broadcast_to(cell, rows), cells
 
@@ -141,19 +144,18 @@ def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.nda
     return np.add(joined, code, out=joined, casting="unsafe")
 
 
-def _words(table: Any) -> list[np.ndarray]:
+def _words(numbers: np.ndarray) -> list[np.ndarray]:
     """Return whole numbers that tell apart the rows of a table of 0, 1 and unknown (NaN or -1).
 
     None at all for other tables: whoever reads them says what is wrong.
     """
-    numbers = np.asarray(table)
     try:
         numbers = numbers.astype(float) if numbers.dtype.kind not in "biuf" else numbers
     except (TypeError, ValueError):
         return []
-    if numbers.ndim != 2 or not numbers.size:
+    if numbers.ndim != 2 or not numbers.shape[1]:
         return []
-    held = zeros_and_ones(numbers)
+    held = zeros_and_ones(numbers) if numbers.size else numbers == 1
     marks = [numbers == 1, numbers == -1, np.isnan(numbers)] if held is None else [held]
     if held is None and (sum(marks) + (numbers == 0) != 1).any():
         return []
