@@ -9,13 +9,25 @@ than memory go through `Counts`. Needs neither torch nor the rest of fairvision.
 
 from fairvision.metrics._accuracy import accuracy, confusion, correct, error_rate
 from fairvision.metrics._average_precision import average_precision
+from fairvision.metrics._between import GroupResult
+from fairvision.metrics._calibration import calibration_error
 from fairvision.metrics._caption_words import caption_genders, mask_words
 from fairvision.metrics._captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics._cifar10s import cifar10s_bias
 from fairvision.metrics._context import context_typical_group
 from fairvision.metrics._counts import Counts
 from fairvision.metrics._directional import directional_bias_amplification
-from fairvision.metrics._evidence import chance_level, pointing_game, relevance_mass
+from fairvision.metrics._evidence import (
+    area_weighted_localisation,
+    chance_level,
+    evidence_auc,
+    localisation,
+    pointing_game,
+    relevance_mass,
+    relevance_rank,
+    top_k_intersection,
+)
+from fairvision.metrics._group_table import GroupMetrics, group_metrics
 from fairvision.metrics._leakage import dataset_leakage, leakage_amplification, model_leakage
 from fairvision.metrics._lic import LicResult, lic
 from fairvision.metrics._mals import (
@@ -28,7 +40,28 @@ from fairvision.metrics._multi_attribute import (
     MultiAttributeResult,
     multi_attribute_bias_amplification,
 )
+from fairvision.metrics._parity import (
+    accuracy_difference,
+    demographic_parity_difference,
+    demographic_parity_ratio,
+    equal_opportunity_difference,
+    equal_opportunity_ratio,
+    equalized_odds_difference,
+    equalized_odds_ratio,
+    group_ratio,
+    worst_group,
+)
 from fairvision.metrics._predictability import directional_predictability_amplification
+from fairvision.metrics._rates import (
+    balanced_accuracy,
+    f1_score,
+    false_negative_rate,
+    false_positive_rate,
+    precision,
+    selection_rate,
+    true_negative_rate,
+    true_positive_rate,
+)
 from fairvision.metrics._reasons import reasons
 from fairvision.metrics._result import Result, compare
 from fairvision.metrics._rounds import LeakageResult
@@ -38,6 +71,8 @@ from fairvision.metrics._scores import calibrate_thresholds, decide, probability
 __all__ = [
     "CaptionReport",
     "Counts",
+    "GroupMetrics",
+    "GroupResult",
     "LeakageResult",
     "LicResult",
     "MalsResult",
@@ -45,10 +80,14 @@ __all__ = [
     "Result",
     "Sampling",
     "accuracy",
+    "accuracy_difference",
+    "area_weighted_localisation",
     "average_precision",
+    "balanced_accuracy",
     "bias_amplification_mals",
     "bias_amplification_mals_from_ratios",
     "calibrate_thresholds",
+    "calibration_error",
     "caption_genders",
     "caption_report",
     "chance_level",
@@ -59,12 +98,25 @@ __all__ = [
     "correct",
     "dataset_leakage",
     "decide",
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
     "directional_bias_amplification",
     "directional_predictability_amplification",
+    "equal_opportunity_difference",
+    "equal_opportunity_ratio",
+    "equalized_odds_difference",
+    "equalized_odds_ratio",
     "error_rate",
+    "evidence_auc",
+    "f1_score",
+    "false_negative_rate",
+    "false_positive_rate",
     "gap",
+    "group_metrics",
+    "group_ratio",
     "leakage_amplification",
     "lic",
+    "localisation",
     "mask_words",
     "mean",
     "mean_by_group",
@@ -72,8 +124,15 @@ __all__ = [
     "multi_attribute_bias_amplification",
     "outcome_divergence",
     "pointing_game",
+    "precision",
     "probability_gap",
     "reasons",
     "relevance_mass",
+    "relevance_rank",
+    "selection_rate",
     "small_groups",
+    "top_k_intersection",
+    "true_negative_rate",
+    "true_positive_rate",
+    "worst_group",
 ]

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._grouping import Groups, columns_of, read_grouping, warn_of_small
 from fairvision.metrics._inputs import read_indicators, read_table
 from fairvision.metrics._result import Result, summarise
 from fairvision.metrics._rows import Rows
@@ -20,6 +21,7 @@ from fairvision.metrics._sampling import Sampling
 def average_precision(
     targets: ArrayLike,
     scores: ArrayLike,
+    groups: Groups = None,
     *,
     labels: Sequence[str] | None = None,
     **sampling: Unpack[Sampling],
@@ -37,6 +39,9 @@ def average_precision(
         A row with NaN, None or -1 is unknown.
     scores : (n, labels) numbers, or (n,)
         Larger means surer. A row with NaN is unknown.
+    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
+        As in `selection_rate`. A label is rarer in one group than in another, and then has a lower
+        average precision there without being found less well.
     labels : names, optional
         By default the columns of a DataFrame, else positions.
     **sampling
@@ -46,8 +51,14 @@ def average_precision(
     Returns
     -------
     Result
-        In [0, 1]. A label that never holds is NaN in `pairs` (a row per `label`) and left out of
-        the mean, in every resample too. n counts the known rows.
+        In [0, 1]. A label that never holds is NaN in `pairs` (a row per `label`; with groups per
+        `group`, and `label` if there are several) and left out of the mean, in every resample too.
+        n counts the known rows.
+
+    Warns
+    -----
+    FairvisionWarning
+        A known group has fewer than 10 images.
 
     Examples
     --------
@@ -58,7 +69,7 @@ def average_precision(
     0      0  0.833333  3
     1      1       NaN  3
     """
-    rows = Rows({"targets": targets, "scores": scores}, sampling)
+    rows = Rows({"targets": targets, "scores": scores, **columns_of(groups)}, sampling)
     holds, known, names = read_indicators("targets", rows["targets"])
     table, _ = read_table("scores", rows["scores"])
     names = names if labels is None else list(labels)
@@ -68,18 +79,30 @@ def average_precision(
             "are named"
         )
     known &= ~np.isnan(table).any(axis=1)
-    of_label = [_of_label(hold & known, score, known) for hold, score in zip(holds.T, table.T)]
+    grouping = read_grouping(groups, rows, known)
+    sets = [known]
+    if grouping.attributes:
+        sets += [known & (grouping.code == code) for code in range(grouping.size)]
+    of_sets = [
+        [_of_label(hold & images, score, images) for hold, score in zip(holds.T, table.T)]
+        for images in sets
+    ]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        each = np.reshape([one(weights) for one in of_label], (len(names), -1))
-        return np.vstack([mean_of_defined(each), each])
+        shape = len(names), weights.shape[1]
+        first, *others = [np.reshape([one(weights) for one in each], shape) for each in of_sets]
+        return np.vstack([mean_of_defined(first), *(others if grouping.attributes else [first])])
 
+    one_label = grouping.attributes and len(names) == 1
+    keys = grouping.keys(None if one_label else names) or {}
+    each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
+    pairs = {**keys, "n": np.repeat(each_n, len(names))}
+    warn_of_small({"average_precision": pairs})
     n = rows.count(known)
-    pairs = {"label": names, "n": n}
-    return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=_centred)
+    return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centred)
 
 
-def _centred(estimates: np.ndarray) -> np.ndarray:
+def centred(estimates: np.ndarray) -> np.ndarray:
     """Shift replicates (…, 1 + replicates) so that their mean is the value itself.
 
     Resamples repeat rows, and a rare label that is drawn twice is found with twice the precision:

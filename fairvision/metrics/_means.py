@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._between import contrast, difference
 from fairvision.metrics._bootstrap import ratio
+from fairvision.metrics._grouping import SMALL
 from fairvision.metrics._inputs import UNKNOWN, read_groups, read_values, read_where
 from fairvision.metrics._result import Result, compare, made, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
-
-SMALL = 10
 
 
 def mean(
@@ -97,7 +97,7 @@ def mean_by_group(
     return dict(zip(names, _means(rows, numbers, members, "mean")))
 
 
-def gap(by_group: Mapping[Any, Result]) -> Result:
+def gap(by_group: Mapping[Any, Result] | Result) -> Result:
     """Difference between the largest and the smallest group.
 
     Which groups these are is decided once, on the data; the replicates are the difference of the
@@ -107,13 +107,16 @@ def gap(by_group: Mapping[Any, Result]) -> Result:
 
     Parameters
     ----------
-    by_group : dict of group to Result
-        As from `mean_by_group`. The unknown group and groups that are NaN are left out.
+    by_group : dict of group to Result, or Result
+        As from `mean_by_group`, or from a measure with `groups`. The unknown group and groups that
+        are NaN are left out.
 
     Returns
     -------
     Result
-        NaN with fewer than two defined groups; n is the number of images in the groups compared.
+        NaN with fewer than two defined groups; n is the number of images in the groups compared. Of
+        a measure with `groups` a `GroupResult`, which names the two groups; of several labels the
+        mean of their gaps.
 
     Raises
     ------
@@ -126,6 +129,8 @@ def gap(by_group: Mapping[Any, Result]) -> Result:
     >>> float(metrics.gap(metrics.mean_by_group([1, 1, 0, 1], ["b", "a", "a", None])))
     0.5
     """
+    if isinstance(by_group, Result):
+        return contrast([by_group], difference, f"{by_group.name} gap")
     if not by_group:
         raise InputError("there is no group to compare")
     defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
@@ -137,8 +142,8 @@ def gap(by_group: Mapping[Any, Result]) -> Result:
         )
     largest = max(defined, key=float)
     smallest = min(reversed(defined), key=float)  # not the same one where all are equal
-    difference = compare(smallest, largest)
-    return replace(difference, name="gap", n=largest.n + smallest.n, pairs=None)
+    found = compare(smallest, largest)
+    return replace(found, name="gap", n=largest.n + smallest.n, pairs=None)
 
 
 def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:

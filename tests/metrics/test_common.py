@@ -21,6 +21,18 @@ def gap_between_groups(values: Any, groups: Any, **keywords: Any) -> Result:
     return metrics.gap(metrics.mean_by_group(values, groups, **keywords))
 
 
+def ratio_of_groups(truth: Any, predicted: Any, groups: Any, **keywords: Any) -> Result:
+    return metrics.group_ratio(metrics.precision(truth, predicted, groups, **keywords))
+
+
+def worst_of_groups(truth: Any, scores: Any, groups: Any, **keywords: Any) -> Result:
+    return metrics.worst_group(metrics.calibration_error(truth, scores, groups, **keywords))
+
+
+def table_of_groups(truth: Any, predicted: Any, groups: Any, **keywords: Any) -> Result:
+    return metrics.group_metrics(truth, predicted, groups, ["f1_score"], **keywords)["f1_score"]
+
+
 # name of the case: the measure, and the column that each of its arguments takes
 MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "accuracy": (metrics.accuracy, {"truth": "label", "predicted": "pred_label"}),
@@ -88,6 +100,56 @@ for _kind, _given in {
                 if "train" in what or what in _given
             },
         )
+for _name in (
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "true_negative_rate",
+    "false_negative_rate",
+    "precision",
+    "balanced_accuracy",
+    "f1_score",
+    "accuracy_difference",
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
+    "equal_opportunity_difference",
+    "equal_opportunity_ratio",
+    "equalized_odds_difference",
+    "equalized_odds_ratio",
+):
+    for _kind in ("label", "table"):
+        MEASURES[f"{_name}, {_kind}"] = (
+            getattr(metrics, _name),
+            {"truth": _kind, "predicted": f"pred_{_kind}", "groups": "group"},
+        )
+del MEASURES["selection_rate, label"]  # of K classes 1/K, whatever is predicted
+MEASURES |= {
+    "selection_rate, where": (
+        metrics.selection_rate,
+        {"truth": "right", "predicted": "right", "where": "where"},
+    ),
+    "calibration_error": (
+        metrics.calibration_error,
+        {"truth": "right", "scores": "inside", "groups": "group"},
+    ),
+    "calibration_error, table": (
+        metrics.calibration_error,
+        {"truth": "table", "scores": "scores"},
+    ),
+    "average_precision, groups": (
+        metrics.average_precision,
+        {"targets": "table", "scores": "scores", "groups": "group"},
+    ),
+    "group_ratio": (
+        ratio_of_groups,
+        {"truth": "label", "predicted": "pred_label", "groups": "group"},
+    ),
+    "worst_group": (worst_of_groups, {"truth": "right", "scores": "inside", "groups": "group"}),
+    "group_metrics": (
+        table_of_groups,
+        {"truth": "label", "predicted": "pred_label", "groups": "group"},
+    ),
+}
 # measures of single images: one value per row, each row by itself
 ROW_WISE: dict[str, tuple[Callable[..., np.ndarray], dict[str, str]]] = {
     "correct": (metrics.correct, {"truth": "label", "predicted": "pred_label"}),
@@ -98,6 +160,20 @@ ROW_WISE: dict[str, tuple[Callable[..., np.ndarray], dict[str, str]]] = {
     ),
     "pointing_game": (metrics.pointing_game, {"maps": "maps", "masks": "masks"}),
     "relevance_mass": (metrics.relevance_mass, {"maps": "maps", "masks": "masks"}),
+    "relevance_rank": (metrics.relevance_rank, {"maps": "maps", "masks": "masks"}),
+    "top_k_intersection": (
+        lambda maps, masks: metrics.top_k_intersection(maps, masks, k=3),
+        {"maps": "maps", "masks": "masks"},
+    ),
+    "evidence_auc": (metrics.evidence_auc, {"maps": "maps", "masks": "masks"}),
+    "area_weighted_localisation": (
+        metrics.area_weighted_localisation,
+        {"maps": "maps", "masks": "masks"},
+    ),
+    "localisation": (
+        lambda maps, masks: np.column_stack(list(metrics.localisation(maps, masks, k=3).values())),
+        {"maps": "maps", "masks": "masks"},
+    ),
     "chance_level": (metrics.chance_level, {"masks": "masks"}),
     "probability_gap": (metrics.probability_gap, {"probabilities": "scores"}),
     "decide": (lambda scores: metrics.decide(scores, many=False), {"scores": "scores"}),
@@ -136,6 +212,8 @@ CONTINUOUS = {"mean", "mean, where", "mean_by_group and gap", "accuracy, many"} 
 NO_MEASURE = {
     "CaptionReport",
     "Counts",
+    "GroupMetrics",
+    "GroupResult",
     "LeakageResult",
     "LicResult",
     "MalsResult",

@@ -14,6 +14,8 @@ from fairvision import metrics
 SEEN_THROUGH_OTHERS = {
     "CaptionReport",
     "Counts",
+    "GroupMetrics",
+    "GroupResult",
     "LeakageResult",
     "LicResult",
     "MalsResult",

@@ -1,0 +1,157 @@
+"""Calibration: does a score of 0.8 mean right in 8 of 10?"""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from fairvision.errors import InputError
+from fairvision.metrics._average_precision import centred
+from fairvision.metrics._bootstrap import mean_of_defined, ratio
+from fairvision.metrics._grouping import Groups, columns_of, read_grouping, warn_of_small
+from fairvision.metrics._inputs import read_labels, read_table, read_where
+from fairvision.metrics._result import Result, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
+
+_ROUNDING = 1e-6  # of scores that came from float32
+
+
+def calibration_error(
+    truth: ArrayLike,
+    scores: ArrayLike,
+    groups: Groups = None,
+    *,
+    bins: int = 15,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Expected calibration error, ECE: how far scores are from the frequency of being right.
+
+    The scores are put into bins of equal width, ((m − 1) / M, m / M], the first with 0. With n_m
+    images in bin m, of n in all,
+
+        ECE = Σ_m (n_m / n) |frequency of truth in m − mean score in m|
+
+    It depends on the bins, and it is never negative: chance alone makes it about 1/√n_m in each
+    bin, so that small groups look worse calibrated than large ones. Compare groups of equal size,
+    or with fewer bins.
+
+    Parameters
+    ----------
+    truth : (n,) of 0 and 1, (n,) names or codes, or (n, labels) of 0 and 1
+        None, NaN or -1: unknown.
+    scores : (n,) or (n, labels) probabilities
+        One column: that of the label 1. With a code per image, a column per class, in their order
+        (of a DataFrame, by name): the highest score of an image is set against being right, the
+        first of equal ones. With a table of truth, each label has its own error. NaN: unknown.
+    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
+        As in `selection_rate`.
+    bins : int
+        M, 15 as in Guo et al.
+    where : (n,) bool, optional
+        The images that take part.
+    **sampling
+        Rows and interval; see `Sampling`. Replicates are shifted so that their mean is the value:
+        resamples are further from calibration than the images that they are drawn from.
+
+    Returns
+    -------
+    Result
+        In [0, 1], of all images; in a table the mean over labels. `pairs` has a row per group, per
+        label of a table, or per group and label. NaN with n = 0 where nothing is known.
+
+    Raises
+    ------
+    InputError
+        Scores are not between 0 and 1, or their number of columns is not that of the labels.
+
+    Warns
+    -----
+    FairvisionWarning
+        A known group has fewer than 10 images.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> result = metrics.calibration_error([1, 1, 1, 0], [0.9, 0.9, 0.2, 0.2], bins=10)
+    >>> round(float(result), 3), result.n
+    (0.2, 4)
+    """
+    if bins < 1:
+        raise InputError(f"bins must be 1 or more, not {bins}")
+    columns = {"truth": truth, "scores": scores, "where": where, **columns_of(groups)}
+    rows = Rows(columns, sampling)
+    right, score, known, labels = _read(rows["truth"], rows["scores"])
+    keep = known & read_where(rows.get("where"), len(known))
+    grouping = read_grouping(groups, rows, keep)
+    edges = np.arange(1, bins) / bins
+    (unit,) = np.nonzero(keep)
+    size = grouping.size, right.shape[1], bins
+    label = np.arange(size[1])
+    cell = (grouping.code[unit, None] * size[1] + label) * bins
+    cell = cell + np.searchsorted(edges, score[unit], side="left")
+    excess = right[unit] - score[unit]
+    shape = int(np.prod(size)), len(keep)
+    sums = sparse.csr_array((excess.ravel(), (cell.ravel(), np.repeat(unit, size[1]))), shape=shape)
+    members = sparse.csr_array(
+        (np.ones(len(unit)), (grouping.code[unit], unit)), shape=(size[0], len(keep))
+    )
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        off = (sums @ weights).reshape(*size, weights.shape[1])
+        images = np.asarray(members @ weights)
+        overall = ratio(np.abs(off.sum(axis=0)).sum(axis=1), images.sum(axis=0))
+        if grouping.attributes:
+            each = ratio(np.abs(off).sum(axis=2), images[:, None]).reshape(-1, weights.shape[1])
+        else:
+            each = overall[: 0 if labels is None else None]
+        return np.vstack([mean_of_defined(overall), each])
+
+    keys = grouping.keys(labels)
+    n = np.rint(members @ rows.sample.counts).astype(int)
+    pairs = None if keys is None else {**keys, "n": np.repeat(n, size[1])}
+    warn_of_small({"calibration_error": pairs})
+    return summarise(
+        rows.sample, statistic, rows.count(keep), "calibration_error", pairs=pairs, adjust=centred
+    )
+
+
+def _read(truth: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any] | None]:
+    """Return what is right and how surely, (units, labels), what is known, and labels if many."""
+    table, columns = read_table("scores", scores)
+    known = ~np.isnan(table).any(axis=1)
+    if (np.abs(table[known] - 0.5) > 0.5 + _ROUNDING).any():
+        raise InputError("scores must be probabilities, between 0 and 1")
+    names, read = read_labels(truth=truth)
+    true = read["truth"]
+    known = known & true.known
+    if true.many:
+        if true.held.shape[1] != table.shape[1]:
+            raise InputError(
+                f"truth has {true.held.shape[1]} labels (columns), but scores {table.shape[1]}"
+            )
+        named = columns if names == list(range(len(names))) else names
+        return true.held, table, known, named if len(names) > 1 else None
+    if table.shape[1] == 1:
+        if not set(names) <= {0, 1}:
+            raise InputError("with one column of scores, truth must hold 0 and 1")
+        place = names.index(1) if 1 in names else -2
+        return (true.held == place)[:, None], table, known, None
+    absent = [name for name in names if name not in columns]
+    if absent:
+        raise InputError(
+            f"scores have no column for the label {absent[0]!r}: give a DataFrame with the labels "
+            "as columns, or truth as the number of the column"
+        )
+    column = np.array([*(columns.index(name) for name in names), -1])[true.held]
+    surest = np.where(known[:, None], table, 0).argmax(axis=1)
+    highest = table[np.arange(len(table)), surest]
+    return (surest == column)[:, None], highest[:, None], known, None

@@ -1,0 +1,222 @@
+"""A table of rates by group, all of them from one pass over the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Unpack
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from fairvision.errors import InputError
+from fairvision.metrics._between import GroupResult, contrast, difference
+from fairvision.metrics._bootstrap import mean_of_defined
+from fairvision.metrics._grouping import Groups, as_objects, warn_of_small
+from fairvision.metrics._outcomes import RATES, Outcomes, read_outcomes
+from fairvision.metrics._parity import group_ratio, worst_group
+from fairvision.metrics._result import Result
+from fairvision.metrics._sampling import Sampling
+
+_OVERALL = "overall"
+MEASURES = (
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "precision",
+    "accuracy",
+)
+
+
+class GroupMetrics(Mapping[str, Result]):
+    """Rates by group: of each measure a `Result`, and tables of them all.
+
+    `group_metrics` makes it. `table["accuracy"]` is the measure of all images, with its figures by
+    group in `pairs`.
+
+    Attributes
+    ----------
+    by_group : DataFrame
+        A row per group, a column per measure; of several labels the mean over labels. With several
+        attributes the rows are named by each.
+    overall : Series
+        Each measure of all images, those of unknown group included.
+    table : DataFrame
+        A row per measure and group, and label where there are several, with `value`, `low`, `high`
+        and `n`; the figures of all images are the group "overall".
+    difference, ratio : DataFrame
+        A row per measure: largest minus smallest group, smallest divided by largest, with interval,
+        n and the two groups; see `gap` and `group_ratio`.
+    worst : DataFrame
+        A row per measure: the group with its worst figure; see `worst_group`.
+    """
+
+    def __init__(self, outcomes: Outcomes, measures: Sequence[str]) -> None:
+        self._outcomes = outcomes
+        self._estimates = dict(zip(measures, outcomes.estimates(measures)))
+        self._results: dict[str, Result] = {}
+
+    def __getitem__(self, measure: str) -> Result:
+        if measure not in self._results:
+            estimates = self._estimates[measure]
+            self._results[measure] = self._outcomes.result(measure, estimates)
+        return self._results[measure]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._estimates)
+
+    def __len__(self) -> int:
+        return len(self._estimates)
+
+    def __repr__(self) -> str:
+        return repr(self.by_group)
+
+    def _repr_html_(self) -> str:
+        return self.by_group.to_html()
+
+    @cached_property
+    def by_group(self) -> pd.DataFrame:
+        grouping = self._outcomes.grouping
+        values = {
+            measure: mean_of_defined(estimates[1:, 0].reshape(grouping.size, -1).T)
+            for measure, estimates in self._estimates.items()
+            if grouping.names
+        }
+        columns = self._attributes(grouping.names)
+        names = [str(attribute) for attribute in grouping.attributes]
+        index: pd.Index = pd.Index(columns[0], name=names[0])
+        if len(names) > 1:
+            index = pd.MultiIndex.from_arrays(columns, names=names)
+        return pd.DataFrame(values, index=index, columns=list(self))
+
+    @cached_property
+    def overall(self) -> pd.Series:
+        return pd.Series({measure: found[0, 0] for measure, found in self._estimates.items()})
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        parts = []
+        for measure, result in self.items():
+            assert result.pairs is not None
+            figures = {column: getattr(result, column) for column in ("value", "low", "high", "n")}
+            overall = pd.DataFrame({"group": [_OVERALL], **figures})
+            part = pd.concat([result.pairs, overall], ignore_index=True)
+            part.insert(0, "measure", measure)
+            parts.append(part)
+        table = pd.concat(parts, ignore_index=True)
+        names = self._outcomes.grouping.attributes
+        columns = self._attributes(table.pop("group"))
+        for place, (name, column) in enumerate(zip(names, columns), start=1):
+            table.insert(place, str(name), column)
+        return table
+
+    @cached_property
+    def difference(self) -> pd.DataFrame:
+        found = {
+            measure: contrast([result], difference, f"{measure} gap")
+            for measure, result in self.items()
+        }
+        return self._contrasts(found)
+
+    @cached_property
+    def ratio(self) -> pd.DataFrame:
+        return self._contrasts({measure: group_ratio(result) for measure, result in self.items()})
+
+    @cached_property
+    def worst(self) -> pd.DataFrame:
+        found = {measure: worst_group(result) for measure, result in self.items()}
+        return self._contrasts(found, ["group"])
+
+    def _contrasts(
+        self, found: Mapping[str, GroupResult], ends: Sequence[str] = ("smallest", "largest")
+    ) -> pd.DataFrame:
+        table = pd.DataFrame(
+            [(result.value, result.low, result.high, result.n) for result in found.values()],
+            index=pd.Index(list(found), name="measure"),
+            columns=["value", "low", "high", "n"],
+        )
+        for end, name in enumerate(ends):
+            groups = [result.groups[end] if result.groups else None for result in found.values()]
+            table[name] = as_objects(groups)
+        return table
+
+    def _attributes(self, groups: Iterable[Any]) -> list[list[Any]]:
+        """Return the value of each attribute in groups; unknown and overall are so in each."""
+        groups, number = list(groups), len(self._outcomes.grouping.attributes)
+        if number == 1:
+            return [groups]
+        parts = [group if isinstance(group, tuple) else (group,) * number for group in groups]
+        return [[part[i] for part in parts] for i in range(number)]
+
+
+def group_metrics(
+    truth: ArrayLike | None,
+    predicted: ArrayLike,
+    groups: Groups,
+    measures: Sequence[str] = MEASURES,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> GroupMetrics:
+    """Rates by group in one table, from one pass over the rows.
+
+    Parameters
+    ----------
+    truth, predicted, groups, positive, where, **sampling
+        As in `selection_rate`. Several attributes make intersections.
+    measures : names
+        Of "selection_rate", "true_positive_rate", "false_positive_rate", "true_negative_rate",
+        "false_negative_rate", "precision", "accuracy", "error_rate", "balanced_accuracy",
+        "f1_score"; by default the first three, precision and accuracy.
+
+    Returns
+    -------
+    GroupMetrics
+        All figures are drawn in the same resamples, so any two can be compared.
+
+    Raises
+    ------
+    InputError
+        A measure is none of these, and as in `selection_rate`.
+
+    Warns
+    -----
+    FairvisionWarning
+        Known groups have fewer than 10 images in a denominator.
+
+    References
+    ----------
+    fairlearn 0.12, `MetricFrame`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> truth = ([1] * 10 + [0] * 10) * 2
+    >>> predicted = [1] * 10 + [0] * 10 + [1] * 6 + [0] * 4 + [1] * 2 + [0] * 8
+    >>> groups = ["f"] * 20 + ["m"] * 20
+    >>> rates = metrics.group_metrics(
+    ...     truth, predicted, groups, ["true_positive_rate", "accuracy"], replicates=0
+    ... )
+    >>> rates.by_group
+           true_positive_rate  accuracy
+    group
+    f                     1.0       1.0
+    m                     0.6       0.7
+    >>> rates.difference[["value", "n", "smallest", "largest"]]
+                        value   n smallest largest
+    measure
+    true_positive_rate    0.4  20        m       f
+    accuracy              0.3  40        m       f
+    >>> rates["accuracy"]
+    accuracy = 0.85 [nan, nan] (n = 40)
+    """
+    unknown = [measure for measure in measures if measure not in RATES]
+    if isinstance(measures, str) or unknown:
+        wrong = measures if isinstance(measures, str) else unknown[0]
+        raise InputError(f"measures must be a list of {', '.join(RATES)}, not {wrong!r}")
+    if groups is None:
+        raise InputError("group_metrics needs groups")
+    outcomes = read_outcomes(truth, predicted, groups, positive, where, sampling)
+    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
+    return GroupMetrics(outcomes, measures)

@@ -1,0 +1,248 @@
+"""True and false, positive and negative: the four counts that every rate is made of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.metrics._bootstrap import Sample, mean_of_defined, ratio
+from fairvision.metrics._grouping import Grouping, Groups, columns_of, read_grouping
+from fairvision.metrics._inputs import Labels, read_labels, read_where
+from fairvision.metrics._result import Result, summarise
+from fairvision.metrics._rows import Rows
+from fairvision.metrics._sampling import Sampling
+
+_NOISE = 1e-9  # of the weight of a group: what is left where floats should have cancelled
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A mean of ratios of outcomes, each given by how often it counts: (TP, FP, FN, TN)."""
+
+    ratios: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    share: bool = True  # of the images in the denominator
+
+    def images(self, outcomes: np.ndarray) -> np.ndarray:
+        """Return how many of the outcomes (4, ...) stand in a denominator."""
+        used = np.any([np.greater(below, 0) for _, below in self.ratios], axis=0)
+        return np.tensordot(used.astype(np.int64), outcomes, 1)
+
+    def __call__(self, outcomes: np.ndarray) -> np.ndarray:
+        """Return the rates of outcomes (4, ...)."""
+        parts = [
+            ratio(np.tensordot(above, outcomes, 1), np.tensordot(below, outcomes, 1))
+            for above, below in self.ratios
+        ]
+        return sum(parts[1:], parts[0]) / len(parts)
+
+
+_TRUE, _FALSE, _ALL = (1, 0, 1, 0), (0, 1, 0, 1), (1, 1, 1, 1)
+RATES = {
+    "selection_rate": Rate((((1, 1, 0, 0), _ALL),)),
+    "true_positive_rate": Rate((((1, 0, 0, 0), _TRUE),)),
+    "false_positive_rate": Rate((((0, 1, 0, 0), _FALSE),)),
+    "true_negative_rate": Rate((((0, 0, 0, 1), _FALSE),)),
+    "false_negative_rate": Rate((((0, 0, 1, 0), _TRUE),)),
+    "precision": Rate((((1, 0, 0, 0), (1, 1, 0, 0)),)),
+    "accuracy": Rate((((1, 0, 0, 1), _ALL),)),
+    "error_rate": Rate((((0, 1, 1, 0), _ALL),)),
+    "balanced_accuracy": Rate((((1, 0, 0, 0), _TRUE), ((0, 0, 0, 1), _FALSE)), share=False),
+    "f1_score": Rate((((2, 0, 0, 0), (2, 1, 1, 0)),), share=False),
+}
+# Where an image has one label out of several, it is right or wrong once and not once per label.
+_OF_CLASSES = {
+    "accuracy": RATES["true_positive_rate"],
+    "error_rate": RATES["false_negative_rate"],
+    "balanced_accuracy": RATES["true_positive_rate"],
+}
+_POOLED = ("accuracy", "error_rate")  # over classes: no figure for each
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What truth and prediction are together, for each label.
+
+    Attributes
+    ----------
+    sample : Sample
+    grouping : Grouping
+    labels : names, or None where one label is "positive"
+    held : where each label is a true positive, a false positive, a false negative
+    keep : (units,) bool, those that take part
+    """
+
+    sample: Sample
+    grouping: Grouping
+    labels: list[Any] | None
+    held: tuple[Labels, Labels, Labels]
+    keep: np.ndarray
+
+    def figures(self, measures: Sequence[str], weights: np.ndarray) -> np.ndarray:
+        """Return rates one after the other, each (1 + pairs, b): of all images, then of pairs."""
+        outcomes = self._count(weights, self.sample.weight is not None)
+        return np.concatenate([self._figures(measure, outcomes) for measure in measures])
+
+    def estimates(self, measures: Sequence[str]) -> list[np.ndarray]:
+        """Return the estimates of rates, (1 + pairs, 1 + replicates) each, in one pass."""
+        together = self.sample.estimate(partial(self.figures, measures), whole=True)
+        ends = np.cumsum(
+            [len(self._figures(measure, self._counts[..., None])) for measure in measures]
+        )
+        return np.split(together, ends[:-1])
+
+    def result(self, measure: str, estimates: np.ndarray | None = None) -> Result:
+        """Return a rate of all images, with its pairs."""
+        rate, pooled = self._rate(measure)
+        pairs = self.pairs(measure)
+        n = edge = self._images(rate)
+        if self.labels is not None and not pooled:
+            images = rate.images(self._counts.sum(axis=1))
+            edge = images[images > 0].min(initial=n)  # a mean of shares is no share of all images
+        found: Result = summarise(
+            self.sample,
+            partial(self.figures, [measure]),
+            edge,
+            measure,
+            pairs=pairs,
+            shares=rate.share,
+            whole=True,
+            estimates=estimates,
+        )
+        return found if edge == n else replace(found, n=n)
+
+    def pairs(self, measure: str) -> dict[str, np.ndarray] | None:
+        """Return the keys and n of the pairs of a rate, if it has any."""
+        rate, pooled = self._rate(measure)
+        keys = self.grouping.keys(None if pooled else self.labels)
+        if keys is None:
+            return None
+        counts = self._counts.sum(axis=2) if pooled else self._counts
+        return {**keys, "n": rate.images(counts).ravel()}
+
+    def _figures(self, measure: str, outcomes: np.ndarray) -> np.ndarray:
+        rate, pooled = self._rate(measure)
+        if pooled:
+            outcomes = outcomes.sum(axis=2, keepdims=True)
+        by_label = rate(outcomes.sum(axis=1))
+        overall = mean_of_defined(by_label)
+        if self.grouping.attributes:
+            return np.vstack([overall, rate(outcomes).reshape(-1, outcomes.shape[-1])])
+        return np.vstack([overall, by_label]) if self.labels is not None and not pooled else overall
+
+    def _rate(self, measure: str) -> tuple[Rate, bool]:
+        """Return how a measure is made of the outcomes, and whether labels are pooled first."""
+        if self.labels is None or self.held[0].many or measure not in _OF_CLASSES:
+            return RATES[measure], False
+        return _OF_CLASSES[measure], measure in _POOLED
+
+    def _images(self, rate: Rate) -> int:
+        """Return how many images are in the denominator for any label."""
+        held = [np.bincount(held.row, minlength=len(self.keep)) for held in self.held]
+        of_unit = np.stack([*held, self._shape[1] - sum(held)])
+        return int(self.sample.counts[self.keep & (rate.images(of_unit) > 0)].sum())
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.grouping.size, 1 if self.labels is None else len(self.labels)
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        """Images of each outcome, (4, groups, labels)."""
+        return np.rint(self._count(self.sample.counts[:, None])[..., 0]).astype(np.int64)
+
+    @cached_property
+    def _sums(self) -> sparse.csr_array:
+        """Sums over units: of each outcome held, by group and label, and of all, by group."""
+        code = self.grouping.code
+        cells = [held.cells(code, self._shape, self.keep) for held in self.held]
+        (unit,) = np.nonzero(self.keep)
+        members = sparse.csc_array(
+            (np.ones(len(unit), np.float32), (code[unit], unit)), (self._shape[0], len(code))
+        )
+        return sparse.vstack([*cells, members], format="csr")
+
+    def _count(self, weights: np.ndarray, fractions: bool = False) -> np.ndarray:
+        """Return weighted counts of the outcomes, (4, groups, labels, b)."""
+        sums = np.asarray(self._sums @ weights, float)
+        groups, labels = self._shape
+        held = sums[: 3 * groups * labels].reshape(3, groups, labels, weights.shape[1])
+        all_of_them = sums[3 * groups * labels :, None]
+        rest = all_of_them - held.sum(axis=0)
+        if fractions:  # no true negative at all is 0, whatever floats leave
+            rest = np.where(rest < _NOISE * all_of_them, 0, rest)
+        return np.concatenate([held, rest[None]])
+
+
+def read_outcomes(
+    truth: ArrayLike | None,
+    predicted: ArrayLike,
+    groups: Groups,
+    positive: Any,
+    where: ArrayLike | None,
+    sampling: Sampling,
+) -> Outcomes:
+    """Read the arguments that all rates share; see `selection_rate`."""
+    columns = {"truth": truth, "predicted": predicted, "where": where, **columns_of(groups)}
+    rows = Rows(columns, sampling)
+    if "predicted" not in rows:
+        raise InputError("predicted must hold the decisions of the model, one per image")
+    names, read = read_labels(truth=rows.get("truth"), predicted=rows["predicted"])
+    guess = read["predicted"]
+    true = read.get("truth", guess)
+    keep = true.known & guess.known & read_where(rows.get("where"), len(guess.known))
+    labels: list[Any] | None = names
+    if positive is None and not guess.many and set(names) <= {0, 1}:
+        positive = 1
+    if positive is not None:
+        place = _place(positive, names)
+        true, guess, labels = _one(true, place), _one(guess, place), None
+    grouping = read_grouping(groups, rows, keep)
+    return Outcomes(rows.sample, grouping, labels, _compared(true, guess), keep)
+
+
+def _place(positive: Any, names: list[Any]) -> int:
+    """Return where the positive label is among the names, −2 if it does not occur."""
+    if any(isinstance(name, str) != isinstance(positive, str) for name in names):
+        kind = "numbers" if isinstance(positive, str) else "names"
+        raise InputError(f"positive is {positive!r}, but the labels are {kind}")
+    if positive in names:
+        return names.index(positive)
+    if names and positive != 1:
+        warnings.warn(
+            f"no image has, and none is predicted, the label {positive!r}",
+            FairvisionWarning,
+            stacklevel=5,
+        )
+    return -2
+
+
+def _one(labels: Labels, place: int) -> Labels:
+    """Return the labels with one of them alone."""
+    if labels.many:
+        one = labels.held[:, [max(place, 0)]] & (place >= 0)
+        return Labels(one, labels.known)
+    return Labels(np.where(labels.held == place, 0, -1), labels.known)
+
+
+def _compared(true: Labels, guess: Labels) -> tuple[Labels, Labels, Labels]:
+    """Return true positives, false positives and false negatives."""
+    if true.many:
+        both = true.held & guess.held
+        held = both, guess.held & ~both, true.held & ~both
+    else:
+        same = true.held == guess.held
+        held = (
+            np.where(same, guess.held, -1),
+            np.where(same, -1, guess.held),
+            np.where(same, -1, true.held),
+        )
+    known = true.known & guess.known
+    return Labels(held[0], known), Labels(held[1], known), Labels(held[2], known)

@@ -1,0 +1,261 @@
+"""Rates of decisions: of all images, of each label, of each group."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from numpy.typing import ArrayLike
+
+from fairvision.metrics._grouping import Groups, warn_of_small
+from fairvision.metrics._outcomes import read_outcomes
+from fairvision.metrics._result import Result
+from fairvision.metrics._sampling import Sampling
+
+
+def selection_rate(
+    truth: ArrayLike | None,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Share of images that are predicted positive: (TP + FP) / n.
+
+    An image takes part where truth and prediction are known. With `truth=None` predictions are
+    enough.
+
+    Parameters
+    ----------
+    truth, predicted : (n,) names or codes, or (n, labels) of 0 and 1
+        None, NaN or -1: unknown. Labels that are 0 and 1, or booleans: 1 is positive. Otherwise
+        each label in turn is positive and all others are negative.
+    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
+        None, NaN, -1 or "unknown": the group is not known. Of several attributes the intersections
+        are the groups, named by tuples; an image is of unknown group where one attribute is.
+    positive : label, optional
+        The one label that is positive; of a table, the column.
+    where : (n,) bool, optional
+        The images that take part.
+    **sampling
+        Rows and interval; see `Sampling`.
+
+    Returns
+    -------
+    Result
+        In [0, 1]. Of all images, whether their group is known or not; with several labels the mean
+        over the labels for which the rate is defined. NaN where the denominator is empty. `pairs`
+        has a row per group, per label, or per group and label, with n, the images in the
+        denominator. Images of unknown group, where there are any, are the group "unknown". All
+        categories of a pandas Categorical are listed, and all intersections where every attribute
+        is one; else those that occur.
+
+    Raises
+    ------
+    InputError
+        Lengths differ, or `positive` is a name and the labels are numbers, or the reverse.
+
+    Warns
+    -----
+    FairvisionWarning
+        A known group has fewer than 10 images in the denominator; `positive` occurs nowhere.
+
+    References
+    ----------
+    fairlearn 0.12, `fairlearn.metrics`: the same rates; it returns 0 where there is no denominator.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> rate = metrics.selection_rate([1, 0, 0, 1], [1, 1, 0, 1], replicates=0)
+    >>> rate
+    selection_rate = 0.75 [nan, nan] (n = 4)
+    """
+    return _rate("selection_rate", truth, predicted, groups, positive, where, sampling)
+
+
+def true_positive_rate(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Share of truly positive images that are predicted so (recall): TP / (TP + FN).
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> truth, predicted = [1] * 20 + [0] * 10, [1] * 15 + [0] * 15
+    >>> metrics.true_positive_rate(truth, predicted, ["f"] * 10 + ["m"] * 20).pairs[
+    ...     ["group", "value", "n"]
+    ... ]
+      group  value   n
+    0     f    1.0  10
+    1     m    0.5  10
+    """
+    return _rate("true_positive_rate", truth, predicted, groups, positive, where, sampling)
+
+
+def false_positive_rate(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Share of truly negative images that are predicted positive: FP / (FP + TN).
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> round(float(metrics.false_positive_rate([0, 0, 0, 1], [1, 0, 0, 1])), 3)
+    0.333
+    """
+    return _rate("false_positive_rate", truth, predicted, groups, positive, where, sampling)
+
+
+def true_negative_rate(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Share of truly negative images that are predicted so: TN / (FP + TN).
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.true_negative_rate([0, 0, 0, 0, 1], [1, 0, 0, 0, 1]))
+    0.75
+    """
+    return _rate("true_negative_rate", truth, predicted, groups, positive, where, sampling)
+
+
+def false_negative_rate(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Share of truly positive images that are missed: FN / (TP + FN).
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.false_negative_rate([1, 1, 1, 1, 0], [0, 1, 1, 1, 0]))
+    0.25
+    """
+    return _rate("false_negative_rate", truth, predicted, groups, positive, where, sampling)
+
+
+def precision(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Share of images predicted positive that truly are: TP / (TP + FP).
+
+    It is also called positive predictive value. It falls with the frequency of the label, so equal
+    precision in groups of different frequency is no sign of equal treatment.
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> result = metrics.precision(["cat", "dog"], ["cat", "cat"])
+    >>> result.pairs[["label", "value", "n"]]
+      label  value  n
+    0   cat    0.5  2
+    1   dog    NaN  0
+    """
+    return _rate("precision", truth, predicted, groups, positive, where, sampling)
+
+
+def balanced_accuracy(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Mean of the true positive and the true negative rate; of several classes, of their recalls.
+
+    A model that always says the same has 1/2, or 1/K of K classes, whatever their frequency. It is
+    NaN where one of the two rates is undefined; of several classes, those that never occur in truth
+    are left out of the mean. In a table of many labels, each has the mean of its two rates.
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.balanced_accuracy([1, 0, 0, 0], [0, 0, 0, 0]))
+    0.5
+    """
+    return _rate("balanced_accuracy", truth, predicted, groups, positive, where, sampling)
+
+
+def f1_score(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups = None,
+    *,
+    positive: Any = None,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
+
+    NaN where the label is neither true nor predicted in any image; n counts the other images. It
+    falls with the frequency of the label, so groups with different frequencies are not comparable.
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> round(float(metrics.f1_score([1, 1, 1, 0], [1, 1, 0, 1])), 3)
+    0.667
+    """
+    return _rate("f1_score", truth, predicted, groups, positive, where, sampling)
+
+
+def _rate(
+    measure: str,
+    truth: ArrayLike | None,
+    predicted: ArrayLike,
+    groups: Groups,
+    positive: Any,
+    where: ArrayLike | None,
+    sampling: Sampling,
+) -> Result:
+    outcomes = read_outcomes(truth, predicted, groups, positive, where, sampling)
+    warn_of_small({measure: outcomes.pairs(measure)})
+    return outcomes.result(measure)
