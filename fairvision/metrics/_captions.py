@@ -275,7 +275,9 @@ def _outcomes(
 
     def divergence(weights: np.ndarray) -> np.ndarray:
         _, shares = counted(weights)
-        return np.vstack([_divergence(shares[present]), shares.reshape(len(member), weights.shape[1])])
+        return np.vstack(
+            [_divergence(shares[present]), shares.reshape(len(member), weights.shape[1])]
+        )
 
     pairs = {**pair_keys(names, OUTCOMES), "n": np.repeat(of_group, shape[1])}
     n = int(of_group.sum())
