@@ -101,7 +101,8 @@ def collect(
             if head in dataset.attributes
         }
         said, maps = _show(network, batch, targets, attribution)
-        level = _numpy(metrics.chance_level(batch.masks[:, 0]))
+        people = batch.masks[:, 0] > 0
+        level = _numpy(metrics.chance_level(people))
         parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
         for head in heads:
             columns = labels_of(dataset, head)
@@ -111,7 +112,7 @@ def collect(
                     for i, column in enumerate(score_columns(kind, head, columns)):
                         parts[column].append(values[:, i])
         for head, found in maps.items():
-            for measure, values in _measured(found, batch.masks[:, 0]).items():
+            for measure, values in _measured(found, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
         _let_go(pixels)
     scores = pd.DataFrame({column: np.concatenate(values) for column, values in parts.items()})

@@ -81,9 +81,7 @@ def widened(masks: Tensor, share: float = WIDEN) -> Tensor:
     radius = round(share * max(masks.shape[-2:]))
     if radius == 0:
         return masks
-    side = 2 * radius + 1  # a square in two passes, as the maximum of maxima
-    rows = F.max_pool2d(masks, (side, 1), stride=1, padding=(radius, 0))
-    return F.max_pool2d(rows, (1, side), stride=1, padding=(0, radius))
+    return _highest(_highest(masks, radius, 2), radius, 3)
 
 
 def elsewhere(hidden: Tensor, free: Tensor, draws: Tensor) -> Tensor:
@@ -127,6 +125,18 @@ def elsewhere(hidden: Tensor, free: Tensor, draws: Tensor) -> Tensor:
     moved = [mask.roll(divmod(shift, width), dims=(0, 1)) for mask, shift in zip(hidden, shifts)]
     control = torch.stack(moved) & free if moved else torch.zeros_like(hidden)
     return control & (control.sum(dim=(1, 2), keepdim=True) >= _TOO_LITTLE * area)
+
+
+def _highest(masks: Tensor, radius: int, dim: int) -> Tensor:
+    """Return the maximum over each position's neighbours along a side, from few comparisons."""
+    zeros = [0] * (2 * (3 - dim))
+    masks, reach, length = F.pad(masks, [*zeros, radius, radius]), 1, 2 * radius + 1
+    while reach < length:  # each value is already the maximum of so many
+        step = min(reach, length - reach)
+        rest = masks.shape[dim] - step
+        masks = torch.maximum(masks.narrow(dim, 0, rest), masks.narrow(dim, step, rest))
+        reach += step
+    return masks
 
 
 def _unwrapped(there: Tensor) -> Tensor:

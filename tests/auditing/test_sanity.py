@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -309,3 +312,14 @@ def test_tables_cannot_be_asked_again(tmp_path, run_cli):
     done = run_cli("audit", "--predictions", "a.parquet", "-o", tmp_path / "x", "--sanity")
     assert done.code == 2
     assert "--sanity is for runs" in done.err
+
+
+def test_the_page_is_true(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "sanity.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example, "sanity.md", "exec"), {})
+    assert "insertion: mean = " in capsys.readouterr().out
+    for metric, check in CHECKS.items():
+        assert metric in page or metric.removeprefix("sanity_") in page
+        if check.margin:
+            assert f"±{check.margin:g}" in page

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fairvision.datasets import hide_person, only_person
+from fairvision.datasets.hiding import widened
 
 
 @pytest.fixture
@@ -47,3 +48,12 @@ def test_without_a_person(person):
 def test_a_person_everywhere_becomes_grey():
     images = torch.rand(1, 3, 4, 4)
     assert (hide_person(images, torch.ones(1, 1, 4, 4)) == 0.5).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (9, 14), (20, 1)])
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.1, 0.4])
+def test_widened_is_the_maximum_over_a_square(shape, share):
+    masks = (torch.rand(3, 1, *shape, generator=torch.Generator().manual_seed(0)) > 0.95).float()
+    radius = round(share * max(shape))
+    expected = torch.nn.functional.max_pool2d(masks, 2 * radius + 1, stride=1, padding=radius)
+    assert torch.equal(widened(masks, share), expected)
