@@ -35,6 +35,8 @@ from fairvision.runs import Run
 
 PICTURES = 200
 """How many pictures are looked at, drawn at random."""
+MOVES = 8
+"""To how many random places each map is moved; a single one would often be off by chance."""
 NETWORKS = 8
 """How many networks with shuffled weights."""
 STAGES = 5
@@ -161,11 +163,17 @@ def checks(
     people = masks.cpu().numpy()
     area = metrics.chance_level(people)
     maps = maps_of(network, images, targets)
-    elsewhere = moved(maps, seed=seed).cpu().numpy()
+    found = maps.cpu().numpy()
     for measure in MEASURES:
-        own = _score(measure, maps.cpu().numpy(), people)
-        others, level = on_other_masks(measure, maps.cpu().numpy(), people)
-        random = _score(measure, elsewhere, people)
+        own = _score(measure, found, people)
+        others, level = on_other_masks(measure, found, people)
+        random = np.mean(
+            [
+                _score(measure, moved(maps, seed=seed + number).cpu().numpy(), people)
+                for number in range(MOVES)
+            ],
+            axis=0,
+        )
         for metric, values in (
             ("sanity_random_maps", random - area),
             ("sanity_shuffled_masks", others - level),

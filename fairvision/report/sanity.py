@@ -34,7 +34,7 @@ class Check(NamedTuple):
 CHECKS = {
     "sanity_random_maps": Check(
         "Random maps",
-        "each map moved to a random place: evidence on the person minus the person’s area",
+        "each map moved to random places: evidence on the person minus the person’s area",
         "zero",
         0.05,
     ),
