@@ -308,10 +308,8 @@ def _one_sign(part: OneSign) -> OneSign:
 
 
 def _expected_hit(chunk: Chunk) -> Array:
-    xp = chunk.xp
     largest = chunk.evidence == chunk.largest[:, None]
-    hits = xp.count_nonzero(largest & chunk.inside, axis=1)
-    return chunk.ratio(hits, xp.count_nonzero(largest, axis=1))
+    return chunk.ratio(chunk.count(largest & chunk.inside), chunk.count(largest))
 
 
 def _first_hit(chunk: Chunk) -> Array:

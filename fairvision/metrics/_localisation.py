@@ -35,7 +35,7 @@ class Chunk:
         self.pixels = maps.shape[1] * maps.shape[2]
         self._maps, masks = (xp.reshape(a, (a.shape[0], self.pixels)) for a in (maps, masks))
         self.inside = masks if masks.dtype == xp.bool else masks != 0
-        self.area = xp.count_nonzero(self.inside, axis=1)
+        self.area = self.count(self.inside)
         self.has_mask = (self.area > 0) & (self.area < self.pixels)
         if xp.isdtype(masks.dtype, "real floating"):
             self.has_mask &= ~xp.any(xp.isnan(masks), axis=1)
@@ -56,7 +56,7 @@ class Chunk:
         if self.part == "absolute":
             return xp.abs(maps)
         maps = maps if self.part == "positive" else -maps
-        return xp.where(maps > 0, maps, 0.0)  # not the maximum with 0, which may keep -0.0
+        return maps * (maps > 0) + 0.0  # the 0 makes -0.0, whose bits are others, 0.0
 
     @cached_property
     def largest(self) -> Array:
@@ -69,6 +69,10 @@ class Chunk:
         signed = self.part == "signed"
         some = self.xp.any(self.evidence != 0, axis=1) if signed else self.largest > 0
         return self.has_mask & self._finite[1] & some
+
+    def count(self, pixels: Array) -> Array:
+        """Count the pixels that hold; counts are multiplied with each other, so in 64 bits."""
+        return self.xp.astype(self.xp.sum(pixels, axis=1, dtype=self.xp.int32), self.xp.int64)
 
     def undefined(self) -> Array:
         """Return NaN for every picture."""
@@ -114,9 +118,9 @@ class Chunk:
         tied_outside = threshold - (threshold & 1)
         tied_inside = tied_outside + 1
         above = keys > tied_inside
-        n_above, inside_above = (xp.count_nonzero(a, axis=1) for a in (above, above & self._odd))
-        inside = xp.count_nonzero(keys == tied_inside, axis=1)
-        ties = inside + xp.count_nonzero(keys == tied_outside, axis=1)
+        n_above, inside_above = self.count(above), self.count(above & self._odd)
+        inside = self.count(keys == tied_inside)
+        ties = inside + self.count(keys == tied_outside)
         return self.ratio(inside_above * ties + (k - n_above) * inside, k * ties)
 
     @cached_property
@@ -130,9 +134,11 @@ class Chunk:
         first: their mean counts ties half. The second sort finds nearly all in order.
         """
         xp = self.xp
-        positions = xp.arange(self.pixels, dtype=xp.int64, device=device(self.keys))
-        last = xp.sum((self.keys & 1) * positions, axis=1)
-        first = xp.sum((1 - (xp.sort(self.keys ^ 1, axis=1) & 1)) * positions, axis=1)
+        positions = xp.arange(self.pixels, dtype=self.keys.dtype, device=device(self.keys))
+        last, first = (
+            xp.sum(positions * inside, axis=1, dtype=xp.int64)
+            for inside in (self._odd, (xp.sort(self.keys ^ 1, axis=1) & 1) == 0)
+        )
         pairs = self.area * (self.pixels - self.area)
         return self.ratio(first + last - self.area * (self.area - 1), 2 * pairs)
 
