@@ -31,12 +31,12 @@ from fairvision.cli import options
 @click.option(
     "--predictions",
     is_flag=True,
-    help="The arguments are samples tables (parquet or csv) instead of runs.",
+    help="The arguments are samples tables (parquet, csv, or folders of parquet) instead of runs.",
 )
 @click.option(
     "--train",
     type=click.Path(path_type=Path),
-    help="With --predictions: table with the truth of the training split.",
+    help="With --predictions: table (or folder) with the truth of the training split.",
 )
 @click.option(
     "--attribute",

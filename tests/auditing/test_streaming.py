@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -364,6 +366,16 @@ def test_the_command_takes_folders(folders, tmp_path, run_cli):
     bad = run_cli("audit", "--predictions", tmp_path / "empty", "-o", tmp_path / "other")
     assert (bad.code, bad.err.count("\n")) == (2, 1)
     assert "empty is an empty folder" in bad.err
+
+
+def test_tables_are_audited_without_torch(folders, tmp_path):
+    program = (
+        "import sys, fairvision\n"
+        "fairvision.audit(predictions=sys.argv[1:3], output=sys.argv[3], replicates=2)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    given = [sys.executable, "-W", "ignore", "-c", program, *folders, tmp_path / "audit"]
+    assert subprocess.run(given, check=False).returncode == 0
 
 
 @settings(max_examples=60)
