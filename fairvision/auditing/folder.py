@@ -401,7 +401,7 @@ def _with_leaning(
     )
     if not material.leaning:
         return metrics
-    chance = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
+    chance: dict[str, Any] = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
     rows = leaning_figures.figures(material.leaning, truth.attributes, **chance)
     material.notes += leaning_figures.warnings(rows)
     return pd.concat([metrics, rows], ignore_index=True)

@@ -17,18 +17,9 @@ from torch import Tensor
 
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.auditing.schema import score_columns
-from fairvision.datasets import (
-    Batch,
-    Dataset,
-    batches,
-    has_regions,
-    hide,
-    load,
-    open_pixels,
-    read_regions,
-)
+from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import elsewhere, widened
-from fairvision.datasets.regions import SIDES, box_mask, no_regions
+from fairvision.datasets.regions import SIDES, box_mask
 from fairvision.errors import InputError
 from fairvision.models import Network
 from fairvision.runs import Run
@@ -136,6 +127,7 @@ def lean_all(
     networks: Sequence[tuple[Run, Network]],
     names: Sequence[str],
     dataset: Dataset,
+    regions: pd.DataFrame,
     *,
     leaning: bool | None = None,
     **how: Any,
@@ -146,8 +138,9 @@ def lean_all(
     ----------
     networks, names : runs with their networks, and what they are called; none with tables
     dataset : the audited pictures
-    leaning : whether to; None where the dataset folder has regions and all runs predict one of its
-        attributes. Without regions only the person and the context are hidden.
+    regions : boxes of objects
+    leaning : whether to; None: where there are regions and all runs predict one attribute of the
+        dataset. Without regions only the person and the context are hidden.
     how : further options of `lean`
 
     Returns
@@ -156,12 +149,9 @@ def lean_all(
     """
     if leaning is None:
         shared = [a for a in dataset.attributes if all(a in run.attributes for run, _ in networks)]
-        leaning = bool(networks) and bool(shared) and has_regions(dataset)
+        leaning = bool(networks) and bool(shared) and len(regions) > 0
     if not leaning:
         return {}
-    if not networks:
-        raise InputError("what models lean on cannot be read from tables: leave out --leaning")
-    regions = read_regions(load(dataset.root)) if has_regions(dataset) else no_regions()
     return {
         name: lean(run, network, dataset, regions, name=name, **how)
         for name, (run, network) in zip(names, networks)

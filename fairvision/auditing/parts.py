@@ -174,9 +174,9 @@ def _common(
     common = {name: _shared(kind, own[name]) for name, kind in types.items()}
     for name, kind in common.items():
         if kind is None:
-            here, there = (str(some[name]).replace("large_", "") for some in (own, types))
+            mine, before = (str(some[name]).replace("large_", "") for some in (own, types))
             raise InputError(
-                f"{part}, column {name!r} holds {here}, but {there} in {first}: the parts of a "
+                f"{part}, column {name!r} holds {mine}, but {before} in {first}: the parts of a "
                 "folder need the same columns"
             )
     return common

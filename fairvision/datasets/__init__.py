@@ -12,7 +12,7 @@ from fairvision.datasets.description import describe
 from fairvision.datasets.drawing import scenes
 from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset, Task, load, save
 from fairvision.datasets.pictures import read_mask, read_picture
-from fairvision.datasets.regions import has_regions, read_regions, save_regions
+from fairvision.datasets.regions import read_regions, save_regions
 from fairvision.datasets.table import from_table
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ __all__ = [
     "describe",
     "from_coco",
     "from_table",
-    "has_regions",
     "hide",
     "hide_person",
     "load",

@@ -18,11 +18,6 @@ SIDES = ("left", "top", "right", "bottom")
 COLUMNS = ("id", "task", "label", *SIDES)
 
 
-def has_regions(dataset: Dataset) -> bool:
-    """Return whether a dataset folder says where objects are."""
-    return (dataset.root / REGIONS).is_file()
-
-
 def read_regions(dataset: Dataset) -> pd.DataFrame:
     """Read and check `regions.parquet` of a dataset folder.
 

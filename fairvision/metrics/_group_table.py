@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Unpack
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -77,17 +78,18 @@ class GroupMetrics(Mapping[str, Result]):
     @cached_property
     def by_group(self) -> pd.DataFrame:
         grouping = self._outcomes.grouping
-        values = {
-            measure: mean_of_defined(estimates[1:, 0].reshape(grouping.size, -1).T)
-            for measure, estimates in self._estimates.items()
+        of_groups = [
+            mean_of_defined(estimates[1:, 0].reshape(grouping.size, -1).T)
             if grouping.names
-        }
+            else np.empty(0)
+            for estimates in self._estimates.values()
+        ]
         columns = self._attributes(grouping.names)
         names = [str(attribute) for attribute in grouping.attributes]
         index: pd.Index = pd.Index(columns[0], name=names[0])
         if len(names) > 1:
             index = pd.MultiIndex.from_arrays(columns, names=names)
-        return pd.DataFrame(values, index=index, columns=list(self))
+        return pd.DataFrame(np.transpose(of_groups), index=index, columns=list(self))
 
     @cached_property
     def overall(self) -> pd.Series:

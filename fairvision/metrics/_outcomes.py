@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics._bootstrap import Sample, mean_of_defined, ratio
@@ -20,6 +19,7 @@ from fairvision.metrics._result import Result, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
 
+_DENSE = 1 << 14  # numbers in a matrix that need no sparse one
 _NOISE = 1e-9  # of the weight of a group: what is left where floats should have cancelled
 
 
@@ -33,15 +33,21 @@ class Rate:
     def images(self, outcomes: np.ndarray) -> np.ndarray:
         """Return how many of the outcomes (4, ...) stand in a denominator."""
         used = np.any([np.greater(below, 0) for _, below in self.ratios], axis=0)
-        return np.tensordot(used.astype(np.int64), outcomes, 1)
+        return outcomes[used].sum(axis=0)
 
-    def __call__(self, outcomes: np.ndarray) -> np.ndarray:
-        """Return the rates of outcomes (4, ...)."""
-        parts = [
-            ratio(np.tensordot(above, outcomes, 1), np.tensordot(below, outcomes, 1))
-            for above, below in self.ratios
-        ]
-        return sum(parts[1:], parts[0]) / len(parts)
+
+def evaluate(rates: Sequence[Rate], outcomes: np.ndarray) -> np.ndarray:
+    """Return rates of outcomes (4, ...), as (rates, ...)."""
+    counts = outcomes.reshape(4, -1)
+    above, below = (
+        np.array([part[side] for rate in rates for part in rate.ratios], float) @ counts
+        for side in (0, 1)
+    )
+    parts = ratio(above, below)
+    sizes = np.array([len(rate.ratios) for rate in rates])
+    if (sizes > 1).any():
+        parts = np.add.reduceat(parts, np.cumsum(sizes) - sizes) / sizes[:, None]
+    return parts.reshape(len(rates), *outcomes.shape[1:])
 
 
 _TRUE, _FALSE, _ALL = (1, 0, 1, 0), (0, 1, 0, 1), (1, 1, 1, 1)
@@ -87,15 +93,21 @@ class Outcomes:
 
     def figures(self, measures: Sequence[str], weights: np.ndarray) -> np.ndarray:
         """Return rates one after the other, each (1 + pairs, b): of all images, then of pairs."""
-        outcomes = self._count(weights, self.sample.weight is not None)
-        return np.concatenate([self._figures(measure, outcomes) for measure in measures])
+        counts = self._count(weights)
+        outcomes = np.concatenate([counts.sum(axis=1, keepdims=True), counts], axis=1)
+        found: dict[str, np.ndarray] = {}
+        for pooled in (False, True):
+            some = [measure for measure in measures if self._rate(measure)[1] == pooled]
+            if some:
+                of = outcomes.sum(axis=2, keepdims=True) if pooled else outcomes
+                found |= zip(some, evaluate([self._rate(measure)[0] for measure in some], of))
+        return np.concatenate([self._listed(measure, found[measure]) for measure in measures])
 
     def estimates(self, measures: Sequence[str]) -> list[np.ndarray]:
         """Return the estimates of rates, (1 + pairs, 1 + replicates) each, in one pass."""
         together = self.sample.estimate(partial(self.figures, measures), whole=True)
-        ends = np.cumsum(
-            [len(self._figures(measure, self._counts[..., None])) for measure in measures]
-        )
+        pairs = [self.pairs(measure) for measure in measures]
+        ends = np.cumsum([1 + (0 if found is None else len(found["n"])) for found in pairs])
         return np.split(together, ends[:-1])
 
     def result(self, measure: str, estimates: np.ndarray | None = None) -> Result:
@@ -127,15 +139,14 @@ class Outcomes:
         counts = self._counts.sum(axis=2) if pooled else self._counts
         return {**keys, "n": rate.images(counts).ravel()}
 
-    def _figures(self, measure: str, outcomes: np.ndarray) -> np.ndarray:
-        rate, pooled = self._rate(measure)
-        if pooled:
-            outcomes = outcomes.sum(axis=2, keepdims=True)
-        by_label = rate(outcomes.sum(axis=1))
-        overall = mean_of_defined(by_label)
+    def _listed(self, measure: str, figures: np.ndarray) -> np.ndarray:
+        """Return figures (1 + groups, labels, b), those of all images first, as value and pairs."""
+        by_label = figures[0]
+        overall = by_label if len(by_label) == 1 else mean_of_defined(by_label)[None]
         if self.grouping.attributes:
-            return np.vstack([overall, rate(outcomes).reshape(-1, outcomes.shape[-1])])
-        return np.vstack([overall, by_label]) if self.labels is not None and not pooled else overall
+            return np.concatenate([overall, figures[1:].reshape(-1, figures.shape[-1])])
+        alone = self.labels is None or self._rate(measure)[1]
+        return overall if alone else np.concatenate([overall, by_label])
 
     def _rate(self, measure: str) -> tuple[Rate, bool]:
         """Return how a measure is made of the outcomes, and whether labels are pooled first."""
@@ -159,25 +170,30 @@ class Outcomes:
         return np.rint(self._count(self.sample.counts[:, None])[..., 0]).astype(np.int64)
 
     @cached_property
-    def _sums(self) -> sparse.csr_array:
-        """Sums over units: of each outcome held, by group and label, and of all, by group."""
-        code = self.grouping.code
-        cells = [held.cells(code, self._shape, self.keep) for held in self.held]
-        (unit,) = np.nonzero(self.keep)
-        members = sparse.csc_array(
-            (np.ones(len(unit), np.float32), (code[unit], unit)), (self._shape[0], len(code))
-        )
-        return sparse.vstack([*cells, members], format="csr")
-
-    def _count(self, weights: np.ndarray, fractions: bool = False) -> np.ndarray:
-        """Return weighted counts of the outcomes, (4, groups, labels, b)."""
-        sums = np.asarray(self._sums @ weights, float)
+    def _sums(self) -> list[Any]:
+        """Matrices that add up units: of each outcome held by group and label, of all by group."""
+        everything = Labels(np.zeros(len(self.keep), int), self.keep)
         groups, labels = self._shape
-        held = sums[: 3 * groups * labels].reshape(3, groups, labels, weights.shape[1])
-        all_of_them = sums[3 * groups * labels :, None]
-        rest = all_of_them - held.sum(axis=0)
-        if fractions:  # no true negative at all is 0, whatever floats leave
-            rest = np.where(rest < _NOISE * all_of_them, 0, rest)
+        cells = [self._cells(held, (groups, labels)) for held in self.held]
+        return [*cells, self._cells(everything, (groups, 1))]
+
+    def _cells(self, held: Labels, shape: tuple[int, int]) -> Any:
+        code = self.grouping.code
+        if shape[0] * shape[1] * len(code) > _DENSE:
+            return held.cells(code, shape, self.keep)
+        row, label = (places[self.keep[held.row]] for places in held.places)
+        matrix = np.zeros((shape[0] * shape[1], len(code)))
+        matrix[code[row] * shape[1] + label, row] = 1
+        return matrix
+
+    def _count(self, weights: np.ndarray) -> np.ndarray:
+        """Return weighted counts of the outcomes, (4, groups, labels, b)."""
+        *cells, members = [np.asarray(matrix @ weights, float) for matrix in self._sums]
+        held = np.reshape(cells, (3, *self._shape, weights.shape[1]))
+        everything = members[:, None]
+        rest = everything - held.sum(axis=0)
+        if self.sample.weight is not None:  # none of them is 0, whatever fractions leave
+            rest = np.where(rest < _NOISE * everything, 0, rest)
         return np.concatenate([held, rest[None]])
 
 

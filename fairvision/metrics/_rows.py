@@ -18,6 +18,7 @@ from fairvision.metrics._sampling import Sampling
 _SPAN = 4096  # whole numbers in so small a range are codes as they are
 _CELLS = 1 << 20  # combinations that are counted in an array rather than looked up
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # mixes bits when multiplied by
+_BLOCK = 1 << 16  # rows that are counted together, where there are few combinations
 _FIRST = 4096  # rows in which a row of each unit is looked for first
 
 
@@ -86,7 +87,7 @@ def condense(
     cell, cells = _cells(columns, rows, rows if row_counts is None else int(row_counts.sum()))
     if cell is None:
         return None, np.ones(rows, np.int64) if row_counts is None else row_counts, dict(columns)
-    counts = found = np.bincount(cell, minlength=cells)
+    counts = found = _count(cell, cells)
     if row_counts is not None:
         counts = np.zeros(cells, np.int64)
         np.add.at(counts, cell, row_counts)
@@ -100,6 +101,15 @@ def condense(
     unit_of_cell[present] = np.arange(len(present))
     units = {name: take(values, some_row[present]) for name, values in columns.items()}
     return (cell, unit_of_cell), counts[present], units
+
+
+def _count(cell: np.ndarray, cells: int) -> np.ndarray:
+    """Return the rows of each cell; in blocks, as `bincount` makes 8 bytes of each row."""
+    step = _BLOCK if cells < _BLOCK // 16 else max(1, len(cell))
+    counts = np.zeros(cells, np.int64)
+    for start in range(0, len(cell), step):
+        counts += np.bincount(cell[start : start + step], minlength=cells)
+    return counts
 
 
 def take(values: Any, rows: np.ndarray) -> Any:
@@ -139,9 +149,11 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarr
 
 def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.ndarray:
     """Return cell · span + code, which is below `cells`, in as few bytes as it takes."""
-    kind = np.int32 if cells <= np.iinfo(np.int32).max else np.int64
-    joined = np.multiply(cell, span, dtype=kind, casting="unsafe")
-    return np.add(joined, code, out=joined, casting="unsafe")
+    kinds = (np.int8, np.int16, np.int32, np.int64)
+    kind = next(kind for kind in kinds if cells - 1 <= np.iinfo(kind).max)
+    joined = cell.astype(kind)
+    np.multiply(joined, kind(span), out=joined)
+    return np.add(joined, code.astype(kind, copy=False), out=joined)
 
 
 def _words(numbers: np.ndarray) -> list[np.ndarray]:

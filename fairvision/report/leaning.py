@@ -32,9 +32,9 @@ def ranked(metrics: pd.DataFrame, model: str, attribute: str) -> pd.DataFrame:
     (by how much seeing it raises the probability of the true group, beyond an equal area elsewhere)
     with `low`, `high` and `n`; `change` and `control`, of the true group's probability when the
     thing, or the area elsewhere, is hidden; `flips`, the share of answers that change; `toward`,
-    the group whose probability seeing it raises most, and `few` and `shown`: whether n is below 10,
-    and whether the interval leaves out 0. Things in few pictures come after all others; those
-    without a control, for which `leaning` is NaN, come last.
+    the group whose probability seeing it raises most, where that is shown; and `few` and `shown`:
+    whether n is below 10, and whether the interval leaves out 0. Things in few pictures come after
+    all others; those without a control, for which `leaning` is NaN, come last.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def ranked(metrics: pd.DataFrame, model: str, attribute: str) -> pd.DataFrame:
     toward = figures[figures["metric"] == "leaning_toward"].reset_index()
     best = toward.dropna(subset="value").sort_values("value", kind="stable")
     best = best.drop_duplicates(["task", "label"], keep="last").set_index(["task", "label"])
-    table["toward"] = best["group"].where(best["value"] > 0)
+    table["toward"] = best["group"].where(best["low"] > 0)
     table["few"] = table["n"] < FEW
     apart = (table["low"] > 0) | (table["high"] < 0)
     table["shown"] = apart & (table["low"] < table["high"]) & ~table["few"]

@@ -31,6 +31,8 @@ def test_everything_promised_is_written(audited):
         "train.parquet",
         "A/samples.parquet",
         "B/samples.parquet",
+        "A/leaning.parquet",
+        "B/leaning.parquet",
     }
     about = json.loads((audited.folder / "audit.json").read_text())
     assert about["verdict"] == audited.verdict
@@ -68,7 +70,9 @@ def test_the_written_tables_give_the_same_audit_again(audited, tmp_path):
         output=tmp_path / "again",
         replicates=30,
     )
-    pd.testing.assert_frame_equal(again.metrics, audited.metrics)
+    from_tables = ~audited.metrics["metric"].str.startswith("leaning")  # that needs the models
+    expected = audited.metrics[from_tables].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again.metrics, expected)
     assert again.verdict["answers"] == audited.verdict["answers"]
 
 
@@ -119,6 +123,7 @@ def test_a_dataset_without_attribute(variant, draw_run, tmp_path):
 
 def test_a_dataset_without_task(variant, draw_run, tmp_path):
     data = variant(lambda d: replace(d, tasks={}))
+    (data / "regions.parquet").unlink()  # its objects are labels of a task
     done = audit(draw_run(tmp_path / "run", data), output=tmp_path / "audit", **QUICK)
     assert "no task" in named_out(done)
     assert {"accuracy", "hidden_accuracy", "reasons"} <= set(done.metrics["metric"])

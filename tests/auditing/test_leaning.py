@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from fairvision import datasets
+from fairvision.auditing import audit
 from fairvision.auditing.leaning import lean
 from fairvision.auditing.leaning_figures import figures, warnings
 from fairvision.datasets import Dataset, Task
@@ -15,6 +16,7 @@ from fairvision.errors import InputError
 from fairvision.report.leaning import ranked
 from fairvision.runs import Run
 
+pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 SIZE = 20
 PLACES = {
     "tie": (0.1, 0.1, 0.3, 0.3),
@@ -296,3 +298,61 @@ def test_the_list_is_the_same_when_it_is_read_back(world, tmp_path):
     pd.testing.assert_frame_equal(
         ranked(found, "it", "group"), ranked(back, "it", "group"), check_dtype=False
     )
+
+
+def test_the_audit_says_what_runs_lean_on(draw_run, tmp_path):
+    folder = tmp_path / "scenes"
+    datasets.scenes(folder, count=90, bias=0.8, groups=3, size=32, seed=1)
+    runs = [draw_run(tmp_path / name, folder, seed=seed) for seed, name in enumerate("AB")]
+    done = audit(runs, output=tmp_path / "audit", replicates=20)
+    assert set(done.metrics["model"]) == {"A", "B", "B - A"}
+    order = ranked(done.metrics, "A", "shirt")
+    assert {"person", "context"} <= set(order["label"])
+    assert (order["task"] == "context").sum() >= 4
+    stored = pd.read_parquet(tmp_path / "audit" / "B" / "leaning.parquet")
+    whole = pd.read_parquet(tmp_path / "audit" / "B" / "samples.parquet").set_index("id")
+    asked = stored[stored["label"] == ""].set_index("id")
+    for group in ("striped", "dotted", "checked"):
+        np.testing.assert_allclose(
+            asked[f"hidden/shirt/{group}"], whole[f"score/shirt/{group}"][asked.index], atol=1e-5
+        )
+    for part, kind in (("person", "hidden"), ("context", "person")):
+        some = stored[stored["label"] == part].set_index("id")
+        np.testing.assert_allclose(
+            some["hidden/shirt/dotted"], whole[f"{kind}/shirt/dotted"][some.index], atol=1e-5
+        )
+    tables = {name: pd.read_parquet(tmp_path / "audit" / name / "leaning.parquet") for name in "AB"}
+    again = figures(tables, datasets.load(folder).attributes, replicates=20)
+    kept = done.metrics[done.metrics["metric"].str.startswith("leaning")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, again)
+    assert any("object classes can be hidden" in text for text in done.verdict["warnings"])
+    off = audit(runs[:1], output=tmp_path / "off", replicates=20, leaning=False)
+    assert not off.metrics["metric"].str.startswith("leaning").any()
+    assert not (tmp_path / "off" / "A" / "leaning.parquet").exists()
+    (folder / "regions.parquet").unlink()
+    assert "Not measured: it takes runs" in off.report.read_text()
+    plain = audit(runs[:1], output=tmp_path / "plain", replicates=20)
+    assert not plain.metrics["metric"].str.startswith("leaning").any()
+    parts = audit(runs[:1], output=tmp_path / "parts", replicates=20, leaning=True)
+    assert set(ranked(parts.metrics, "A", "shirt")["label"]) == {"person", "context"}
+
+
+def test_the_command_knows_the_option(run_cli, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("id,g,score/g/a,score/g/b\n1,a,0.5,0.5\n2,b,0.5,0.5\n")
+    ended = run_cli("audit", "--predictions", table, "-o", tmp_path / "o", "--leaning")
+    assert ended.code == 2
+    assert "--leaning is for runs" in ended.err
+    assert "--no-leaning" in run_cli("audit", "--help").out
+
+
+def test_damaged_regions_end_an_audit(draw_run, tmp_path, run_cli):
+    folder = tmp_path / "scenes"
+    datasets.scenes(folder, count=12, bias=0.5, size=32)
+    run = draw_run(tmp_path / "A", folder)
+    regions = pd.read_parquet(folder / "regions.parquet")
+    regions.assign(left=2.0).to_parquet(folder / "regions.parquet")
+    ended = run_cli("audit", run, "-o", tmp_path / "o", "--quiet")
+    assert ended.code == 2
+    assert "regions.parquet row 1, column 'left': 2.0 is not a share" in ended.err
+    assert not (tmp_path / "o").exists()

@@ -26,7 +26,8 @@ def leaning_rows(things, models=("baseline", "equalizer"), attribute="gender"):
                 rows.append({**about, **one, "low": other - 0.1, "high": other + 0.1})
             for group, sign in (("woman", -1), ("man", 1)):
                 one = {"metric": "leaning_toward", "group": group, "value": sign * value}
-                rows.append({**about, **one, "unit": "difference", "low": 0.0, "high": 0.0})
+                one |= {"low": sign * value - 0.1, "high": sign * value + 0.1}
+                rows.append({**about, **one, "unit": "difference"})
     return pd.DataFrame(rows)
 
 
@@ -46,7 +47,7 @@ def test_the_ranking():
     assert table["label"].tolist() == names
     assert table["shown"].tolist() == [True, True, False, True, False, False]
     assert table["few"].tolist() == [False, False, False, False, True, True]
-    assert table["toward"].tolist()[:4] == ["man", "man", "man", "woman"]
+    assert table["toward"].fillna("").tolist() == ["man", "man", "", "woman", "man", ""]
     assert table["change"].tolist()[0] == -0.5
     assert len(ranked(leaning_rows(THINGS), "nobody", "gender")) == 0
 
