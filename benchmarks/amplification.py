@@ -50,8 +50,8 @@ def _race(
     values = {}
     for seed in range(rounds):  # other draws each time: those of before are not reused
         works: dict[str, Callable[[], float]] = {
-            published: lambda: _published(labels, groups, *said.values()),
-            plain: lambda: ours(replicates=0),
+            published: partial(_published, labels, groups, *said.values()),
+            plain: partial(ours, replicates=0),
             drawn: partial(ours, replicates=1000, seed=seed),
         }
         for work, run in works.items():

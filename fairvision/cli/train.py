@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from fairvision.cli import options
-from fairvision.methods import METHODS, describe
+from fairvision.methods import METHODS, describe, find
 
 
 def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
@@ -125,7 +126,7 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     from fairvision import runs
     from fairvision.training import stored_options, train
 
-    of_method = _method_options(context.args)
+    of_method = _method_options(context)
     if settings["resume"]:
         started_with = stored_options(output)
         settings |= {
@@ -151,14 +152,19 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     click.echo(f"run: {run.folder}")
 
 
-def _method_options(arguments: Sequence[str]) -> dict[str, str]:
+def _method_options(context: click.Context) -> dict[str, str]:
     """Read what click left over: `--beta 3` or `--beta=3`."""
+    of_methods = {f"--{field.name}" for name in METHODS for field in fields(find(name).Settings)}
     found: dict[str, str] = {}
-    rest = list(arguments)
+    rest = list(context.args)
     while rest:
         name, is_given, value = rest.pop(0).partition("=")
         if not name.startswith("--"):
             raise click.UsageError(f"Got unexpected extra argument ({name})")
+        if name.replace("-", "_").replace("__", "--", 1) not in of_methods:
+            names = [name for option in context.command.params for name in option.opts]
+            near = get_close_matches(name, [*names, *of_methods])
+            raise click.NoSuchOption(name, possibilities=near, ctx=context)
         if not is_given:
             if not rest:
                 raise click.UsageError(f"Option '{name}' requires an argument.")

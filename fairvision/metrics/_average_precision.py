@@ -97,7 +97,7 @@ def average_precision(
     keys = grouping.keys(None if one_label else names) or {}
     each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
     pairs = {**keys, "n": np.repeat(each_n, len(names))}
-    warn_of_small({"average_precision": pairs})
+    warn_of_small({"average_precision": pairs}, depth=3)
     n = rows.count(known)
     return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centred)
 

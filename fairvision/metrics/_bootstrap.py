@@ -122,7 +122,7 @@ class Sample:
         defined = (~np.isnan(replicates)).sum(axis=-1)
         tail = (1 - self.drawing.confidence) / 2
         ends = np.multiply.outer([tail, 1 - tail], np.ones(value.shape))
-        if self.drawing.interval == "bca" and statistic is not None:
+        if self.drawing.interval == "bca" and statistic is not None and self.counts.any():
             ends = self._accelerated(ends, value, replicates, defined, statistic)
         usable = (2 * defined >= self.drawing.replicates) & ~np.isnan(value)
         low, high = (np.where(usable, _quantile(replicates, defined, end), np.nan) for end in ends)

@@ -118,7 +118,7 @@ def calibration_error(
     keys = grouping.keys(labels)
     n = np.rint(members @ rows.sample.counts).astype(int)
     pairs = None if keys is None else {**keys, "n": np.repeat(n, size[1])}
-    warn_of_small({"calibration_error": pairs})
+    warn_of_small({"calibration_error": pairs}, depth=3)
     return summarise(
         rows.sample, statistic, rows.count(keep), "calibration_error", pairs=pairs, adjust=centred
     )

@@ -97,20 +97,22 @@ class GroupMetrics(Mapping[str, Result]):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        parts = []
+        parts: dict[str, list[Any]] = {"measure": [], "group": [], "label": []}
+        figures: dict[str, list[Any]] = {"value": [], "low": [], "high": [], "n": []}
         for measure, result in self.items():
-            assert result.pairs is not None
-            figures = {column: getattr(result, column) for column in ("value", "low", "high", "n")}
-            overall = pd.DataFrame({"group": [_OVERALL], **figures})
-            part = pd.concat([result.pairs, overall], ignore_index=True)
-            part.insert(0, "measure", measure)
-            parts.append(part)
-        table = pd.concat(parts, ignore_index=True)
-        names = self._outcomes.grouping.attributes
-        columns = self._attributes(table.pop("group"))
-        for place, (name, column) in enumerate(zip(names, columns), start=1):
-            table.insert(place, str(name), column)
-        return table
+            pairs = result.pairs
+            assert pairs is not None
+            parts["measure"] += [measure] * (len(pairs) + 1)
+            parts["group"] += [*pairs["group"], _OVERALL]
+            parts["label"] += [*(pairs["label"] if "label" in pairs else [None] * len(pairs)), None]
+            for column, values in figures.items():
+                values.extend([*pairs[column], getattr(result, column)])
+        columns = {"measure": parts["measure"]}
+        names = map(str, self._outcomes.grouping.attributes)
+        columns |= dict(zip(names, self._attributes(parts["group"])))
+        if self._outcomes.labels is not None:
+            columns["label"] = parts["label"]
+        return pd.DataFrame(columns | figures)
 
     @cached_property
     def difference(self) -> pd.DataFrame:
@@ -220,5 +222,5 @@ def group_metrics(
     if groups is None:
         raise InputError("group_metrics needs groups")
     outcomes = read_outcomes(truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
+    warn_of_small({measure: outcomes.pairs(measure) for measure in measures}, depth=3)
     return GroupMetrics(outcomes, measures)

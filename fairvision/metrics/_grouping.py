@@ -84,8 +84,11 @@ def read_grouping(groups: Groups, rows: Rows, keep: np.ndarray) -> Grouping:
     return Grouping(names, np.where(code < 0, len(names) - 1, code), attributes)
 
 
-def warn_of_small(pairs: Mapping[str, Mapping[str, np.ndarray] | None]) -> None:
-    """Warn of known groups with few images, given the keys and n of each measure's pairs."""
+def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None], depth: int = 4) -> None:
+    """Warn of known groups with few images, given the keys and n of each measure's pairs.
+
+    The warning points to the caller that is so many calls up.
+    """
     small = []
     for measure, columns in pairs.items():
         if columns is None or "group" not in columns:
@@ -100,7 +103,7 @@ def warn_of_small(pairs: Mapping[str, Mapping[str, np.ndarray] | None]) -> None:
         warnings.warn(
             f"figures that rest on fewer than {SMALL} images: {'; '.join(small[:_NAMED])}{more}",
             FairvisionWarning,
-            stacklevel=4,
+            stacklevel=depth,
         )
 
 

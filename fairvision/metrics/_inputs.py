@@ -208,7 +208,7 @@ def read_where(where: ArrayLike | None, rows: int) -> np.ndarray:
     if where is None:
         return np.ones(rows, dtype=bool)
     kept = np.asarray(where)
-    if kept.dtype == object and _kind(pd.Series(kept)) in ("boolean", "empty"):
+    if kept.dtype == object and _kind(kept.ravel()) in ("boolean", "empty"):
         kept = kept.astype(bool)
     if kept.dtype != bool or kept.ndim != 1:
         raise InputError("where must hold True or False for every row")
@@ -328,7 +328,7 @@ def _names_or_numbers(what: str, found: list[Any], names: Sequence[Any] | None) 
     return [None if code is None else names[code] for code in codes]
 
 
-def _kind(values: Sequence[Any] | pd.Series) -> str:
+def _kind(values: Sequence[Any] | np.ndarray) -> str:
     return pd.api.types.infer_dtype(values, skipna=True)
 
 

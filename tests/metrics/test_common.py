@@ -14,6 +14,8 @@ from fairvision import metrics
 from fairvision.errors import InputError
 from fairvision.metrics import Result
 
+pytestmark = pytest.mark.filterwarnings("ignore:figures that rest on fewer")
+
 Columns = dict[str, Any]
 
 
