@@ -87,6 +87,7 @@ def by_definition(network, layer, images, targets, positions=lambda values: valu
     ],
 )
 def test_closed_form_where_it_holds_and_only_there(network, closed):
+    network.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())
     images, targets = torch.rand(9, 3, 8, 12), torch.arange(9) % 4
     maps = attribute(network, images, targets, layer="conv", batch_size=2, signed=True)
     expected = by_definition(network.eval(), "conv", images, targets)
