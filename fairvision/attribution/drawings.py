@@ -41,8 +41,9 @@ def evidence_sheet(
         elif not map.any():
             caption += " (no evidence)"
         tiles.append(Tile(overlay(pixels, map, maximum=highest), caption, group == likeliest))
-    heading = "Evidence for each group, on one scale: bright = much. Below: its probability."
-    return sheet(title, notes, [Row(heading, tiles)])
+    heading = "Evidence for each group, on one scale. Below: its probability."
+    scale = ("no evidence", f"{highest:.3g} and more" if highest > 0 else "")
+    return sheet(title, notes, [Row(heading, tiles)], scale=scale)
 
 
 def activation_sheet(title: str, found: Sequence[Activation]) -> Image.Image:

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-COLOURS = "inferno"
-OPACITY = 0.75
+COLOURS, DARKEST = "inferno", 0.25
+OPACITY, DIMMED = 0.8, 0.65
 MOST_STRETCHED = 20
 
 
@@ -21,9 +21,10 @@ def overlay(
 ) -> Image.Image:
     """Draw a map over its picture: the more evidence, the brighter and the more opaque.
 
-    The colours are perceptually uniform (inferno), so that equal steps of evidence look equal, also
-    in grey. The picture beneath is grey, so that colour always means evidence. The picture is
-    resized first, so that map and outline are as fine on a small one.
+    The colours are perceptually uniform (inferno without its darkest quarter), so that equal steps
+    of evidence look equal. The picture beneath is grey, so that colour always means evidence, and
+    dimmed, so that much evidence is the brightest thing also where it is printed without colour.
+    The picture is resized first, so that map and outline are as fine on a small one.
 
     Parameters
     ----------
@@ -52,11 +53,19 @@ def overlay(
     share = np.clip(evidence / top, 0, 1) if top > 0 else np.zeros_like(evidence)
     share = np.asarray(Image.fromarray(share).resize(base.size, Image.Resampling.BILINEAR))
 
-    grey = np.asarray(base.convert("L"), dtype=np.float32)[..., None]
-    colours = matplotlib.colormaps[COLOURS](share)[..., :3] * 255
-    opacity = OPACITY * np.sqrt(share)[..., None]
-    drawn = Image.fromarray(np.rint(grey + opacity * (colours - grey)).astype(np.uint8))
+    drawn = _tinted(np.asarray(base.convert("L"), dtype=np.float32), share)
     return drawn if mask is None else _outlined(drawn, mask)
+
+
+def scale_bar(width: int, height: int) -> Image.Image:
+    """Draw the colours of an overlay from no evidence (left) to its maximum, over mid-grey.
+
+    >>> bar = scale_bar(100, 8)
+    >>> bar.getpixel((0, 4)), bar.getpixel((99, 4))
+    ((83, 83, 83), (218, 220, 148))
+    """
+    share = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
+    return _tinted(np.full((height, width), 128, np.float32), share)
 
 
 def full_scale(map: np.ndarray) -> float:
@@ -83,6 +92,14 @@ def resized(picture: np.ndarray, side: int) -> Image.Image:
     factor = min(side / min(image.size), MOST_STRETCHED * side / max(image.size))
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _tinted(grey: np.ndarray, share: np.ndarray) -> Image.Image:
+    """Lay colours for shares of the maximum, (height, width) in [0, 1], over a grey picture."""
+    grey = DIMMED * grey[..., None]
+    colours = matplotlib.colormaps[COLOURS](DARKEST + (1 - DARKEST) * share)[..., :3] * 255
+    opacity = OPACITY * np.sqrt(share)[..., None]
+    return Image.fromarray(np.rint(grey + opacity * (colours - grey)).astype(np.uint8))
 
 
 def _outlined(drawn: Image.Image, mask: np.ndarray) -> Image.Image:

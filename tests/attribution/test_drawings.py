@@ -6,7 +6,18 @@ from PIL import Image
 
 from fairvision.attribution.activations import Activation
 from fairvision.attribution.drawings import activation_sheet, evidence_sheet, kernel_sheet
-from fairvision.attribution.sheets import MARGIN, Row, Tile, as_colours, coloured, sheet
+from fairvision.attribution.sheets import (
+    BAR,
+    MARGIN,
+    MARK,
+    Row,
+    Tile,
+    as_colours,
+    coloured,
+    framed,
+    gauge,
+    sheet,
+)
 
 
 def stage(maps):
@@ -54,3 +65,38 @@ def test_tiles_lie_side_by_side():
     pixels = np.asarray(drawn).reshape(-1, 3)
     assert (pixels == [255, 0, 0]).all(axis=1).sum() == 1000
     assert (pixels == [0, 0, 255]).all(axis=1).sum() == 1000
+
+
+def test_lines_and_scale_take_room_of_their_own():
+    tile = Tile(Image.new("RGB", (50, 20)), "caption")
+    plain = sheet("", [], [Row("", [tile])])
+    longer = sheet("", [], [Row("", [tile, Tile(tile.picture, "caption", lines=("a", "b" * 99))])])
+    scaled = sheet("", [], [Row("", [tile])], scale=("none", "much"))
+    assert longer.height > plain.height + 2 * 14
+    assert scaled.height > plain.height + 14
+    assert sheet("", [], [Row("heading", [tile])]).height > plain.height
+
+
+def test_longest_ends_of_a_scale_stay_on_the_paper():
+    tile = Tile(Image.new("RGB", (50, 20)))
+    drawn = sheet("", [], [Row("", [tile])], scale=("x" * 300, "y" * 300))
+    assert (np.asarray(drawn)[:, -MARGIN:] == 255).all()
+
+
+@pytest.mark.parametrize("size", [(300, 20), (20, 300), (1, 1), (40, 40)])
+def test_framed_pictures_are_squares(size):
+    drawn = framed(Image.new("RGB", size, "red"), 60)
+    assert drawn.size == (60, 60)
+    assert drawn.getpixel((30, 30)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0, np.nan])
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0, np.nan])
+def test_gauge_shows_value_and_chance(value, chance):
+    drawn = np.asarray(gauge(201, value, chance))
+    marked = (drawn == MARK).all(axis=2)
+    filled = (drawn[5] == BAR).all(axis=1).sum()
+    assert marked.any() == (not np.isnan(chance))
+    if marked.any():
+        assert abs(np.flatnonzero(marked.any(axis=0)).mean() - 200 * chance) <= 2
+    assert filled == pytest.approx(0 if np.isnan(value) else 200 * value, abs=6)

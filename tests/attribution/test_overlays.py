@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairvision.attribution import overlay
+from fairvision.attribution.overlays import scale_bar
 
 
 def colour(drawn):
@@ -44,6 +45,30 @@ def test_common_maximum_keeps_weak_evidence_weak():
     weak, strong = overlay(PICTURE, map, maximum=10), overlay(PICTURE, map, maximum=1)
     assert colour(weak).mean() < colour(strong).mean()
     assert colour(overlay(PICTURE, map, maximum=0)).max() == 0
+
+
+def test_in_grey_the_strongest_evidence_outshines_any_picture():
+    map = np.zeros((8, 8))
+    map[6, 1] = 1
+    for level in (0, 128, 255):
+        picture = np.full((64, 64, 3), 255, np.uint8)
+        picture[32:] = level
+        grey = np.asarray(overlay(picture, map).convert("L"), dtype=int)
+        assert divmod(grey.argmax(), 320)[0] * 8 // 320 == 6
+        assert grey.max() > grey[: 320 // 2].max() + 20
+
+
+def test_scale_shows_what_overlays_draw():
+    plain = np.full((64, 64, 3), 128, np.uint8)
+    for share, x in ((0, 0), (0.5, 50), (1, 100)):
+        drawn = overlay(plain, np.full((7, 7), share), maximum=1)
+        assert drawn.getpixel((160, 160)) == scale_bar(101, 3).getpixel((x, 1))
+
+
+def test_scale_grows_brighter_and_more_colourful():
+    bar = scale_bar(200, 1)
+    assert (np.diff(colour(bar)[0][:100]) >= -1).all()
+    assert (np.diff(np.asarray(bar.convert("L"), dtype=int)[0]) >= -1).all()
 
 
 def test_outline_follows_the_mask():
