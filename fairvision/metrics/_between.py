@@ -59,7 +59,7 @@ def contrast(
     choose : of several results, argmax or argmin of the contrast counts; NaN is both
     mean : of several results the mean of the contrasts counts instead
     """
-    tables = [_by_group(result) for result in results]
+    tables = [figures_by_group(result) for result in results]
     labels = list(dict.fromkeys(tables[0]["label"])) if "label" in tables[0] else None
     extremes = [_extremes(table, labels, len(ends)) for table in tables]
     rows = np.stack([found[0] for found in extremes])[..., [_ENDS.index(end) for end in ends]]
@@ -102,15 +102,21 @@ def contrast(
     )
 
 
-def difference(smallest: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """Return how much the largest is above the smallest."""
-    return largest - smallest
-
-
-def _by_group(result: Result) -> pd.DataFrame:
+def figures_by_group(result: Result) -> pd.DataFrame:
+    """Return the pairs of a result that has figures by group."""
+    if not isinstance(result, Result):
+        raise InputError(
+            "groups are compared in the result of a measure with groups, not in a "
+            f"{type(result).__name__}; gap takes a dict of results too"
+        )
     if result.pairs is None or "group" not in result.pairs:
         raise InputError(f"{result.name or 'the result'} has no figures by group: give it groups")
     return result.pairs
+
+
+def difference(smallest: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """Return how much the largest is above the smallest."""
+    return largest - smallest
 
 
 def _extremes(

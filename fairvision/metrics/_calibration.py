@@ -67,7 +67,8 @@ def calibration_error(
     Raises
     ------
     InputError
-        Scores are not between 0 and 1, or their number of columns is not that of the labels.
+        Scores are not between 0 and 1, or their columns are not those of the labels, in number or
+        in name.
 
     Warns
     -----
@@ -85,8 +86,8 @@ def calibration_error(
     >>> round(float(result), 3), result.n
     (0.2, 4)
     """
-    if bins < 1:
-        raise InputError(f"bins must be 1 or more, not {bins}")
+    if not isinstance(bins, (int, np.integer)) or bins < 1:
+        raise InputError(f"bins must be a whole number, 1 or more, not {bins!r}")
     columns = {"truth": truth, "scores": scores, "where": where, **columns_of(groups)}
     rows = Rows(columns, sampling)
     right, score, known, labels = _read(rows["truth"], rows["scores"])
@@ -138,7 +139,10 @@ def _read(truth: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
             raise InputError(
                 f"truth has {true.held.shape[1]} labels (columns), but scores {table.shape[1]}"
             )
-        named = columns if names == list(range(len(names))) else names
+        positions = list(range(len(names)))
+        if names != columns and positions not in (names, columns):
+            raise InputError("the columns of scores are not named, or ordered, as those of truth")
+        named = columns if names == positions else names
         return true.held, table, known, named if len(names) > 1 else None
     if table.shape[1] == 1:
         if not set(names) <= {0, 1}:

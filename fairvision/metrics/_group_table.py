@@ -20,6 +20,8 @@ from fairvision.metrics._result import Result
 from fairvision.metrics._sampling import Sampling
 
 _OVERALL = "overall"
+_COLUMNS = ("measure", "label", "value", "low", "high", "n")
+_TABLES = (Mapping, pd.DataFrame)
 MEASURES = (
     "selection_rate",
     "true_positive_rate",
@@ -182,7 +184,8 @@ def group_metrics(
     Raises
     ------
     InputError
-        A measure is none of these, and as in `selection_rate`.
+        A measure is none of these, an attribute is called as a column of `table`, and as in
+        `selection_rate`.
 
     Warns
     -----
@@ -215,12 +218,18 @@ def group_metrics(
     >>> rates["accuracy"]
     accuracy = 0.85 [nan, nan] (n = 40)
     """
-    unknown = [measure for measure in measures if measure not in RATES]
-    if isinstance(measures, str) or unknown:
-        wrong = measures if isinstance(measures, str) else unknown[0]
-        raise InputError(f"measures must be a list of {', '.join(RATES)}, not {wrong!r}")
+    chosen = [] if isinstance(measures, str) else list(measures)
+    wrong = [measure for measure in chosen if measure not in list(RATES)]
+    if wrong or not chosen:
+        found = wrong[0] if wrong else measures
+        raise InputError(f"measures must be a list of {', '.join(RATES)}, not {found!r}")
     if groups is None:
         raise InputError("group_metrics needs groups")
-    outcomes = read_outcomes(truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in measures}, depth=3)
-    return GroupMetrics(outcomes, measures)
+    taken = set(_COLUMNS).intersection(groups) if isinstance(groups, _TABLES) else ()
+    if taken:
+        raise InputError(
+            f"an attribute is called {min(taken)!r}, as a column of the table: rename it"
+        )
+    outcomes = read_outcomes(chosen, truth, predicted, groups, positive, where, sampling)
+    warn_of_small({measure: outcomes.pairs(measure) for measure in chosen}, depth=3)
+    return GroupMetrics(outcomes, chosen)

@@ -58,6 +58,8 @@ def columns_of(groups: Groups) -> dict[str, Any]:
         return {}
     if not isinstance(groups, (Mapping, pd.DataFrame)):
         return {"groups": groups}
+    if isinstance(groups, pd.DataFrame) and not groups.columns.is_unique:
+        raise InputError("groups have two columns of the same name")
     columns = {f"groups[{attribute!r}]": column for attribute, column in groups.items()}
     if not columns:
         raise InputError("groups hold no attribute")
@@ -128,12 +130,15 @@ def _intersections(
     """Return the groups that several attributes make together, and the one of each unit."""
     names = [found for found, _ in read.values()]
     codes = [next(iter(code.values())) for _, code in read.values()]
-    together = np.zeros(len(codes[0]), np.int64)
-    for found, code in zip(names, codes):
-        together = together * max(1, len(found)) + np.maximum(code, 0)
     known = np.logical_and.reduce([code >= 0 for code in codes])
-    groups = list(product(*names))
-    listed = np.arange(len(groups)) if declared else np.unique(together[known])
-    place = np.full(max(1, len(groups)), -1)
-    place[listed] = np.arange(len(listed))
-    return tuple(groups[i] for i in listed), np.where(known, place[together], -1)
+    sizes = [max(1, len(found)) for found in names]
+    together = np.ravel_multi_index([np.where(known, code, 0) for code in codes], sizes)
+    if declared:
+        groups = tuple(product(*names))
+        return groups, np.where(known, together, -1)
+    listed, place = np.unique(together[known], return_inverse=True)
+    parts = np.unravel_index(listed, sizes)
+    groups = tuple(tuple(of[i] for of, i in zip(names, at)) for at in zip(*parts))
+    code = np.full(len(known), -1)
+    code[known] = place
+    return groups, code

@@ -20,6 +20,7 @@ from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
 
 _DENSE = 1 << 14  # numbers in a matrix that need no sparse one
+_NOWHERE = -2  # the place of a label that does not occur; unknown labels are −1
 _NOISE = 1e-9  # of the weight of a group: what is left where floats should have cancelled
 
 
@@ -198,6 +199,7 @@ class Outcomes:
 
 
 def read_outcomes(
+    measures: Sequence[str],
     truth: ArrayLike | None,
     predicted: ArrayLike,
     groups: Groups,
@@ -210,41 +212,47 @@ def read_outcomes(
     rows = Rows(columns, sampling)
     if "predicted" not in rows:
         raise InputError("predicted must hold the decisions of the model, one per image")
+    blind = [measure for measure in measures if measure != "selection_rate"]
+    if blind and "truth" not in rows:
+        raise InputError(f"{blind[0]} needs truth; only the selection rate does without")
     names, read = read_labels(truth=rows.get("truth"), predicted=rows["predicted"])
     guess = read["predicted"]
     true = read.get("truth", guess)
     keep = true.known & guess.known & read_where(rows.get("where"), len(guess.known))
-    labels: list[Any] | None = names
-    if positive is None and not guess.many and set(names) <= {0, 1}:
-        positive = 1
+    place: int | None = None
     if positive is not None:
-        place = _place(positive, names)
+        place = _place(positive, names, guess.many)
+    elif not guess.many and set(names) <= {0, 1}:
+        place = names.index(1) if 1 in names else _NOWHERE
+    labels: list[Any] | None = names
+    if place is not None:
         true, guess, labels = _one(true, place), _one(guess, place), None
     grouping = read_grouping(groups, rows, keep)
     return Outcomes(rows.sample, grouping, labels, _compared(true, guess), keep)
 
 
-def _place(positive: Any, names: list[Any]) -> int:
-    """Return where the positive label is among the names, −2 if it does not occur."""
+def _place(positive: Any, names: list[Any], many: bool) -> int:
+    """Return where the positive label is among the names; of single labels it may be nowhere."""
     if any(isinstance(name, str) != isinstance(positive, str) for name in names):
         kind = "numbers" if isinstance(positive, str) else "names"
         raise InputError(f"positive is {positive!r}, but the labels are {kind}")
     if positive in names:
         return names.index(positive)
-    if names and positive != 1:
+    if many:
+        raise InputError(f"positive is {positive!r}, but no column of the labels is called so")
+    if names and not {*names, positive} <= {0, 1}:
         warnings.warn(
             f"no image has, and none is predicted, the label {positive!r}",
             FairvisionWarning,
             stacklevel=5,
         )
-    return -2
+    return _NOWHERE
 
 
 def _one(labels: Labels, place: int) -> Labels:
     """Return the labels with one of them alone."""
     if labels.many:
-        one = labels.held[:, [max(place, 0)]] & (place >= 0)
-        return Labels(one, labels.known)
+        return Labels(labels.held[:, [place]], labels.known)
     return Labels(np.where(labels.held == place, 0, -1), labels.known)
 
 

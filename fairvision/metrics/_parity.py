@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._between import GroupResult, contrast, difference
+from fairvision.metrics._between import GroupResult, contrast, difference, figures_by_group
 from fairvision.metrics._bootstrap import ratio
 from fairvision.metrics._grouping import Groups, warn_of_small
 from fairvision.metrics._outcomes import read_outcomes
@@ -58,6 +58,7 @@ def group_ratio(result: Result) -> GroupResult:
     >>> float(result), result.groups
     (0.8, ('f', 'm'))
     """
+    figures_by_group(result)
     return contrast([result], ratio, f"{result.name} ratio")
 
 
@@ -95,15 +96,15 @@ def worst_group(result: Result, *, largest: bool | None = None) -> GroupResult:
     >>> float(result), result.n, result.groups
     (0.5, 20, ('f',))
     """
+    figures = figures_by_group(result)
     if largest is None:
         largest = result.name in _WORST_IS_LARGEST
     end = "largest" if largest else "smallest"
     found = contrast([result], lambda worst: worst, f"worst {result.name}", ends=[end])
-    if not found.groups or result.pairs is None:
+    if not found.groups:
         return found
-    of_groups = result.pairs["group"].to_numpy(dtype=object)
-    row = next(i for i, group in enumerate(of_groups) if group == found.groups[0])
-    low, high = (float(result.pairs[column].iloc[row]) for column in ("low", "high"))
+    row = list(figures["group"]).index(found.groups[0])
+    low, high = (float(figures[column].iloc[row]) for column in ("low", "high"))
     return replace(found, low=low, high=high)
 
 
@@ -407,7 +408,7 @@ def _parity(
         raise InputError(f"agg must be 'worst_case' or 'mean', not {agg!r}")
     if groups is None:
         raise InputError(f"{name} needs groups")
-    outcomes = read_outcomes(truth, predicted, groups, positive, where, sampling)
+    outcomes = read_outcomes(measures, truth, predicted, groups, positive, where, sampling)
     warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
     rates = [
         outcomes.result(measure, estimates)

@@ -54,7 +54,8 @@ def selection_rate(
     Raises
     ------
     InputError
-        Lengths differ, or `positive` is a name and the labels are numbers, or the reverse.
+        Lengths differ; truth is missing, which the selection rate alone does without; `positive` is
+        a name and the labels are numbers, or the reverse, or it is no column of the table.
 
     Warns
     -----
@@ -256,6 +257,6 @@ def _rate(
     where: ArrayLike | None,
     sampling: Sampling,
 ) -> Result:
-    outcomes = read_outcomes(truth, predicted, groups, positive, where, sampling)
+    outcomes = read_outcomes([measure], truth, predicted, groups, positive, where, sampling)
     warn_of_small({measure: outcomes.pairs(measure)})
     return outcomes.result(measure)
