@@ -24,6 +24,7 @@ BEST = "model.safetensors"
 LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
+FIRST = "first"
 
 _COUNT = "train/n/"
 WEIGHTS = {"best": BEST, "last": LAST}
@@ -126,7 +127,10 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
 
     heads = {name: len(labels) for name, labels in run.heads.items()}
     many = [name for name, task in run.tasks.items() if task.many]
-    built = models.build(run.config["model"], heads, size=run.size, many=many)
+    domains = {
+        name: models.Domains(**told) for name, told in run.config.get("domains", {}).items()
+    }
+    built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))
     # MNASNet does not load without the version numbers of its modules, which safetensors lacks.

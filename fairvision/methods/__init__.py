@@ -1,7 +1,13 @@
 """Training methods: named loss terms over a batch.
 
-A method is a file with `Settings` (a frozen dataclass of its options), `check(dataset, settings)`,
-which refuses training data that it cannot use, and `terms(network, batch, settings)`.
+A method is a file with `Settings`, a frozen dataclass of its options, and either
+
+- `terms(network, batch, settings)`, where a loss is all that it is, or
+- `start(network, dataset, settings)`, which returns a `Method` made from the training split.
+
+It may have `check(dataset, settings)`, which refuses what is to be learnt; `domains(dataset, heads,
+settings)`, heads with a classifier per group; and `first(settings)`, options of a training that is
+done before, whose answers to the training pictures `start` then gets as `first`.
 """
 
 from __future__ import annotations
@@ -9,18 +15,34 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from fairvision.errors import InputError
 
-__all__ = ["METHODS", "describe", "find", "settings"]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fairvision.datasets import Dataset
+    from fairvision.methods.method import Method
+    from fairvision.models import Network
+
+__all__ = ["METHODS", "begin", "describe", "find", "settings"]
 
 METHODS: Mapping[str, str] = {
     "baseline": "cross entropy",
     "equalizer": "undecided with the person hidden, confident on the person (Hendricks 2018)",
     "attribution_penalty": "input gradients outside the person are punished (Ross 2017)",
+    "reweighting": "every subgroup counts as much in the loss",
+    "resampling": "every subgroup is drawn as often",
+    "adversarial": "features that do not tell the group, by a reversed gradient (Ganin 2015)",
+    "confusion": "features that leave an adversary undecided between groups (Alvi 2018)",
+    "domain_discriminative": "classes and groups together, less training's priors (Wang 2020)",
+    "domain_independent": "a classifier per group, all asked together (Wang 2020)",
+    "group_dro": "the loss of the worst subgroup is minimised (Sagawa 2020)",
+    "jtt": "what a first training gets wrong is shown more often (Liu 2021)",
 }
 
 
@@ -60,6 +82,26 @@ def settings(name: str, given: Mapping[str, Any]) -> Any:
     return kind(**{option: _read(option, kinds[option], v) for option, v in options.items()})
 
 
+def begin(
+    name: str, settings: Any, network: Network, dataset: Dataset, **first: Mapping[str, np.ndarray]
+) -> Method:
+    """Return a method at work on a training split.
+
+    Parameters
+    ----------
+    name, settings : the method, and its settings
+    network : what is to be trained
+    dataset : the training split, with all annotations
+    first : where the method wants a training before, its answers to the split as `first`
+    """
+    from fairvision.methods.method import Method
+
+    module = find(name)
+    if hasattr(module, "start"):
+        return module.start(network, dataset, settings, **first)
+    return Method(partial(module.terms, settings=settings))
+
+
 def describe() -> str:
     """Return what methods there are, with their options and defaults.
 
@@ -81,9 +123,13 @@ def _read(option: str, kind: type, value: Any) -> Any:
             raise InputError(f"{option} must be true or false, not {value!r}")
         return str(value).lower() == "true"
     try:
-        number = kind(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{option} must be a number, not {value!r}") from None
+        number = float(value)
+        is_right = kind is float or number == int(number)
+    except (TypeError, ValueError, OverflowError):
+        is_right = False
+    if not is_right:
+        wanted = "a number" if kind is float else "a whole number"
+        raise InputError(f"{option} must be {wanted}, not {value!r}")
     if not (math.isfinite(number) and number >= 0):
         raise InputError(f"{option} must be 0 or above, not {value}")
-    return number
+    return kind(number)

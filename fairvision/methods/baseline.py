@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairvision.datasets import Batch, Dataset
+from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms, classify
 from fairvision.models import Network
 
@@ -12,10 +12,6 @@ from fairvision.models import Network
 @dataclass(frozen=True)
 class Settings:
     """The baseline has none."""
-
-
-def check(dataset: Dataset, settings: Settings) -> None:
-    """Accept every dataset."""
 
 
 def terms(network: Network, batch: Batch, settings: Settings) -> Terms:

@@ -38,7 +38,9 @@ class Terms:
         self.counts[name] = count
 
 
-def classify(network: Network, batch: Batch, logits: dict[str, Tensor]) -> Terms:
+def classify(
+    network: Network, batch: Batch, logits: dict[str, Tensor], weights: Tensor | None = None
+) -> Terms:
     """Return the cross entropy of every head on the whole pictures; unknowns take no part.
 
     Where many labels may hold, it is the binary cross entropy, averaged over the labels.
@@ -48,12 +50,13 @@ def classify(network: Network, batch: Batch, logits: dict[str, Tensor]) -> Terms
     network : what answered; its heads are attributes or tasks of the batch
     batch : n pictures
     logits : the network's answers to them, (n, classes) by head
+    weights : of the pictures (n,), with a mean of about 1; by default all 1
     """
     terms = Terms(logits)
     truth = {**batch.attributes, **batch.tasks}
     for name, answer in logits.items():
         values, known = cross_entropy(answer, truth[name], many=name in network.many)
-        terms.add(f"cross_entropy/{name}", values, known)
+        terms.add(f"cross_entropy/{name}", values if weights is None else weights * values, known)
     return terms
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from fairvision.models.backbones import SMALL, backbone, default_size, names
 from fairvision.models.devices import find_device
+from fairvision.models.domain_head import DomainHead, Domains
 from fairvision.models.network import Network
 from fairvision.models.tuning import REGIMES, tune
 from fairvision.models.weights import fit, read_tensors, read_weights
@@ -13,6 +14,8 @@ from fairvision.models.weights import fit, read_tensors, read_weights
 __all__ = [
     "REGIMES",
     "SMALL",
+    "DomainHead",
+    "Domains",
     "Network",
     "build",
     "default_size",
@@ -31,6 +34,7 @@ def build(
     size: int,
     weights: str | None = None,
     many: Collection[str] = (),
+    domains: Mapping[str, Domains] | None = None,
 ) -> Network:
     """Make a network with untrained heads.
 
@@ -42,6 +46,7 @@ def build(
     weights : what the backbone starts from: a name that torchvision publishes ("IMAGENET1K_V1",
         "DEFAULT") or a local .pth or .safetensors file; by default random
     many : tasks in which several labels may hold for one picture
+    domains : heads that answer for every group by itself, see `DomainHead`
 
     Raises
     ------
@@ -58,4 +63,4 @@ def build(
     module, width, classifier = backbone(name, size)
     if weights is not None:
         fit(module, read_weights(weights, name), classifier=classifier, source=weights)
-    return Network(module, width, heads, many)
+    return Network(module, width, heads, many, domains)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
+
+from fairvision.models.domain_head import DomainHead, Domains
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -22,6 +25,7 @@ class Network(nn.Module):
     width : number of features that it returns
     heads : number of classes of each head, by the name of its attribute or task
     many : heads in which several classes may hold for one picture (sigmoid instead of softmax)
+    domains : heads that answer for every group by itself, and how they are brought together
 
     Attributes
     ----------
@@ -37,13 +41,21 @@ class Network(nn.Module):
         width: int,
         heads: Mapping[str, int],
         many: Collection[str] = (),
+        domains: Mapping[str, Domains] | None = None,
     ):
         super().__init__()
         self.backbone = backbone
+        self.width = width
         self.head_names = tuple(heads)
         self.many = frozenset(many)
+        domains = domains or {}
         # Heads are kept by position: a name may hold dots or be that of a method.
-        self.heads = nn.ModuleList(nn.Linear(width, classes) for classes in heads.values())
+        self.heads = nn.ModuleList(
+            DomainHead(width, classes, domains[name], many=name in self.many)
+            if name in domains
+            else nn.Linear(width, classes)
+            for name, classes in heads.items()
+        )
         for parameter in self.heads.parameters():
             nn.init.zeros_(parameter)
         self.frozen: list[nn.Module] = []
@@ -54,10 +66,28 @@ class Network(nn.Module):
         """Return the features (n, width) of pictures (n, 3, height, width) in [0, 1]."""
         return self.backbone((images - self.mean) / self.std)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the logits (n, classes) of every head for pictures in [0, 1]."""
+    @overload
+    def forward(self, images: Tensor) -> dict[str, Tensor]: ...
+
+    @overload
+    def forward(
+        self, images: Tensor, *, with_features: Literal[True]
+    ) -> tuple[dict[str, Tensor], Tensor]: ...
+
+    def forward(
+        self, images: Tensor, *, with_features: bool = False
+    ) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
+        """Return the logits (n, classes) of every head for pictures in [0, 1].
+
+        With `with_features` the features (n, width) come with them.
+        """
         features = self.features(images)
-        return {name: head(features) for name, head in zip(self.head_names, self.heads)}
+        answers = {name: head(features) for name, head in zip(self.head_names, self.heads)}
+        return (answers, features) if with_features else answers
+
+    def head(self, name: str) -> nn.Module:
+        """Return the head of an attribute or task."""
+        return self.heads[self.head_names.index(name)]
 
     def probabilities(self, images: Tensor) -> dict[str, Tensor]:
         """Return probabilities in float32: softmax, or sigmoid where many classes may hold."""

@@ -14,9 +14,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from fairvision.errors import InputError
 from fairvision.files import whole_file
+from fairvision.methods.method import Method
 from fairvision.models import Network
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -50,6 +51,7 @@ def save(
     progress: Progress,
     fabric: Fabric,
     network: Network,
+    method: Method,
     optimizer: Optimizer,
     schedule: LRScheduler,
 ) -> None:
@@ -58,6 +60,7 @@ def save(
         "format": _FORMAT,
         "progress": vars(progress),
         "network": network.state_dict(),
+        "method": method.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "precision": fabric.strategy.precision.state_dict(),
@@ -70,6 +73,7 @@ def load(
     path: Path,
     fabric: Fabric,
     network: Network,
+    method: Method,
     optimizer: Optimizer,
     schedule: LRScheduler,
 ) -> Progress:
@@ -85,6 +89,7 @@ def load(
         if content["format"] != _FORMAT:
             raise InputError(f"{path} was written by another version of fairvision")
         network.load_state_dict(content["network"])
+        method.load_state_dict(content["method"])
         optimizer.load_state_dict(content["optimizer"])
         schedule.load_state_dict(content["schedule"])
         fabric.strategy.precision.load_state_dict(content["precision"])

@@ -14,11 +14,12 @@ from lightning_fabric import Fabric
 from fairvision import runs
 from fairvision.datasets import Dataset, Pixels, batches
 from fairvision.errors import InputError
+from fairvision.methods.method import Method
 from fairvision.models import Network
 from fairvision.training import checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
 from fairvision.training.log import Log
-from fairvision.training.loop import ComputeTerms, evaluate, make_optimizer, shuffled, train_epoch
+from fairvision.training.loop import Learner, evaluate, make_optimizer, shuffled, train_epoch
 from fairvision.training.settings import Settings
 
 
@@ -35,7 +36,7 @@ def run_epochs(
     fabric: Fabric,
     network: Network,
     parts: dict[str, Part],
-    terms: ComputeTerms,
+    method: Method,
     settings: Settings,
     *,
     quiet: bool,
@@ -47,10 +48,10 @@ def run_epochs(
     """
     n, size, seed = len(parts["train"].dataset), settings.batch_size, settings.seed
     network.to(memory_format=torch.channels_last)
-    steps = settings.epochs * math.ceil(len(shuffled(n, size, seed, epoch=1)) / size)
-    optimizer, schedule = make_optimizer(network, settings, steps)
-    wrapped, optimizer = fabric.setup(network, optimizer)
-    state = (fabric, network, optimizer, schedule)
+    steps = settings.epochs * math.ceil(len(shuffled(method, n, size, seed, epoch=1)) / size)
+    optimizer, schedule = make_optimizer(network, settings, steps, companion=method)
+    learner, optimizer = fabric.setup(Learner(network, method), optimizer)
+    state = (fabric, network, method, optimizer, schedule)
     saved = folder / runs.CHECKPOINT
     progress = checkpoint.load(saved, *state) if saved.is_file() else checkpoint.Progress()
 
@@ -66,16 +67,14 @@ def run_epochs(
             torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
             row: dict[str, float] = {"epoch": epoch, "lr": optimizer.param_groups[0]["lr"]}
             try:
-                some = served("train", shuffled(n, size, seed, epoch))
+                some = served("train", shuffled(method, n, size, seed, epoch))
                 augmented = settings.augment
-                found = train_epoch(
-                    fabric, wrapped, optimizer, schedule, some, terms, augmented=augmented
-                )
+                found = train_epoch(fabric, learner, optimizer, schedule, some, augmented=augmented)
                 row |= _figures("train", found)
                 _check_weights(network)
                 if "val" in parts:
                     some = served("val", np.arange(len(parts["val"].dataset)))
-                    row |= _figures("val", evaluate(wrapped, some, terms))
+                    row |= _figures("val", evaluate(learner, some))
             except NotFinite as error:
                 raise InputError(
                     f"training diverged in epoch {epoch}: {error} is not finite, and {folder} "
@@ -87,6 +86,17 @@ def run_epochs(
             log.epoch(progress.history)
             checkpoint.save(saved, progress, *state)
     output.finish(folder, progress.best or network.state_dict(), network.state_dict())
+
+
+@torch.inference_mode()
+def answers(network: Network, part: Part, batch_size: int) -> dict[str, np.ndarray]:
+    """Return the probabilities (n, classes) of every head for the pictures as they stand."""
+    device = network.mean.device
+    found = [
+        network.probabilities(batch.images)
+        for batch in batches(part.dataset, part.pixels, batch_size, device=device)
+    ]
+    return {k: np.concatenate([some[k].cpu().numpy() for some in found]) for k in found[0]}
 
 
 def _figures(split: str, averages: Averages) -> dict[str, float]:

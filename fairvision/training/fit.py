@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Collection
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from fairvision import datasets, methods, models, runs
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.training import output as outputs
-from fairvision.training.epochs import Part, run_epochs
+from fairvision.training.epochs import Part, answers, run_epochs
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
 from fairvision.training.settings import (
@@ -118,9 +120,14 @@ def train(
         seed=seed,
     )
     fabric = _fabric(device, precision)
-    dataset = datasets.load(data)
-    fingerprint = dataset.fingerprint()
-    dataset = choose_heads(dataset, attribute, task)
+    annotated = datasets.load(data)
+    fingerprint = annotated.fingerprint()
+    dataset = choose_heads(annotated, attribute, task)
+    how = methods.find(method)
+    training = annotated.split("train")
+    domains: dict[str, models.Domains] = {}
+    if hasattr(how, "domains"):
+        domains = how.domains(training, [*dataset.attributes, *dataset.tasks], of_method)
     size = models.default_size(model) if size is None else size
     config = describe(
         dataset,
@@ -131,36 +138,55 @@ def train(
         size=size,
         settings=settings,
         of_method=of_method,
+        domains=domains,
     )
     if continues and outputs.take_up(folder, config):
         warnings.warn(f"run {folder} is finished already", FairvisionWarning, stacklevel=2)
         return runs.load(folder)
 
-    how = methods.find(method)
-    splits = {"train": dataset.split("train")}
+    # Batches hold every annotation: a method may need groups that are not learnt.
+    splits = {"train": training}
     if (dataset.samples["split"] == "val").any():
-        splits["val"] = dataset.split("val")
-    check_training_split(splits["train"])
+        splits["val"] = annotated.split("val")
+    check_training_split(dataset.split("train"))
     if tune == "head" and weights is None:
         warnings.warn(
             "--tune head without --weights: the frozen backbone is random",
             FairvisionWarning,
             stacklevel=2,
         )
-    how.check(splits["train"], of_method)
+    if hasattr(how, "check"):
+        how.check(dataset.split("train"), of_method)
+    alike: dict[str, Any] = {
+        **{"model": model, "weights": weights, "size": size, "attribute": attribute, "task": task},
+        **{key: value for key, value in asdict(settings).items() if key != "epochs"},
+        **{"device": device, "workers": workers, "quiet": quiet},
+    }
+
+    def answers_before(different: dict[str, Any]) -> dict[str, np.ndarray]:
+        place = folder / runs.FIRST
+        if (place / runs.BEST).is_file():
+            run = runs.load(place)
+        else:
+            run = train(data, output=place, resume=continues, **alike, **different)
+        return answers(runs.network(run, fabric.device), parts["train"], batch_size)
+
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(seed)
         is_saved = continues and (folder / runs.CHECKPOINT).is_file()
-        network = first_network(model, dataset, size, None if is_saved else weights)
+        network = first_network(model, dataset, size, None if is_saved else weights, domains)
         models.tune(network, tune)
         parts = {
             name: Part(part, datasets.open_pixels(part, size, workers=workers, quiet=quiet))
             for name, part in splits.items()
         }
+        begin = partial(methods.begin, method, of_method, network, training)
+        at_work = None if hasattr(how, "first") else begin()
         if not continues:
             outputs.begin(folder, config, overwrite=overwrite)
-        terms = partial(how.terms, settings=of_method)
-        run_epochs(folder, fabric, network, parts, terms, settings, quiet=quiet)
+        if at_work is None:
+            at_work = begin(first=answers_before(how.first(of_method)))
+        run_epochs(folder, fabric, network, parts, at_work, settings, quiet=quiet)
     return runs.load(folder)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -15,32 +14,43 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms
+from fairvision.methods.method import Method
+from fairvision.models import Network
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
 from fairvision.training.settings import Settings
 
 _WARM_UP = 0.05
 
-ComputeTerms = Callable[[Any, Batch], Terms]
+
+class Learner(nn.Module):
+    """What learns: a network, and the method with what it carries along; batches in, terms out."""
+
+    def __init__(self, network: Network, method: Method):
+        super().__init__()
+        self.network, self.method = network, method
+
+    def forward(self, batch: Batch) -> Terms:
+        """Return the method's loss terms."""
+        return self.method(self.network, batch)
 
 
 def train_epoch(
     fabric: Fabric,
-    network: nn.Module,
+    learner: nn.Module,
     optimizer: Optimizer,
     schedule: LRScheduler,
     batches: Iterable[Batch],
-    terms: ComputeTerms,
     *,
     augmented: bool,
 ) -> Averages:
     """Take one optimisation step per batch; the averages are those of the moving network."""
-    network.train()
+    learner.train()
     averages = Averages()
     for batch in batches:
         if augmented:
             batch = augment(batch)
-        found = terms(network, batch)
+        found = learner(batch)
         averages.add(*measures(found, batch))
         averages.pictures += len(batch.rows)
         optimizer.zero_grad()
@@ -51,21 +61,25 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, batches: Iterable[Batch], terms: ComputeTerms) -> Averages:
+def evaluate(learner: nn.Module, batches: Iterable[Batch]) -> Averages:
     """Measure the network as it stands."""
-    network.eval()
+    learner.eval()
     averages = Averages()
     for batch in batches:
-        averages.add(*measures(terms(network, batch), batch))
+        averages.add(*measures(learner(batch), batch))
         averages.pictures += len(batch.rows)
     return averages
 
 
 def make_optimizer(
-    network: nn.Module, settings: Settings, steps: int
+    network: nn.Module, settings: Settings, steps: int, companion: nn.Module | None = None
 ) -> tuple[Optimizer, LRScheduler]:
-    """Return AdamW over what learns, with decay on matrices only, and its schedule."""
+    """Return AdamW over what learns, with decay on matrices only, and its schedule.
+
+    A companion, such as an adversary, learns with the network.
+    """
     learns = [p for p in network.parameters() if p.requires_grad]
+    learns += [] if companion is None else companion.parameters()
     groups = [
         {"params": [p for p in learns if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in learns if p.ndim <= 1], "weight_decay": 0.0},
@@ -88,11 +102,11 @@ def lr_factor(step: int, steps: int, schedule: str) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def shuffled(n: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of an epoch's n pictures.
+def shuffled(method: Method, n: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the rows of the n pictures that an epoch shows, in order.
 
     It leaves one picture out where it would be a batch of its own, which batch normalisation cannot
     take; another one every epoch.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(n)
-    return order[:-1] if n % batch_size == 1 else order
+    order = method.order(n, np.random.default_rng([seed, epoch]))
+    return order[:-1] if len(order) % batch_size == 1 else order

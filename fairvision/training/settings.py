@@ -81,6 +81,7 @@ def describe(
     size: int,
     settings: Settings,
     of_method: Any,
+    domains: Mapping[str, models.Domains],
 ) -> dict[str, Any]:
     """Return the contents of config.json."""
     options = asdict(settings)
@@ -93,6 +94,7 @@ def describe(
         "size": size,
         "attributes": dataset.attributes,
         "tasks": {name: asdict(task) for name, task in dataset.tasks.items()},
+        "domains": {name: asdict(told) for name, told in domains.items()},
         "options": {**options, **asdict(of_method)},
         "seed": seed,
         "data": {

@@ -189,5 +189,5 @@ def test_the_equalizer_says_what_it_needs():
 
 def test_methods_are_found_by_name():
     assert methods.find("baseline") is baseline
-    with pytest.raises(InputError, match="no method 'jtt': choose one of baseline, equalizer"):
-        methods.find("jtt")
+    with pytest.raises(InputError, match="no method 'magic': choose one of baseline, equalizer"):
+        methods.find("magic")

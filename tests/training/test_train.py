@@ -234,7 +234,7 @@ def test_overwrite_replaces_a_run_and_nothing_else(folder, out, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"method": "jtt"}, "no method 'jtt'"),
+        ({"method": "magic"}, "no method 'magic'"),
         ({"model": "resnet19"}, "no network 'resnet19'"),
         ({"model": "alexnet"}, "alexnet cannot take pictures of 16"),
         ({"weights": "missing.pth"}, "missing.pth is not there"),

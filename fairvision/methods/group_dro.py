@@ -1,0 +1,80 @@
+"""Group DRO: the loss of the worst subgroup is minimised.
+
+Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020 (arXiv
+1911.08731), algorithm 1: weights q of the subgroups are raised where the loss is large,
+q_g ← q_g exp(step · loss_g), and normalised; the loss is Σ_g q_g loss_g. With the adjustment of
+section 3.3, C / √n_g is added to a subgroup's loss, against overfitting small ones. They also
+found that strong regularisation is needed: raise --weight-decay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fairvision.datasets import Batch, Dataset
+from fairvision.methods.heads import Terms, cross_entropy
+from fairvision.methods.method import Method
+from fairvision.methods.subgroups import Subgroups
+from fairvision.models import Network
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes a subgroup, the step of the weights, and the adjustment for small subgroups."""
+
+    by: str = "subgroup"
+    step: float = 0.01
+    adjustment: float = 0.0
+
+
+def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
+    """Return the method with equal weights."""
+    return GroupDRO(Subgroups(dataset, settings.by), settings)
+
+
+class GroupDRO(Method):
+    """Cross entropy of every head, in which the subgroups with large losses count more.
+
+    Pictures of an unknown subgroup take no part.
+    """
+
+    shares: Tensor
+    added: Tensor
+
+    def __init__(self, subgroups: Subgroups, settings: Settings):
+        super().__init__()
+        self.subgroups, self.settings = subgroups, settings
+        n = torch.from_numpy(subgroups.counts)
+        self.register_buffer("shares", torch.full((len(n),), 1 / len(n)))
+        self.register_buffer("added", settings.adjustment / n.sqrt(), persistent=False)
+
+    def forward(self, network: Network, batch: Batch) -> Terms:
+        """Return a term per head; while training, the weights move first."""
+        answers = network(batch.images)
+        truth = {**batch.attributes, **batch.tasks}
+        codes = self.subgroups(batch)
+        sums = torch.zeros_like(self.shares)
+        means, counts = {}, {}
+        for name, answer in answers.items():
+            values, known = cross_entropy(answer, truth[name], many=name in network.many)
+            means[name], counts[name] = self._by_subgroup(values, codes, known & (codes >= 0))
+            sums = sums + means[name].detach()
+        if torch.is_grad_enabled():
+            there = torch.stack(list(counts.values())).sum(dim=0) > 0
+            risen = self.shares * torch.exp(self.settings.step * (sums + self.added) * there)
+            self.shares.copy_(risen / risen.sum())
+        terms = Terms(answers)
+        for name in answers:
+            terms.losses[f"cross_entropy/{name}"] = (self.shares * means[name]).sum()
+            terms.counts[f"cross_entropy/{name}"] = counts[name].sum()
+        return terms
+
+    def _by_subgroup(self, values: Tensor, codes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of each subgroup in the batch (0 where it has none) and its n."""
+        place = codes.clamp(min=0)
+        zeros = torch.zeros_like(self.shares)
+        n = zeros.index_add(0, place, known.float())
+        return zeros.index_add(0, place, values.where(known, 0.0)) / n.clamp(min=1), n.long()
