@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -78,14 +77,14 @@ def skewed(tmp_path_factory) -> Path:
     """The label is a dark or a light square; in training its colour tells it nearly always."""
     root = tmp_path_factory.mktemp("skewed")
     rng, rows = np.random.default_rng(0), []
-    for split, skew, n in (("train", 0.95, 400), ("val", 0.5, 80), ("test", 0.5, 200)):
+    for split, skew, n in (("train", 0.95, 600), ("val", 0.5, 80), ("test", 0.5, 200)):
         for i in range(n):
             label = i % 2
             colour = label if rng.random() < skew else 1 - label
             picture = rng.integers(0, 60, (16, 16, 3))
             picture[..., 2 * colour] += 90
             top, left = rng.integers(0, 8, 2)
-            picture[top : top + 8, left : left + 8] += 40 + 30 * label
+            picture[top : top + 8, left : left + 8] += 40 + rng.integers(0, 50) + 22 * label
             name = f"{split}{i}.png"
             Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(root / name)
             rows.append(
@@ -108,7 +107,7 @@ def gap_of(run: runs.Run, data: Path) -> float:
 
 def test_methods_for_subgroups_answer_less_by_the_colour(skewed, tmp_path):
     gaps = {}
-    for method in ("baseline", "resampling", "reweighting", "domain_independent", "group_dro"):
+    for method in ("baseline", "resampling", "reweighting", "group_dro"):
         run = train(
             skewed,
             tmp_path / method,
@@ -121,17 +120,14 @@ def test_methods_for_subgroups_answer_less_by_the_colour(skewed, tmp_path):
             **({"step": 0.1} if method == "group_dro" else {}),
         )
         gaps[method] = gap_of(run, skewed)
-    assert gaps["baseline"] > 0.3
+    assert gaps["baseline"] > 0.5
     for method, gap in gaps.items():
         if method != "baseline":
             assert abs(gap) < 0.5 * gaps["baseline"], gaps
 
 
-def test_the_first_training_of_jtt_is_a_run_and_its_errors_are_repeated(
-    skewed, tmp_path, monkeypatch
-):
-    seen = []
-    real = Method.order
+def test_jtt_repeats_the_errors_of_a_first_run(skewed, tmp_path, monkeypatch):
+    seen: list[Method] = []
 
     def run_epochs(folder, fabric, network, parts, method, settings, *, quiet):
         seen.append(method)
@@ -140,7 +136,6 @@ def test_the_first_training_of_jtt_is_a_run_and_its_errors_are_repeated(
     epochs_of = epochs.run_epochs
     monkeypatch.setattr("fairvision.training.fit.run_epochs", run_epochs)
     run = train(skewed, tmp_path / "jtt", method="jtt", first_epochs=1, upweight=5, epochs=1)
-    assert real is Method.order
     first = runs.load(run.folder / runs.FIRST)
     assert (first.config["method"], len(runs.history(first))) == ("baseline", 1)
     data = fairvision.datasets.load(skewed).split("train")
@@ -170,6 +165,6 @@ def test_the_first_training_of_jtt_is_a_run_and_its_errors_are_repeated(
 def test_what_cannot_be_used_is_told_before_anything_is_written(
     squares, tmp_path, changes, options, match
 ):
-    with warnings.catch_warnings(), pytest.raises(InputError, match=match):
+    with pytest.raises(InputError, match=match):
         train(squares(**changes), tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
