@@ -48,6 +48,17 @@ _importing = (
     *_fractions,
 )
 
+_published = (
+    click.option(
+        "--val",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Training pictures that are held out, at random, as the split val.",
+    ),
+)
+_writing = (options.workers, options.overwrite, options.quiet)
+
 
 def _add(decorators: tuple[Callable, ...]) -> Callable[[Callable], Callable]:
     """Return a decorator that adds several options in the order given."""
@@ -185,6 +196,62 @@ def coco(quiet: bool, **settings: Any) -> None:
     from fairvision import datasets
 
     _done(datasets.from_coco(quiet=_hushed(quiet), **settings))
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=_PATH)
+@click.option(
+    "--source",
+    type=_PATH,
+    help="Folder of the four idx files, gzipped or not, or above MNIST/raw; by default they are "
+    "downloaded.",
+)
+@_add(_published)
+@options.seed
+@_add(_writing)
+def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
+    """Import MNIST, the handwritten digits.
+
+    60,000 pictures to train on, 10,000 to test, 28 × 28 pixels; task digit.
+    """
+    from fairvision.datasets.mnist import from_mnist
+
+    _done(from_mnist(folder, quiet=_hushed(quiet), **settings))
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=_PATH)
+@click.option(
+    "--source",
+    type=_PATH,
+    help="Folder that holds cifar-10-batches-py, or a parquet file, or a folder of them; by "
+    "default CIFAR-10 is downloaded.",
+)
+@click.option(
+    "--skew",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="Share of each class that is grey, or in colour, as is typical of it, in training.",
+)
+@_add(_published)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=42,
+    show_default=True,
+    help="Seed of all chance; the default makes the choice of the authors.",
+)
+@_add(_writing)
+def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
+    """Make CIFAR-10S: five classes mostly grey, five mostly in colour.
+
+    50,000 pictures to train on, and each of the 10,000 of the test grey and in colour; task class,
+    attribute colour.
+    """
+    from fairvision.datasets.cifar10s import from_cifar10
+
+    _done(from_cifar10(folder, quiet=_hushed(quiet), **settings))
 
 
 @command.command()

@@ -1,0 +1,173 @@
+"""CIFAR-10 from parquet files of encoded pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from fairvision.errors import InputError
+
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+SIDE = 32
+_PARTS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """A part of CIFAR-10.
+
+    Attributes
+    ----------
+    pictures : (n, 32, 32, 3) uint8
+    labels : (n,) positions in `CLASSES`
+    origin : where it was read from, in words
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    origin: str
+
+
+def read_parquet(source: Path) -> tuple[Cifar10, Cifar10]:
+    """Return the training and the test part.
+
+    Parameters
+    ----------
+    source : a parquet file with a column `split` of "train" and "test"; or a folder of files whose
+        names begin with "train" or "test", as Hugging Face stores data sets. A row is a picture:
+        bytes of a PNG or JPEG file, or a struct with the field `bytes`, in the only column of that
+        kind; and its `label`, a name or a number.
+
+    Raises
+    ------
+    InputError
+        Files or columns are missing, or a row cannot be read.
+    """
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {part: [] for part in _PARTS}
+    for path in _files(source):
+        table = _read(path)
+        pictures, labels = _pictures(path, table), _labels(path, table)
+        if "split" in table.column_names:
+            splits = np.array(table["split"].to_pylist(), object)
+            strange = next((s for s in splits if s not in _PARTS), None)
+            if strange is not None:
+                raise InputError(f"{path}: split {strange!r} is neither train nor test")
+        else:
+            part = next((part for part in _PARTS if path.name.startswith(part)), None)
+            if part is None:
+                raise InputError(
+                    f"{path} has no column 'split', and its name begins with neither train nor test"
+                )
+            splits = np.full(len(labels), part, object)
+        for part in _PARTS:
+            chosen = splits == part
+            found[part].append((pictures[chosen], labels[chosen]))
+    parts = []
+    for part in _PARTS:
+        pictures, labels = (np.concatenate(some) for some in zip(*found[part]))
+        if not len(labels):
+            raise InputError(f"{source} has no {part} pictures")
+        parts.append(Cifar10(pictures, labels, f"from {source.name}"))
+    return parts[0], parts[1]
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_dir():
+        files = sorted(source.rglob("*.parquet"))
+        if not files:
+            raise InputError(f"{source} holds neither cifar-10-batches-py nor parquet files")
+        return files
+    if not source.is_file():
+        raise InputError(f"{source} does not exist")
+    return [source]
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a parquet file that can be read ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def _pictures(path: Path, table: pa.Table) -> np.ndarray:
+    """Decode the only column of pictures."""
+    columns = [field.name for field in table.schema if _is_encoded(field.type)]
+    if len(columns) != 1:
+        there = ", ".join(table.column_names)
+        raise InputError(
+            f"{path} has {len(columns)} columns of encoded pictures where one is needed: "
+            f"it has {there}"
+        )
+    column = table[columns[0]]
+    if pa.types.is_struct(column.type):
+        column = pa.chunked_array([chunk.field("bytes") for chunk in column.chunks])
+    pictures = np.empty((len(column), SIDE, SIDE, 3), np.uint8)
+    for row, content in enumerate(column):
+        try:
+            with Image.open(io.BytesIO(content.as_py())) as picture:
+                size, pixels = picture.size, picture.convert("RGB")
+        except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
+            raise InputError(
+                f"{path} row {row + 1}: the picture cannot be read ({error})"
+            ) from None
+        if size != (SIDE, SIDE):
+            raise InputError(
+                f"{path} row {row + 1}: the picture is {size[0]}×{size[1]} pixels, not 32×32"
+            )
+        pictures[row] = np.asarray(pixels)
+    return pictures
+
+
+def _is_encoded(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        kind = next((field.type for field in kind if field.name == "bytes"), pa.null())
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _labels(path: Path, table: pa.Table) -> np.ndarray:
+    """Return positions in `CLASSES`, from names or numbers."""
+    if "label" not in table.column_names:
+        raise InputError(f"{path} has no column 'label': it has {', '.join(table.column_names)}")
+    names = _class_names(path, table.schema)
+    places: dict[Any, int] = {name: place for place, name in enumerate(CLASSES)}
+    places |= {number: places[name] for number, name in enumerate(names)}
+    labels = table["label"].to_pylist()
+    strange = next((row for row, label in enumerate(labels) if label not in places), None)
+    if strange is not None:
+        raise InputError(
+            f"{path} row {strange + 1}: label {labels[strange]!r} is not a class of CIFAR-10"
+        )
+    return np.array([places[label] for label in labels], np.int64)
+
+
+def _class_names(path: Path, schema: pa.Schema) -> tuple[str, ...]:
+    """Return what numbers stand for: as Hugging Face's metadata say, else CIFAR-10's own order."""
+    try:
+        told = json.loads((schema.metadata or {})[b"huggingface"])
+        names = tuple(told["info"]["features"]["label"]["names"])
+    except (KeyError, TypeError, ValueError):
+        return CLASSES
+    if set(names) != set(CLASSES):
+        raise InputError(f"{path} holds other classes than CIFAR-10: {', '.join(map(str, names))}")
+    return names

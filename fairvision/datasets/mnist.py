@@ -1,0 +1,160 @@
+"""MNIST: handwritten digits, 60,000 to train on and 10,000 to test."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pandas as pd
+
+from fairvision.datasets._small_pictures import held_out, picture_paths, write_pictures
+from fairvision.datasets.folder import Dataset, Task, load, save
+from fairvision.errors import InputError
+from fairvision.files import check_vacant, whole_folder
+
+DIGITS = tuple("0123456789")
+_FILES = tuple(
+    f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+)
+
+
+def from_mnist(
+    folder: str | Path,
+    *,
+    source: str | Path | None = None,
+    val: int = 0,
+    seed: int = 0,
+    workers: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Dataset:
+    """Make a dataset folder of MNIST, with the task `digit`.
+
+    The 60,000 training and 10,000 test pictures keep their parts and their order; the idx files
+    are read by `torchvision.datasets.MNIST`.
+
+    Parameters
+    ----------
+    folder : where to write the dataset folder
+    source : folder that holds the four idx files, or whose subfolder `MNIST/raw` does, as
+        torchvision stores them; plain or gzipped. By default they are downloaded.
+    val : how many of the training pictures are held out for validation, chosen at random.
+        None by default: published figures, such as those of the lecture, learn from all 60,000.
+    seed : of that choice
+    workers : threads that write; by default one per core
+    overwrite : replace a dataset folder that is there
+    quiet : show no progress
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged, or cannot be downloaded; nothing is written.
+
+    References
+    ----------
+    Y. LeCun et al., "Gradient-based learning applied to document recognition", Proceedings of the
+    IEEE 86(11), 1998.
+
+    Examples
+    --------
+    >>> from fairvision.datasets.mnist import from_mnist
+    >>> digits = from_mnist("mnist", source="downloads")  # doctest: +SKIP
+    >>> len(digits.split("train")), len(digits.split("test"))  # doctest: +SKIP
+    (60000, 10000)
+    """
+    check_vacant(folder, marker="dataset.json", overwrite=overwrite)
+    (train, train_labels), (test, test_labels) = _read(None if source is None else Path(source))
+    splits = np.concatenate([held_out(len(train), val, seed), np.full(len(test), "test", object)])
+    paths = [*picture_paths("train", len(train)), *picture_paths("test", len(test))]
+    samples = pd.DataFrame(
+        {
+            "id": [path.removeprefix("images/").removesuffix(".png") for path in paths],
+            "image": paths,
+            "mask": None,
+            "split": splits,
+            "digit": [DIGITS[label] for label in np.concatenate([train_labels, test_labels])],
+        }
+    )
+    samples["id"] = samples["id"].str.replace(r"/\d+/", "-", regex=True)
+    with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
+        pictures = np.concatenate([train, test])
+        write_pictures(part, paths, pictures, workers=workers, quiet=quiet)
+        dataset = Dataset(
+            root=part,
+            name="mnist",
+            attributes={},
+            tasks={"digit": Task(DIGITS)},
+            samples=samples,
+            source="MNIST, idx files read by torchvision",
+            licence="CC BY-SA 3.0",
+        )
+        save(dataset, part)
+    return load(folder)
+
+
+def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (pictures, labels) of the training and of the test part."""
+    from torchvision.datasets import MNIST
+
+    with tempfile.TemporaryDirectory(prefix="mnist-") as root:
+        if source is None:
+            try:
+                MNIST(root, download=True)
+            except (RuntimeError, URLError, OSError) as error:
+                raise InputError(
+                    f"MNIST cannot be downloaded ({str(error).strip().splitlines()[-1]}): "
+                    "--source FOLDER takes the four idx files from a folder"
+                ) from None
+        else:
+            _lay_out(source, Path(root, "MNIST", "raw"))
+        parts = []
+        for is_train, name in ((True, "train"), (False, "t10k")):
+            where = f"{name}-… of {'MNIST' if source is None else source}"
+            try:
+                read = MNIST(root, train=is_train)
+                pictures, labels = read.data.numpy().copy(), read.targets.numpy().copy()
+            except (AssertionError, IndexError, KeyError, RuntimeError, ValueError) as error:
+                raise InputError(f"{where} is no idx file or is damaged ({error})") from None
+            _check(where, pictures, labels)
+            parts.append((pictures, labels))
+    return parts
+
+
+def _lay_out(source: Path, raw: Path) -> None:
+    """Put the idx files of a folder, unzipped, where torchvision looks for them."""
+    raw.mkdir(parents=True)
+    for name in _FILES:
+        name = f"{name}-ubyte"
+        places = [source / name, source / "MNIST" / "raw" / name]
+        found = [q for p in places for q in (p, p.with_name(f"{name}.gz")) if q.is_file()]
+        if not found:
+            raise InputError(
+                f"{source} holds neither {name} nor {name}.gz, nor does its MNIST/raw: "
+                "give the folder of the four idx files"
+            )
+        unzip = gzip.open if found[0].suffix == ".gz" else open
+        try:
+            with unzip(found[0], "rb") as packed, (raw / name).open("wb") as plain:
+                shutil.copyfileobj(packed, plain)
+        except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
+            raise InputError(f"{found[0]} is truncated or damaged ({error})") from None
+
+
+def _check(where: str, pictures: np.ndarray, labels: np.ndarray) -> None:
+    if pictures.ndim != 3 or labels.shape != pictures.shape[:1] or not len(labels):
+        raise InputError(
+            f"{where}: pictures of shape {pictures.shape} and labels of shape {labels.shape} "
+            "do not belong together"
+        )
+    if labels.min() < 0 or labels.max() > 9:
+        raise InputError(f"{where}: label {labels.max()} is not a digit")
