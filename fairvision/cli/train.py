@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from fairvision.cli import options
+from fairvision.cli import config, options
 from fairvision.methods import METHODS, describe, find
 
 
@@ -29,6 +28,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 )
 @click.argument("data", type=click.Path(path_type=Path))
 @options.output
+@config.option
 @click.option(
     "--method",
     type=click.Choice([*METHODS, "list"]),
@@ -108,6 +108,12 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @options.device
 @options.workers
 @click.option(
+    "--checkpoint-every",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="When to write the state within an epoch; by default about once a minute.",
+)
+@click.option(
     "--resume",
     is_flag=True,
     help="Continue the unfinished run in the output folder, with the options it was started with.",
@@ -121,18 +127,19 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
 
     Options of the method, such as --beta 3 of the equalizer, are given like any other.
 
-    Ctrl-C leaves a run that --resume continues, ending with the same weights.
+    Ctrl-C, or kill -9, leaves a run that --resume continues, ending with the same weights.
     """
     from fairvision import runs
     from fairvision.training import stored_options, train
 
-    of_method = _method_options(context)
+    method = settings["method"]
+    of_method = {**config.method_options(context, [method])[method], **_method_options(context)}
     if settings["resume"]:
         started_with = stored_options(output)
         settings |= {
             name: value
             for name, value in started_with.items()
-            if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE
+            if context.get_parameter_source(name) not in config.GIVEN
         }
     try:
         run = train(output=output, **{**settings, **of_method})

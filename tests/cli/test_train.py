@@ -34,7 +34,7 @@ def test_help_explains_every_option(run_cli):
 
 def test_the_command_mirrors_the_function():
     keywords = set(inspect.signature(fairvision.train).parameters) - {"method_options"}
-    assert {p.name for p in command.params} == keywords | {"as_json"}
+    assert {p.name for p in command.params} == keywords | {"as_json", "config"}
     choices = {p.name: list(p.type.choices) for p in command.params if hasattr(p.type, "choices")}
     assert choices["method"] == [*METHODS, "list"]
     assert choices["tune"] == list(REGIMES)

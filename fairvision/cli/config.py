@@ -1,0 +1,174 @@
+"""`--config FILE`: values for the options that the command line does not give."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from fairvision import runs
+from fairvision.errors import InputError
+from fairvision.methods import METHODS, find
+
+GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+_META = "fairvision.config"
+_VARIED = ("method", "seed")  # of a run's config.json, where a command takes several of them
+
+
+class Several(click.ParamType):
+    """Values with commas between them; in a file also a list."""
+
+    name = "list"
+
+    def __init__(self, one: click.ParamType):
+        self.one = one
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what the help shows."""
+        return "A,B,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """Return the values, each as its own type has it."""
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(
+            self.one.convert(part.strip() if isinstance(part, str) else part, param, ctx)
+            for part in parts
+        )
+
+
+def method_options(context: click.Context, chosen: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what the file says of each chosen method's own options; nothing without a file.
+
+    Options outside the tables of methods hold for every chosen method that has them. Those that no
+    chosen method has are refused, unless the command line chose other methods than the file.
+
+    Raises
+    ------
+    InputError
+        If the file names an option of another method.
+    """
+    path, plain, tables = context.meta.get(_META, (None, {}, {}))
+    has = {name: {field.name for field in fields(find(name).Settings)} for name in chosen}
+    overridden = any(
+        context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        for name in ("method", "methods")
+    )
+    if not overridden and path is not None and path.name != runs.CONFIG:
+        for key in plain:
+            if not any(key in own for own in has.values()):
+                which = " or ".join(chosen)
+                raise InputError(f"{path}: key {key!r} is not an option of method {which}")
+    return {
+        name: {**{k: v for k, v in plain.items() if k in has[name]}, **tables.get(name, {})}
+        for name in chosen
+    }
+
+
+def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    options = _options(context.command)
+    of_methods = {field.name for name in METHODS for field in fields(find(name).Settings)}
+    defaults: dict[str, Any] = {}
+    plain: dict[str, str] = {}
+    tables: dict[str, dict[str, str]] = {}
+    for spelled, value in _read(path, options).items():
+        key = spelled.replace("-", "_")
+        if isinstance(value, Mapping) and key in METHODS:
+            own = {field.name for field in fields(find(key).Settings)}
+            tables[key] = {}
+            for name, some in value.items():
+                if name.replace("-", "_") not in own:
+                    _unknown(path, f"{spelled}.{name}", f"{key}.", own)
+                tables[key][name.replace("-", "_")] = _text(path, f"{spelled}.{name}", some)
+        elif key in options:
+            defaults[options[key].name or key] = _checked(path, spelled, value, options[key])
+        elif key in of_methods:
+            plain[key] = _text(path, spelled, value)
+        else:
+            _unknown(path, spelled, "", {*options, *of_methods})
+    context.default_map = {**(context.default_map or {}), **defaults}
+    context.meta[_META] = (path, plain, tables)
+
+
+option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_take_up,
+    help="File that holds options: TOML, or the config.json of a run. The command line goes first.",
+)
+
+
+def _read(path: Path, options: Mapping[str, click.Parameter]) -> dict[str, Any]:
+    """Return keys and values of a file, those of a run's config.json by the options' names."""
+    if path.name == runs.CONFIG:
+        from fairvision.training import stored_options
+
+        if not path.is_file():
+            raise InputError(f"{path} does not exist")
+        data = runs.read_config(path.parent)["data"]
+        stored = {"data": data.get("path"), **stored_options(path.parent)}
+        return {
+            key: value
+            for key, value in stored.items()
+            if value is not None and (key not in _VARIED or key in options)
+        }
+    if path.suffix != ".toml":
+        raise InputError(f"{path}: give a .toml file, or the {runs.CONFIG} of a run")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from None
+
+
+def _options(command: click.Command) -> dict[str, click.Parameter]:
+    """Return the parameters of a command by the keys that a file may hold."""
+    found: dict[str, click.Parameter] = {}
+    for parameter in command.params:
+        names = [name.lstrip("-") for name in parameter.opts if name.startswith("--")]
+        for name in names or [parameter.name or ""]:
+            found[name.replace("-", "_")] = parameter
+    return {name: parameter for name, parameter in found.items() if name != "config"}
+
+
+def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
+    """Return a value as the command line would give it, or refuse it with file and key."""
+    if isinstance(value, list) or parameter.multiple:
+        if not (parameter.multiple or isinstance(parameter.type, Several)):
+            raise InputError(f"{path}: key {key!r} takes one value, not a list")
+        parts = value if isinstance(value, list) else [value]
+        given: Any = [_text(path, key, part) for part in parts]
+    else:
+        given = _text(path, key, value)
+    try:
+        parameter.type_cast_value(click.Context(click.Command(key)), given)
+    except click.BadParameter as error:
+        raise InputError(f"{path}: key {key!r}: {error.message}") from None
+    return given
+
+
+def _text(path: Path, key: str, value: Any) -> str:
+    if not isinstance(value, (str, bool, int, float)):
+        raise InputError(f"{path}: key {key!r} takes text, a number, true or false, not {value!r}")
+    return str(value)
+
+
+def _unknown(path: Path, key: str, before: str, known: set[str]) -> None:
+    name = key.removeprefix(before)
+    near = get_close_matches(name.replace("-", "_"), known, n=1)
+    hint = f": did you mean {before}{near[0]}?" if near else ""
+    raise InputError(f"{path}: key {key!r} is not an option{hint}")
