@@ -10,13 +10,17 @@ person as the region that must not matter:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fairvision.datasets import Batch, Dataset
 from fairvision.errors import InputError
 from fairvision.methods.heads import Terms, classify
+from fairvision.methods.method import Method
 from fairvision.models import Network
 
 
@@ -41,6 +45,14 @@ def check(dataset: Dataset, settings: Settings) -> None:
         )
 
 
+def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
+    """Return the method, on a network whose gradients have gradients."""
+    for name, module in [*network.named_modules()]:
+        if isinstance(module, nn.Hardsigmoid):
+            network.set_submodule(name, _Hardsigmoid())
+    return Method(partial(terms, settings=settings))
+
+
 def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
     """Return the cross entropy of every head, and each attribute's penalty.
 
@@ -48,7 +60,8 @@ def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
     the true group, so pictures of an unknown group do.
     """
     learns = torch.is_grad_enabled()
-    with torch.enable_grad():
+    # Of attention only the plain computation has a gradient of its gradient.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         images = batch.images.detach().clone().requires_grad_()
         answers = network(images)
         outside = {
@@ -60,6 +73,14 @@ def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
     for name, values in outside.items():
         result.add(f"attribution_penalty/{name}", values, batch.has_mask, settings.penalty)
     return result
+
+
+class _Hardsigmoid(nn.Module):
+    """The same function as torch's, whose gradient torch cannot differentiate."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return what torch's does."""
+        return F.relu6(values + 3) / 6
 
 
 def gradient_outside(logits: Tensor, images: Tensor, masks: Tensor, *, keep: bool) -> Tensor:

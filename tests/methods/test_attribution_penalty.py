@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer
 
-from fairvision import models
+from fairvision import methods, models
 from fairvision.datasets import Batch
 from fairvision.errors import InputError
 from fairvision.methods import attribution_penalty, baseline
@@ -113,3 +114,32 @@ def test_says_what_it_needs():
     without.samples["mask"] = None
     with pytest.raises(InputError, match="needs masks"):
         attribution_penalty.check(without, Settings())
+
+
+def hard() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.Hardswish(), nn.Conv2d(4, 4, 1), nn.Hardsigmoid(), nn.Flatten()
+    )
+
+
+def attending() -> nn.Module:
+    network = VisionTransformer(
+        image_size=8, patch_size=4, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8
+    )
+    network.heads = nn.Identity()
+    return network
+
+
+@pytest.mark.parametrize(("backbone", "width"), [(hard, 4 * 36), (attending, 8)])
+def test_networks_whose_gradients_torch_does_not_differentiate(backbone, width):
+    torch.manual_seed(0)
+    network = models.Network(backbone(), width, {"gender": 3}).train()
+    nn.init.normal_(network.heads[0].weight)
+    batch = make_batch()
+    before = network(batch.images)["gender"]
+    method = methods.begin("attribution_penalty", Settings(), network, make_dataset())
+    torch.testing.assert_close(network(batch.images)["gender"], before)
+    method(network, batch).losses["attribution_penalty/gender"].backward()
+    first = next(network.backbone.parameters())
+    assert first.grad.isfinite().all()
+    assert first.grad.abs().sum() > 0
