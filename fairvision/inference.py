@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,21 @@ from rich.progress import track
 from fairvision import metrics, runs
 from fairvision.datasets import picture_tensor, read_picture
 from fairvision.errors import InputError
-from fairvision.models import find_device
+from fairvision.models import Network, find_device
+from fairvision.own_pictures import prepare_digit
+
+if TYPE_CHECKING:
+    from fairvision.familiarity import Familiarity
+
+PREPARATIONS = ("auto", "digit", "none")
 
 
 def predict(
     run: runs.Run | str | Path,
     images: str | Path | Iterable[str | Path],
     *,
+    prepare: str = "auto",
+    familiarity: Familiarity | None = None,
     device: str = "auto",
     batch_size: int = 64,
     quiet: bool = True,
@@ -33,6 +42,9 @@ def predict(
     run : a run folder, or the run loaded from it
     images : picture files, and folders whose picture files are taken in the order of their names
         (folders inside them are not)
+    prepare : "digit" makes each picture one like those of MNIST (`own_pictures.prepare_digit`),
+        "none" takes it as it is; "auto" is "digit" for a run that was trained on MNIST
+    familiarity : what `learn_familiarity` found, for the last two kinds of columns
     device : "auto", "cpu", "cuda" or "mps"
     batch_size : pictures in the network at one time
     quiet : show no progress on the terminal
@@ -41,8 +53,10 @@ def predict(
     -------
     One row per picture: `image` (its path); per head, which is an attribute or a task, a column
     of its name with the answer, and a column `score/<head>/<label>` per label with its probability
-    in [0, 1]. The answer is the most probable label, or where many labels may hold the tuple of
-    those above .5; it is None where the network gives NaN.
+    in [0, 1]. With `familiarity` a column `sure/<head>` per head with one answer, the calibrated
+    probability of that answer, and `farther_than`, the share of held-out pictures that are nearer
+    to the training data. The answer is the most probable label, or where many labels may hold the
+    tuple of those above .5; it is None where the network gives NaN.
 
     Raises
     ------
@@ -53,22 +67,48 @@ def predict(
     files = picture_files(images)
     where = find_device(device)
     network = runs.network(run, device=where)
+    as_digits = prepares_digits(run, prepare)
     starts: Iterable[int] = range(0, len(files), batch_size)
     if not quiet:
         starts = track(starts, "pictures", console=Console(stderr=True), transient=True)
-    found = []
+    found, features = [], []
     for start in starts:
         some = [read_picture(file) for file in files[start : start + batch_size]]
-        with torch.inference_mode():
-            found.append(network.probabilities(as_batch(some, run.size, where)))
-    table = {"image": pd.Series([str(file) for file in files])}
+        if as_digits:
+            some = [prepare_digit(picture).convert("RGB") for picture in some]
+        seen, given = features_and_scores(network, as_batch(some, run.size, where))
+        features.append(seen)
+        found.append(given)
+    table: dict[str, pd.Series] = {"image": pd.Series([str(file) for file in files])}
     for name, labels in run.heads.items():
-        scores = np.concatenate([batch[name].cpu().numpy() for batch in found])
+        scores = np.concatenate([batch[name] for batch in found])
         said = answers(scores, labels, name in network.many)
         table[name] = pd.Series(said, dtype=object)
         for label, column in zip(labels, scores.T):
             table[f"score/{name}/{label}"] = pd.Series(column)
+        if familiarity is not None and name in familiarity.temperature:
+            table[f"sure/{name}"] = pd.Series(familiarity.sure(name, scores))
+    if familiarity is not None:
+        table["farther_than"] = pd.Series(familiarity.farther_than(np.concatenate(features)))
     return pd.DataFrame(table)
+
+
+def prepares_digits(run: runs.Run, prepare: str) -> bool:
+    """Return whether pictures are made like those of MNIST; see `predict`."""
+    if prepare not in PREPARATIONS:
+        raise InputError(f"prepare {prepare!r} is not one of {', '.join(PREPARATIONS)}")
+    return prepare == "digit" or (prepare == "auto" and run.config["data"].get("name") == "mnist")
+
+
+def features_and_scores(
+    network: Network, images: torch.Tensor
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return features (n, width) and the probabilities of every head, in one pass."""
+    with torch.inference_mode():
+        features = network.features(images)
+        logits = {name: head(features) for name, head in zip(network.head_names, network.heads)}
+        scores = network.as_probabilities(logits)
+    return features.float().cpu().numpy(), {k: v.cpu().numpy() for k, v in scores.items()}
 
 
 def answers(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import fairvision
 from fairvision import inference, runs
 from fairvision.datasets import picture_tensor, read_picture
 from fairvision.errors import InputError
+from fairvision.own_pictures import prepare_digit
 
 TASKS = {
     "objects": {"labels": ["umbrella", "dog", "cup"], "many": True},
@@ -108,3 +111,33 @@ def test_no_pictures_at_all(make_run):
 def test_answers_need_no_two_labels():
     assert inference.answers(np.array([[1.0]]), ["all"]) == ["all"]
     assert inference.answers(np.zeros((0, 2)), ["a", "b"]) == []
+
+
+def trained_on(run, name):
+    config = json.loads((run / runs.CONFIG).read_text())
+    config["data"]["name"] = name
+    (run / runs.CONFIG).write_text(json.dumps(config))
+    return run
+
+
+def test_digits_are_prepared_for_a_run_trained_on_mnist(make_run, tmp_path):
+    tasks = {"digit": {"labels": list("0123456789"), "many": False}}
+    run = make_run(attributes={}, tasks=tasks, size=28)
+    paper = Image.new("RGB", (90, 120), "ivory")
+    paper.paste("navy", (40, 20, 50, 80))
+    paper.save(tmp_path / "one.png")
+    prepare_digit(paper).save(tmp_path / "prepared.png")
+    scores = [f"score/digit/{label}" for label in "0123456789"]
+
+    def said(name, **options):
+        return fairvision.predict(run, tmp_path / name, **options)[scores].to_numpy()
+
+    plain = said("one.png")
+    prepared = said("prepared.png", prepare="none")
+    assert not np.allclose(plain, prepared)
+    np.testing.assert_allclose(said("one.png", prepare="digit"), prepared, rtol=1e-5)
+    trained_on(run, "mnist")
+    np.testing.assert_allclose(said("one.png"), prepared, rtol=1e-5)
+    np.testing.assert_allclose(said("one.png", prepare="none"), plain, rtol=1e-5)
+    with pytest.raises(InputError, match="'photo' is not one of auto, digit, none"):
+        said("one.png", prepare="photo")

@@ -14,16 +14,41 @@ from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
-MOST_SHOWN = 3
-WIDTH_OF_PIPES = 160
+    from fairvision.familiarity import Familiarity
+    from fairvision.runs import Run
+
+SMALL = 64
 
 
 @click.command(name="predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument(
     "images", nargs=-1, required=True, metavar="IMAGE…", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--prepare",
+    type=click.Choice(["auto", "digit", "none"]),
+    default="auto",
+    show_default=True,
+    help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
+    "run that was trained on MNIST.",
+)
+@click.option(
+    "--prepared",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write the prepared pictures to, as the network sees them.",
+)
+@click.option(
+    "--familiarity/--no-familiarity",
+    default=None,
+    help="How sure the model may be, and how far the pictures are from its training data. By "
+    f"default for pictures of at most {SMALL} pixels, where the data is there.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Dataset folder for --familiarity; by default the one that the run was trained on.",
 )
 @click.option(
     "--output",
@@ -38,6 +63,10 @@ WIDTH_OF_PIPES = 160
 def command(
     run: Path,
     images: tuple[Path, ...],
+    prepare: str,
+    prepared: Path | None,
+    familiarity: bool | None,
+    data: Path | None,
     output: Path | None,
     overwrite: bool,
     device: str,
@@ -47,16 +76,28 @@ def command(
     """Print what a trained model says about pictures.
 
     IMAGE… are picture files, or folders of them. Per attribute and task: the answer and the
-    highest probabilities; --json and --output give all of them.
+    probabilities; --json and --output give all of them.
     """
     if output is not None and output.exists() and not overwrite:
         raise InputError(f"{output} is there already: choose another file or add --overwrite")
+    if data is not None and familiarity is False:
+        raise InputError("--data is for --familiarity: leave out --no-familiarity")
 
-    from fairvision import inference, runs
-    from fairvision.files import whole_file
+    from fairvision import inference, own_pictures, runs
+    from fairvision.files import check_vacant, whole_file
 
-    loaded = runs.load(run)
-    found = inference.predict(loaded, images, device=device, quiet=quiet or not _on_terminal())
+    if prepared is not None:
+        check_vacant(prepared, marker=own_pictures.LIST, overwrite=overwrite)
+    loaded, quiet = runs.load(run), quiet or not sys.stderr.isatty()
+    if prepared is not None and not inference.prepares_digits(loaded, prepare):
+        raise InputError("--prepared writes prepared pictures: add --prepare digit")
+    files = inference.picture_files(images)
+    known, why_not = _known(loaded, familiarity, data, device, quiet)
+    found = inference.predict(
+        loaded, files, prepare=prepare, familiarity=known, device=device, quiet=quiet
+    )
+    if prepared is not None:
+        own_pictures.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:
         for name in (name for name, task in loaded.tasks.items() if task.many):
             found[name] = found[name].map(";".join, na_action="ignore")
@@ -67,41 +108,36 @@ def command(
         records = json.loads(found.to_json(orient="records"))
         click.echo(json.dumps(records, indent=1, ensure_ascii=False))
     else:
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_PIPES)
-        console.print(_table(found, list(loaded.heads)))
+        _show(found, loaded, known, why_not)
 
 
-def _on_terminal() -> bool:
-    return sys.stderr.isatty()
+def _known(
+    run: Run, asked: bool | None, data: Path | None, device: str, quiet: bool
+) -> tuple[Familiarity | None, str]:
+    """Return what is known of the training data; without it, why not."""
+    wanted = asked or data is not None
+    if asked is False:
+        return None, ""
+    if not wanted and run.size > SMALL:
+        return None, "--familiarity says how sure the model may be, and how far the pictures are"
+
+    from fairvision.familiarity import learn_familiarity
+
+    try:
+        return learn_familiarity(run, data, device=device, quiet=quiet), ""
+    except InputError as error:
+        if wanted:
+            raise
+        return None, f"how sure the model may be is not known: {error}"
 
 
-def _table(found: pd.DataFrame, heads: list[str]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+def _show(found: pd.DataFrame, run: Run, known: Familiarity | None, why_not: str) -> None:
+    from rich.console import Console
 
-    paths = found["image"].map(Path)
-    names = paths.map(lambda path: path.name)
-    names = names if names.is_unique else paths.map(str)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("picture", overflow="fold")
-    for head in heads:
-        table.add_column(head)
-        table.add_column("probabilities")
-    for name, (_, row) in zip(names, found.iterrows()):
-        cells = [Text(name)]
-        for head in heads:
-            start = f"score/{head}/"
-            scores = {k.removeprefix(start): row[k] for k in found.columns if k.startswith(start)}
-            answer = ", ".join(row[head]) or "none" if isinstance(row[head], tuple) else row[head]
-            cells += [Text(answer or "undefined", style="bold"), Text(_highest(scores))]
-        table.add_row(*cells)
-    return table
+    from fairvision.cli import _prediction_table as tables
 
-
-def _highest(scores: dict[str, float]) -> str:
-    """Return the highest probabilities: the first few, and all above .5."""
-    ranked = sorted(scores.items(), key=lambda item: -item[1])
-    shown = [f"{k} {v:.2f}" for n, (k, v) in enumerate(ranked) if n < MOST_SHOWN or v > 0.5]
-    return ", ".join(shown)
+    console = Console(width=None if sys.stdout.isatty() else tables.WIDTH_OF_PIPES)
+    console.print(tables.table(found, run.heads))
+    for note in tables.notes(found, known) if known else [why_not]:
+        if note:
+            console.print(f"\n{note}", markup=False, highlight=False)

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fairvision import datasets, runs
+from fairvision.own_pictures import LIST
+
 LABELS = [f"label {n}" for n in range(12)]
 TASKS = {"objects": {"labels": LABELS, "many": True}}
 
@@ -19,18 +22,29 @@ def picture(tmp_path):
 
 
 def test_table(run_cli, make_run, picture):
-    result = run_cli("predict", make_run(), picture)
+    result = run_cli("predict", make_run(), picture, "--no-familiarity")
     assert result.code == 0, result.err
     header, row = result.out.rstrip().splitlines()
-    assert header.split() == ["picture", "gender", "probabilities"]
-    name, answer, first, high, _, low = row.replace(",", "").split()
+    assert header.split() == ["picture", "gender", "female", "male"]
+    name, answer, *probabilities = row.split()
+    assert name == "street.png"
+    assert answer == ["female", "male"][probabilities.index(max(probabilities))]
+    assert sum(map(float, probabilities)) == pytest.approx(1, abs=0.011)
+
+
+def test_of_several_heads_the_highest_are_shown(run_cli, make_run, picture):
+    place = {"labels": ["indoors", "outdoors"], "many": False}
+    result = run_cli("predict", make_run(tasks={"place": place}), picture, "--no-familiarity")
+    header, row = result.out.rstrip().splitlines()
+    assert header.split() == ["picture", "gender", "probabilities", "place", "probabilities"]
+    name, answer, first, high, _, low, *_ = row.replace(",", "").split()
     assert (name, answer) == ("street.png", first)
     assert float(high) >= 0.5 >= float(low)
 
 
 def test_of_many_labels_the_highest_are_shown(run_cli, make_run, picture):
     run = make_run(tasks=TASKS)
-    result = run_cli("predict", run, picture)
+    result = run_cli("predict", run, picture, "--no-familiarity")
     (record,) = json.loads(run_cli("predict", run, picture, "--json").out)
     held = len(record["objects"])
     assert 0 < held < len(LABELS)
@@ -99,3 +113,80 @@ def test_not_a_run(run_cli, picture, tmp_path):
 
 def test_pictures_are_required(run_cli, make_run):
     assert run_cli("predict", make_run()).code == 2
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    return datasets.scenes(tmp_path / "scenes", count=60, bias=0.9, size=16)
+
+
+@pytest.fixture
+def trained(make_run, drawn):
+    """Return a run whose config says that it was trained on `drawn`."""
+    run = make_run(attributes={"shirt": list(drawn.attributes["shirt"])})
+    config = json.loads((run / runs.CONFIG).read_text())
+    config["data"] = {
+        "path": str(drawn.root), "name": "scenes", "fingerprint": drawn.fingerprint(),
+    }  # fmt: skip
+    (run / runs.CONFIG).write_text(json.dumps(config))
+    return run
+
+
+def test_how_sure_and_how_far(run_cli, trained, picture):
+    result = run_cli("predict", trained, picture)
+    assert (result.code, result.err) == (0, "")
+    header, row, *rest = result.out.rstrip().splitlines()
+    assert header.split() == ["picture", "shirt", "striped", "dotted", "sure", "farther", "than"]
+    assert row.split()[-1].endswith("%")
+    told = " ".join(rest)
+    assert "6 pictures of the split val" in told
+    assert "42 training pictures" in told
+    (record,) = json.loads(run_cli("predict", trained, picture, "--json").out)
+    assert f"{record['sure/shirt']:.2f} " in row
+    assert f"{record['farther_than']:.1%}" in row
+
+
+def test_how_sure_needs_the_data(run_cli, make_run, drawn, trained, picture):
+    result = run_cli("predict", make_run("other"), picture)
+    assert (result.code, result.err) == (0, "")
+    assert "how sure the model may be is not known: the data that" in result.out
+    refused = run_cli("predict", trained.parent / "other", picture, "--familiarity")
+    assert refused.code == 2
+    assert "say where it is with --data" in refused.err
+    moved = drawn.root.rename(drawn.root.with_name("moved"))
+    assert "not known" in run_cli("predict", trained, picture).out
+    assert "of the split val" in run_cli("predict", trained, picture, "--data", moved).out
+    both = run_cli("predict", trained, picture, "--data", moved, "--no-familiarity")
+    assert both.code == 2
+    assert "leave out --no-familiarity" in both.err
+
+
+def test_large_pictures_are_looked_at_on_request(run_cli, make_run, picture):
+    result = run_cli("predict", make_run(model="small_cnn", size=80), picture)
+    assert "--familiarity says how sure" in result.out
+
+
+def test_own_digits(run_cli, make_run, tmp_path):
+    run = make_run(
+        attributes={}, tasks={"digit": {"labels": list("0123456789"), "many": False}}, size=28
+    )
+    paper = Image.new("RGB", (90, 120), "ivory")
+    paper.paste("navy", (40, 20, 50, 80))
+    paper.save(tmp_path / "one.png")
+    options = ["--prepare", "digit", "--prepared", tmp_path / "prepared"]
+    result = run_cli("predict", run, tmp_path / "one.png", *options)
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[0].split() == ["picture", "digit", *"0123456789"]
+    with Image.open(tmp_path / "prepared" / "1-one.png") as seen:
+        assert seen.size == (28, 28)
+    (own,) = json.loads(run_cli("predict", run, tmp_path / "one.png", *options[:2], "--json").out)
+    (again,) = json.loads(run_cli("predict", run, tmp_path / "prepared", "--json").out)
+    assert again["score/digit/1"] == pytest.approx(own["score/digit/1"], rel=1e-4)
+    assert (tmp_path / "prepared" / LIST).is_file()
+    refused = run_cli("predict", run, tmp_path / "one.png", *options)
+    assert refused.code == 2
+    assert "is not empty" in refused.err
+    plain = run_cli("predict", run, tmp_path / "one.png", "--prepared", tmp_path / "x")
+    assert plain.code == 2
+    assert "add --prepare digit" in plain.err
+    assert not (tmp_path / "x").exists()

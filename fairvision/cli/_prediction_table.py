@@ -1,0 +1,83 @@
+"""How `fairvision predict` shows probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from fairvision.familiarity import FAR, Familiarity
+
+MOST_SHOWN = 3
+MOST_COLUMNS = 12
+WIDTH_OF_PIPES = 160
+
+
+def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
+    """Return a row per picture.
+
+    A single head of a few labels has a column per label; of several heads, or of many labels, the
+    highest probabilities are listed.
+    """
+    paths = found["image"].map(Path)
+    names = paths.map(lambda path: path.name)
+    names = names if names.is_unique else paths.map(str)
+    each = len(heads) == 1 and all(len(labels) <= MOST_COLUMNS for labels in heads.values())
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    shown.add_column("picture", overflow="fold")
+    for head, labels in heads.items():
+        shown.add_column(head)
+        for label in labels if each else ["probabilities"]:
+            shown.add_column(Text(label), justify="right" if each else "left")
+        if f"sure/{head}" in found:
+            shown.add_column("sure", justify="right")
+    if "farther_than" in found:
+        shown.add_column("farther than", justify="right")
+    for name, (_, row) in zip(names, found.iterrows()):
+        cells = [Text(name)]
+        for head, labels in heads.items():
+            scores = {label: row[f"score/{head}/{label}"] for label in labels}
+            answer = ", ".join(row[head]) or "none" if isinstance(row[head], tuple) else row[head]
+            cells.append(Text(answer or "undefined", style="bold"))
+            cells += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
+            if f"sure/{head}" in found:
+                cells.append(Text(f"{row[f'sure/{head}']:.2f}"))
+        if "farther_than" in found:
+            share = row["farther_than"]
+            cells.append(Text(f"{share:.1%}", style="bold" if share >= FAR else ""))
+        shown.add_row(*cells)
+    return shown
+
+
+def notes(found: pd.DataFrame, known: Familiarity) -> list[str]:
+    """Return what the last columns say, and what they rest on."""
+    said = []
+    for head, temperature in known.temperature.items():
+        said.append(
+            f"sure: the probability of the answer ({head}) with the logits divided by "
+            f"{temperature:.2f}, as fits {known.held_out} pictures of the split {known.split}, of "
+            f"which {known.accuracy[head]:.1%} are right and {known.confidence[head]:.1%} is the "
+            "mean probability before. It holds for pictures like those."
+        )
+    far = int((found["farther_than"] >= FAR).sum())
+    said.append(
+        "farther than: the share of these pictures that are nearer to "
+        f"{known.training} training pictures. {far} of {len(found)} "
+        f"{'is' if far == 1 else 'are'} farther than {FAR:.0%}: nothing that was measured says how "
+        "sure the model may be there."
+    )
+    return said
+
+
+def _probability(value: float) -> Text:
+    return Text(f"{value:.2f}", style="bold" if value >= 0.5 else "dim" if value < 0.005 else "")
+
+
+def _highest(scores: Mapping[str, float]) -> Text:
+    """Return the highest probabilities: the first few, and all above .5."""
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    shown = [f"{k} {v:.2f}" for n, (k, v) in enumerate(ranked) if n < MOST_SHOWN or v > 0.5]
+    return Text(", ".join(shown))
