@@ -36,9 +36,9 @@ def calibration_error(
 
         ECE = Σ_m (n_m / n) |frequency of truth in m − mean score in m|
 
-    It depends on the bins, and it is never negative: chance alone makes it about 1/√n_m in each
-    bin, so that small groups look worse calibrated than large ones. Compare groups of equal size,
-    or with fewer bins.
+    It depends on the bins, and it is never negative: chance alone makes it up to about 0.4/√n_m in
+    each bin, so that small groups look worse calibrated than large ones. Compare groups of equal
+    size, or with fewer bins.
 
     Parameters
     ----------

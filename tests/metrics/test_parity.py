@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import fairlearn.metrics
@@ -278,6 +281,50 @@ def test_the_worst_group_of_a_share_of_one_keeps_its_exact_interval() -> None:
     worst = metrics.worst_group(metrics.selection_rate(None, [1] * 40, ["f"] * 10 + ["m"] * 30))
     assert worst.low in (pytest.approx(0.025 ** (1 / 10)), pytest.approx(0.025 ** (1 / 30)))
     assert worst.high == 1
+
+
+# the words for four objects, and demographic parity, equal opportunity and accuracy difference
+PUBLISHED = {
+    "tie": ("ties?", ["3.9 (3.3 to 4.4)", "37.1 (28.8 to 45.1)", "1.7 (0.9 to 2.4)"]),
+    "tennis racket": (
+        "rac(ke|que)ts?",
+        ["1.0 (0.1 to 1.8)", "25.8 (19.9 to 32.2)", "4.3 (3.3 to 5.5)"],
+    ),
+    "skateboard": (
+        "skateboards?",
+        ["8.4 (7.7 to 9.2)", "36.3 (15.4 to 56.2)", "1.5 (1.0 to 2.0)"],
+    ),
+    "handbag": (
+        "(hand)?bags?|purses?",
+        ["0.0 (-0.1 to 0.2)", "1.1 (0.0 to 2.4)", "11.3 (9.9 to 12.8)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("thing", PUBLISHED)
+def test_real_captions_have_the_figures_of_the_page(shared: Path, thing: str) -> None:
+    """Which of the objects in a photograph a published caption names (docs/metrics-groups.md)."""
+    folder = shared / "data/published/women-also-snowboard"
+    pictures = pd.read_csv(folder / "labels.csv").query("objects_known == 1")
+    written = json.loads((folder / "captions_baseline_ft.json").read_text())
+    caption = {one["image_id"]: one["caption"].lower() for one in written}
+    word, expected = PUBLISHED[thing]
+    truth = np.array([thing in str(objects).split(";") for objects in pictures["objects"]])
+    said = np.array([bool(re.search(rf"\b({word})\b", caption[i])) for i in pictures["image_id"]])
+    found = [
+        measure(truth, said, pictures["gender"])
+        for measure in (
+            metrics.demographic_parity_difference,
+            metrics.equal_opportunity_difference,
+            metrics.accuracy_difference,
+        )
+    ]
+    assert [f"{100 * r:.1f} ({100 * r.low:.1f} to {100 * r.high:.1f})" for r in found] == expected
+    assert [r.n for r in found] == [10_840, truth.sum(), 10_840]
+    theirs = fairlearn.metrics.demographic_parity_difference(
+        truth, said, sensitive_features=pictures["gender"]
+    )
+    assert float(found[0]) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_what_has_no_groups_is_told() -> None:
