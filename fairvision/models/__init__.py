@@ -1,15 +1,17 @@
-"""Networks: the lecture's CNN and torchvision's, with a head per attribute and per task."""
+"""Networks: the lecture's CNN, torchvision's and timm's, with a head per attribute and per task."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import torch
+
 from fairvision.models.backbones import SMALL, backbone, default_size, names
 from fairvision.models.devices import find_device
 from fairvision.models.domain_head import DomainHead, Domains
 from fairvision.models.network import Network
-from fairvision.models.tuning import REGIMES, tune
-from fairvision.models.weights import fit, read_tensors, read_weights
+from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
+from fairvision.models.weights import fit, load_weights, read_tensors
 
 __all__ = [
     "REGIMES",
@@ -18,9 +20,11 @@ __all__ = [
     "Domains",
     "Network",
     "build",
+    "choose_regime",
     "default_size",
     "find_device",
     "fit",
+    "learning_parts",
     "names",
     "read_tensors",
     "tune",
@@ -40,11 +44,12 @@ def build(
 
     Parameters
     ----------
-    name : one of `names()`
+    name : one of `names()`; a timm network may have the tag of its weights, as in
+        "timm:resnet50.a1_in1k"
     heads : number of classes, by the name of the attribute or task
     size : height and width of the pictures in pixels
     weights : what the backbone starts from: a name that torchvision publishes ("IMAGENET1K_V1",
-        "DEFAULT") or a local .pth or .safetensors file; by default random
+        "DEFAULT"), "DEFAULT" of timm, or a local .pth or .safetensors file; by default random
     many : tasks in which several labels may hold for one picture
     domains : heads that answer for every group by itself, see `DomainHead`
 
@@ -60,7 +65,10 @@ def build(
     >>> {k: tuple(v.shape) for k, v in network(torch.rand(4, 3, 28, 28)).items()}
     {'gender': (4, 2), 'objects': (4, 5)}
     """
-    module, width, classifier = backbone(name, size)
+    found = backbone(name, size)
     if weights is not None:
-        fit(module, read_weights(weights, name), classifier=classifier, source=weights)
-    return Network(module, width, heads, many, domains)
+        load_weights(found, name, size, weights)
+    network = Network(found.module, found.width, heads, many, domains)
+    network.mean.copy_(torch.tensor(found.mean).view(3, 1, 1))
+    network.std.copy_(torch.tensor(found.std).view(3, 1, 1))
+    return network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,74 +11,130 @@ import torchvision
 from torch import nn
 
 from fairvision.errors import InputError
+from fairvision.models import timm_networks
+from fairvision.models.inception import InceptionV3
 from fairvision.models.lecture_cnn import lecture_cnn
 from fairvision.models.small_cnn import small_cnn
 
 LECTURE_CNN, SMALL_CNN = SMALL = ("lecture_cnn", "small_cnn")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its classifying layer.
+
+    Attributes
+    ----------
+    module : normalised pictures (n, 3, size, size) in, features (n, width) out
+    width : number of features
+    classifier : names of the layers that were taken away, under which weight files hold them
+    mean, std : of each channel, which normalise the pictures
+    """
+
+    module: nn.Module
+    width: int
+    classifier: tuple[str, ...]
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
 
 def names() -> list[str]:
-    """Return the names of all networks: the lecture's, a small one, then torchvision's.
+    """Return the names of all networks: the lecture's, a small one, torchvision's, then timm's.
 
-    >>> names()[:3]
-    ['lecture_cnn', 'small_cnn', 'alexnet']
+    >>> names()[:3], "timm:resnet50" in names()
+    (['lecture_cnn', 'small_cnn', 'alexnet'], True)
     """
-    return [*SMALL, *torchvision.models.list_models(module=torchvision.models)]
+    return [*_ours_and_torchvision(), *timm_networks.names()]
+
+
+def is_timm(name: str) -> bool:
+    """Tell whether a network is asked of timm, as in "timm:resnet50"."""
+    return name.startswith(timm_networks.PREFIX)
 
 
 def default_size(name: str) -> int:
-    """Return the side in pixels at which a network is used unless another is asked for."""
+    """Return the side in pixels at which a network is used unless another is asked for.
+
+    Raises
+    ------
+    InputError
+        If there is no such network.
+    """
+    check(name)
+    if is_timm(name):
+        return timm_networks.default_size(name)
     return {LECTURE_CNN: 64, SMALL_CNN: 64, "inception_v3": 299}.get(name, 224)
 
 
-def backbone(name: str, size: int) -> tuple[nn.Module, int, str]:
+def check(name: str) -> None:
+    """Raise `InputError` with names that come near unless there is such a network."""
+    if timm_networks.is_known(name) if is_timm(name) else name in _ours_and_torchvision():
+        return
+    near = get_close_matches(name, names(), n=4) or list(SMALL)
+    of_timm = timm_networks.PREFIX + name
+    if not is_timm(name) and timm_networks.is_known(of_timm):
+        near = [of_timm, *(one for one in near if one != of_timm)][:4]
+    raise InputError(
+        f"there is no network {name!r}: choose {', '.join(near)} or another of torchvision's or, "
+        f"with {timm_networks.PREFIX} before the name, of timm's"
+    )
+
+
+def backbone(name: str, size: int) -> Backbone:
     """Return an untrained network without its classifying layer.
 
-    That layer, the last linear or convolutional one, becomes the identity; auxiliary classifiers
-    are left out. Activations never work in place, so that attributions may read every layer.
-
-    Returns
-    -------
-    network : normalised pictures (n, 3, size, size) in, features (n, width) out
-    width : number of features
-    classifier : name of the layer that was taken away, under which weight files hold it
+    Of torchvision's networks that layer, the last linear or convolutional one, becomes the
+    identity. Inception v3 keeps its auxiliary classifier but for its last layer, where the pictures
+    are large enough; others are left out. Activations never work in place, so that attributions may
+    read every layer.
 
     Raises
     ------
     InputError
         If there is no such network, or if it cannot take pictures of this size.
     """
-    if name not in names():
-        near = get_close_matches(name, names(), n=4) or SMALL
-        raise InputError(
-            f"there is no network {name!r}: choose {', '.join(near)} or another of torchvision's"
-        )
+    check(name)
     try:
         network, classifier = _without_classifier(name, size)
+        for module in network.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False  # type: ignore[assignment]
         network.eval()
         with torch.no_grad():
-            width = network(torch.zeros(1, 3, size, size)).shape[1]
-    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+            features = network(torch.zeros(1, 3, size, size))
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(
             f"{name} cannot take pictures of {size} × {size} pixels, choose another size "
             f"(usual: {default_size(name)}): {reason}"
         ) from None
-    return network.train(), width, classifier
+    if features.ndim != 2:
+        raise InputError(f"{name} gives no features for a classifier: choose another network")
+    network, width = network.train(), features.shape[1]
+    if is_timm(name):
+        return Backbone(network, width, classifier, *timm_networks.normalisation(name))
+    return Backbone(network, width, classifier)
 
 
-def _without_classifier(name: str, size: int) -> tuple[nn.Module, str]:
+def _ours_and_torchvision() -> list[str]:
+    return [*SMALL, *torchvision.models.list_models(module=torchvision.models)]
+
+
+def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...]]:
+    if is_timm(name):
+        return timm_networks.build(name, size)
     if name == LECTURE_CNN:
-        return lecture_cnn(size), ""
+        return lecture_cnn(size), ()
     if name == SMALL_CNN:
-        return small_cnn(), ""
-    network = torchvision.models.get_model(name, **_options(name, size))
+        return small_cnn(), ()
+    if name == "inception_v3":
+        network = InceptionV3(size)
+    else:
+        network = torchvision.models.get_model(name, **_options(name, size))
     layers = [k for k, m in network.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     network.set_submodule(layers[-1], nn.Identity())
-    for module in network.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    return network, layers[-1]
+    return network, (layers[-1],)
 
 
 def _options(name: str, size: int) -> dict[str, Any]:
@@ -86,7 +143,7 @@ def _options(name: str, size: int) -> dict[str, Any]:
         return {"image_size": size}
     if name.startswith("maxvit_"):
         return {"input_size": (size, size)}
-    if name in ("googlenet", "inception_v3"):
-        # Their published weights want inputs in [-1, 1], which transform_input provides.
+    if name == "googlenet":
+        # Its published weights want inputs in [-1, 1], which transform_input provides.
         return {"aux_logits": False, "transform_input": True, "init_weights": True}
     return {}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from urllib.error import URLError
 
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -31,11 +32,19 @@ FAMILIES = [
 ]
 
 
-def test_names_are_all_of_torchvision_and_two_small_ones():
-    assert set(models.names()) == {
+def backbone_of(name, size):
+    found = models.backbone(name, size)
+    return found.module, found.classifier
+
+
+def test_names_are_two_small_ones_and_all_of_torchvision_and_timm():
+    names = models.names()
+    assert len(names) == len(set(names))
+    assert set(names) == {
         "lecture_cnn",
         "small_cnn",
         *torchvision.models.list_models(module=torchvision.models),
+        *(f"timm:{name}" for name in timm.list_models()),
     }
 
 
@@ -174,7 +183,7 @@ def test_weights_that_do_not_fit_are_one_clear_line(tmp_path, squeezenet):
 def test_old_densenet_names_are_understood():
     state = torchvision.models.densenet121().state_dict()
     old = {k.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): v for k, v in state.items()}
-    network, _, classifier = models.backbone("densenet121", 32)
+    network, classifier = backbone_of("densenet121", 32)
     models.fit(network, old, classifier=classifier, source="old")
     name = "features.denseblock1.denselayer1.conv2.weight"
     assert torch.equal(network.state_dict()[name], state[name])
@@ -186,8 +195,8 @@ def test_mnasnet_weights_without_version_numbers(tmp_path):
 
 
 def test_position_embeddings_follow_the_size(tmp_path):
-    small, _, classifier = models.backbone("vit_b_32", 64)
-    large, _, _ = models.backbone("vit_b_32", 96)
+    small, classifier = backbone_of("vit_b_32", 64)
+    large, _ = backbone_of("vit_b_32", 96)
     models.fit(large, small.state_dict(), classifier=classifier, source="small")
     assert large.encoder.pos_embedding.shape[1] == 10
     torch.testing.assert_close(large.encoder.pos_embedding[:, 0], small.encoder.pos_embedding[:, 0])
