@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 COLOURS, DARKEST = "inferno", 0.25
-OPACITY, DIMMED = 0.8, 0.65
+OPACITY, DIMMED = 0.7, 0.65
 MOST_STRETCHED = 20
 
 
@@ -18,6 +18,7 @@ def overlay(
     *,
     maximum: float | None = None,
     side: int = 320,
+    peak: bool = False,
 ) -> Image.Image:
     """Draw a map over its picture: the more evidence, the brighter and the more opaque.
 
@@ -35,6 +36,7 @@ def overlay(
     maximum : evidence that gets the brightest colour, as does all above it; by default the map's
         own `full_scale`. Give one number for several maps that are to be compared.
     side : shorter side of the drawing in pixels, see `resized`
+    peak : put a ring around the strongest evidence, of several the first in reading order
 
     Returns
     -------
@@ -54,7 +56,11 @@ def overlay(
     share = np.asarray(Image.fromarray(share).resize(base.size, Image.Resampling.BILINEAR))
 
     drawn = _tinted(np.asarray(base.convert("L"), dtype=np.float32), share)
-    return drawn if mask is None else _outlined(drawn, mask)
+    if mask is not None:
+        drawn = _outlined(drawn, mask)
+    if peak and top > 0:
+        _ring(drawn, evidence)
+    return drawn
 
 
 def scale_bar(width: int, height: int) -> Image.Image:
@@ -62,7 +68,7 @@ def scale_bar(width: int, height: int) -> Image.Image:
 
     >>> bar = scale_bar(100, 8)
     >>> bar.getpixel((0, 4)), bar.getpixel((99, 4))
-    ((83, 83, 83), (218, 220, 148))
+    ((83, 83, 83), (201, 203, 140))
     """
     share = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
     return _tinted(np.full((height, width), 128, np.float32), share)
@@ -100,6 +106,15 @@ def _tinted(grey: np.ndarray, share: np.ndarray) -> Image.Image:
     colours = matplotlib.colormaps[COLOURS](DARKEST + (1 - DARKEST) * share)[..., :3] * 255
     opacity = OPACITY * np.sqrt(share)[..., None]
     return Image.fromarray(np.rint(grey + opacity * (colours - grey)).astype(np.uint8))
+
+
+def _ring(drawn: Image.Image, evidence: np.ndarray) -> None:
+    """Draw a white ring with dark rims around the largest value."""
+    place = np.array(np.unravel_index(evidence.argmax(), evidence.shape)[::-1])
+    x, y = (place + 0.5) / evidence.shape[::-1] * drawn.size
+    for radius, width, colour in ((11, 5, "black"), (10, 3, "white")):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        ImageDraw.Draw(drawn).ellipse(box, outline=colour, width=width)
 
 
 def _outlined(drawn: Image.Image, mask: np.ndarray) -> Image.Image:

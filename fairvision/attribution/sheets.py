@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 
 import numpy as np
 from matplotlib import colormaps, font_manager
@@ -17,6 +18,7 @@ INK, PALE, PAPER = "#1a1a1a", "#5f6368", "white"
 SMALL, NORMAL, LARGE = 14, 16, 22
 TRACK, BAR, MARK = (222, 224, 227), (90, 98, 107), (0, 0, 0)
 SCALE_WIDTH = 160
+MOST_FOR_NOTES = 1000
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ def sheet(
 ) -> Image.Image:
     """Lay out rows of tiles on white paper; lines that are too long end in an ellipsis.
 
+    Notes may widen the paper to `MOST_FOR_NOTES` pixels.
+
     Parameters
     ----------
     title, notes : lines above
@@ -55,7 +59,9 @@ def sheet(
     'RGB'
     """
     widths = [sum(tile.picture.width + GAP for tile in row.tiles) - GAP for row in rows]
-    inner = max([480, *widths])
+    font = _font(SMALL, False)
+    noted = [min(ceil(font.getlength(note)), MOST_FOR_NOTES) for note in notes]
+    inner = max([480, *widths, *noted])
     above = _line(LARGE) + (len(notes) + (scale is not None)) * _line(SMALL)
     height = 2 * MARGIN + above + sum(map(_height, rows))
     paper = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)

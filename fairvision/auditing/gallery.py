@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fairvision.auditing.measures import predicted
-from fairvision.auditing.tables import MEASURES, Samples
+from fairvision.auditing.tables import CHANCE, MEASURES, Samples
+from fairvision.auditing.telling import in_turn
 from fairvision.datasets import Dataset, open_pixels, read_mask, read_picture
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ def choose(
     order = np.lexsort((np.arange(len(codes)), -spread, ~differs, blank))
     for cell in range(len(CELLS)):
         rows = order[cells[0][order] == cell]
-        turn = np.zeros(len(rows), int)
-        for group in np.unique(codes[rows]):
-            mine = codes[rows] == group
-            turn[mine] = np.arange(mine.sum())
-        for row in rows[np.argsort(turn, kind="stable")][:per_cell]:
+        for row in in_turn(rows, codes)[:per_cell]:
             yield CELLS[cell], int(row)
 
 
@@ -68,14 +65,17 @@ def draw(
     *,
     method: str,
     device: torch.device | str = "cpu",
+    side: int = SIDE,
 ) -> list[dict[str, Any]]:
     """Return the gallery items of the chosen rows, with the maps computed again for them.
 
     Returns
     -------
     per picture: `cell`, `id`, `attribute`, `truth`, `labels`, `picture` (h, w, 3) uint8 of the
-    picture's proportions, `mask` (h, w) bool or None, and per model `name`, `answer`,
-    `probability` of the answer, `map` (h, w) float and `inside` (None where undefined).
+    picture's proportions and at most `side` pixels wide and high, `mask` (h, w) bool or None,
+    `chance`, the person's share of the picture (None without a mask), and per model `name`,
+    `answer`, `probability` of the answer, `map` (h, w) float, and `inside` and `mass`, whether the
+    strongest evidence and which share of all evidence is on the person (None where undefined).
     """
     if not chosen:
         return []
@@ -84,7 +84,7 @@ def draw(
     maps = [_maps(*some, truth, attribute, rows, method, device) for some in networks]
     items = []
     for i, (cell, row) in enumerate(chosen):
-        picture, mask = _picture(truth, row)
+        picture, mask = _picture(truth, row, side)
         items.append(
             {
                 "cell": cell,
@@ -94,6 +94,7 @@ def draw(
                 "labels": _labels(truth, row),
                 "picture": picture,
                 "mask": mask,
+                "chance": _cell(models[0].scores.get(CHANCE), row),
                 "models": [
                     _said(model, attribute, row, own[i], picture.shape[1::-1])
                     for model, own in zip(models, maps)
@@ -152,11 +153,16 @@ def _maps(
     return maps.cpu().numpy()
 
 
-def _picture(truth: Dataset, row: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _cell(column: Any, row: int) -> float | None:
+    """Return a value of a column, perhaps absent; None where it is undefined."""
+    return None if column is None or np.isnan(column[row]) else float(column[row])
+
+
+def _picture(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarray | None]:
     sample = truth.samples.loc[row]
     picture = read_picture(truth.root / sample["image"])
     small = picture.copy()
-    small.thumbnail((SIDE, SIDE))
+    small.thumbnail((side, side))
     if sample["mask"] is None:
         return np.asarray(small), None
     mask = Image.fromarray(read_mask(truth.root / sample["mask"], picture.size))
@@ -167,7 +173,7 @@ def _said(
     model: Samples, attribute: str, row: int, own_map: np.ndarray, size: tuple[int, int]
 ) -> dict[str, Any]:
     scores = model.probabilities("score", attribute)
-    hit = _hits(model, attribute)[row]
+    hit = _cell(_hits(model, attribute), row)
     assert scores is not None
     best = int(scores[row].argmax())
     large = Image.fromarray(np.nan_to_num(own_map).astype(np.float32))
@@ -176,7 +182,8 @@ def _said(
         "answer": model.truth.attributes[attribute][best],
         "probability": float(scores[row, best]),
         "map": np.asarray(large.resize(size, Image.Resampling.BILINEAR)),
-        "inside": None if np.isnan(hit) else bool(hit > 0.5),
+        "inside": None if hit is None else hit > 0.5,
+        "mass": _cell(model.evidence(MEASURES[1], attribute), row),
     }
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "data": "Make a dataset folder, or show what is in one.",
     "train": "Train a classifier: baseline, equalizer and other methods.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
+    "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
     "captions": "Compare captioners: whom they name, what the rest tells. Writes the report.",
     "predict": "Print a table of probabilities for any pictures.",
     "explain": "Draw activation maps and attributions for any pictures.",

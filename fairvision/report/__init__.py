@@ -43,7 +43,8 @@ def render(
     gallery : pictures to show, each with `cell` (a name of `words.GALLERY_CELLS`), `id`,
         `attribute`, `truth`, `labels`, `picture` (height, width, 3; uint8), `mask` (height,
         width; bool) or None, and per model `name`, `answer`, `probability`, `map` (height,
-        width; float) and `inside` (whether the evidence lies on the person)
+        width; float) and `inside` (whether the evidence lies on the person); where they are known,
+        `mass` (share of the model's evidence that does) and the picture's `chance`, or None
     settings : `dataset`, `split`, `n` (pictures), `attribution`, `replicates`, `confidence`,
         `seed`, `versions`, `runs` and `counts` (lists of records)
 
@@ -91,6 +92,7 @@ def render(
                 cell: [item for item in items if item["cell"] == cell]
                 for cell in words.GALLERY_CELLS
             },
+            scale=_gallery.scale() if items else "",
             settings=settings,
             style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
             reasons=words.REASONS,

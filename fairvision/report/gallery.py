@@ -26,6 +26,13 @@ def data_uri(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode()
 
 
+def scale() -> str:
+    """Return the colours of overlays as a data URI: no evidence left, the most in a map right."""
+    from fairvision.attribution.overlays import scale_bar
+
+    return data_uri(scale_bar(SIZE, 16))
+
+
 def drawn(item: dict[str, Any]) -> dict[str, Any]:
     """Return a gallery item whose picture and maps are data URIs; maps lie over the picture."""
     from fairvision.attribution.overlays import overlay

@@ -10,6 +10,7 @@ from fairvision.attribution.sheets import (
     BAR,
     MARGIN,
     MARK,
+    MOST_FOR_NOTES,
     Row,
     Tile,
     as_colours,
@@ -100,3 +101,9 @@ def test_gauge_shows_value_and_chance(value, chance):
     if marked.any():
         assert abs(np.flatnonzero(marked.any(axis=0)).mean() - 200 * chance) <= 2
     assert filled == pytest.approx(0 if np.isnan(value) else 200 * value, abs=6)
+
+
+def test_notes_widen_the_paper_only_so_far():
+    rows = [Row("", [Tile(Image.new("RGB", (50, 20)))])]
+    widths = [sheet("", [note], rows).width for note in ("x", "x" * 80, "x" * 999)]
+    assert widths[0] < widths[1] < widths[2] == MOST_FOR_NOTES + 2 * MARGIN

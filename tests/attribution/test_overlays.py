@@ -85,6 +85,21 @@ def test_outline_follows_the_mask():
     assert np.asarray(empty).max() == 0
 
 
+def test_ring_lies_around_the_strongest_evidence():
+    map = np.ones((8, 16))
+    map[5, 12] = 9
+    picture = np.zeros((32, 64, 3), np.uint8)
+    plain, ringed = (
+        np.asarray(overlay(picture, map, maximum=100, peak=peak), dtype=int)
+        for peak in (False, True)
+    )
+    changed = np.argwhere((plain != ringed).any(axis=2))
+    np.testing.assert_allclose(changed.mean(axis=0), (5.5 * 40, 12.5 * 40), atol=1)
+    assert np.ptp(changed, axis=0).max() < 30
+    blank = overlay(picture, np.zeros((8, 16)), peak=True)
+    np.testing.assert_array_equal(blank, overlay(picture, np.zeros((8, 16))))
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.integers(20, 400),

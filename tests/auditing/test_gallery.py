@@ -104,3 +104,12 @@ def test_maps_are_those_that_were_judged(drawn):
 
 def test_nothing_chosen_draws_nothing(drawn):
     assert draw(drawn[0], [], "shirt", [], method="gradcam") == []
+
+
+def test_measured_evidence_stands_beside_chance(drawn):
+    models, chosen, items = drawn
+    for item, (_, row) in zip(items, chosen):
+        assert item["chance"] == models[0].scores["evidence/chance"][row]
+        for said, model in zip(item["models"], models):
+            mass = model.scores["evidence/gradcam/relevance_mass"][row]
+            assert said["mass"] == (None if np.isnan(mass) else mass)

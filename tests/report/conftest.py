@@ -207,6 +207,7 @@ def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> lis
                     "probability": float(rng.uniform(0.5, 1)),
                     "map": np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.02).astype(np.float32),
                     "inside": inside,
+                    "mass": 0.42 if inside else 0.07,
                 }
             )
         gallery.append(
@@ -218,6 +219,7 @@ def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> lis
                 "labels": list(labels[: i % 3]),
                 "picture": picture,
                 "mask": person if masks else None,
+                "chance": 0.23 if masks else None,
                 "models": answers,
             }
         )

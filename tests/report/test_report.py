@@ -168,9 +168,17 @@ def test_gallery_has_three_sections_with_answers(pages):
     assert [cell for cell in words.GALLERY_CELLS if cell.capitalize() in page.words] == list(
         words.GALLERY_CELLS
     )
-    assert len(page.all("img")) == 3 * 3
+    assert len(page.all("img")) == 3 * 3 + 1  # and the scale
     assert "evidence on the person" in page.words
     assert "evidence elsewhere" in page.words
+
+
+def test_evidence_stands_beside_chance_where_both_are_known(report_input):
+    given = report_input()
+    assert "42% of it on the person, chance 23%" in render(**given)
+    for item in given["gallery"]:
+        item["chance"] = None
+    assert "of it on the person" not in render(**given)
 
 
 def test_names_are_text_wherever_they_stand(report_input):

@@ -1,0 +1,48 @@
+"""`fairvision pictures`: the most telling pictures of an audit, as sheets to print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairvision.cli import options
+
+
+@click.command(name="pictures")
+@click.argument("audit", type=click.Path(path_type=Path))
+@click.argument(
+    "run_folders", nargs=-1, required=True, metavar="RUN…", type=click.Path(path_type=Path)
+)
+@options.output
+@click.option(
+    "--per-cell",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Pictures of each cell: right or wrong, evidence on the person or elsewhere.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Dataset folder; by default the one that the first run was trained on.",
+)
+@options.device
+@options.overwrite
+@options.quiet
+def command(output: Path, quiet: bool, **rest: Any) -> None:
+    """Draw the most telling pictures of an audit.
+
+    AUDIT is the folder that `fairvision audit` wrote, RUN… the runs that it compared, in the same
+    order. For each model and each cell (right or wrong, evidence on the person or elsewhere) the
+    folder gets a contact sheet, and a sheet per picture with every model's evidence.
+
+    \b
+    fairvision pictures audit runs/baseline runs/equalizer -o pictures
+    """
+    from fairvision.auditing.pictures import pictures
+
+    folder = pictures(output=output, quiet=quiet or not sys.stderr.isatty(), **rest)
+    click.echo(f"pictures: {folder}")

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fairvision import datasets
+
+
+@pytest.fixture
+def audited(run_cli, make_run, tmp_path):
+    data = datasets.scenes(tmp_path / "data", count=60, bias=0.8, size=16)
+    run = make_run(attributes={"shirt": list(data.attributes["shirt"])})
+    arguments = ["--data", data.root, "--replicates", 5, "--no-leaning"]
+    done = run_cli("audit", run, "-o", tmp_path / "audit", *arguments)
+    assert done.code == 0, done.err
+    return [tmp_path / "audit", run, "--data", data.root]
+
+
+def test_pictures(run_cli, audited, tmp_path):
+    output = tmp_path / "pictures"
+    done = run_cli("pictures", *audited, "-o", output, "--per-cell", 2)
+    assert done.code == 0, done.err
+    assert str(output) in done.out
+    about = json.loads((output / "pictures.json").read_text())
+    assert about["per_cell"] == 2
+    assert about["pictures"]
+    assert all((output / picture["file"]).is_file() for picture in about["pictures"])
+    again = run_cli("pictures", *audited, "-o", output)
+    assert again.code == 2
+    assert "--overwrite" in again.err
+    assert run_cli("pictures", *audited, "-o", output, "--overwrite").code == 0
+
+
+def test_help_says_what_is_drawn(run_cli):
+    done = run_cli("pictures", "--help")
+    assert done.code == 0
+    assert "contact sheet" in done.out
+
+
+def test_what_is_no_audit(run_cli, audited, tmp_path):
+    _, *rest = audited
+    done = run_cli("pictures", tmp_path, *rest, "-o", tmp_path / "out")
+    assert done.code == 2
+    assert "is not an audit: it holds no audit.json" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_gone(run_cli, audited, tmp_path):
+    folder, run, *_ = audited
+    done = run_cli("pictures", folder, run, "-o", tmp_path / "out")
+    assert done.code == 2
+    assert len(done.err.strip().splitlines()) == 1
