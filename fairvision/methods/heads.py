@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from fairvision.datasets import Batch
 from fairvision.models import Network
 
+_AUXILIARY_WEIGHT = 0.4
+
 
 @dataclass
 class Terms:
@@ -58,6 +60,20 @@ def classify(
         values, known = cross_entropy(answer, truth[name], many=name in network.many)
         terms.add(f"cross_entropy/{name}", values if weights is None else weights * values, known)
     return terms
+
+
+def add_auxiliary(terms: Terms, network: Network, batch: Batch) -> None:
+    """Add the loss of the auxiliary classifier, if the network has just used one.
+
+    Its cross entropy on the whole pictures, weighted by 0.4 as by Szegedy et al. (CVPR 2016), is a
+    term of every method; weights of pictures and groups do not touch it.
+    """
+    truth = {**batch.attributes, **batch.tasks}
+    for name, answer in network.auxiliary.items():
+        whole = answer[: len(batch.images)]
+        values, known = cross_entropy(whole, truth[name], many=name in network.many)
+        terms.add(f"auxiliary/{name}", values, known, _AUXILIARY_WEIGHT)
+    network.auxiliary = {}
 
 
 def cross_entropy(logits: Tensor, truth: Tensor, *, many: bool) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,8 @@ class Network(nn.Module):
     Attributes
     ----------
     frozen : modules that stay in evaluation mode while the others train, see `tune`
+    auxiliary : answers of the auxiliary classifier (Inception v3) in the last forward, by head;
+        empty in evaluation, where it is frozen, and for other networks
     """
 
     mean: Tensor
@@ -56,7 +58,12 @@ class Network(nn.Module):
             else nn.Linear(width, classes)
             for name, classes in heads.items()
         )
-        for parameter in self.heads.parameters():
+        auxiliary = getattr(backbone, "auxiliary_width", 0)
+        self.auxiliary_heads = nn.ModuleList(
+            nn.Linear(auxiliary, classes) for classes in heads.values() if auxiliary
+        )
+        self.auxiliary: dict[str, Tensor] = {}
+        for parameter in (*self.heads.parameters(), *self.auxiliary_heads.parameters()):
             nn.init.zeros_(parameter)
         self.frozen: list[nn.Module] = []
         for name, values in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
@@ -83,6 +90,9 @@ class Network(nn.Module):
         """
         features = self.features(images)
         answers = {name: head(features) for name, head in zip(self.head_names, self.heads)}
+        self.auxiliary = {}
+        if (early := getattr(self.backbone, "auxiliary", None)) is not None:
+            self.auxiliary = {k: h(early) for k, h in zip(self.head_names, self.auxiliary_heads)}
         return (answers, features) if with_features else answers
 
     def head(self, name: str) -> nn.Module:

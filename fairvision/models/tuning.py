@@ -36,6 +36,7 @@ def tune(network: Network, regime: str) -> None:
     if regime != "all":
         # What is in no block, such as position embeddings, is added to the pictures: it is frozen.
         network.backbone.requires_grad_(False)
+        network.auxiliary_heads.requires_grad_(False)
         network.frozen = [network.backbone]
     if regime == "last":
         found = blocks(network.backbone)
