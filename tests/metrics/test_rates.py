@@ -161,6 +161,7 @@ def used(measure: str, true: bool, said: bool) -> bool:
     return DEFINITIONS[measure]([(true, said)])[1] == 1
 
 
+@settings(max_examples=40)
 @given(pair=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_of_classes_the_means_are_those_of_scikit_learn(pair: list[tuple[int, int]]) -> None:
     truth, predicted = np.array(pair).T + 5
