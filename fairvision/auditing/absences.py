@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from fairvision.auditing.measures import predicted
+from fairvision.auditing.amplification_figures import not_attacked
+from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.datasets import Dataset
 
 SMALL = 10
 COUNTED = (
-    "the tables are too large to be held, so pictures were counted: no average precision, no gap "
-    "between probabilities and no evidence, which need every picture, and ids that are there twice "
-    "were not looked for"
+    "the tables are too large to be held, so pictures were counted: no average precision, no "
+    "calibration, no gap between probabilities, no evidence and no attackers, which need every "
+    "picture, and ids that are there twice were not looked for"
 )
 
 
@@ -46,6 +47,14 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
                 f"{name}: not in the training reference, so no amplification"
                 for name in sorted(lacking)
             ]
+            found += [
+                f"{attribute} and {task}: what attackers guess ({reason})"
+                for attribute in truth.attributes
+                for task in truth.tasks
+                if models[0].counts is None
+                and {attribute, task} <= {*reference.attributes, *reference.tasks}
+                and (reason := not_attacked(models[0], attribute, task))
+            ]
     for model in models:
         found += _left_out_of(model)
     if models[0].counts is not None:
@@ -56,8 +65,8 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
 def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
     """Yield what to know before trusting figures.
 
-    Groups of fewer than ten pictures, unknown groups, groups never predicted, and accuracy by
-    context that rests on fewer than ten pictures.
+    Groups of fewer than ten pictures, unknown groups, groups never predicted, labels with fewer
+    than ten pictures of a group, and accuracy by context that rests on fewer than ten pictures.
     """
     truth = models[0].truth
     for attribute, groups in truth.attributes.items():
@@ -77,6 +86,8 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
             never = [g for i, g in enumerate(groups) if not np.any(guess == i)]
             if never:
                 yield f"{attribute}: {model.model} never predicts {', '.join(never)}"
+        for task in truth.tasks:
+            yield from _few_of_labels(models, attribute, task)
     for metric, words in (
         ("accuracy_context_agrees", "is typical of the group"),
         ("accuracy_context_disagrees", "is typical of another group"),
@@ -85,6 +96,28 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
         for keys, rows in small.groupby(["attribute", "task"], sort=False):
             n = rows["n"].min()
             yield f"{keys[0]}: {keys[1]} {words} in few pictures ({n}): their accuracy says little"
+
+
+def _few_of_labels(models: Sequence[Samples], attribute: str, task: str) -> Iterator[str]:
+    """Yield of how many labels a group has few pictures: rates by group and label rest on them."""
+    if all(predicted(model, task) is None for model in models):
+        return
+    truth = models[0].truth
+    codes, held, labels = truth.codes(attribute), truth.targets(task), truth.tasks[task].labels
+    if held.ndim == 1:
+        held = held[:, None] == np.arange(len(labels))
+    fewest = [
+        min(models[0].count((codes == code) & (has == 1)) for code in np.unique(codes[codes >= 0]))
+        for has in held.T
+        if (codes >= 0).any()
+    ]
+    few = sum(n < SMALL for n in fewest)
+    if few:
+        yield (
+            f"{attribute}: {few} of {len(labels)} labels of {task} have fewer than {SMALL} "
+            "pictures of some group: true positive rates of these say little, and so do gaps "
+            "between them"
+        )
 
 
 def _without_evidence(model: Samples, attribute: str, guess: np.ndarray) -> Iterator[str]:

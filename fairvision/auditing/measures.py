@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.tables import CHANCE, MEASURES, Samples, is_many, labels_of
+from fairvision.auditing.amplification_figures import (
+    amplification_figures,
+    attack_figures,
+    context_figures,
+    set_figures,
+)
+from fairvision.auditing.answers import Chance, Figures, Key, Training, by_group, predicted
+from fairvision.auditing.evidence_figures import APART, SPLIT, evidence_figures, judged
+from fairvision.auditing.tables import MEASURES, Samples
+from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
 from fairvision.datasets import Dataset
+from fairvision.errors import FairvisionWarning
 from fairvision.metrics import Result
 
 CONFIDENCE = 0.95
 FIGURES = ("value", "low", "high", "n")
 COLUMNS = ("model", "metric", "attribute", "task", "group", "label", *FIGURES, "unit")
 
-
-class Key(NamedTuple):
-    """What a figure is about; `label` and, for figures of pairs, `group` come from its pairs."""
-
-    metric: str
-    attribute: str = ""
-    task: str = ""
-    group: str = ""
-
-
-class _Training(NamedTuple):
-    """Truth of the training split, and how many pictures each of its rows stands for."""
-
-    truth: Dataset
-    counts: np.ndarray | None
-
-
-UNITS = {
-    "accuracy_gap": "difference",
-    "context_gap": "difference",
-    "pointing_game_lift": "difference",
-    "relevance_mass_lift": "difference",
-    "bias_amplification_mals": "difference",
-    "directional A->T": "difference",
-    "directional T->A": "difference",
-    "hidden_probability_gap": "probability",
-}
+DIFFERENCES = (
+    "accuracy_gap",
+    "bias_amplification_mals",
+    "calibration_error_gap",
+    "context_gap",
+    "demographic_parity_difference",
+    "directional A->T",
+    "directional T->A",
+    "equalized_odds_difference",
+    "leakage_amplification",
+    "multi-attribute A->T",
+    "multi-attribute MALS",
+    "multi-attribute T->A",
+    "predictability A->T",
+    "predictability T->A",
+    *(SPLIT.format(part) for part in ("inside", "outside")),
+    APART,
+    *(f"{measure}_{what}" for measure in MEASURES for what in ("gap", "lift", "lift_gap")),
+)
+UNITS = {**dict.fromkeys(DIFFERENCES, "difference"), "hidden_probability_gap": "probability"}
+ONLY_PAIRS = ("confusion", "reasons")
+NO_PAIRS = tuple(name for name in DIFFERENCES if name.startswith("multi-attribute"))  # many sets
 
 
 def measure(
@@ -69,10 +75,17 @@ def measure(
     the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
     first = models[0]
-    chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    chance: Chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
     if first.counts is not None:
         chance["counts"] = first.counts
-    training = None if reference is None else _Training(reference, train_counts)
+    training = None if reference is None else Training(reference, train_counts)
+    with warnings.catch_warnings():  # of small groups: `absences.cautions` says it once
+        warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
+        return _table(models, training, chance)
+
+
+def _table(models: Sequence[Samples], training: Training | None, chance: Chance) -> pd.DataFrame:
+    first = models[0]
     figures = [dict(_figures(model, training, chance)) for model in models]
     rows: list[dict[str, Any]] = []
     for model, own in zip(models, figures):
@@ -81,9 +94,10 @@ def measure(
     for model, own in zip(models[1:], figures[1:]):
         ours, theirs = dict(figures[0]), dict(own)
         for attribute in model.truth.attributes:
-            both = _judged(first, attribute) & _judged(model, attribute)
-            ours |= dict(_evidence_figures(first, attribute, chance, where=both))
-            theirs |= dict(_evidence_figures(model, attribute, chance, where=both))
+            both = judged(first, attribute) & judged(model, attribute)
+            for some, found in ((first, ours), (model, theirs)):
+                if (both != judged(some, attribute)).any():
+                    found |= dict(evidence_figures(some, attribute, training, chance, where=both))
         for key in ours:
             if key in theirs:
                 difference = metrics.compare(ours[key], theirs[key])
@@ -91,222 +105,51 @@ def measure(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
 
 
-def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | None:
-    """Return predictions as `Dataset.codes` and `Dataset.targets` do; -1 where there are none."""
-    if model.decided is not None:
-        return model.decided.get((kind, head))
-    scores = model.probabilities(kind, head)
-    if scores is None:
-        return None
-    return metrics.decide(scores, many=is_many(model.truth, head))
-
-
-def named(dataset: Dataset, head: str, codes: np.ndarray | None = None) -> Any:
-    """Return the truth, or predicted codes, with the names of groups or labels.
-
-    Returns
-    -------
-    (n,) categorical, or (n, labels) data frame where many labels may hold
-    """
-    names = labels_of(dataset, head)
-    if codes is None:
-        truth = dataset.codes if head in dataset.attributes else dataset.targets
-        codes = truth(head)
-    if is_many(dataset, head):
-        return pd.DataFrame(codes, columns=list(names))
-    return pd.Categorical.from_codes(codes.astype(np.int64), pd.Index(names))
-
-
-def _figures(
-    model: Samples, training: _Training | None, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
+def _figures(model: Samples, training: Training | None, chance: Chance) -> Figures:
     for attribute in model.truth.attributes:
         yield from _attribute_figures(model, attribute, chance)
-        yield from _evidence_figures(model, attribute, chance)
-        if training is not None:
-            for task in model.truth.tasks:
-                if attribute in training.truth.attributes and task in training.truth.tasks:
-                    yield from _context_figures(model, attribute, task, training, chance)
-                    yield from _amplification_figures(model, attribute, task, training, chance)
+        yield from evidence_figures(model, attribute, training, chance)
+        if training is None or attribute not in training.truth.attributes:
+            continue
+        tasks = [task for task in model.truth.tasks if task in training.truth.tasks]
+        for task in tasks:
+            yield from context_figures(model, attribute, task, training, chance)
+            yield from amplification_figures(model, attribute, task, training, chance)
+            yield from attack_figures(model, attribute, task, chance)
+        yield from set_figures(model, attribute, tasks, training, chance)
     for task in model.truth.tasks:
-        yield from _task_figures(model, task, chance)
+        yield from task_figures(model, task, chance)
 
 
-def _attribute_figures(
-    model: Samples, attribute: str, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
+def _attribute_figures(model: Samples, attribute: str, chance: Chance) -> Figures:
     truth = model.truth.codes(attribute)
     guess = predicted(model, attribute)
     if guess is not None:
         right = metrics.correct(truth, guess)
-        yield from _by_group(model, attribute, "accuracy", right, chance)
-        yield from _by_group(model, attribute, "error", 1 - right, chance)
+        yield Key("accuracy", attribute), metrics.mean(right, **chance)
+        yield Key("error", attribute), metrics.mean(1 - right, **chance)
+        yield from accuracy_by_group(model, attribute, right, chance)
         groups = model.truth.attributes[attribute]
         yield (
             Key("confusion", attribute),
             metrics.confusion(truth, guess, groups=groups, **chance),
         )
+        yield from calibration_figures(model, attribute, chance)
     for kind in ("hidden", "person"):
         guess = predicted(model, attribute, kind)
         if guess is not None:
             right = metrics.correct(truth, guess)
-            yield from _by_group(model, attribute, f"{kind}_accuracy", right, chance)
+            yield from by_group(model, attribute, f"{kind}_accuracy", right, chance)
     scores = model.probabilities("hidden", attribute)
     if scores is not None:
         gaps = metrics.probability_gap(scores)
-        yield from _by_group(model, attribute, "hidden_probability_gap", gaps, chance)
-
-
-def _task_figures(
-    model: Samples, task: str, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
-    guess = predicted(model, task)
-    if guess is None:
-        return
-    truth = model.truth.targets(task)
-    right = metrics.correct(truth, guess)
-    yield Key("accuracy", "", task), metrics.mean(right, **chance)
-    yield Key("error", "", task), metrics.mean(1 - right, **chance)
-    for attribute in model.truth.attributes:
-        for metric, values in (("accuracy", right), ("error", 1 - right)):
-            yield from _groups(model, attribute, metric, values, chance, task=task)
-    scores = model.probabilities("score", task)
-    if model.truth.tasks[task].many and scores is not None:
-        labels = model.truth.tasks[task].labels
-        yield (
-            Key("average_precision", "", task),
-            metrics.average_precision(truth, scores, labels=labels, **chance),
-        )
-
-
-def _judged(model: Samples, attribute: str) -> np.ndarray:
-    """Return (n,) bool, whether a picture has evidence that can be held against the mask."""
-    inside = model.evidence(MEASURES[0], attribute)
-    return np.zeros(len(model.truth), bool) if inside is None else ~np.isnan(inside)
-
-
-def _evidence_figures(
-    model: Samples,
-    attribute: str,
-    chance: dict[str, Any],
-    *,
-    where: np.ndarray | None = None,
-) -> Iterator[tuple[Key, Result]]:
-    """Yield the figures of evidence, on all pictures that have any, or on those of `where`.
-
-    Models find evidence on different pictures, so they are compared where both do.
-    """
-    level = model.scores[CHANCE].to_numpy() if CHANCE in model.scores else None
-    inside = model.evidence(MEASURES[0], attribute)
-    if inside is not None and where is not None:
-        inside = np.where(where, inside, np.nan)
-    for measure in MEASURES:
-        values = model.evidence(measure, attribute)
-        if values is None:
-            continue
-        if where is not None:
-            values = np.where(where, values, np.nan)
-        yield from _by_group(model, attribute, measure, values, chance)
-        if level is not None:
-            lift = values - level
-            yield from _by_group(model, attribute, f"{measure}_lift", lift, chance)
-            if measure == MEASURES[0]:
-                same = np.where(np.isnan(values), np.nan, level)
-                yield from _by_group(model, attribute, "chance_level", same, chance)
-    guess = predicted(model, attribute)
-    if guess is None or inside is None:
-        return
-    truth = model.truth.codes(attribute)
-    right = metrics.correct(truth, guess)
-    yield Key("reasons", attribute), metrics.reasons(right, inside, **chance)
-    for code, group in enumerate(model.truth.attributes[attribute]):
-        own = metrics.reasons(right, inside, where=truth == code, **chance)
-        yield Key("reasons", attribute, "", group), own
-
-
-def _context_figures(
-    model: Samples, attribute: str, task: str, training: _Training, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
-    """Accuracy where the labels are typical of the picture's group in training, or of another."""
-    guess = predicted(model, attribute)
-    if guess is None:
-        return
-    truth = model.truth.codes(attribute)
-    typical = metrics.context_typical_group(
-        training.truth.targets(task),
-        training.truth.codes(attribute),
-        model.truth.targets(task),
-        train_counts=training.counts,
-    )
-    right = metrics.correct(truth, guess)
-    agrees = metrics.mean(right, where=(typical >= 0) & (typical == truth), **chance)
-    disagrees = metrics.mean(right, where=(typical >= 0) & (typical != truth), **chance)
-    yield Key("accuracy_context_agrees", attribute, task), agrees
-    yield Key("accuracy_context_disagrees", attribute, task), disagrees
-    yield Key("context_gap", attribute, task), metrics.compare(disagrees, agrees)
-
-
-def _amplification_figures(
-    model: Samples, attribute: str, task: str, training: _Training, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
-    trained = {
-        "train_labels": named(training.truth, task),
-        "train_groups": named(training.truth, attribute),
-        "train_counts": training.counts,
-    }
-    guesses = {"pred_labels": predicted(model, task), "pred_groups": predicted(model, attribute)}
-    guessed = {
-        argument: named(model.truth, head, codes)
-        for head, (argument, codes) in zip((task, attribute), guesses.items())
-        if codes is not None
-    }
-    if len(guessed) == 2:
-        yield (
-            Key("bias_amplification_mals", attribute, task),
-            metrics.bias_amplification_mals(**trained, **guessed, **chance),
-        )
-    for argument, direction in (("pred_labels", "A->T"), ("pred_groups", "T->A")):
-        if argument in guessed:
-            yield (
-                Key(f"directional {direction}", attribute, task),
-                metrics.directional_bias_amplification(
-                    named(model.truth, task),
-                    named(model.truth, attribute),
-                    **{argument: guessed[argument]},
-                    **trained,
-                    **chance,
-                ),
-            )
-
-
-def _by_group(
-    model: Samples, attribute: str, metric: str, values: np.ndarray, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
-    """Yield the overall mean of per-image values, then the mean of each group."""
-    yield Key(metric, attribute), metrics.mean(values, **chance)
-    yield from _groups(model, attribute, metric, values, chance)
-
-
-def _groups(
-    model: Samples,
-    attribute: str,
-    metric: str,
-    values: np.ndarray,
-    chance: dict[str, Any],
-    *,
-    task: str = "",
-) -> Iterator[tuple[Key, Result]]:
-    means = metrics.mean_by_group(values, named(model.truth, attribute), **chance)
-    for group, result in means.items():
-        yield Key(metric, attribute, task, group), result
-    if metric == "accuracy":
-        yield Key("accuracy_gap", attribute, task), metrics.gap(means)
+        yield from by_group(model, attribute, "hidden_probability_gap", gaps, chance)
 
 
 def _rows(model: str, key: Key, result: Result, unit: str) -> Iterator[dict[str, Any]]:
     own = {"model": model, **key._asdict(), "label": "", "unit": unit}
-    if key.metric not in ("confusion", "reasons"):
+    if key.metric not in ONLY_PAIRS:
         yield {**own, **{name: getattr(result, name) for name in FIGURES}}
-    if result.pairs is not None:
+    if result.pairs is not None and key.metric not in NO_PAIRS:
         for pair in result.pairs.to_dict("records"):
             yield {**own, **{k: v for k, v in pair.items() if k in COLUMNS}}

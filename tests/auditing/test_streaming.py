@@ -24,13 +24,27 @@ pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWar
 KEYS = list(COLUMNS[:6])
 NEEDS_PICTURES = {
     "average_precision",
-    "hidden_probability_gap",
-    "pointing_game",
-    "pointing_game_lift",
-    "relevance_mass",
-    "relevance_mass_lift",
+    "calibration_error",
+    "calibration_error_gap",
     "chance_level",
+    "directional T->A, evidence inside",
+    "directional T->A, evidence outside",
+    "directional T->A, outside minus inside",
+    "hidden_probability_gap",
+    "leakage_amplification",
+    "model_leakage",
+    "perturbed_leakage",
+    "pointing_game",
+    "pointing_game_gap",
+    "pointing_game_lift",
+    "pointing_game_lift_gap",
+    "predictability A->T",
+    "predictability T->A",
     "reasons",
+    "relevance_mass",
+    "relevance_mass_gap",
+    "relevance_mass_lift",
+    "relevance_mass_lift_gap",
 }
 
 

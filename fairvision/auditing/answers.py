@@ -1,0 +1,78 @@
+"""What the figures of an audit are made of: a model's answers beside the truth, and their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fairvision import metrics
+from fairvision.auditing.tables import Samples, is_many, labels_of
+from fairvision.datasets import Dataset
+from fairvision.metrics import Result
+
+
+class Key(NamedTuple):
+    """What a figure is about; `label` and, for figures of pairs, `group` come from its pairs."""
+
+    metric: str
+    attribute: str = ""
+    task: str = ""
+    group: str = ""
+
+
+class Training(NamedTuple):
+    """Truth of the training split, and how many pictures each of its rows stands for."""
+
+    truth: Dataset
+    counts: np.ndarray | None
+
+
+Chance = dict[str, Any]  # the keywords of `metrics.Sampling`
+Figures = Iterator[tuple[Key, Result]]
+
+
+def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | None:
+    """Return predictions as `Dataset.codes` and `Dataset.targets` do; -1 where there are none."""
+    if model.decided is not None:
+        return model.decided.get((kind, head))
+    scores = model.probabilities(kind, head)
+    if scores is None:
+        return None
+    return metrics.decide(scores, many=is_many(model.truth, head))
+
+
+def named(dataset: Dataset, head: str, codes: np.ndarray | None = None) -> Any:
+    """Return the truth, or predicted codes, with the names of groups or labels.
+
+    Returns
+    -------
+    (n,) categorical, or (n, labels) data frame where many labels may hold
+    """
+    names = labels_of(dataset, head)
+    if codes is None:
+        truth = dataset.codes if head in dataset.attributes else dataset.targets
+        codes = truth(head)
+    if is_many(dataset, head):
+        return pd.DataFrame(codes, columns=list(names))
+    return pd.Categorical.from_codes(codes.astype(np.int64), pd.Index(names))
+
+
+def by_group(
+    model: Samples,
+    attribute: str,
+    metric: str,
+    values: np.ndarray,
+    chance: Chance,
+    *,
+    gap: str = "",
+) -> Figures:
+    """Yield the mean of per-image values, then that of each group, then, where named, their gap."""
+    yield Key(metric, attribute), metrics.mean(values, **chance)
+    means = metrics.mean_by_group(values, named(model.truth, attribute), **chance)
+    for group, result in means.items():
+        yield Key(metric, attribute, "", group), result
+    if gap:
+        yield Key(gap, attribute), metrics.gap(means)

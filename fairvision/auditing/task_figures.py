@@ -1,0 +1,95 @@
+"""Figures of tasks: how often they are right, for whom, and how far the groups lie apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairvision import metrics
+from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
+from fairvision.auditing.tables import Samples, is_many, labels_of
+from fairvision.datasets import UNKNOWN
+from fairvision.metrics import Result
+
+
+def task_figures(model: Samples, task: str, chance: Chance) -> Figures:
+    """Yield accuracy, precision, calibration and parity of one task."""
+    guess = predicted(model, task)
+    if guess is None:
+        return
+    truth = model.truth.targets(task)
+    right = metrics.correct(truth, guess)
+    yield Key("accuracy", "", task), metrics.mean(right, **chance)
+    yield Key("error", "", task), metrics.mean(1 - right, **chance)
+    for attribute in model.truth.attributes:
+        yield from accuracy_by_group(model, attribute, right, chance, task=task)
+        yield from _parity_figures(model, attribute, task, guess, chance)
+    scores = model.probabilities("score", task)
+    if scores is None:
+        return
+    labels = labels_of(model.truth, task)
+    if is_many(model.truth, task):
+        yield (
+            Key("average_precision", "", task),
+            metrics.average_precision(truth, scores, labels=labels, **chance),
+        )
+    yield from calibration_figures(model, task, chance)
+
+
+def accuracy_by_group(
+    model: Samples, attribute: str, right: np.ndarray, chance: Chance, *, task: str = ""
+) -> Figures:
+    """Yield accuracy and error of each group, the gap between groups, and the worst of them."""
+    groups = named(model.truth, attribute)
+    means = metrics.mean_by_group(right, groups, **chance)
+    for group, result in means.items():
+        yield Key("accuracy", attribute, task, group), result
+    yield Key("accuracy_gap", attribute, task), metrics.gap(means)
+    yield Key("worst_group_accuracy", attribute, task), _worst(means)
+    for group, result in metrics.mean_by_group(1 - right, groups, **chance).items():
+        yield Key("error", attribute, task, group), result
+
+
+def calibration_figures(model: Samples, head: str, chance: Chance) -> Figures:
+    """Yield the calibration error of a task or an attribute, where there are probabilities.
+
+    Of an attribute, and of a task with one label per picture, also that of each group and the gap
+    between them. Where many labels may hold, pictures of one group and label are too few for that.
+    """
+    probabilities = model.probabilities("score", head)
+    if probabilities is None:
+        return
+    truth = named(model.truth, head)
+    scores = pd.DataFrame(probabilities, columns=list(labels_of(model.truth, head)))
+    own = head in model.truth.attributes
+    if not own:
+        yield Key("calibration_error", "", head), metrics.calibration_error(truth, scores, **chance)
+    if is_many(model.truth, head):
+        return
+    for attribute in [head] if own else model.truth.attributes:
+        groups = named(model.truth, attribute)
+        result = metrics.calibration_error(truth, scores, groups, **chance)
+        task = "" if own else head
+        yield Key("calibration_error", attribute, task), result
+        yield Key("calibration_error_gap", attribute, task), metrics.gap(result)
+
+
+def _parity_figures(
+    model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
+) -> Figures:
+    """Yield how far the rates of the groups lie apart, as a mean over labels and of each label."""
+    groups = named(model.truth, attribute)
+    given = named(model.truth, task), named(model.truth, task, guess), groups
+    selected = metrics.selection_rate(*given, **chance)
+    yield Key("demographic_parity_difference", attribute, task), metrics.gap(selected)
+    yield Key("demographic_parity_ratio", attribute, task), metrics.group_ratio(selected)
+    for measure in (metrics.equalized_odds_difference, metrics.equalized_odds_ratio):
+        yield Key(measure.__name__, attribute, task), measure(*given, **chance)
+
+
+def _worst(means: dict[Any, Result]) -> Result:
+    """Return the mean of the known group that fares worst; which it is, is held fixed."""
+    known = [mean for group, mean in means.items() if group != UNKNOWN]
+    return min(known, key=lambda mean: (np.isnan(mean), mean))
