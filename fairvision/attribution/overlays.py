@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 COLOURS, DARKEST = "inferno", 0.25
-OPACITY, DIMMED = 0.7, 0.65
+OPACITY, DIMMED = 0.7, 0.55
 MOST_STRETCHED = 20
 
 
@@ -68,7 +68,7 @@ def scale_bar(width: int, height: int) -> Image.Image:
 
     >>> bar = scale_bar(100, 8)
     >>> bar.getpixel((0, 4)), bar.getpixel((99, 4))
-    ((83, 83, 83), (201, 203, 140))
+    ((70, 70, 70), (198, 199, 136))
     """
     share = np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1))
     return _tinted(np.full((height, width), 128, np.float32), share)
