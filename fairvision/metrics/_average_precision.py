@@ -12,7 +12,7 @@ from scipy import sparse
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._grouping import Groups, columns_of, read_grouping, warn_of_small
-from fairvision.metrics._inputs import read_indicators, read_table
+from fairvision.metrics._inputs import common_columns, read_indicators, read_table
 from fairvision.metrics._result import Result, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
@@ -71,7 +71,8 @@ def average_precision(
     """
     rows = Rows({"targets": targets, "scores": scores, **columns_of(groups)}, sampling)
     holds, known, names = read_indicators("targets", rows["targets"])
-    table, _ = read_table("scores", rows["scores"])
+    table, columns = read_table("scores", rows["scores"])
+    names = common_columns({"targets": names, "scores": columns})
     names = names if labels is None else list(labels)
     if not holds.shape[1] == table.shape[1] == len(names):
         raise InputError(

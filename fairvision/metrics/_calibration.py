@@ -12,7 +12,7 @@ from fairvision.errors import InputError
 from fairvision.metrics._average_precision import centred
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._grouping import Groups, columns_of, read_grouping, warn_of_small
-from fairvision.metrics._inputs import read_labels, read_table, read_where
+from fairvision.metrics._inputs import common_columns, read_labels, read_table, read_where
 from fairvision.metrics._result import Result, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
@@ -135,14 +135,7 @@ def _read(truth: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     true = read["truth"]
     known = known & true.known
     if true.many:
-        if true.held.shape[1] != table.shape[1]:
-            raise InputError(
-                f"truth has {true.held.shape[1]} labels (columns), but scores {table.shape[1]}"
-            )
-        positions = list(range(len(names)))
-        if names != columns and positions not in (names, columns):
-            raise InputError("the columns of scores are not named, or ordered, as those of truth")
-        named = columns if names == positions else names
+        named = common_columns({"truth": names, "scores": columns})
         return true.held, table, known, named if len(names) > 1 else None
     if table.shape[1] == 1:
         if not set(names) <= {0, 1}:

@@ -125,7 +125,7 @@ def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels
     for what, values in given.items():
         held, known, columns[what] = read_indicators(what, values)
         read[what] = Labels(held, known)
-    return _common_columns(columns), read
+    return common_columns(columns), read
 
 
 def one_label_each(codes: np.ndarray) -> Labels:
@@ -187,6 +187,9 @@ def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndar
         table = table[:, None]
     if table.ndim != 2 or not table.shape[1]:
         raise InputError(f"{what} must be a table, rows × columns, not of shape {table.shape}")
+    if names and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{what} has several columns of the name {twice!r}")
     return table, names or list(range(table.shape[1]))
 
 
@@ -234,13 +237,15 @@ def is_table(what: str, values: Any) -> bool:
         return True
     if isinstance(values, (pd.Series, pd.Index, pd.Categorical)):
         return False
+    if isinstance(values, (list, tuple)) and all(map(_is_scalar, set(map(type, values)))):
+        return False
     try:
         return np.ndim(values) > 1
     except ValueError:
         raise InputError(f"{what} has rows of different lengths") from None
 
 
-def _common_columns(columns: dict[str, list[Any]]) -> list[Any]:
+def common_columns(columns: dict[str, list[Any]]) -> list[Any]:
     """Return the names of the columns that all tables have; mere positions go with any names."""
     (first, names), *others = columns.items()
     for what, found in others:
@@ -330,6 +335,10 @@ def _names_or_numbers(what: str, found: list[Any], names: Sequence[Any] | None) 
 
 def _kind(values: Sequence[Any] | np.ndarray) -> str:
     return pd.api.types.infer_dtype(values, skipna=True)
+
+
+def _is_scalar(kind: type) -> bool:
+    return issubclass(kind, (str, int, float, np.generic, type(None)))
 
 
 def _is_numeric(kind: str) -> bool:

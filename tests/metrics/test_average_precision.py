@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,5 +67,13 @@ def test_names_unknown_rows_and_one_label() -> None:
 
 
 def test_numbers_of_labels_differ() -> None:
-    with pytest.raises(InputError, match="2 labels, scores 1"):
+    with pytest.raises(InputError, match=r"scores has 1 labels \(columns\), but targets 2"):
         metrics.average_precision([[1, 0]], [[0.5]])
+
+
+def test_columns_are_those_of_the_targets() -> None:
+    targets = pd.DataFrame({"cup": [1, 0], "hat": [0, 1]})
+    with pytest.raises(InputError, match="not named, or ordered"):
+        metrics.average_precision(targets, pd.DataFrame({"hat": [0.1, 0.2], "cup": [0.3, 0.4]}))
+    with pytest.raises(InputError, match="several columns of the name 'cup'"):
+        metrics.average_precision(targets.set_axis(["cup", "cup"], axis=1), targets)

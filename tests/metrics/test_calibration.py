@@ -180,7 +180,7 @@ def test_what_is_not_a_score_is_told() -> None:
         ("truth must hold 0 and 1", [1, 2], [0.2, 0.3], 15),
         ("no column for the label 3", [1, 3], [[0.2, 0.8], [0.4, 0.6]], 15),
         ("no column for the label 'cat'", ["cat", "dog"], [[0.2, 0.8], [0.4, 0.6]], 15),
-        ("truth has 2 labels .* but scores 3", table, np.full((2, 3), 0.5), 15),
+        ("scores has 3 labels .* but truth 2", table, np.full((2, 3), 0.5), 15),
         ("not named, or ordered, as those of truth", table, table[["tie", "hat"]], 15),
         ("whole number, 1 or more, not 0", [1, 0], [0.2, 0.3], 0),
         ("whole number, 1 or more, not 2.5", [1, 0], [0.2, 0.3], 2.5),
