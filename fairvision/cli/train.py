@@ -42,12 +42,13 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
     "--model",
     default="lecture_cnn",
     show_default=True,
-    help="lecture_cnn, small_cnn, or a torchvision classification network such as mobilenet_v2.",
+    help="lecture_cnn, small_cnn, a torchvision classification network such as mobilenet_v2, or "
+    "one of timm such as timm:convnext_atto.",
 )
 @click.option(
     "--weights",
-    help="What it starts from: a name that torchvision publishes (IMAGENET1K_V1, DEFAULT), a .pth "
-    "or .safetensors file, or another run. By default random.",
+    help="What it starts from: a name that torchvision publishes (IMAGENET1K_V1, DEFAULT), DEFAULT "
+    "of timm, a .pth or .safetensors file, or another run. By default random.",
 )
 @click.option(
     "--size",
@@ -58,10 +59,11 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @click.option("--task", multiple=True, help="Task to learn, repeatable; by default all.")
 @click.option(
     "--tune",
-    type=click.Choice(["all", "head"]),
+    type=click.Choice(["head", "last", "all", "auto"]),
     default="all",
     show_default=True,
-    help="What learns: the whole network, or its heads on a frozen backbone.",
+    help="What learns: the heads, the last block too, or the whole network; auto chooses by the "
+    "number of training pictures and says why.",
 )
 @click.option(
     "--epochs",
@@ -80,7 +82,14 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @click.option(
     "--lr",
     type=float,
-    help="Learning rate; by default 0.0001 where all of a network with weights learns, else 0.001.",
+    help="Learning rate; by default 0.0001 where trained layers learn on, else 0.001.",
+)
+@click.option(
+    "--lr-backbone",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Share of it for the earliest block that learns; those up to the heads lie between.",
 )
 @click.option(
     "--weight-decay", type=float, default=0.01, show_default=True, help="Decay of the weights."
@@ -153,6 +162,8 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     if as_json:
         click.echo(json.dumps(summary, indent=1))
         return
+    for name, why in run.config.get("chosen", {}).items():
+        click.echo(f"{name} {run.config['options'][name]}: {why}")
     for name, n in summary["pictures"].items():
         click.echo(f"{name}: {n} of {summary['training_pictures']} training pictures")
     click.echo(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Collection
 from dataclasses import asdict
@@ -27,7 +28,7 @@ from fairvision.training.settings import (
     default_lr,
     describe,
 )
-from fairvision.training.start import first_network
+from fairvision.training.start import choose_regime, first_network
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
@@ -46,6 +47,7 @@ def train(
     epochs: int = 10,
     batch_size: int = 32,
     lr: float | None = None,
+    lr_backbone: float = 1.0,
     weight_decay: float = 0.01,
     schedule: str = "cosine",
     augment: bool | None = None,
@@ -75,11 +77,14 @@ def train(
         ("IMAGENET1K_V1", "DEFAULT"), a .pth or .safetensors file, or a run folder
     size : side in pixels to which whole pictures are resized; by default that of the network
     attribute, task : names of those to learn; by default all that the dataset has
-    tune : "all" of the network, or only its "head"s, the backbone being frozen
+    tune : what learns: "all" of the network, its "last" block and its heads, only its "head"s, or
+        "auto", by the number of training pictures, see `fairvision.models.choose_regime`
     epochs : passes over the training split
     batch_size : pictures per step
-    lr : largest learning rate of AdamW; by default 1e-4 where all of a network with given weights
-        learns, else 1e-3
+    lr : largest learning rate of AdamW; by default 1e-4 where given weights of the backbone
+        learn on, else 1e-3
+    lr_backbone : share of `lr` at which the earliest block that learns does; those between it and
+        the heads in geometric progression
     weight_decay : of weight matrices; biases and normalisation have none
     schedule : "cosine" to zero or "constant", after 5% of warm-up
     augment : mirror and crop pictures and masks at random; by default unless `tune` is "head" or
@@ -108,11 +113,14 @@ def train(
     folder, quiet = Path(output), is_quiet(quiet)
     continues = outputs.check_output(folder, resume=resume, overwrite=overwrite)
     of_method = methods.settings(method, method_options)
+    annotated = datasets.load(data)
+    tune, why = choose_regime(tune, annotated, weights)
     settings = Settings(
         tune=tune,
         epochs=epochs,
         batch_size=batch_size,
         lr=default_lr(tune, weights) if lr is None else lr,
+        lr_backbone=lr_backbone,
         weight_decay=weight_decay,
         schedule=schedule,
         augment=default_augment(tune, model) if augment is None else augment,
@@ -120,7 +128,6 @@ def train(
         seed=seed,
     )
     fabric = _fabric(device, precision)
-    annotated = datasets.load(data)
     fingerprint = annotated.fingerprint()
     dataset = choose_heads(annotated, attribute, task)
     how = methods.find(method)
@@ -140,6 +147,10 @@ def train(
         of_method=of_method,
         domains=domains,
     )
+    if why:
+        config["chosen"] = {"tune": why}
+        if not quiet:
+            print(f"--tune {tune}: {why}", file=sys.stderr)
     if continues and outputs.take_up(folder, config):
         warnings.warn(f"run {folder} is finished already", FairvisionWarning, stacklevel=2)
         return runs.load(folder)
@@ -149,9 +160,9 @@ def train(
     if (dataset.samples["split"] == "val").any():
         splits["val"] = annotated.split("val")
     check_training_split(dataset.split("train"))
-    if tune == "head" and weights is None:
+    if tune != "all" and weights is None:
         warnings.warn(
-            "--tune head without --weights: the frozen backbone is random",
+            f"--tune {tune} without --weights: the frozen backbone is random",
             FairvisionWarning,
             stacklevel=2,
         )

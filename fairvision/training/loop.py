@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from fairvision.datasets import Batch
-from fairvision.methods.heads import Terms
+from fairvision.methods.heads import Terms, add_auxiliary
 from fairvision.methods.method import Method
-from fairvision.models import Network
+from fairvision.models import Network, learning_parts
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
 from fairvision.training.settings import Settings
@@ -32,7 +33,9 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch) -> Terms:
         """Return the method's loss terms."""
-        return self.method(self.network, batch)
+        terms = self.method(self.network, batch)
+        add_auxiliary(terms, self.network, batch)
+        return terms
 
 
 def train_epoch(
@@ -72,18 +75,28 @@ def evaluate(learner: nn.Module, batches: Iterable[Batch]) -> Averages:
 
 
 def make_optimizer(
-    network: nn.Module, settings: Settings, steps: int, companion: nn.Module | None = None
+    network: Network, settings: Settings, steps: int, companion: nn.Module | None = None
 ) -> tuple[Optimizer, LRScheduler]:
     """Return AdamW over what learns, with decay on matrices only, and its schedule.
 
-    A companion, such as an adversary, learns with the network.
+    A companion, such as an adversary, learns with the network. Where the backbone learns at its own
+    rate, each part of `learning_parts` is a group by its name: the heads have the full rate, the
+    earliest block that learns `lr_backbone` of it, and what lies between has rates in geometric
+    progression, as the discriminative fine-tuning of Howard & Ruder (ACL 2018, section 3.2).
     """
-    learns = [p for p in network.parameters() if p.requires_grad]
-    learns += [] if companion is None else companion.parameters()
-    groups = [
-        {"params": [p for p in learns if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in learns if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    parts = {"network": [p for p in network.parameters() if p.requires_grad]}
+    if settings.lr_backbone != 1:
+        parts = learning_parts(network)
+    next(iter(parts.values())).extend([] if companion is None else companion.parameters())
+    groups: list[dict[str, Any]] = []
+    for depth, (name, own) in enumerate(parts.items()):
+        lr = settings.lr * settings.lr_backbone ** (depth / max(1, len(parts) - 1))
+        matrices, vectors = [p for p in own if p.ndim > 1], [p for p in own if p.ndim <= 1]
+        decay = settings.weight_decay
+        groups += [
+            {"name": f"{name} (decay)", "params": matrices, "lr": lr, "weight_decay": decay},
+            {"name": f"{name} (no decay)", "params": vectors, "lr": lr, "weight_decay": 0.0},
+        ]
     optimizer = AdamW(groups, lr=settings.lr)
     return optimizer, LambdaLR(optimizer, lambda step: lr_factor(step, steps, settings.schedule))
 

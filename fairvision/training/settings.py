@@ -29,6 +29,7 @@ class Settings:
     epochs: int
     batch_size: int
     lr: float
+    lr_backbone: float
     weight_decay: float
     schedule: str
     augment: bool
@@ -37,7 +38,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, choices in (
-            ("tune", models.REGIMES),
+            ("tune", (*models.REGIMES, "auto")),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
         ):
@@ -53,19 +54,23 @@ class Settings:
             raise InputError(f"batch size must be at least 2, not {self.batch_size}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"the learning rate must be above 0, not {self.lr}")
+        if not (math.isfinite(self.lr_backbone) and self.lr_backbone > 0):
+            raise InputError(
+                f"the backbone's share of the learning rate must be above 0, not {self.lr_backbone}"
+            )
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InputError(f"the weight decay must be 0 or above, not {self.weight_decay}")
 
 
 def default_lr(tune: str, weights: str | None) -> float:
-    """Return a small learning rate where a whole trained network learns on, else a larger one."""
-    return 1e-4 if tune == "all" and weights is not None else 1e-3
+    """Return a small learning rate where trained layers learn on, else a larger one."""
+    return 1e-4 if tune != "head" and weights is not None else 1e-3
 
 
 def default_augment(tune: str, model: str) -> bool:
     """Return whether pictures are augmented unless the user says.
 
-    Not where the backbone is frozen, nor for the small networks, which are also used on digits,
+    Not where only heads learn, nor for the small networks, which are also used on digits,
     that must not be mirrored.
     """
     return tune != "head" and model not in models.SMALL
