@@ -1,5 +1,8 @@
 """Leaning: networks that look at one place only, for which every figure is known."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -356,3 +359,9 @@ def test_damaged_regions_end_an_audit(draw_run, tmp_path, run_cli):
     assert ended.code == 2
     assert "regions.parquet row 1, column 'left': 2.0 is not a share" in ended.err
     assert not (tmp_path / "o").exists()
+
+
+def test_the_example_of_the_page_runs():
+    page = (Path(__file__).parents[2] / "docs" / "leaning.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example, "docs/leaning.md", "exec"), {})
