@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from fairvision.datasets import read_picture
 from fairvision.errors import InputError
-from fairvision.own_pictures import LIST, is_prepared, prepare_digit, write_prepared
+from fairvision.own_pictures import LIST, is_prepared, prepare_digit, stroke_width, write_prepared
 
 
 def seven(paper="white", ink="black", size=(120, 160), at=(0, 0), width=10) -> Image.Image:
@@ -49,6 +49,15 @@ def test_place_and_size_do_not_matter():
     np.testing.assert_array_equal(shown(seven(size=(300, 200), at=(150, 30))), usual)
     large = seven().resize((1200, 1600), Image.Resampling.NEAREST)
     assert np.abs(shown(large) - usual).mean() < 6
+
+
+def test_thin_strokes_are_thickened_and_thick_ones_are_not_thinned():
+    def width(stroke):
+        return stroke_width(shown(seven(width=stroke)) / 255)
+
+    thin, usual, thick = width(2), width(12), width(24)
+    assert thin == pytest.approx(2.4, abs=0.4)
+    assert thin < usual + 0.2 < thick
 
 
 def test_shadow_and_specks_do_not_matter():
