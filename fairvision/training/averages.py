@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms
+
+_PENDING = 32
 
 
 class NotFinite(ArithmeticError):
@@ -31,28 +33,50 @@ class Averages:
     ({'loss': 1.0}, {'loss': 3})
     """
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = defaultdict(float)
-        self._counts: dict[str, int] = defaultdict(int)
-        self.pictures = 0
+    def __init__(self, state: dict[str, Any] | None = None):
+        state = state or {"sums": {}, "counts": {}, "pictures": 0}
+        self._sums: dict[str, float] = dict(state["sums"])
+        self._counts: dict[str, int] = dict(state["counts"])
+        self.pictures: int = state["pictures"]
+        self._pending: list[tuple[list[str], Tensor]] = []
 
     def add(self, values: dict[str, Tensor], counts: dict[str, Tensor]) -> None:
-        """Add means (scalars) over so many pictures each; `NotFinite` names what is not finite."""
-        both = torch.stack([*values.values(), *(counts[name] for name in values)]).tolist()
-        for name, value, count in zip(values, both[: len(values)], both[len(values) :]):
-            if not math.isfinite(value):
-                raise NotFinite(name)
-            self._sums[name] += value * count
-            self._counts[name] += int(count)
+        """Add means (scalars) over so many pictures each.
+
+        They are read from the device some batches later, so that it need not wait. `NotFinite` then
+        names what is not finite.
+        """
+        both = torch.stack([*values.values(), *(counts[name] for name in values)])
+        self._pending.append((list(values), both))
+        if len(self._pending) >= _PENDING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Read what was added; raise `NotFinite` with the name of what is not finite."""
+        pending, self._pending = self._pending, []
+        for names, both in pending:
+            numbers = both.tolist()
+            for name, value, count in zip(names, numbers[: len(names)], numbers[len(names) :]):
+                if not math.isfinite(value):
+                    raise NotFinite(name)
+                self._sums[name] = self._sums.get(name, 0.0) + value * count
+                self._counts[name] = self._counts.get(name, 0) + int(count)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a new one continues from."""
+        self.settle()
+        return {"sums": self._sums, "counts": self._counts, "pictures": self.pictures}
 
     def means(self) -> dict[str, float]:
         """Return each mean; NaN where no picture took part."""
+        self.settle()
         return {
             k: s / self._counts[k] if self._counts[k] else math.nan for k, s in self._sums.items()
         }
 
     def counts(self) -> dict[str, int]:
         """Return how many pictures took part in each."""
+        self.settle()
         return dict(self._counts)
 
 

@@ -1,23 +1,43 @@
-"""The state of an unfinished training, written whole after each epoch."""
+"""The state of an unfinished training: written whole, the last two kept, damage noticed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import io
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from fairvision.errors import InputError
+from fairvision import runs
+from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import whole_file
-from fairvision.methods.method import Method
-from fairvision.models import Network
 
-_FORMAT = 2
+PREVIOUS = "previous.ckpt"
+
+_FORMAT = 3
+_HEAD = b"fairvision checkpoint\n"
+_DIGEST = hashlib.sha256().digest_size
+_SECONDS = 60
+_SHARE = 0.05
+
+
+class Stateful(Protocol):
+    """A network, an optimizer: what has a state to write down."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take a state."""
+        ...
 
 
 @dataclass
@@ -28,77 +48,156 @@ class Progress:
     ----------
     epoch : epochs that are done
     history : what was measured after each
-    best : weights of the epoch with the smallest validation loss so far
-    best_loss : that loss; infinite while there is none
+    best : weights of the best epoch so far
+    best_epoch, best_loss : its number, 0 while there is none, and its validation loss
+    step : steps that are done of the next epoch
+    begun : what is known of that epoch: learning rate at its beginning, seconds spent
+    sums : running averages over those steps, see `Averages.state`
     """
 
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
     best_loss: float = float("inf")
+    step: int = 0
+    begun: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, Any] = field(default_factory=dict)
 
-    def take(self, row: dict[str, float], network: Network) -> None:
+    def take(self, row: dict[str, float], network: torch.nn.Module) -> None:
         """Add an epoch, whose figures and weights these are."""
         self.epoch += 1
+        self.step, self.begun, self.sums = 0, {}, {}
         self.history.append(row)
         if row.get("val/loss", float("nan")) < self.best_loss:
-            self.best_loss = row["val/loss"]
+            self.best_epoch, self.best_loss = self.epoch, row["val/loss"]
             self.best = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
 
 
-def save(
-    path: Path,
-    progress: Progress,
-    fabric: Fabric,
-    network: Network,
-    method: Method,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-) -> None:
-    """Write everything from which the next epoch follows."""
+def save(folder: Path, progress: Progress, state: Mapping[str, Stateful]) -> None:
+    """Write everything from which the next step follows; what was the last becomes the previous.
+
+    A process that is killed at any moment leaves at least one whole checkpoint, if there was one.
+    """
     content = {
         "format": _FORMAT,
-        "progress": vars(progress),
-        "network": network.state_dict(),
-        "method": method.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "precision": fabric.strategy.precision.state_dict(),
+        "progress": {f.name: getattr(progress, f.name) for f in fields(progress)},
+        **{name: own.state_dict() for name, own in state.items()},
     }
-    with whole_file(path) as part:
-        torch.save(content, part)
+    last = folder / runs.CHECKPOINT
+    with whole_file(last) as part:
+        with part.open("wb") as file:
+            file.write(_HEAD + bytes(_DIGEST))
+            body = _Digesting(file)
+            torch.save(content, cast(BinaryIO, body))
+            file.seek(len(_HEAD))
+            file.write(body.digest.digest())
+            file.flush()
+            os.fsync(file.fileno())
+        if last.is_file():
+            last.replace(folder / PREVIOUS)
 
 
-def load(
-    path: Path,
-    fabric: Fabric,
-    network: Network,
-    method: Method,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-) -> Progress:
-    """Bring everything to the state that was saved.
+def load(folder: Path, state: Mapping[str, Stateful]) -> Progress:
+    """Bring everything to the state that was saved last; nothing is touched where none was.
+
+    A damaged checkpoint is passed over with a warning. What a killed process left half written is
+    removed.
 
     Raises
     ------
     InputError
-        If the file is damaged.
+        If there are checkpoints and none can be used.
     """
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != _FORMAT:
-            raise InputError(f"{path} was written by another version of fairvision")
-        network.load_state_dict(content["network"])
-        method.load_state_dict(content["method"])
-        optimizer.load_state_dict(content["optimizer"])
-        schedule.load_state_dict(content["schedule"])
-        fabric.strategy.precision.load_state_dict(content["precision"])
+    for left in folder.glob(f".{runs.CHECKPOINT}.*.part"):
+        left.unlink(missing_ok=True)
+    damaged: list[str] = []
+    for path in (folder / runs.CHECKPOINT, folder / PREVIOUS):
+        if not path.is_file():
+            continue
+        try:
+            content = _read(path)
+        except _DamagedError as error:
+            damaged.append(f"{path} is damaged ({error})")
+            continue
+        for name, own in state.items():
+            own.load_state_dict(content[name])
+        if damaged:
+            warnings.warn(
+                f"{damaged[0]}: the run continues from {path.name}, which is a little older",
+                FairvisionWarning,
+                stacklevel=2,
+            )
         return Progress(**content["progress"])
-    except InputError:
-        raise
-    except Exception as error:  # damage has no one kind of error
-        reason = (str(error) or "cut off").splitlines()[0].partition(". ")[0]
+    if damaged:
         raise InputError(
-            f"{path} is damaged ({reason}): "
-            "delete it and --resume starts the run from its first epoch"
-        ) from None
+            f"{' and '.join(damaged)}: delete {'it' if len(damaged) == 1 else 'both'} and --resume "
+            "starts the run from its first epoch"
+        )
+    return Progress()
+
+
+def is_there(folder: Path) -> bool:
+    """Return whether a run folder holds a checkpoint."""
+    return any((folder / name).is_file() for name in (runs.CHECKPOINT, PREVIOUS))
+
+
+class Rhythm:
+    """When to write within an epoch.
+
+    Parameters
+    ----------
+    every : steps; by default about once a minute, and for at most a twentieth of the time. What is
+        written, and so the end of the training, does not depend on it.
+
+    Examples
+    --------
+    >>> rhythm = Rhythm(every=2)
+    >>> [rhythm.is_due(step) for step in range(1, 6)]
+    [False, True, False, True, False]
+    """
+
+    def __init__(self, every: int | None = None):
+        self._every = every
+        self._wait, self._since = float(_SECONDS), time.monotonic()
+
+    def is_due(self, step: int) -> bool:
+        """Return whether to write after this step of the epoch, counted from 1."""
+        if self._every is not None:
+            return step % self._every == 0
+        return time.monotonic() - self._since > self._wait
+
+    def wrote(self, seconds: float) -> None:
+        """Learn how long writing took."""
+        self._wait, self._since = max(_SECONDS, seconds / _SHARE), time.monotonic()
+
+
+class _DamagedError(Exception):
+    pass
+
+
+class _Digesting(io.RawIOBase):
+    """A file to write to, which computes the digest of what is written."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        if file.read(len(_HEAD)) != _HEAD:
+            raise _DamagedError("it is no checkpoint, or one of an older fairvision")
+        told = file.read(_DIGEST)
+        start = file.tell()
+        if hashlib.file_digest(file, "sha256").digest() != told:
+            raise _DamagedError("cut off or changed: its checksum differs")
+        file.seek(start)
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    if content["format"] != _FORMAT:
+        raise InputError(f"{path} was written by another version of fairvision")
+    return content

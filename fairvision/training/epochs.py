@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,14 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from fairvision import runs
-from fairvision.datasets import Dataset, Pixels, batches
+from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.models import Network
-from fairvision.training import checkpoint, output
+from fairvision.training import chance, checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
 from fairvision.training.log import Log
-from fairvision.training.loop import Learner, evaluate, make_optimizer, shuffled, train_epoch
+from fairvision.training.loop import Learner, evaluate, make_optimizer, shuffled, train_step
 from fairvision.training.settings import Settings
 
 
@@ -31,61 +31,134 @@ class Part:
     pixels: Pixels
 
 
-def run_epochs(
-    folder: Path,
-    fabric: Fabric,
-    network: Network,
-    parts: dict[str, Part],
-    method: Method,
-    settings: Settings,
-    *,
-    quiet: bool,
-) -> None:
-    """Train from where the run in `folder` stands to its end, and write its weights.
+class Training:
+    """A run on its way, from where the folder says that it stands to its end.
 
-    All chance of an epoch follows from (seed, epoch), so that an epoch that was interrupted is
-    repeated exactly.
+    Parameters
+    ----------
+    folder : the run folder
+    fabric, network, method : what computes, what learns, and how
+    parts : "train", and "val" if there is one
+    settings : how the network learns
+    checkpoint_every : steps, see `Rhythm`
+    quiet : show no progress
     """
-    n, size, seed = len(parts["train"].dataset), settings.batch_size, settings.seed
-    network.to(memory_format=torch.channels_last)
-    steps = settings.epochs * math.ceil(len(shuffled(method, n, size, seed, epoch=1)) / size)
-    optimizer, schedule = make_optimizer(network, settings, steps, companion=method)
-    learner, optimizer = fabric.setup(Learner(network, method), optimizer)
-    state = (fabric, network, method, optimizer, schedule)
-    saved = folder / runs.CHECKPOINT
-    progress = checkpoint.load(saved, *state) if saved.is_file() else checkpoint.Progress()
 
-    with Log(folder, settings.epochs, progress.epoch, quiet=quiet) as log:
+    def __init__(
+        self,
+        folder: Path,
+        fabric: Fabric,
+        network: Network,
+        method: Method,
+        parts: dict[str, Part],
+        settings: Settings,
+        *,
+        checkpoint_every: int | None = None,
+        quiet: bool = True,
+    ):
+        self.folder, self.fabric, self.network, self.method = folder, fabric, network, method
+        self.parts, self.settings, self.quiet = parts, settings, quiet
+        network.to(memory_format=torch.channels_last)
+        self.steps = math.ceil(len(self._order(epoch=1)) / settings.batch_size)
+        self.optimizer, self.schedule = make_optimizer(
+            network, settings, settings.epochs * self.steps, companion=method
+        )
+        self.learner, self.optimizer = fabric.setup(Learner(network, method), self.optimizer)
+        self.progress = checkpoint.load(folder, self._state())
+        self.rhythm = checkpoint.Rhythm(checkpoint_every)
 
-        def served(split: str, order: np.ndarray):
-            part = parts[split]
-            some = batches(part.dataset, part.pixels, size, device=fabric.device, order=order)
-            return log.follow(some, math.ceil(len(order) / size), f"epoch {epoch} {split}")
+    def run(self) -> None:
+        """Train to the end and write the weights."""
+        progress = self.progress
+        with Log(self.folder, self.settings.epochs, progress.epoch, quiet=self.quiet) as log:
+            while progress.epoch < self.settings.epochs:
+                try:
+                    self._epoch(log)
+                except NotFinite as error:
+                    raise InputError(
+                        f"training diverged in epoch {progress.epoch + 1}: {error} is not finite, "
+                        f"and {self.folder} stays unfinished. Try a smaller --lr (now "
+                        f"{self.settings.lr:g}) or --precision 32 (now {self.settings.precision}), "
+                        "with --overwrite or into another folder"
+                    ) from None
+        last = self.network.state_dict()
+        output.finish(self.folder, progress.best or last, last)
 
-        for epoch in range(progress.epoch + 1, settings.epochs + 1):
-            began = time.perf_counter()
-            torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
-            row: dict[str, float] = {"epoch": epoch, "lr": optimizer.param_groups[0]["lr"]}
-            try:
-                some = served("train", shuffled(method, n, size, seed, epoch))
-                augmented = settings.augment
-                found = train_epoch(fabric, learner, optimizer, schedule, some, augmented=augmented)
-                row |= _figures("train", found)
-                _check_weights(network)
-                if "val" in parts:
-                    some = served("val", np.arange(len(parts["val"].dataset)))
-                    row |= _figures("val", evaluate(learner, some))
-            except NotFinite as error:
-                raise InputError(
-                    f"training diverged in epoch {epoch}: {error} is not finite, and {folder} "
-                    f"stays unfinished. Try a smaller --lr (now {settings.lr:g}) or --precision 32 "
-                    f"(now {settings.precision}), with --overwrite or into another folder"
-                ) from None
-            row["seconds"] = time.perf_counter() - began
-            progress.take(row, network)
-            log.epoch(progress.history)
-            checkpoint.save(saved, progress, *state)
-    output.finish(folder, progress.best or network.state_dict(), network.state_dict())
+    def _epoch(self, log: Log) -> None:
+        began = time.perf_counter()
+        progress = self.progress
+        if not progress.step:
+            progress.begun = {"lr": self.optimizer.param_groups[0]["lr"], "seconds": 0.0}
+        spent = progress.begun["seconds"]
+        averages = Averages(progress.sums)
+
+        def keep() -> None:
+            progress.sums = averages.state()
+            progress.begun["seconds"] = spent + time.perf_counter() - began
+            self._save()
+
+        self._train(log, averages, keep)
+        row = {"epoch": progress.epoch + 1, "lr": progress.begun["lr"]}
+        row |= _figures("train", averages)
+        if "val" in self.parts:
+            row |= _figures("val", self._validate(log))
+        row["seconds"] = spent + time.perf_counter() - began
+        progress.take(row, self.network)
+        log.epoch(progress.history)
+        self._save()
+
+    def _train(self, log: Log, averages: Averages, keep: Callable[[], None]) -> None:
+        """Take the steps of an epoch that are not taken yet."""
+        progress, settings, epoch = self.progress, self.settings, self.progress.epoch + 1
+        left = self._order(epoch)[progress.step * settings.batch_size :]
+        for batch in log.follow(
+            self._served("train", left), self.steps, f"epoch {epoch} train", progress.step
+        ):
+            chance.of_step(settings.seed, epoch, progress.step)
+            train_step(
+                self.fabric,
+                self.learner.train(),
+                self.optimizer,
+                self.schedule,
+                batch,
+                averages,
+                augmented=settings.augment,
+            )
+            progress.step += 1
+            if progress.step < self.steps and self.rhythm.is_due(progress.step):
+                averages.settle()
+                _check_weights(self.network)
+                keep()
+        averages.settle()
+        _check_weights(self.network)
+
+    def _validate(self, log: Log) -> Averages:
+        order = np.arange(len(self.parts["val"].dataset))
+        steps = math.ceil(len(order) / self.settings.batch_size)
+        what = f"epoch {self.progress.epoch + 1} val"
+        return evaluate(self.learner, log.follow(self._served("val", order), steps, what))
+
+    def _served(self, split: str, order: np.ndarray) -> Iterator[Batch]:
+        part, size = self.parts[split], self.settings.batch_size
+        return batches(part.dataset, part.pixels, size, device=self.fabric.device, order=order)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        n, settings = len(self.parts["train"].dataset), self.settings
+        return shuffled(self.method, n, settings.batch_size, settings.seed, epoch)
+
+    def _state(self) -> dict[str, checkpoint.Stateful]:
+        return {
+            "network": self.network,
+            "method": self.method,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "precision": self.fabric.strategy.precision,
+        }
+
+    def _save(self) -> None:
+        began = time.perf_counter()
+        checkpoint.save(self.folder, self.progress, self._state())
+        self.rhythm.wrote(time.perf_counter() - began)
 
 
 @torch.inference_mode()

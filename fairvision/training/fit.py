@@ -17,8 +17,9 @@ from lightning_fabric import Fabric
 
 from fairvision import datasets, methods, models, runs
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.training import checkpoint
 from fairvision.training import output as outputs
-from fairvision.training.epochs import Part, answers, run_epochs
+from fairvision.training.epochs import Part, Training, answers
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
 from fairvision.training.settings import (
@@ -55,6 +56,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     workers: int | None = None,
+    checkpoint_every: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
@@ -62,9 +64,10 @@ def train(
 ) -> runs.Run:
     """Train a classifier of attributes and tasks on a dataset folder.
 
-    Everything is checked before anything is written. After each epoch the run folder holds all
-    that `resume` needs: an interrupted and resumed training ends with the weights of an
-    uninterrupted one, on the CPU bit for bit. `model.safetensors` appears when training has ended.
+    Everything is checked before anything is written. After each epoch, and about once a minute, the
+    run folder gets all that `resume` needs: a training that was killed at any moment and resumed
+    ends with the weights of an uninterrupted one, on the CPU bit for bit. `model.safetensors`
+    appears when training has ended.
 
     Parameters
     ----------
@@ -93,6 +96,8 @@ def train(
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core
+    checkpoint_every : steps after which the state is written, besides the end of every epoch; by
+        default about once a minute. The weights at the end do not depend on it.
     resume : continue the unfinished run in `output`, which must have been started with the same
         settings; begin anew if there is none
     overwrite : replace the run in `output`
@@ -110,6 +115,8 @@ def train(
     >>> run = fairvision.train("coco-gender", output="baseline", model="mobilenet_v2",
     ...                        weights="IMAGENET1K_V1", tune="head")  # doctest: +SKIP
     """
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise InputError(f"checkpoint every must be at least 1 step, not {checkpoint_every}")
     folder, quiet = Path(output), is_quiet(quiet)
     continues = outputs.check_output(folder, resume=resume, overwrite=overwrite)
     of_method = methods.settings(method, method_options)
@@ -172,6 +179,7 @@ def train(
         **{"model": model, "weights": weights, "size": size, "attribute": attribute, "task": task},
         **{key: value for key, value in asdict(settings).items() if key != "epochs"},
         **{"device": device, "workers": workers, "quiet": quiet},
+        "checkpoint_every": checkpoint_every,
     }
 
     def answers_before(different: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -184,7 +192,7 @@ def train(
 
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(seed)
-        is_saved = continues and (folder / runs.CHECKPOINT).is_file()
+        is_saved = continues and checkpoint.is_there(folder)
         network = first_network(model, dataset, size, None if is_saved else weights, domains)
         models.tune(network, tune)
         parts = {
@@ -197,7 +205,11 @@ def train(
             outputs.begin(folder, config, overwrite=overwrite)
         if at_work is None:
             at_work = begin(first=answers_before(how.first(of_method)))
-        run_epochs(folder, fabric, network, parts, at_work, settings, quiet=quiet)
+        Training(
+            *(folder, fabric, network, at_work, parts, settings),
+            checkpoint_every=checkpoint_every,
+            quiet=quiet,
+        ).run()
     return runs.load(folder)
 
 

@@ -60,9 +60,11 @@ class Log:
         self._bar.stop()
         self._events.close()
 
-    def follow(self, batches: Iterable[Batch], total: int, what: str) -> Iterator[Batch]:
-        """Yield the batches and show how many are done."""
-        task = self._bar.add_task(what, total=total)
+    def follow(
+        self, batches: Iterable[Batch], total: int, what: str, done: int = 0
+    ) -> Iterator[Batch]:
+        """Yield the batches and show how many of all are done."""
+        task = self._bar.add_task(what, total=total, completed=done)
         for batch in batches:
             yield batch
             self._bar.advance(task)

@@ -17,6 +17,7 @@ from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms, add_auxiliary
 from fairvision.methods.method import Method
 from fairvision.models import Network, learning_parts
+from fairvision.training import chance
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
 from fairvision.training.settings import Settings
@@ -38,29 +39,26 @@ class Learner(nn.Module):
         return terms
 
 
-def train_epoch(
+def train_step(
     fabric: Fabric,
     learner: nn.Module,
     optimizer: Optimizer,
     schedule: LRScheduler,
-    batches: Iterable[Batch],
+    batch: Batch,
+    averages: Averages,
     *,
     augmented: bool,
-) -> Averages:
-    """Take one optimisation step per batch; the averages are those of the moving network."""
-    learner.train()
-    averages = Averages()
-    for batch in batches:
-        if augmented:
-            batch = augment(batch)
-        found = learner(batch)
-        averages.add(*measures(found, batch))
-        averages.pictures += len(batch.rows)
-        optimizer.zero_grad()
-        fabric.backward(torch.stack(list(found.losses.values())).sum())
-        optimizer.step()
-        schedule.step()
-    return averages
+) -> None:
+    """Take one optimisation step; the averages are those of the moving network."""
+    if augmented:
+        batch = augment(batch)
+    found = learner(batch)
+    averages.add(*measures(found, batch))
+    averages.pictures += len(batch.rows)
+    optimizer.zero_grad()
+    fabric.backward(torch.stack(list(found.losses.values())).sum())
+    optimizer.step()
+    schedule.step()
 
 
 @torch.no_grad()
@@ -121,5 +119,5 @@ def shuffled(method: Method, n: int, batch_size: int, seed: int, epoch: int) -> 
     It leaves one picture out where it would be a batch of its own, which batch normalisation cannot
     take; another one every epoch.
     """
-    order = method.order(n, np.random.default_rng([seed, epoch]))
+    order = method.order(n, chance.of_epoch(seed, epoch))
     return order[:-1] if len(order) % batch_size == 1 else order

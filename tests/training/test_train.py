@@ -56,6 +56,7 @@ def test_a_run_learns_and_holds_what_is_promised(folder, out, method):
         "model.safetensors",
         "last.safetensors",
         "last.ckpt",
+        "previous.ckpt",
         "history.csv",
         "tensorboard",
     }
