@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairvision.auditing.measures import predicted
+from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.report.words import REASONS as CELLS
 
