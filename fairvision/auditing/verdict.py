@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairvision.auditing.measures import CONFIDENCE
 from fairvision.report.figures import Figure, Figures, read
-from fairvision.report.words import REASONS, written
+from fairvision.report.words import REASONS, SPLIT_ROWS, written
 
 NOT_SHOWN = "nothing was shown: the interval includes zero"
 BUT_LEANS = (
@@ -140,6 +140,7 @@ def _amplifies(figures: Figures, model: str, attribute: str) -> dict[str, str] |
                 f"MALS, {task} and {attribute} predicted together: {_spoken(mals, 'difference')}, "
                 f"{than[_shown(mals)]} (other proportions in these pictures move it too)."
             )
+    sentences += filter(None, (_split(figures, model, attribute, task) for task in figures.tasks))
     if len(found) > 2:
         sentences.append(
             f"These are {len(found)} directional intervals: {1 - CONFIDENCE:.0%} of such intervals "
@@ -152,6 +153,25 @@ def _amplifies(figures: Figures, model: str, attribute: str) -> dict[str, str] |
         "status": _status([_shown(figure) for *_, figure in found]),
         "answer": " ".join(sentences),
     }
+
+
+def _split(figures: Figures, model: str, attribute: str, task: str) -> str | None:
+    """Tell amplification by where the evidence lies, if both parts and their difference have it."""
+    parts = [_get(figures, model, metric, attribute, task) for metric in SPLIT_ROWS]
+    inside, outside, apart = parts
+    if inside is None or outside is None or apart is None:
+        return None
+    said = {
+        1: "more where the evidence lies outside the person",
+        -1: "less where the evidence lies outside the person",
+        0: NOT_SHOWN,
+    }[_shown(apart)]
+    return (
+        f"Guessing {attribute} from {task} where the strongest evidence lies on the person: "
+        f"{_spoken(inside, 'difference')}; where it lies elsewhere: "
+        f"{_spoken(outside, 'difference')}; elsewhere minus on the person "
+        f"{_spoken(apart, 'difference')}, {said}."
+    )
 
 
 def _right_reasons(figures: Figures, model: str, attribute: str) -> dict[str, str] | None:

@@ -112,13 +112,17 @@ def _attribute(figures: _figures.Figures, name: str) -> dict[str, Any]:
             *panels.context(figures, name),
             *panels.hidden(figures, name),
         ),
-        "Does the evidence lie on the person?": panels.evidence(figures, name),
+        "Does the evidence lie on the person?": (
+            *panels.evidence(figures, name),
+            *panels.split(figures, name),
+        ),
     }
     return {
         "name": name,
         "groups": groups,
         "known": [group for group in groups if group != _figures.UNKNOWN],
         "parts": figures.parts(name),
+        "more": figures.more(name),
         "panels": {question: list(found) for question, found in drawn.items()},
         "reasons": [
             (model, group, cells)

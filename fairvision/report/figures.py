@@ -122,8 +122,25 @@ class Figures:
         }
         for task in self.tasks:
             parts[f"Together with {task}"] = self.rows(
-                (*words.CONTEXT_ROWS, *words.AMPLIFICATION_ROWS, "accuracy_gap"), attribute, task
+                (
+                    *words.CONTEXT_ROWS,
+                    *words.AMPLIFICATION_ROWS,
+                    *words.SPLIT_ROWS,
+                    "accuracy_gap",
+                ),
+                attribute,
+                task,
             )
+        return {heading: rows for heading, rows in parts.items() if rows}
+
+    def more(self, attribute: str) -> dict[str, list[Row]]:
+        """Return the rows of one attribute that stand folded away, under headings."""
+        parts = {
+            heading: self.rows(metrics, attribute)
+            for heading, metrics in words.MORE_ATTRIBUTE_ROWS.items()
+        }
+        for task in self.tasks:
+            parts[f"Together with {task}"] = self.rows(words.MORE_TASK_ROWS, attribute, task)
         return {heading: rows for heading, rows in parts.items() if rows}
 
     def majority(self, attribute: str) -> float:

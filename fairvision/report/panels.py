@@ -70,6 +70,30 @@ def evidence(figures: Figures, attribute: str) -> Iterator[Panel]:
         )
 
 
+def split(figures: Figures, attribute: str) -> Iterator[Panel]:
+    """Amplification of the pictures with their evidence on the person and elsewhere."""
+    for i, task in enumerate(figures.tasks):
+        inside, outside, apart = words.SPLIT_ROWS
+        if not (figures.has(inside, attribute, task) or figures.has(outside, attribute, task)):
+            continue
+        metrics = {
+            "evidence on the person": inside,
+            "evidence elsewhere": outside,
+            "elsewhere minus on the person": apart,
+        }
+        yield Panel(
+            f"Amplification, {task} → {attribute}, by where the evidence lies",
+            "Labels that both kinds of pictures have. Right of zero in the last line, the pictures "
+            "with their evidence outside the person amplify more.",
+            plots.panel(
+                _per_metric(figures, metrics, attribute, task),
+                unit="difference",
+                description=f"Amplification of {attribute} by where the evidence lies",
+                key=_key(figures, "split", attribute, i),
+            ),
+        )
+
+
 def hidden(figures: Figures, attribute: str) -> Iterator[Panel]:
     """What is said about the attribute without the person, and with nothing else."""
     if not figures.has("hidden_accuracy", attribute):

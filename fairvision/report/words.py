@@ -24,6 +24,7 @@ _NEEDS_EVIDENCE = "needs a person mask and a map with positive evidence"
 _NEEDS_TYPICAL = "needs pictures whose labels are typical of one group in training"
 _NEEDS_NAMED = "needs captions that name a group"
 _NEEDS_GROUPS = "needs pictures of two groups"
+_NEEDS_BOTH = "needs labels that pictures of both kinds have"
 _NEEDS_COUNTS = "needs pictures with known groups and labels, in training and here"
 
 WORDS = {
@@ -128,6 +129,143 @@ WORDS = {
         "zero",
         _NEEDS_COUNTS,
     ),
+    "directional T->A, evidence inside": Word(
+        "Amplification T→A, evidence on the person",
+        "amplification of the pictures whose strongest evidence lies on the person",
+        "zero",
+        _NEEDS_BOTH,
+    ),
+    "directional T->A, evidence outside": Word(
+        "Amplification T→A, evidence elsewhere",
+        "amplification of the pictures whose strongest evidence lies outside the person",
+        "zero",
+        _NEEDS_BOTH,
+    ),
+    "directional T->A, outside minus inside": Word(
+        "Amplification T→A, elsewhere minus on the person",
+        "above 0, pictures with their evidence outside the person amplify more",
+        "",
+        _NEEDS_BOTH,
+    ),
+    "pointing_game_gap": Word(
+        "Evidence on the person, gap between groups",
+        "group with the most such pictures minus the one with the fewest; 0 = alike",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "pointing_game_lift_gap": Word(
+        "Evidence above chance, gap between groups",
+        "the same above chance, as persons of one group may be shown larger",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "relevance_mass_gap": Word(
+        "Evidence mass, gap between groups",
+        "largest minus smallest mean share of evidence on the person; 0 = alike",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "relevance_mass_lift_gap": Word(
+        "Evidence mass above chance, gap between groups",
+        "the same above chance",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "worst_group_accuracy": Word(
+        "Accuracy of the worst served group, {subject}",
+        "the group answered right least often; with many groups, chance lowers it",
+        "higher",
+        _NEEDS_GROUPS,
+    ),
+    "calibration_error": Word(
+        "Calibration error, {subject}",
+        "how far probabilities are from how often they are right; never below 0",
+        "lower",
+    ),
+    "calibration_error_gap": Word(
+        "Calibration error, gap between groups, {subject}",
+        "largest minus smallest; small groups look worse calibrated than they are",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "demographic_parity_difference": Word(
+        "Demographic parity difference",
+        "how much more often a label is predicted for one group than for another, mean over "
+        "labels; a model that is always right has the difference of the truth",
+        "",
+        _NEEDS_GROUPS,
+    ),
+    "demographic_parity_ratio": Word(
+        "Demographic parity ratio",
+        "the same as the smallest share divided by the largest; 100% = alike",
+        "",
+        _NEEDS_GROUPS,
+    ),
+    "equalized_odds_difference": Word(
+        "Equalized odds difference",
+        "largest gap between groups in true or in false positive rates, mean over labels; 0 = "
+        "errors do not depend on the group",
+        "lower",
+        _NEEDS_GROUPS,
+    ),
+    "equalized_odds_ratio": Word(
+        "Equalized odds ratio",
+        "the same as the smallest ratio of rates; 100% = alike, 0% once a group has no error of "
+        "a kind",
+        "higher",
+        "needs errors in some group",
+    ),
+    "multi-attribute MALS": Word(
+        "Sets of labels, undirected",
+        "as MALS over single labels and pairs, without letting signs cancel: chance alone makes "
+        "it positive, so compare models only",
+        "lower",
+        _NEEDS_COUNTS,
+    ),
+    "multi-attribute A->T": Word(
+        "Sets of labels, {attribute} → labels",
+        "as A→T over single labels and pairs; compare models only",
+        "lower",
+        _NEEDS_COUNTS,
+    ),
+    "multi-attribute T->A": Word(
+        "Sets of labels, labels → {attribute}",
+        "as T→A over single labels and pairs; compare models only",
+        "lower",
+        _NEEDS_COUNTS,
+    ),
+    "model_leakage": Word(
+        "Leakage of predictions",
+        "how often an attacker names the group from the predicted {task}",
+        "",
+        _NEEDS_GROUPS,
+    ),
+    "perturbed_leakage": Word(
+        "Leakage of the truth",
+        "the same from true {task} with as many errors as the model makes, at random",
+        "",
+        _NEEDS_GROUPS,
+    ),
+    "leakage_amplification": Word(
+        "Leakage amplification",
+        "predictions minus truth; above 0, predictions give the group away more",
+        "zero",
+        _NEEDS_GROUPS,
+    ),
+    "predictability A->T": Word(
+        "Predictability, {attribute} → {task}",
+        "above 0, predicted {task} can be guessed from {attribute} better than errors at random "
+        "leave them",
+        "zero",
+        _NEEDS_COUNTS,
+    ),
+    "predictability T->A": Word(
+        "Predictability, {task} → {attribute}",
+        "above 0, predicted {attribute} can be guessed from {task} better than errors at random "
+        "leave it",
+        "zero",
+        _NEEDS_COUNTS,
+    ),
     "error_gap": Word(
         "Error gap",
         "error of the group that fares worst minus that of the best",
@@ -166,6 +304,7 @@ ATTRIBUTE_ROWS = {
         "pointing_game",
         "chance_level",
         "pointing_game_lift",
+        "pointing_game_gap",
         "relevance_mass",
         "relevance_mass_lift",
     ),
@@ -178,7 +317,41 @@ ATTRIBUTE_ROWS = {
 CONTEXT_ROWS = ("accuracy_context_agrees", "accuracy_context_disagrees", "context_gap")
 DIRECTIONS = ("directional A->T", "directional T->A")
 AMPLIFICATION_ROWS = (*DIRECTIONS, "bias_amplification_mals")
-TASK_ROWS = ("accuracy", "average_precision", "accuracy_gap")
+SETS = ("multi-attribute T->A", "multi-attribute A->T", "multi-attribute MALS")
+SPLIT_ROWS = (
+    "directional T->A, evidence inside",
+    "directional T->A, evidence outside",
+    "directional T->A, outside minus inside",
+)
+TASK_ROWS = ("accuracy", "average_precision", "calibration_error")
+
+MORE_ATTRIBUTE_ROWS = {
+    "How well its probabilities and its worst group fare": (
+        "worst_group_accuracy",
+        "calibration_error",
+        "calibration_error_gap",
+    ),
+    "How far evidence differs between groups": (
+        "pointing_game_lift_gap",
+        "relevance_mass_gap",
+        "relevance_mass_lift_gap",
+    ),
+    "All tasks together": SETS,
+}
+MORE_TASK_ROWS = (
+    "worst_group_accuracy",
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
+    "equalized_odds_difference",
+    "equalized_odds_ratio",
+    "calibration_error_gap",
+    *SETS,
+    "leakage_amplification",
+    "model_leakage",
+    "perturbed_leakage",
+    "predictability T->A",
+    "predictability A->T",
+)
 
 REASONS = (
     "right for the right reasons",

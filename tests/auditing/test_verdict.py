@@ -83,6 +83,24 @@ def test_mals_alone_does_not_decide_because_other_proportions_move_it():
     assert "+0.200" in said["answer"]
 
 
+@pytest.mark.parametrize(
+    ("apart", "words"),
+    [(UP, "more where"), (DOWN, "less where"), (ACROSS, "the interval includes zero")],
+)
+def test_amplification_by_evidence_is_told_but_does_not_decide(apart, words):
+    whole = [row(A, "directional T->A", ACROSS, task="sport")]
+    parts = [
+        row(A, "directional T->A, evidence inside", ACROSS, task="sport"),
+        row(A, "directional T->A, evidence outside", UP, task="sport"),
+        row(A, "directional T->A, outside minus inside", apart, task="sport"),
+    ]
+    said = answer(decide(table(*whole, *parts), [A]), "amplify")
+    assert said["status"] == "unclear"
+    assert words in said["answer"].partition("elsewhere minus on the person")[2]
+    without = answer(decide(table(*whole, *parts[:2]), [A]), "amplify")
+    assert "elsewhere" not in without["answer"]
+
+
 def test_undefined_figures_give_no_answer():
     nan = (math.nan, math.nan, math.nan)
     verdict = decide(table(row(A, "directional T->A", nan, task="sport", n=0)), [A])

@@ -63,12 +63,16 @@ def make_input(
     for task, labels in tasks.items():
         rows.add("accuracy", 0.7, 0.01, task=task)
         rows.add("average_precision", 0.6, 0.01, task=task)
+        rows.add("calibration_error", 0.1, 0.01, task=task)
         for label in labels:
             rows.add("average_precision", 0.6, 0.01, task=task, label=label, n=40)
     for attribute, groups in attributes.items():
         _add_attribute(rows, attribute, groups, masks)
         for task, labels in tasks.items():
             _add_task(rows, attribute, groups, task, labels)
+            _add_more(rows, attribute, task, masks)
+        for way in ("MALS", "A->T", "T->A") if len(tasks) > 1 else ():
+            rows.add(f"multi-attribute {way}", 0.1, -0.02, "difference", attribute=attribute)
     return {
         "metrics": pd.DataFrame(rows.rows, columns=COLUMNS),
         "models": list(models),
@@ -103,6 +107,12 @@ COLUMNS = [*KEYS, "value", "low", "high", "n", "unit"]
 def _add_attribute(rows: Rows, attribute: str, groups: tuple[str, ...], masks: bool) -> None:
     sizes = {"": rows.n, **dict.fromkeys(groups, rows.n // len(groups)), "unknown": 0}
     rows.add("accuracy_gap", 0.2, -0.12, "difference", attribute=attribute)
+    rows.add("worst_group_accuracy", 0.6, 0.05, attribute=attribute)
+    rows.add("calibration_error", 0.1, 0.01, attribute=attribute)
+    rows.add("calibration_error_gap", 0.03, 0.01, "difference", attribute=attribute)
+    for metric in ("pointing_game", "relevance_mass") if masks else ():
+        rows.add(f"{metric}_gap", 0.1, -0.05, "difference", attribute=attribute)
+        rows.add(f"{metric}_lift_gap", 0.1, -0.05, "difference", attribute=attribute)
     for group, n in sizes.items():
         keys = {"attribute": attribute, "group": group, "n": n}
         rows.add("accuracy", 0.72, 0.03, **keys)
@@ -139,6 +149,22 @@ def _add_task(rows, attribute, groups, task, labels):
         for group, label in itertools.product(groups, labels):
             start = rows.rng.normal(0, 0.1)
             rows.add(metric, start, -start / 2, "difference", group=group, label=label, **keys)
+
+
+def _add_more(rows, attribute, task, masks):
+    keys = {"attribute": attribute, "task": task}
+    for metric in ("demographic_parity", "equalized_odds"):
+        rows.add(f"{metric}_difference", 0.1, -0.02, "difference", **keys)
+        rows.add(f"{metric}_ratio", 0.8, 0.02, **keys)
+    for metric in ("leakage_amplification", "predictability A->T", "predictability T->A"):
+        rows.add(metric, 0.05, -0.02, "difference", **keys)
+    rows.add("worst_group_accuracy", 0.6, 0.05, **keys)
+    rows.add("model_leakage", 0.7, -0.02, **keys)
+    rows.add("perturbed_leakage", 0.65, 0, **keys)
+    for part, n in {"evidence inside": 300, "evidence outside": 200}.items() if masks else ():
+        rows.add(f"directional T->A, {part}", 0.05, -0.02, "difference", n=n, **keys)
+    if masks:
+        rows.add("directional T->A, outside minus inside", 0.1, 0, "difference", n=200, **keys)
 
 
 def make_verdict(models: list[str], masks: bool) -> dict[str, Any]:

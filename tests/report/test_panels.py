@@ -53,6 +53,16 @@ def test_plots_without_figures_are_left_out(report_input):
     assert list(panels.hidden(found, "gender")) == []
 
 
+def test_amplification_by_evidence_stands_beside_its_difference(report_input):
+    given = report_input(items=0)
+    found = figures.read(given["metrics"], given["models"])
+    (panel,) = panels.split(found, "gender")
+    for name in ("evidence on the person", "evidence elsewhere", "elsewhere minus on the person"):
+        assert f">{name}<" in panel.svg
+    given = report_input(masks=False, items=0)
+    assert list(panels.split(figures.read(given["metrics"], given["models"]), "gender")) == []
+
+
 def test_majority_is_the_largest_known_group_share(report_input):
     given = report_input(attributes={"age": ("young", "old")}, items=0)
     found = figures.read(given["metrics"], given["models"])

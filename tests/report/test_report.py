@@ -163,6 +163,33 @@ def test_every_group_and_model_is_there(pages):
     assert "Difference: c − a" in said
 
 
+def test_secondary_figures_stand_folded_away(report_input):
+    html = render(**report_input(items=0))
+    before, _, folded = html.partition("<details>")
+    folded, _, after = folded.partition("</details>")
+    for name in ("Demographic parity difference", "Equalized odds ratio", "Leakage amplification"):
+        assert name in folded
+        assert name not in before + after
+    assert "More figures for <bdi>gender</bdi>" in folded
+    assert "Amplification T→A, elsewhere minus on the person" in before
+    assert "Evidence on the person, gap between groups" in before
+
+
+def test_no_secondary_figures_no_fold(report_input):
+    given = report_input(items=0)
+    rows = given["metrics"]
+    given["metrics"] = rows[rows["metric"] == "accuracy"]
+    assert "<details>" not in render(**given)
+
+
+@pytest.mark.parametrize("name", words.WORDS)
+def test_every_metric_has_a_name_and_a_line_that_explains_it(name):
+    word = words.word(name, "gender", "objects")
+    assert word.name != name
+    assert word.meaning
+    assert "{" not in word.name + word.meaning
+
+
 def test_gallery_has_three_sections_with_answers(pages):
     page = pages["two models"]
     assert [cell for cell in words.GALLERY_CELLS if cell.capitalize() in page.words] == list(
