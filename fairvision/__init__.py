@@ -4,7 +4,7 @@ The public functions mirror the commands; nothing heavy is imported until one is
 
 >>> import fairvision
 >>> fairvision.__all__
-['__version__', 'audit', 'captions', 'demo', 'explain', 'metrics', 'predict', 'train']
+['__version__', 'audit', 'captions', 'demo', 'explain', 'metrics', 'predict', 'sweep', 'train']
 """
 
 from importlib import import_module
@@ -17,11 +17,22 @@ if TYPE_CHECKING:
     from fairvision.captioning import captions
     from fairvision.demonstration import demo
     from fairvision.inference import predict
+    from fairvision.sweeping import sweep
     from fairvision.training import train
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "audit", "captions", "demo", "explain", "metrics", "predict", "train"]
+__all__ = [
+    "__version__",
+    "audit",
+    "captions",
+    "demo",
+    "explain",
+    "metrics",
+    "predict",
+    "sweep",
+    "train",
+]
 
 _HOMES = {
     "audit": "fairvision.auditing",
@@ -29,6 +40,7 @@ _HOMES = {
     "demo": "fairvision.demonstration",
     "explain": "fairvision.attribution.explain",
     "predict": "fairvision.inference",
+    "sweep": "fairvision.sweeping",
     "train": "fairvision.training",
 }
 

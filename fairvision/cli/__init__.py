@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "Draw pictures, train two models, audit them, write the report.",
     "data": "Make a dataset folder, or show what is in one.",
     "train": "Train a classifier: baseline, equalizer and other methods.",
+    "sweep": "Train methods over several seeds, audit them, write a leaderboard.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
     "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
     "captions": "Compare captioners: whom they name, what the rest tells. Writes the report.",

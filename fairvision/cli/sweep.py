@@ -1,0 +1,90 @@
+"""`fairvision sweep`: methods side by side over several seeds, on one leaderboard."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairvision.cli import audit, config, train
+from fairvision.methods import METHODS
+
+_NOT_SHARED = ("data", "output", "method", "seed", "resume")
+_OF_AUDITS = ("split", "attribution", "replicates")
+
+
+def _named(command: click.Command, names: Iterable[str]) -> list[click.Parameter]:
+    return [parameter for parameter in command.params if parameter.name in names]
+
+
+_TRAINING = [p.name for p in train.command.params if p.name and p.name not in _NOT_SHARED]
+
+
+@click.command(
+    "sweep",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    options_metavar="[OPTIONS] [--OPTION-OF-A-METHOD VALUE]...",
+)
+@click.option(
+    "--methods",
+    type=config.Several(click.Choice(list(METHODS))),
+    required=True,
+    help="Methods, with commas; the first is what the others are compared with. "
+    "`fairvision train --method list` says what there is.",
+)
+@click.option(
+    "--seeds",
+    type=config.Several(click.IntRange(0, 2**63 - 1)),
+    default="0,1,2",
+    show_default=True,
+    help="Seeds of training, with commas.",
+)
+@click.pass_context
+def command(context: click.Context, data: Path, output: Path, as_json: bool, **given: Any) -> None:
+    """Train several methods with several seeds on DATA, audit all, write one leaderboard.
+
+    Takes every option of train. Options of methods go to the methods that have them. The same
+    command again continues where it stopped.
+
+    \b
+    fairvision sweep DATA --methods baseline,equalizer --seeds 0,1,2 -o sweep
+    """
+    from fairvision.sweeping import sweep
+
+    silent = given.pop("quiet") or as_json
+    of_methods = train._method_options(context)
+    per_method = config.method_options(context, given["methods"])
+    try:
+        done = sweep(
+            data,
+            output=output,
+            per_method={
+                name: {key: value for key, value in own.items() if key not in of_methods}
+                for name, own in per_method.items()
+            },
+            quiet=silent or not sys.stderr.isatty(),
+            say=(lambda _: None) if silent else click.echo,
+            **{**given, **of_methods},
+        )
+    except KeyboardInterrupt:
+        click.echo("stopped: the same command continues the sweep", err=True)
+        raise
+    if as_json:
+        paths = {"leaderboard": str(done.page), "table": str(done.folder / "leaderboard.csv")}
+        click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))
+        return
+    click.echo(done.verdict["headline"])
+    click.echo(f"leaderboard: {done.page}")
+
+
+_own = command.params
+command.params = [
+    *_named(train.command, ("data", "output")),
+    *_own,
+    *_named(train.command, _TRAINING),
+    *_named(audit.command, _OF_AUDITS),
+]

@@ -1,0 +1,286 @@
+"""`fairvision.sweep`: every method with every seed, trained, audited, and put on one page."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import fairvision
+from fairvision import datasets, runs
+from fairvision.attribution import METHODS as ATTRIBUTIONS
+from fairvision.auditing import audit
+from fairvision.datasets import Dataset
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.files import check_vacant, read_json, whole_file, write_json, write_text
+from fairvision.report.figures import KEYS, Figures, read
+from fairvision.sweeping import board, verdict
+from fairvision.sweeping.plan import Plan, check_learnable, make_plan
+from fairvision.training import stored_options, train
+
+MARKER = "sweep.json"
+AUDIT = "audit.json"
+PAGE, TABLE, FIGURES = "leaderboard.html", "leaderboard.csv", "figures.csv"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep.
+
+    Attributes
+    ----------
+    folder : where `leaderboard.html`, `leaderboard.csv`, `figures.csv`, `runs` and `audits` are
+    table : the leaderboard, a row per method
+    verdict : `headline`, `answers`, `left_out`, `warnings`
+    """
+
+    folder: Path
+    table: pd.DataFrame
+    verdict: dict[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """Path of the page."""
+        return self.folder / PAGE
+
+
+def sweep(
+    data: str | Path,
+    *,
+    output: str | Path,
+    methods: Sequence[str],
+    seeds: Sequence[int] = (0, 1, 2),
+    split: str = "test",
+    attribution: str = "gradcam",
+    replicates: int = 1000,
+    per_method: Mapping[str, Mapping[str, Any]] | None = None,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Sweep:
+    """Train every method with every seed, audit all, and write one leaderboard.
+
+    Called again it continues where it stopped: runs that ended are kept, one that did not is
+    resumed, and methods or seeds that are new are added. A run whose training fails, because its
+    loss is no longer finite, is told on the page and left out; the others go on.
+
+    Parameters
+    ----------
+    data : dataset folder with a training split
+    output : folder to write: `runs/METHOD-SEED`, `audits/seed-SEED`, the leaderboard
+    methods : names of `fairvision.methods.METHODS`; the first is what the others are compared with
+    seeds : of training; with one there is no spread, and no method is called best
+    split, attribution, replicates : of the audits, one per seed; see `fairvision.audit`
+    per_method : options of single methods, where methods share an option's name
+    overwrite : throw away what an earlier sweep wrote in `output`
+    say : told, in a line each, what happens
+    **options : of `fairvision.train`, for all runs; those of methods go to the methods that have
+        them
+
+    Raises
+    ------
+    InputError
+        If data, options or output cannot be used, or a method cannot learn from the data: nothing
+        is trained then. Also if no run can be audited.
+
+    Examples
+    --------
+    >>> import fairvision
+    >>> done = fairvision.sweep("photos", methods=["baseline", "equalizer"], output="sweep",
+    ...                         model="mobilenet_v2", weights="DEFAULT")  # doctest: +SKIP
+    """
+    folder = Path(output)
+    plan = make_plan(methods, seeds, options, per_method or {})
+    if attribution not in ATTRIBUTIONS:
+        raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}")
+    if replicates < 1:
+        raise InputError("replicates must be 1 or more")
+    whole = datasets.load(data)
+    audited = whole.split(split)
+    check_learnable(plan, whole)
+    told = {
+        "fairvision": fairvision.__version__,
+        "data": {"name": whole.name, "fingerprint": whole.fingerprint()},
+        **plan.described(),
+    }
+    _take_up(folder, told, overwrite=overwrite)
+
+    failed = _train_all(Path(data), folder, plan, say)
+    how = {"split": split, "attribution": attribution, "replicates": replicates}
+    by_seed, notes = _audit_all(folder, plan, whole, how, failed, say)
+    made = board.collect(by_seed, plan.methods, len(plan.seeds))
+    decided = verdict.decide(made, notes=[*failed.values(), *notes])
+    settings = {
+        **{"dataset": whole.name, "n": len(audited), **how, **plan.described()},
+        "model": plan.shared["model"],
+        "audits": [f"audits/seed-{seed}/report.html" for seed in by_seed],
+        "versions": {
+            "fairvision": fairvision.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "captum")},
+        },
+    }
+    table = board.table(made)
+    _write(folder, made, table, decided, settings)
+    for message in decided["warnings"]:
+        warnings.warn(message, FairvisionWarning, stacklevel=2)
+    return Sweep(folder, table, decided)
+
+
+def _take_up(folder: Path, told: dict[str, Any], *, overwrite: bool) -> None:
+    """Begin a sweep, or check that the one in the folder can be continued."""
+    before = folder / MARKER
+    if not before.is_file() or overwrite:
+        check_vacant(folder, marker=MARKER, overwrite=overwrite)
+        if folder.exists():
+            shutil.rmtree(folder)
+        write_json(before, told)
+        return
+    try:
+        stored = read_json(before)
+        fingerprint = stored["data"]["fingerprint"]
+        own = {**stored["options_of_methods"], **told["options_of_methods"]}
+        then = {
+            name: stored["options"] | some for name, some in stored["options_of_methods"].items()
+        }
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"{before} is damaged: sweep again with --overwrite") from None
+    again = "repeat them, choose another folder, or begin anew with --overwrite"
+    if fingerprint != told["data"]["fingerprint"]:
+        raise InputError(
+            f"the data is not, or no longer, what {folder} was started on: choose another folder, "
+            "or begin anew with --overwrite"
+        )
+    for run in sorted((folder / "runs").glob("*")):
+        method = run.name.rpartition("-")[0]
+        if method not in then:
+            continue
+        ours, theirs = then[method], told["options"] | own[method]
+        for key in stored_options(run):  # what matters for the weights, unlike --workers
+            if ours.get(key) != theirs.get(key):
+                raise InputError(
+                    f"{folder} was started with other options ({key} was {ours.get(key)}, now "
+                    f"{theirs.get(key)}): {again}"
+                )
+    write_json(before, {**told, "options_of_methods": own})
+
+
+def _train_all(
+    data: Path, folder: Path, plan: Plan, say: Callable[[str], None]
+) -> dict[tuple[str, int], str]:
+    """Train what is not trained yet; return why runs failed that had begun."""
+    failed = {}
+    pairs = [(method, seed) for seed in plan.seeds for method in plan.methods]
+    for number, (method, seed) in enumerate(pairs, 1):
+        run = _run(folder, method, seed)
+        if not (run / runs.BEST).is_file():
+            say(f"{run.name} ({number} of {len(pairs)}): training")
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "run .* is finished already", FairvisionWarning)
+                own = {**plan.shared, **plan.own[method]}
+                train(data, output=run, method=method, seed=seed, resume=True, **own)
+        except InputError as error:
+            if not (run / runs.CONFIG).is_file():  # nothing begun: the input is at fault
+                raise
+            failed[method, seed] = f"{run.name} is left out: {error}"
+            say(failed[method, seed])
+    return failed
+
+
+def _audit_all(
+    folder: Path,
+    plan: Plan,
+    whole: Dataset,
+    how: dict[str, Any],
+    failed: Mapping[tuple[str, int], str],
+    say: Callable[[str], None],
+) -> tuple[dict[int, Figures], list[str]]:
+    """Audit the methods of each seed together; return figures by seed, and what to know.
+
+    One audit of all would hold every network at once and draw every picture for each of them.
+    """
+    found, notes = {}, {}
+    for seed in plan.seeds:
+        methods = [name for name in plan.methods if (name, seed) not in failed]
+        if not methods:
+            continue
+        place = folder / "audits" / f"seed-{seed}"
+        sources = [_run(folder, name, seed) for name in methods]
+        if not _is_done(place, sources, methods, how):
+            say(f"auditing seed {seed}")
+            with warnings.catch_warnings():  # the page tells them, once for all seeds
+                warnings.simplefilter("ignore", FairvisionWarning)
+                audit(
+                    sources,
+                    output=place,
+                    data=whole.root,
+                    names=methods,
+                    leaning=False,
+                    overwrite=True,
+                    device=plan.shared["device"],
+                    workers=plan.shared["workers"],
+                    quiet=plan.shared["quiet"],
+                    **how,
+                )
+        found[seed] = read(_read_metrics(place / "metrics.csv"), methods)
+        notes[seed] = read_json(place / AUDIT)["verdict"]["warnings"]
+    if not found:
+        raise InputError(f"no run could be trained; {next(iter(failed.values()))}")
+    every = dict.fromkeys(text for texts in notes.values() for text in texts)
+    said = {text: [seed for seed, texts in notes.items() if text in texts] for text in every}
+    return found, [
+        text if len(own) == len(notes) else f"seed {', '.join(map(str, own))}: {text}"
+        for text, own in said.items()
+    ]
+
+
+def _is_done(
+    place: Path, sources: Sequence[Path], methods: Sequence[str], how: dict[str, Any]
+) -> bool:
+    """Whether an audit of these runs, made in this way, is there already."""
+    if not (place / AUDIT).is_file():
+        return False
+    told = read_json(place / AUDIT)
+    newest = max((run / runs.BEST).stat().st_mtime_ns for run in sources)
+    return (
+        told["fairvision"] == fairvision.__version__
+        and told["models"] == list(methods)
+        and all(told["settings"][name] == value for name, value in how.items())
+        and (place / AUDIT).stat().st_mtime_ns >= newest
+    )
+
+
+def _read_metrics(path: Path) -> pd.DataFrame:
+    """Read a metrics table; a group may be called "NA"."""
+    numbers = {"value": [""], "low": [""], "high": [""]}
+    return pd.read_csv(
+        path, dtype=dict.fromkeys(KEYS, str), keep_default_na=False, na_values=numbers
+    )
+
+
+def _write(
+    folder: Path,
+    made: board.Board,
+    table: pd.DataFrame,
+    decided: dict[str, Any],
+    settings: dict[str, Any],
+) -> None:
+    from fairvision.report.leaderboard import render
+
+    page = render(board=made, verdict=decided, settings=settings)
+    for name, content in ((TABLE, table), (FIGURES, board.figures(made))):
+        with whole_file(folder / name) as part:
+            content.to_csv(part, index=False)
+    write_text(folder / PAGE, page)
+
+
+def _run(folder: Path, method: str, seed: int) -> Path:
+    return folder / "runs" / f"{method}-{seed}"

@@ -1,0 +1,144 @@
+"""What a sweep trains, and whether every method can learn from the data, before any does."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairvision import methods as all_methods
+from fairvision.datasets import Dataset
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.models import default_size
+from fairvision.training import train
+from fairvision.training.learnable import check_training_split, choose_heads
+from fairvision.training.start import first_network
+
+VARIED = ("data", "output", "method", "seed", "resume", "overwrite")
+_MODEL = "small_cnn"  # what a method refuses does not depend on the network
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained: every method with every seed.
+
+    Attributes
+    ----------
+    methods, seeds : in the order asked for
+    shared : keywords of `fairvision.train` that hold for all of them, defaults included
+    own : options of each method
+    """
+
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    shared: dict[str, Any]
+    own: dict[str, dict[str, Any]]
+
+    def described(self) -> dict[str, Any]:
+        """Return what is written down of it."""
+        return {
+            "methods": list(self.methods),
+            "seeds": list(self.seeds),
+            "options": {name: _plain(value) for name, value in self.shared.items()},
+            "options_of_methods": {
+                name: {key: _plain(value) for key, value in own.items()}
+                for name, own in self.own.items()
+            },
+        }
+
+
+def make_plan(
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    options: Mapping[str, Any],
+    per_method: Mapping[str, Mapping[str, Any]],
+) -> Plan:
+    """Return what is trained; options that only some methods have go to those.
+
+    Raises
+    ------
+    InputError
+        If a method, a seed or an option cannot be used.
+    """
+    for kind, given in (("method", methods), ("seed", seeds)):
+        if not given:
+            raise InputError(f"a sweep needs at least one {kind}: give --{kind}s")
+        twice = [one for one in dict.fromkeys(given) if list(given).count(one) > 1]
+        if twice:
+            raise InputError(f"{kind} {twice[0]} is there twice in --{kind}s")
+    kinds = {name: {field.name for field in fields(_settings(name))} for name in methods}
+    for name in per_method:
+        if name not in kinds:
+            raise InputError(f"options are given for {name!r}, which is not one of --methods")
+    parameters = inspect.signature(train).parameters
+    shared = {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if name not in VARIED and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    own: dict[str, dict[str, Any]] = {name: {} for name in methods}
+    for option, value in options.items():
+        having = [name for name, kind in kinds.items() if option in kind]
+        if option in VARIED:
+            raise InputError(f"a sweep takes methods and seeds, and decides {option!r} itself")
+        if option in shared:
+            shared[option] = value
+        elif not having:
+            raise InputError(f"--{option} is an option of none of {', '.join(methods)}")
+        for name in having:
+            own[name][option] = value
+    for name, some in per_method.items():
+        own[name] |= some
+    for name in methods:
+        all_methods.settings(name, own[name])
+    return Plan(tuple(methods), tuple(seeds), shared, own)
+
+
+def check_learnable(plan: Plan, whole: Dataset) -> None:
+    """Raise `InputError` naming every method that cannot learn from the data, with its reason."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FairvisionWarning)  # training warns again
+        dataset = choose_heads(whole, plan.shared["attribute"], plan.shared["task"])
+        check_training_split(dataset.split("train"))
+        refused = {}
+        for name in plan.methods:
+            try:
+                _try(name, plan.own[name], whole.split("train"), dataset)
+            except InputError as error:
+                refused[name] = str(error)
+    if refused:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise InputError(
+            f"nothing was trained, because {len(refused)} of {len(plan.methods)} methods cannot "
+            f"learn from this data. {reasons}. Leave out of --methods what cannot be mended"
+        )
+
+
+def _try(name: str, options: Mapping[str, Any], training: Dataset, dataset: Dataset) -> None:
+    """Do what a training does before it writes anything, with a small network."""
+    how = all_methods.find(name)
+    settings = all_methods.settings(name, options)
+    domains = {}
+    if hasattr(how, "domains"):
+        domains = how.domains(training, [*dataset.attributes, *dataset.tasks], settings)
+    if hasattr(how, "check"):
+        how.check(dataset.split("train"), settings)
+    if hasattr(how, "start") and not hasattr(how, "first"):
+        with torch.random.fork_rng(devices=[]):
+            network = first_network(_MODEL, dataset, default_size(_MODEL), None, domains)
+            all_methods.begin(name, settings, network, training)
+
+
+def _settings(name: str) -> Any:
+    return all_methods.find(name).Settings
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else value
