@@ -20,6 +20,9 @@ _CELLS = 1 << 20  # combinations that are counted in an array rather than looked
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # mixes bits when multiplied by
 _BLOCK = 1 << 16  # rows that are counted together, where there are few combinations
 _FIRST = 4096  # rows in which a row of each unit is looked for first
+_SHORT = 64  # bytes of strings of fixed width that are compared as numbers
+
+Coded = tuple[np.ndarray | None, int]  # codes from 0 on, and how many there may be
 
 
 class Rows(Mapping[str, Any]):
@@ -92,14 +95,10 @@ def condense(
         counts = np.zeros(cells, np.int64)
         np.add.at(counts, cell, row_counts)
     (present,) = np.nonzero(found)
-    some_row = np.full(cells, -1)
-    some_row[cell[:_FIRST]] = np.arange(min(rows, _FIRST))  # frequent cells are met early
-    if (some_row[present] < 0).any():
-        rest = np.flatnonzero((some_row < 0)[cell])
-        some_row[cell[rest]] = rest
+    some_row = _some_row(cell, cells, present)
     unit_of_cell = np.zeros(cells, np.int32)
     unit_of_cell[present] = np.arange(len(present))
-    units = {name: take(values, some_row[present]) for name, values in columns.items()}
+    units = {name: take(values, some_row) for name, values in columns.items()}
     return (cell, unit_of_cell), counts[present], units
 
 
@@ -112,6 +111,16 @@ def _count(cell: np.ndarray, cells: int) -> np.ndarray:
     return counts
 
 
+def _some_row(cell: np.ndarray, cells: int, present: np.ndarray) -> np.ndarray:
+    """Return a row of each cell in `present`."""
+    some_row = np.full(cells, -1)
+    some_row[cell[:_FIRST]] = np.arange(min(len(cell), _FIRST))  # frequent cells are met early
+    if (some_row[present] < 0).any():
+        rest = np.flatnonzero((some_row < 0)[cell])
+        some_row[cell[rest]] = rest
+    return some_row[present]
+
+
 def take(values: Any, rows: np.ndarray) -> Any:
     """Return some rows of a column or table."""
     if isinstance(values, (pd.Series, pd.DataFrame)):
@@ -119,7 +128,7 @@ def take(values: Any, rows: np.ndarray) -> Any:
     return values[rows]
 
 
-def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarray | None, int]:
+def _cells(columns: Mapping[str, Any], rows: int, images: int) -> Coded:
     """Return the combination of values in each row as a number, and how many these may be.
 
     None where the rows are better left as they are, which rows and their counts decide alike.
@@ -130,21 +139,30 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> tuple[np.ndarr
         words = {name: _words(table[:first]) for name, table in tables.items()}
         if not rows or (tables and _too_many(words.values(), images)):
             return None, 0
-    cell, cells = np.zeros(1, np.int64), 1
-    for name, values in columns.items():
-        for code, span in map(_code, words.get(name, [values])):
-            if code is None:
-                return None, 0
-            cell = code if cells == 1 else _joined(cell, code, span, cells * span)
-            cells *= span
-            if cells > max(_CELLS, rows):
-                cell, found = pd.factorize(cell, sort=True)
-                cells = len(found)
-                if 2 * cells > images:
-                    return None, 0
-    if tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images:
+    parts = (part for name, values in columns.items() for part in words.get(name, [values]))
+    cell, cells = _combined(map(_code, parts), rows, images / 2)
+    if cell is None or (tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images):
         return None, 0
     return np.broadcast_to(cell, rows), cells
+
+
+def _combined(parts: Iterable[Coded], rows: int, most: float) -> Coded:
+    """Return the combination of codes in each row as a number, and how many these may be.
+
+    None if there is a part without codes, or there turn out to be more than `most`.
+    """
+    cell, cells = np.zeros(1, np.int64), 1
+    for code, span in parts:
+        if code is None:
+            return None, 0
+        cell = code if cells == 1 else _joined(cell, code, span, cells * span)
+        cells *= span
+        if cells > max(_CELLS, rows):
+            cell, found = pd.factorize(cell, sort=True)
+            cells = len(found)
+            if cells > most:
+                return None, 0
+    return cell, cells
 
 
 def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.ndarray:
@@ -196,7 +214,7 @@ def _too_many(tables: Iterable[list[np.ndarray]], images: int) -> bool:
     return 2 * len(pd.unique(mixed)) > max(images, 2)
 
 
-def _code(values: Any) -> tuple[np.ndarray | None, int]:
+def _code(values: Any, sort: bool = True) -> Coded:
     """Return a column as codes from 0 on, and how many there are; None if it cannot be coded."""
     if isinstance(values, pd.Series):
         categorical = isinstance(values.dtype, pd.CategoricalDtype)
@@ -213,10 +231,48 @@ def _code(values: Any) -> tuple[np.ndarray | None, int]:
         if high - low < _SPAN:
             return values.astype(np.int64, copy=False) - low if low else values, high - low + 1
     try:
-        code, found = pd.factorize(values, sort=True)
+        code, found = _factorize(values, sort)
     except TypeError:  # unhashable, or of kinds that do not mix: whoever reads it says so
         return None, 0
-    return code + 1, len(found) + 1
+    roomy = np.min_scalar_type(-len(found) - 2)
+    return code.astype(roomy) + roomy.type(1), len(found) + 1
+
+
+def _factorize(values: Any, sort: bool) -> tuple[np.ndarray, Any]:
+    """Return codes (-1: none) and the values they stand for.
+
+    Where few values come again and again, numbers tell them apart faster than they do themselves.
+    """
+    numbers = _stand_ins(values) if isinstance(values, np.ndarray) else []
+    if not numbers:
+        return pd.factorize(values, sort=sort)
+    parts = (_code(number, sort=False) for number in numbers)
+    place, places = _combined(parts, len(values), len(values))
+    assert place is not None  # numbers can be coded
+    (present,) = np.nonzero(_count(place, places))
+    code, found = pd.factorize(values[_some_row(place, places, present)], sort=sort)
+    of_place = np.zeros(places, np.min_scalar_type(-len(found) - 1))
+    of_place[present] = code
+    return of_place[place], found
+
+
+def _stand_ins(values: np.ndarray) -> list[np.ndarray]:
+    """Return whole numbers that differ where values do, if there is much repetition.
+
+    They are the addresses of objects, and the letters of strings of fixed width.
+    """
+    if values.dtype == object:
+        address = np.frombuffer(np.ascontiguousarray(values).data, np.intp)
+        return [address] if _repetitive(address) else []
+    if values.dtype.kind == "U" and 0 < values.itemsize <= _SHORT and _repetitive(values):
+        kind = np.int32 if values.itemsize % 8 else np.int64
+        return list(np.ascontiguousarray(values).view(kind).reshape(len(values), -1).T)
+    return []
+
+
+def _repetitive(values: np.ndarray) -> bool:
+    first = values[:_FIRST]
+    return 8 * len(pd.unique(first)) < len(first)
 
 
 def as_column(name: str, values: Any) -> Any:

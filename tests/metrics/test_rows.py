@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from fairvision import metrics
+from fairvision.errors import InputError
+from fairvision.metrics._inputs import is_table
 from fairvision.metrics._rows import condense
 
 
@@ -107,3 +109,45 @@ def test_whole_numbers_and_names_of_different_batches_add_up():
     assert counts.total == 5
     assert list(counts["predicted"].categories) == ["a", "b", "c"]
     assert sorted(counts["counts"]) == [1] * 5
+
+
+@pytest.mark.parametrize(
+    "names", [["f", "m"], ["male", "female"], ["a" * 9, "a" * 8, "\U0001f600"]]
+)
+@pytest.mark.parametrize("rows", [200, 20_000])
+def test_names_of_any_container_make_the_same_units(names, rows):
+    code = np.random.default_rng(0).integers(len(names), size=rows)
+    code[:5000] = 0  # the other names come late
+    code[-len(names) :] = np.arange(len(names))
+    same = np.array(names, dtype=object)[code]
+    containers = {
+        "objects": same,
+        "other objects of the same names": np.array([str(n.encode(), "utf8") for n in same], "O"),
+        "every second of an array": np.repeat(same, 2)[::2],
+        "fixed width": same.astype(str),
+        "wide": same.astype("U15"),
+        "too wide": same.astype("U40"),
+        "Series": pd.Series(same),
+        "Categorical": pd.Categorical(same),
+    }
+    for container, values in containers.items():
+        units, counts, found = condense({"groups": values})
+        assert list(found["groups"]) == sorted(names), container
+        assert counts.tolist() == np.bincount(code)[np.argsort(names)].tolist(), container
+        cell, unit = units
+        assert (np.sort(names)[unit[cell]] == same).all(), container
+
+
+def test_rare_objects_among_many_names_stay_apart():
+    values = np.array(["f", None] * 5000 + ["m", np.nan, 1, "f"], dtype=object)
+    _, counts, found = condense({"groups": values})
+    assert dict(zip(found["groups"], counts)) == {None: 5001, 1: 1, "f": 5001, "m": 1}
+    with pytest.raises(InputError, match="groups must hold names or whole numbers"):
+        metrics.selection_rate(None, np.ones(len(values)), values)
+
+
+def test_lists_of_names_and_of_rows_are_told_apart():
+    assert not is_table("groups", ["f", None, 1.5, np.str_("m"), True])
+    assert is_table("labels", [[1, 0], [0, 1]])
+    with pytest.raises(InputError, match="rows of different lengths"):
+        is_table("labels", [[1, 0], 1])
