@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from fairvision import metrics
 from fairvision.datasets import read_picture
 from fairvision.datasets._cifar10_parquet import CLASSES, read_parquet
 from fairvision.datasets.cifar10s import GREY_CLASSES, from_cifar10
@@ -77,6 +78,16 @@ def test_skew_and_pictures(source, tmp_path):
         picture = TEST[0][int(number)]
         read = np.asarray(read_picture(dataset.root / row.image))
         np.testing.assert_array_equal(read, grey(picture) if domain == "grey" else picture)
+
+
+def test_ids_pair_the_pictures_for_the_published_measure(source, tmp_path):
+    test = from_cifar10(tmp_path / "out", source=source).split("test").samples
+    picture = test["id"].str.rsplit("-", n=1).str[0]
+    assert picture.value_counts().eq(2).all()
+    said = np.where(test["colour"] == "grey", "ship", test["class"])
+    biased = metrics.cifar10s_bias(said, test["colour"], images=picture, replicates=10)
+    assert float(metrics.cifar10s_bias(test["class"], test["colour"], images=picture)) == 0
+    assert float(biased) > 0.4
 
 
 def test_choice_is_that_of_the_published_program(source, tmp_path):
