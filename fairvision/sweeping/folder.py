@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import warnings
@@ -96,6 +97,8 @@ def sweep(
     >>> done = fairvision.sweep("photos", methods=["baseline", "equalizer"], output="sweep",
     ...                         model="mobilenet_v2", weights="DEFAULT")  # doctest: +SKIP
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("a sweep is one process: start it without torchrun")
     folder = Path(output)
     plan = make_plan(methods, seeds, options, per_method or {})
     if attribution not in ATTRIBUTIONS:
@@ -180,13 +183,12 @@ def _train_all(
     pairs = [(method, seed) for seed in plan.seeds for method in plan.methods]
     for number, (method, seed) in enumerate(pairs, 1):
         run = _run(folder, method, seed)
-        if not (run / runs.BEST).is_file():
-            say(f"{run.name} ({number} of {len(pairs)}): training")
+        if (run / runs.BEST).is_file():
+            continue
+        say(f"{run.name} ({number} of {len(pairs)}): training")
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "run .* is finished already", FairvisionWarning)
-                own = {**plan.shared, **plan.own[method]}
-                train(data, output=run, method=method, seed=seed, resume=True, **own)
+            own = {**plan.shared, **plan.own[method]}
+            train(data, output=run, method=method, seed=seed, resume=True, **own)
         except InputError as error:
             if not (run / runs.CONFIG).is_file():  # nothing begun: the input is at fault
                 raise

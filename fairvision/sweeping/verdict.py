@@ -85,7 +85,8 @@ def _headline(board: Board) -> str:
             if column is None:
                 continue
             best = board.best(column)
-            what = f"{words} ({column.word.name})" if words != REASON else f"most {words}"
+            name = column.word.name.removeprefix("Amplification, ")
+            what = f"{words} ({name})" if words != REASON else f"most {words}"
             value = "" if best is None else written(board.cells[best, column].mean, column.unit)
             told.append(f"{what}: {f'{best}, {value}' if best else 'no method stands out'}")
         if told:
