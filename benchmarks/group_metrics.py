@@ -1,6 +1,6 @@
 """Rates by group: ours, fairlearn's MetricFrame, Aequitas, and a bare count of the cells.
 
-    python benchmarks/group_metrics.py [--rows 1000000] [--drawn-rows 100000] [--replicates 20]
+    python benchmarks/group_metrics.py [--rows 1000000] [--drawn-rows 100000] [--replicates 10]
 
 Selection rate, true and false positive rate, precision and accuracy of two groups, all in one
 process on the same arrays, in turn: without intervals, against fairlearn, Aequitas and the
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--drawn-rows", type=int, default=100_000)
-    parser.add_argument("--replicates", type=int, default=20)
+    parser.add_argument("--replicates", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
     packages = ["numpy", "pandas", "fairlearn", *(["aequitas"] if Group else [])]

@@ -20,6 +20,7 @@ _CELLS = 1 << 20  # combinations that are counted in an array rather than looked
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # mixes bits when multiplied by
 _BLOCK = 1 << 16  # rows that are counted together, where there are few combinations
 _FIRST = 4096  # rows in which a row of each unit is looked for first
+_FEW = 8  # whole numbers that are told apart by comparing them
 _SHORT = 64  # bytes of strings of fixed width that are compared as numbers
 
 Coded = tuple[np.ndarray | None, int]  # codes from 0 on, and how many there may be
@@ -230,6 +231,12 @@ def _code(values: Any, sort: bool = True) -> Coded:
         low, high = int(values.min()), int(values.max())
         if high - low < _SPAN:
             return values.astype(np.int64, copy=False) - low if low else values, high - low + 1
+        few = np.unique(values[:_FIRST])
+        code = np.zeros(len(values), np.int8)
+        for other in few[1:] if len(few) <= _FEW else ():
+            code += values >= other
+        if (few[code] == values).all():
+            return code, len(few)
     try:
         code, found = _factorize(values, sort)
     except TypeError:  # unhashable, or of kinds that do not mix: whoever reads it says so

@@ -138,6 +138,18 @@ def test_names_of_any_container_make_the_same_units(names, rows):
         assert (np.sort(names)[unit[cell]] == same).all(), container
 
 
+@pytest.mark.parametrize("numbers", [[10**9, -5, 0], np.arange(9) * 10**6])
+def test_whole_numbers_far_apart_are_codes(numbers):
+    place = np.random.default_rng(0).integers(len(numbers) - 1, size=9000)
+    place[-1] = len(numbers) - 1  # met late
+    for values in (np.array(numbers)[place], np.array(numbers)[place[:-1]]):
+        (cell, unit), counts, found = condense({"ids": values})
+        expected, times = np.unique(values, return_counts=True)
+        np.testing.assert_array_equal(found["ids"], expected)
+        np.testing.assert_array_equal(counts, times)
+        np.testing.assert_array_equal(expected[unit[cell]], values)
+
+
 def test_rare_objects_among_many_names_stay_apart():
     values = np.array(["f", None] * 5000 + ["m", np.nan, 1, "f"], dtype=object)
     _, counts, found = condense({"groups": values})
