@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fairvision.methods import METHODS
 from fairvision.report import _HERE, _environment, words
@@ -37,7 +37,7 @@ def render(*, board: Board, verdict: Mapping[str, Any], settings: Mapping[str, A
         The page, the same for the same input. A figure that is undefined is a dash with its reason.
     """
     styles = [
-        {"name": name, "colour": colour, "glyph": glyph}
+        {"name": _breakable(name), "key": name, "colour": colour, "glyph": glyph}
         for name, (colour, glyph) in zip(board.methods, looks(len(board.methods)), strict=True)
     ]
     tables = [
@@ -92,6 +92,11 @@ def _note(board: Board, column: Column) -> str:
         chance = board.chance[column.attribute]
         return "" if math.isnan(chance) else f"by chance {words.written(chance)}"
     return ""
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name, escaped, that may go on in the next line after an underscore."""
+    return escape(words.plain(name)).replace("_", Markup("_<wbr>"))
 
 
 def _spread(sd: float, unit: str) -> str:
