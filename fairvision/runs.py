@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,9 +128,7 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
 
     heads = {name: len(labels) for name, labels in run.heads.items()}
     many = [name for name, task in run.tasks.items() if task.many]
-    domains = {
-        name: models.Domains(**told) for name, told in run.config.get("domains", {}).items()
-    }
+    domains = {name: models.Domains(**told) for name, told in run.config.get("domains", {}).items()}
     built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))
@@ -144,17 +143,38 @@ def history(run: Run) -> pd.DataFrame:
     return pd.read_csv(run.folder / HISTORY)
 
 
+def score(table: pd.DataFrame, select: str) -> pd.Series:
+    """Return how good each epoch is: the larger the better, NaN where undefined.
+
+    Parameters
+    ----------
+    table : figures by epoch
+    select : "loss", the smallest validation loss; "accuracy", the mean validation accuracy of the
+        heads; "worst_group_accuracy"
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"val/loss": [0.5], "val/accuracy/a": [0.5], "val/accuracy/b": [1.0]})
+    >>> score(table, "accuracy").tolist()
+    [0.75]
+    """
+    if select == "accuracy":
+        return table.filter(like="val/accuracy/").mean(axis=1)
+    if f"val/{select}" not in table:
+        return pd.Series(math.nan, index=table.index)
+    return table[f"val/{select}"] * (-1 if select == "loss" else 1)
+
+
 def summary(run: Run) -> dict[str, Any]:
     """Return what a training came to, ready for JSON.
 
-    `best` holds the figures of the epoch whose weights were kept: the one with the smallest
-    validation loss, or the last one without a validation split. `pictures` counts the training
+    `best` holds the figures of the epoch whose weights were kept: the one with the largest `score`,
+    or the last one without a validation split. `pictures` counts the training
     pictures that took part in each loss term, out of `training_pictures`. Undefined is None.
     """
     table = history(run)
-    best = len(table) - 1
-    if "val/loss" in table and table["val/loss"].notna().any():
-        best = int(table["val/loss"].argmin())
+    scores = score(table, run.config["options"].get("select", "loss"))
+    best = len(table) - 1 if scores.isna().all() else int(scores.argmax())
     row = {str(k): None if pd.isna(v) else float(v) for k, v in table.iloc[best].items()}
     terms = [name for name in row if name.startswith(_COUNT) and "accuracy/" not in name]
     return {

@@ -77,7 +77,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
     type=click.IntRange(min=2),
     default=32,
     show_default=True,
-    help="Pictures per step.",
+    help="Pictures per batch; of several processes (torchrun), together.",
 )
 @click.option(
     "--lr",
@@ -113,6 +113,33 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
     show_default=True,
     help="Bits per number; bf16 and 16 are mixed.",
 )
+@click.option(
+    "--accumulate",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Batches per step.",
+)
+@click.option(
+    "--ema",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="DECAY",
+    help="Keep a moving average of the weights, such as 0.999; by default none.",
+)
+@click.option(
+    "--select",
+    type=click.Choice(["loss", "accuracy", "worst_group_accuracy"]),
+    default="loss",
+    show_default=True,
+    help="What makes an epoch the best on the validation split.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    metavar="EPOCHS",
+    help="Stop after so many epochs without a better one; by default never.",
+)
+@click.option("--compile", is_flag=True, help="Compile the network (torch.compile).")
 @options.seed
 @options.device
 @options.workers
@@ -140,6 +167,7 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     """
     from fairvision import runs
     from fairvision.training import stored_options, train
+    from fairvision.training.processes import is_first
 
     method = settings["method"]
     of_method = {**config.method_options(context, [method])[method], **_method_options(context)}
@@ -158,6 +186,8 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
                 f"{output} is unfinished: the same command with --resume continues it", err=True
             )
         raise
+    if not is_first():
+        return
     summary = runs.summary(run)
     if as_json:
         click.echo(json.dumps(summary, indent=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +49,22 @@ def batches(
     Bytes travel to the device and become floats there.
     """
     rows = np.arange(len(dataset)) if order is None else np.asarray(order)
+    pieces = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    yield from serve(dataset, pixels, pieces, device=device)
+
+
+def serve(
+    dataset: Dataset,
+    pixels: Pixels,
+    pieces: Iterable[np.ndarray],
+    *,
+    device: str | torch.device = "cpu",
+) -> Iterator[Batch]:
+    """Yield a batch for each array of rows."""
     attributes = {name: torch.from_numpy(dataset.codes(name)) for name in dataset.attributes}
     tasks = {name: torch.from_numpy(dataset.targets(name)) for name in dataset.tasks}
     tasks = {name: t.float() if dataset.tasks[name].many else t for name, t in tasks.items()}
-    for start in range(0, len(rows), batch_size):
-        some = rows[start : start + batch_size]
+    for some in pieces:
         index = torch.from_numpy(some)
         yield Batch(
             rows=some,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from fairvision.datasets import Batch, Dataset
@@ -61,20 +62,35 @@ class GroupDRO(Method):
         for name, answer in answers.items():
             values, known = cross_entropy(answer, truth[name], many=name in network.many)
             means[name], counts[name] = self._by_subgroup(values, codes, known & (codes >= 0))
-            sums = sums + means[name].detach()
+            sums = sums + over_processes(means[name])
         if torch.is_grad_enabled():
-            there = torch.stack(list(counts.values())).sum(dim=0) > 0
+            there = over_processes(torch.stack(list(counts.values())).sum(dim=0)) > 0
             risen = self.shares * torch.exp(self.settings.step * (sums + self.added) * there)
             self.shares.copy_(risen / risen.sum())
         terms = Terms(answers)
         for name in answers:
-            terms.losses[f"cross_entropy/{name}"] = (self.shares * means[name]).sum()
-            terms.counts[f"cross_entropy/{name}"] = counts[name].sum()
+            n = counts[name].sum()
+            # The term of all processes is the mean of theirs, weighted by their counts.
+            of_all = over_processes(n).clamp(min=1) / n.clamp(min=1)
+            terms.losses[f"cross_entropy/{name}"] = (self.shares * means[name]).sum() * of_all
+            terms.counts[f"cross_entropy/{name}"] = n
         return terms
 
     def _by_subgroup(self, values: Tensor, codes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of each subgroup in the batch (0 where it has none) and its n."""
+        """Return the mean of each subgroup in the batch (0 where it has none) and its n.
+
+        With several processes it is this one's part of that mean, which is their sum.
+        """
         place = codes.clamp(min=0)
         zeros = torch.zeros_like(self.shares)
         n = zeros.index_add(0, place, known.float())
-        return zeros.index_add(0, place, values.where(known, 0.0)) / n.clamp(min=1), n.long()
+        sums = zeros.index_add(0, place, values.where(known, 0.0))
+        return sums / over_processes(n).clamp(min=1), n.long()
+
+
+def over_processes(values: Tensor) -> Tensor:
+    """Return the sum over the processes that train together; itself, where there is one."""
+    if dist.is_available() and dist.is_initialized():
+        values = values.detach().clone()
+        dist.all_reduce(values)
+    return values.detach()

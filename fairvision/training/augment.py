@@ -9,23 +9,28 @@ import torch
 from torch.nn import functional as F
 
 from fairvision.datasets import Batch
+from fairvision.training.global_layers import Place
 
 _AREA = (0.5, 1.0)
 _ASPECT = (3 / 4, 4 / 3)
 
 
-def augment(batch: Batch) -> Batch:
+def augment(batch: Batch, place: Place | None = None) -> Batch:
     """Mirror every second picture and crop each at random, resized to the size it had.
 
     Picture and mask are channels of one tensor that is resampled once, so they cannot part. Chance
     comes from torch's generator of the device. A crop keeps 50 to 100% of the picture's area, with
-    an aspect ratio of 3/4 to 4/3; a mask that it leaves empty counts as none.
+    an aspect ratio of 3/4 to 4/3; a mask that it leaves empty counts as none. With several
+    processes `place` says which share of a batch this is, and they draw as one would.
     """
     n, _, height, width = batch.images.shape
     device = batch.images.device
 
     def uniform(low: float, high: float) -> torch.Tensor:
-        return torch.empty(n, device=device).uniform_(low, high)
+        if place is None:
+            return torch.empty(n, device=device).uniform_(low, high)
+        drawn = torch.empty(place.share.total, device=device)
+        return drawn.uniform_(low, high, generator=place.generator)[place.share.rows]
 
     area = uniform(*_AREA)
     stretch = uniform(math.log(_ASPECT[0]), math.log(_ASPECT[1])).exp().sqrt()

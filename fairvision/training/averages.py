@@ -89,13 +89,20 @@ def measures(terms: Terms, batch: Batch) -> tuple[dict[str, Tensor], dict[str, T
     values, counts = {k: v.detach() for k, v in terms.losses.items()}, dict(terms.counts)
     truth = {**batch.attributes, **batch.tasks}
     for head, logits in terms.logits.items():
-        target = truth[head]
-        if target.ndim == 2:
-            known = (target >= 0).all(dim=1)
-            right = ((logits > 0) == (target > 0)).float().mean(dim=1)
-        else:
-            known = target >= 0
-            right = (logits.argmax(dim=1) == target).float()
+        right, known = is_right(logits, truth[head])
         counts[f"accuracy/{head}"] = known.sum()
         values[f"accuracy/{head}"] = (right * known).sum() / known.sum().clamp(min=1)
     return values, counts
+
+
+def is_right(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Return whether answers are right, or their share that is (n,), and whose truth is known (n,).
+
+    Parameters
+    ----------
+    logits : (n, classes)
+    truth : (n,), or (n, classes) where many labels may hold; -1 unknown
+    """
+    if truth.ndim == 2:
+        return ((logits > 0) == (truth > 0)).float().mean(dim=1), (truth >= 0).all(dim=1)
+    return (logits.argmax(dim=1) == truth).float(), truth >= 0

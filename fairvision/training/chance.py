@@ -8,14 +8,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fairvision.training.global_layers import Place
+
 
 def of_epoch(seed: int, epoch: int) -> np.random.Generator:
     """Return the generator that shuffles an epoch."""
     return np.random.default_rng([seed, epoch])
 
 
-def of_step(seed: int, epoch: int, step: int) -> None:
+def of_step(seed: int, epoch: int, step: int, place: Place | None = None) -> None:
     """Seed torch's generators, which draw dropout and augmentation, for a step of an epoch.
+
+    With several processes each has its own chance, and that of `place` is common to them.
 
     Examples
     --------
@@ -25,7 +29,12 @@ def of_step(seed: int, epoch: int, step: int) -> None:
     >>> bool(first == torch.rand(1))
     True
     """
-    torch.manual_seed(_number(seed, epoch, step))
+    common = _number(seed, epoch, step, 0)
+    if place is None:
+        torch.manual_seed(common)
+    else:
+        torch.manual_seed(_number(seed, epoch, step, place.rank))
+        place.generator.manual_seed(common)
 
 
 def _number(*place: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import time
 import warnings
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -49,7 +51,7 @@ class Progress:
     epoch : epochs that are done
     history : what was measured after each
     best : weights of the best epoch so far
-    best_epoch, best_loss : its number, 0 while there is none, and its validation loss
+    best_epoch, best_score : its number, 0 while there is none, and its score, see `runs.score`
     step : steps that are done of the next epoch
     begun : what is known of that epoch: learning rate at its beginning, seconds spent
     sums : running averages over those steps, see `Averages.state`
@@ -59,19 +61,24 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
-    best_loss: float = float("inf")
+    best_score: float = -math.inf
     step: int = 0
     begun: dict[str, float] = field(default_factory=dict)
     sums: dict[str, Any] = field(default_factory=dict)
 
-    def take(self, row: dict[str, float], network: torch.nn.Module) -> None:
-        """Add an epoch, whose figures and weights these are."""
+    def take(self, row: dict[str, float], network: torch.nn.Module, select: str) -> None:
+        """Add an epoch, whose figures and weights these are; `select` says which is best."""
         self.epoch += 1
         self.step, self.begun, self.sums = 0, {}, {}
         self.history.append(row)
-        if row.get("val/loss", float("nan")) < self.best_loss:
-            self.best_epoch, self.best_loss = self.epoch, row["val/loss"]
+        score = float(runs.score(pd.DataFrame([row]), select).iloc[0])
+        if score > self.best_score:
+            self.best_epoch, self.best_score = self.epoch, score
             self.best = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+
+    def has_waited(self, patience: int | None) -> bool:
+        """Return whether so many epochs have brought nothing better."""
+        return bool(patience and self.best_epoch and self.epoch - self.best_epoch >= patience)
 
 
 def save(folder: Path, progress: Progress, state: Mapping[str, Stateful]) -> None:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,19 @@ import torch
 from lightning_fabric import Fabric
 
 from fairvision.datasets import Batch, Dataset, Pixels, batches
+from fairvision.datasets.batching import serve
 from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.models import Network
 from fairvision.training import chance, checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
+from fairvision.training.ema import Averaged
+from fairvision.training.global_layers import Place, see_whole_batch
 from fairvision.training.log import Log
-from fairvision.training.loop import Learner, evaluate, make_optimizer, shuffled, train_step
+from fairvision.training.loop import Learner, evaluate, make_optimizer, train_step
+from fairvision.training.processes import Share, cut, is_first, share
 from fairvision.training.settings import Settings
+from fairvision.training.worst_group import WorstGroup
 
 
 @dataclass(frozen=True)
@@ -59,30 +65,46 @@ class Training:
         self.folder, self.fabric, self.network, self.method = folder, fabric, network, method
         self.parts, self.settings, self.quiet = parts, settings, quiet
         network.to(memory_format=torch.channels_last)
-        self.steps = math.ceil(len(self._order(epoch=1)) / settings.batch_size)
+        self.steps = len(self._steps(epoch=1))
         self.optimizer, self.schedule = make_optimizer(
             network, settings, settings.epochs * self.steps, companion=method
         )
+        self.averaged = None
+        if settings.ema is not None:
+            self.averaged = Averaged(network, settings.ema).to(fabric.device)
+        self.place = None
+        if fabric.world_size > 1:
+            self.place = Place(fabric.device, fabric.global_rank, fabric.world_size)
+            see_whole_batch(network, self.place)
+        if settings.compile:
+            network.backbone.compile()
         self.learner, self.optimizer = fabric.setup(Learner(network, method), self.optimizer)
         self.progress = checkpoint.load(folder, self._state())
         self.rhythm = checkpoint.Rhythm(checkpoint_every)
 
+    @property
+    def result(self) -> Network:
+        """The network that is validated and stored: the averaged one, where there is one."""
+        return self.network if self.averaged is None else self.averaged.network
+
     def run(self) -> None:
         """Train to the end and write the weights."""
-        progress = self.progress
-        with Log(self.folder, self.settings.epochs, progress.epoch, quiet=self.quiet) as log:
-            while progress.epoch < self.settings.epochs:
+        progress, settings = self.progress, self.settings
+        with Log(self.folder, settings.epochs, progress.epoch, quiet=self.quiet) as log:
+            while progress.epoch < settings.epochs and not progress.has_waited(settings.patience):
                 try:
                     self._epoch(log)
                 except NotFinite as error:
                     raise InputError(
                         f"training diverged in epoch {progress.epoch + 1}: {error} is not finite, "
                         f"and {self.folder} stays unfinished. Try a smaller --lr (now "
-                        f"{self.settings.lr:g}) or --precision 32 (now {self.settings.precision}), "
-                        "with --overwrite or into another folder"
+                        f"{settings.lr:g}) or --precision 32 (now {settings.precision}), with "
+                        "--overwrite or into another folder"
                     ) from None
-        last = self.network.state_dict()
-        output.finish(self.folder, progress.best or last, last)
+        if is_first():
+            last = self.result.state_dict()
+            output.finish(self.folder, progress.best or last, last)
+        self.fabric.barrier()
 
     def _epoch(self, log: Log) -> None:
         began = time.perf_counter()
@@ -101,64 +123,92 @@ class Training:
         row = {"epoch": progress.epoch + 1, "lr": progress.begun["lr"]}
         row |= _figures("train", averages)
         if "val" in self.parts:
-            row |= _figures("val", self._validate(log))
+            row |= self._validate(log)
         row["seconds"] = spent + time.perf_counter() - began
-        progress.take(row, self.network)
+        progress.take(row, self.result, self.settings.select)
         log.epoch(progress.history)
         self._save()
 
     def _train(self, log: Log, averages: Averages, keep: Callable[[], None]) -> None:
         """Take the steps of an epoch that are not taken yet."""
         progress, settings, epoch = self.progress, self.settings, self.progress.epoch + 1
-        left = self._order(epoch)[progress.step * settings.batch_size :]
-        for batch in log.follow(
-            self._served("train", left), self.steps, f"epoch {epoch} train", progress.step
-        ):
-            chance.of_step(settings.seed, epoch, progress.step)
+        left = self._steps(epoch)[progress.step :]
+        served = self._served("train", [piece for pieces in left for piece in pieces])
+        done = progress.step * settings.accumulate
+        total = done + sum(map(len, left))
+        served = log.follow(served, total, f"epoch {epoch} train", done)
+        for pieces in left:
+            chance.of_step(settings.seed, epoch, progress.step, self.place)
             train_step(
                 self.fabric,
                 self.learner.train(),
                 self.optimizer,
                 self.schedule,
-                batch,
+                islice(served, len(pieces)),
                 averages,
+                pictures=sum(map(len, pieces)),
                 augmented=settings.augment,
+                place=self.place,
             )
             progress.step += 1
-            if progress.step < self.steps and self.rhythm.is_due(progress.step):
+            if self.averaged is not None:
+                self.averaged.update(self.network, progress.epoch * self.steps + progress.step)
+            if progress.step < self.steps and is_first() and self.rhythm.is_due(progress.step):
                 averages.settle()
                 _check_weights(self.network)
                 keep()
+        next(served, None)  # ends the bar
         averages.settle()
         _check_weights(self.network)
 
-    def _validate(self, log: Log) -> Averages:
-        order = np.arange(len(self.parts["val"].dataset))
-        steps = math.ceil(len(order) / self.settings.batch_size)
-        what = f"epoch {self.progress.epoch + 1} val"
-        return evaluate(self.learner, log.follow(self._served("val", order), steps, what))
+    def _validate(self, log: Log) -> dict[str, float]:
+        dataset, settings = self.parts["val"].dataset, self.settings
+        order = np.arange(len(dataset))
+        pieces = cut(order, settings.batch_size, least=self.fabric.world_size)
+        served = log.follow(
+            self._served("val", pieces), len(pieces), f"epoch {self.progress.epoch + 1} val"
+        )
+        worst = WorstGroup(dataset.attributes)
+        learner = Learner(self.result, self.method)
+        row = _figures("val", evaluate(self.fabric, learner, served, worst))
+        if dataset.attributes:
+            value, n = worst.worst(lambda sums: self.fabric.all_reduce(sums, reduce_op="sum"))
+            row |= {"val/worst_group_accuracy": value, "val/n/worst_group_accuracy": n}
+        return row
 
-    def _served(self, split: str, order: np.ndarray) -> Iterator[Batch]:
-        part, size = self.parts[split], self.settings.batch_size
-        return batches(part.dataset, part.pixels, size, device=self.fabric.device, order=order)
+    def _served(self, split: str, pieces: list[np.ndarray]) -> Iterator[tuple[Batch, Share]]:
+        """Yield this process's share of each batch of rows, and which it is."""
+        part, fabric = self.parts[split], self.fabric
+        shares = [share(len(piece), fabric.global_rank, fabric.world_size) for piece in pieces]
+        own = (piece[part.rows] for piece, part in zip(pieces, shares))
+        yield from zip(serve(part.dataset, part.pixels, own, device=fabric.device), shares)
 
-    def _order(self, epoch: int) -> np.ndarray:
-        n, settings = len(self.parts["train"].dataset), self.settings
-        return shuffled(self.method, n, settings.batch_size, settings.seed, epoch)
+    def _steps(self, epoch: int) -> list[list[np.ndarray]]:
+        """Return the rows of each batch of each step of an epoch.
+
+        A batch has at least two pictures, which batch normalisation needs, and one per process.
+        """
+        settings, n = self.settings, len(self.parts["train"].dataset)
+        order = self.method.order(n, chance.of_epoch(settings.seed, epoch))
+        pieces = cut(order, settings.batch_size, least=max(2, self.fabric.world_size))
+        many = settings.accumulate
+        return [pieces[start : start + many] for start in range(0, len(pieces), many)]
 
     def _state(self) -> dict[str, checkpoint.Stateful]:
-        return {
+        state: dict[str, checkpoint.Stateful] = {
             "network": self.network,
             "method": self.method,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "precision": self.fabric.strategy.precision,
         }
+        return state if self.averaged is None else {**state, "averaged": self.averaged}
 
     def _save(self) -> None:
-        began = time.perf_counter()
-        checkpoint.save(self.folder, self.progress, self._state())
-        self.rhythm.wrote(time.perf_counter() - began)
+        if is_first():
+            began = time.perf_counter()
+            checkpoint.save(self.folder, self.progress, self._state())
+            self.rhythm.wrote(time.perf_counter() - began)
 
 
 @torch.inference_mode()

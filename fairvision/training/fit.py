@@ -22,6 +22,7 @@ from fairvision.training import output as outputs
 from fairvision.training.epochs import Part, Training, answers
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
+from fairvision.training.processes import is_first, make_fabric
 from fairvision.training.settings import (
     PRECISIONS,
     Settings,
@@ -53,6 +54,11 @@ def train(
     schedule: str = "cosine",
     augment: bool | None = None,
     precision: str = "32",
+    accumulate: int = 1,
+    ema: float | None = None,
+    select: str = "loss",
+    patience: int | None = None,
+    compile: bool = False,
     seed: int = 0,
     device: str = "auto",
     workers: int | None = None,
@@ -67,12 +73,12 @@ def train(
     Everything is checked before anything is written. After each epoch, and about once a minute, the
     run folder gets all that `resume` needs: a training that was killed at any moment and resumed
     ends with the weights of an uninterrupted one, on the CPU bit for bit. `model.safetensors`
-    appears when training has ended.
+    appears when training has ended. Started by torchrun, several processes train as one.
 
     Parameters
     ----------
     data : dataset folder with a training split; the validation split, if any, chooses the best
-        epoch by the method's own loss
+        epoch
     output : run folder to write
     method : one of `fairvision.methods.METHODS`: "baseline", "equalizer", …
     model : "lecture_cnn" or the name of a torchvision classification network
@@ -83,7 +89,7 @@ def train(
     tune : what learns: "all" of the network, its "last" block and its heads, only its "head"s, or
         "auto", by the number of training pictures, see `fairvision.models.choose_regime`
     epochs : passes over the training split
-    batch_size : pictures per step
+    batch_size : pictures per batch; of several processes, together
     lr : largest learning rate of AdamW; by default 1e-4 where given weights of the backbone
         learn on, else 1e-3
     lr_backbone : share of `lr` at which the earliest block that learns does; those between it and
@@ -93,6 +99,14 @@ def train(
     augment : mirror and crop pictures and masks at random; by default unless `tune` is "head" or
         the network `lecture_cnn`
     precision : "32", "bf16" or "16" (both mixed)
+    accumulate : batches per step; their gradients are averaged, weighted by pictures
+    ema : decay of a moving average of the weights, such as 0.999; the averaged are validated and
+        stored. By default there is none.
+    select : what makes an epoch the best, on the validation split: the smallest "loss" (the
+        method's own), the largest "accuracy" (mean over heads), or the largest
+        "worst_group_accuracy" (over subgroups of perceived group and label)
+    patience : epochs without a better one after which training stops; by default it does not
+    compile : compile the backbone by `torch.compile`
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core
@@ -117,7 +131,9 @@ def train(
     """
     if checkpoint_every is not None and checkpoint_every < 1:
         raise InputError(f"checkpoint every must be at least 1 step, not {checkpoint_every}")
-    folder, quiet = Path(output), is_quiet(quiet)
+    folder, quiet = Path(output), is_quiet(quiet) or not is_first()
+    if not is_first():
+        warnings.simplefilter("ignore", FairvisionWarning)
     continues = outputs.check_output(folder, resume=resume, overwrite=overwrite)
     of_method = methods.settings(method, method_options)
     annotated = datasets.load(data)
@@ -133,6 +149,11 @@ def train(
         augment=default_augment(tune, model) if augment is None else augment,
         precision=precision,
         seed=seed,
+        accumulate=accumulate,
+        ema=ema,
+        select=select,
+        patience=patience,
+        compile=compile,
     )
     fabric = _fabric(device, precision)
     fingerprint = annotated.fingerprint()
@@ -173,6 +194,13 @@ def train(
             FairvisionWarning,
             stacklevel=2,
         )
+    if select == "worst_group_accuracy" and not dataset.attributes:
+        raise InputError("--select worst_group_accuracy needs an attribute, and none is learnt")
+    if "val" not in splits and (select != "loss" or patience):
+        raise InputError(f"--select and --patience need a validation split: {data} has none")
+    least = min(map(len, splits.values()))
+    if least < fabric.world_size:
+        raise InputError(f"{fabric.world_size} processes cannot share {least} pictures of a split")
     if hasattr(how, "check"):
         how.check(dataset.split("train"), of_method)
     alike: dict[str, Any] = {
@@ -188,21 +216,25 @@ def train(
             run = runs.load(place)
         else:
             run = train(data, output=place, resume=continues, **alike, **different)
-        return answers(runs.network(run, fabric.device), parts["train"], batch_size)
+        found = answers(runs.network(run, fabric.device), parts["train"], batch_size)
+        return fabric.broadcast(found)
 
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(seed)
         is_saved = continues and checkpoint.is_there(folder)
-        network = first_network(model, dataset, size, None if is_saved else weights, domains)
+        # What one process of a machine downloads or decodes, the others find.
+        with fabric.rank_zero_first(local=True):
+            network = first_network(model, dataset, size, None if is_saved else weights, domains)
+            parts = {
+                name: Part(part, datasets.open_pixels(part, size, workers=workers, quiet=quiet))
+                for name, part in splits.items()
+            }
         models.tune(network, tune)
-        parts = {
-            name: Part(part, datasets.open_pixels(part, size, workers=workers, quiet=quiet))
-            for name, part in splits.items()
-        }
         begin = partial(methods.begin, method, of_method, network, training)
         at_work = None if hasattr(how, "first") else begin()
-        if not continues:
+        if not continues and is_first():
             outputs.begin(folder, config, overwrite=overwrite)
+        fabric.barrier()
         if at_work is None:
             at_work = begin(first=answers_before(how.first(of_method)))
         Training(
@@ -217,4 +249,4 @@ def _fabric(device: str, precision: str) -> Fabric:
     where = models.find_device(device)
     if precision == "16" and where.type == "cpu":
         raise InputError("precision 16 needs a GPU: choose bf16 or 32")
-    return Fabric(accelerator=where.type, devices=1, precision=PRECISIONS[precision])
+    return make_fabric(where, PRECISIONS[precision])

@@ -6,14 +6,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fairvision import runs
-from fairvision.datasets import Batch
 from fairvision.files import whole_file
+from fairvision.training.processes import is_first
+
+_Served = TypeVar("_Served")
 
 
 def is_quiet(quiet: bool) -> bool:
@@ -29,14 +32,17 @@ class Log:
     folder : the run folder
     epochs : how many there will be
     done : how many there are already
-    quiet : show nothing; the history is kept all the same
+    quiet : show nothing; the history is kept all the same. Of several processes only the first
+        shows and keeps anything.
     """
 
     def __init__(self, folder: Path, epochs: int, done: int, *, quiet: bool):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder, self.epochs, self.quiet = folder, epochs, quiet
-        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
+        self.folder, self.epochs, self.quiet = folder, epochs, quiet or not is_first()
+        self._events = None
+        if is_first():
+            self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -44,7 +50,7 @@ class Log:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            disable=quiet,
+            disable=self.quiet,
         )
 
     def __enter__(self) -> Log:
@@ -58,11 +64,12 @@ class Log:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
-        self._events.close()
+        if self._events is not None:
+            self._events.close()
 
     def follow(
-        self, batches: Iterable[Batch], total: int, what: str, done: int = 0
-    ) -> Iterator[Batch]:
+        self, batches: Iterable[_Served], total: int, what: str, done: int = 0
+    ) -> Iterator[_Served]:
         """Yield the batches and show how many of all are done."""
         task = self._bar.add_task(what, total=total, completed=done)
         for batch in batches:
@@ -72,6 +79,8 @@ class Log:
 
     def epoch(self, history: list[dict[str, float]]) -> None:
         """Write down and show what was measured after the last epoch of `history`."""
+        if self._events is None:
+            return
         row = history[-1]
         with whole_file(self.folder / runs.HISTORY) as part:
             pd.DataFrame(history).to_csv(part, index=False)
@@ -93,6 +102,7 @@ def one_line(row: dict[str, float], epochs: int) -> str:
     shown = [f"epoch {row['epoch']:.0f}/{epochs}"]
     split = "val" if "val/loss" in row else "train"
     for name, value in row.items():
-        if name.endswith("/loss") or name.startswith(f"{split}/accuracy/"):
+        is_accuracy = name.startswith(f"{split}/accuracy/") or name == "val/worst_group_accuracy"
+        if name.endswith("/loss") or is_accuracy:
             shown.append(f"{name.replace('/', ' ')} {value:.3f}")
     return "  ".join([*shown, f"{row['seconds']:.0f} s"])

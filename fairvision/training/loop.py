@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -17,10 +16,12 @@ from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms, add_auxiliary
 from fairvision.methods.method import Method
 from fairvision.models import Network, learning_parts
-from fairvision.training import chance
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
+from fairvision.training.global_layers import Place
+from fairvision.training.processes import Share, over_all
 from fairvision.training.settings import Settings
+from fairvision.training.worst_group import WorstGroup
 
 _WARM_UP = 0.05
 
@@ -44,31 +45,71 @@ def train_step(
     learner: nn.Module,
     optimizer: Optimizer,
     schedule: LRScheduler,
-    batch: Batch,
+    batches: Iterable[tuple[Batch, Share]],
     averages: Averages,
     *,
+    pictures: int,
     augmented: bool,
+    place: Place | None,
 ) -> None:
-    """Take one optimisation step; the averages are those of the moving network."""
-    if augmented:
-        batch = augment(batch)
-    found = learner(batch)
-    averages.add(*measures(found, batch))
-    averages.pictures += len(batch.rows)
+    """Take one optimisation step; the averages are those of the moving network.
+
+    Parameters
+    ----------
+    batches : the batches of the step, and which share of each this process has
+    pictures : in all of them, over all processes
+    place : is told the share; None with one process
+    """
     optimizer.zero_grad()
-    fabric.backward(torch.stack(list(found.losses.values())).sum())
+    done = 0
+    for batch, share in batches:
+        if place is not None:
+            place.share = share
+        if augmented:
+            batch = augment(batch, place)
+        done += share.total
+        with fabric.no_backward_sync(learner, enabled=done < pictures):
+            found = learner(batch)
+            values, counts = over_all(fabric, *measures(found, batch))
+            averages.add(values, counts)
+            averages.pictures += share.total
+            loss = torch.stack(list(_as_of_all(fabric, found, counts))).sum()
+            fabric.backward(loss * (share.total / pictures))
     optimizer.step()
     schedule.step()
 
 
+def _as_of_all(fabric: Fabric, terms: Terms, counts: dict[str, Tensor]) -> Iterator[Tensor]:
+    """Yield the losses such that their mean over processes has the gradient of one process.
+
+    A term is a mean over the pictures that take part, of which a process may have many or few.
+    """
+    for name, loss in terms.losses.items():
+        if fabric.world_size == 1:
+            yield loss
+        else:
+            yield (
+                loss * (fabric.world_size * terms.counts[name] / counts[name].clamp(min=1)).float()
+            )
+
+
 @torch.no_grad()
-def evaluate(learner: nn.Module, batches: Iterable[Batch]) -> Averages:
-    """Measure the network as it stands."""
+def evaluate(
+    fabric: Fabric,
+    learner: Learner,
+    batches: Iterable[tuple[Batch, Share]],
+    worst: WorstGroup | None = None,
+) -> Averages:
+    """Measure the network as it stands, over all processes; `worst` counts by subgroup."""
     learner.eval()
     averages = Averages()
-    for batch in batches:
-        averages.add(*measures(learner(batch), batch))
-        averages.pictures += len(batch.rows)
+    for batch, share in batches:
+        with fabric.autocast():
+            found = learner(batch)
+        averages.add(*over_all(fabric, *measures(found, batch)))
+        averages.pictures += share.total
+        if worst is not None:
+            worst.add(found, batch)
     return averages
 
 
@@ -111,13 +152,3 @@ def lr_factor(step: int, steps: int, schedule: str) -> float:
     if schedule == "constant":
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def shuffled(method: Method, n: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the rows of the n pictures that an epoch shows, in order.
-
-    It leaves one picture out where it would be a batch of its own, which batch normalisation cannot
-    take; another one every epoch.
-    """
-    order = method.order(n, chance.of_epoch(seed, epoch))
-    return order[:-1] if len(order) % batch_size == 1 else order

@@ -17,6 +17,7 @@ from fairvision import models, runs
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 
+CRITERIA = ("loss", "accuracy", "worst_group_accuracy")
 SCHEDULES = ("cosine", "constant")
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -35,12 +36,18 @@ class Settings:
     augment: bool
     precision: str
     seed: int
+    accumulate: int = 1
+    ema: float | None = None
+    select: str = "loss"
+    patience: int | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in (
             ("tune", (*models.REGIMES, "auto")),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
+            ("select", CRITERIA),
         ):
             if getattr(self, name) not in choices:
                 raise InputError(
@@ -52,6 +59,12 @@ class Settings:
             raise InputError(f"epochs must be at least 1, not {self.epochs}")
         if self.batch_size < 2:
             raise InputError(f"batch size must be at least 2, not {self.batch_size}")
+        if self.accumulate < 1:
+            raise InputError(f"accumulate must be at least 1, not {self.accumulate}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise InputError(f"ema must be above 0 and below 1, not {self.ema}")
+        if self.patience is not None and self.patience < 1:
+            raise InputError(f"patience must be at least 1 epoch, not {self.patience}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"the learning rate must be above 0, not {self.lr}")
         if not (math.isfinite(self.lr_backbone) and self.lr_backbone > 0):

@@ -319,7 +319,7 @@ def test_small_and_absent_groups_warn(squares, out):
 def test_a_last_batch_of_one_is_no_obstacle(squares, out):
     data = squares(17, splits=("train",))
     run = train(data, out, model="mobilenet_v3_small", size=32, epochs=1)
-    assert runs.summary(run)["training_pictures"] == 16
+    assert runs.summary(run)["training_pictures"] == 17
 
 
 def test_heads_alone_on_the_weights_of_another_run(folder, tmp_path):
