@@ -104,7 +104,7 @@ def audit(
     output : folder to write
     data : dataset folder; by default the one that the first run was trained on
     split : which pictures are audited. The training split is the reference of amplification.
-    attribution : `gradcam`, `integrated_gradients` or `saliency`
+    attribution : one of `fairvision.attribution.METHODS`
     predictions : samples tables made elsewhere, instead of runs: parquet or csv, or folders of
         parquet files. Those of more than two million rows are counted, not held; see docs/audit.md.
     train : table with the truth of the training split, for `predictions`

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fairvision.attribution import METHODS
 from fairvision.cli import options
 
 
@@ -23,7 +24,7 @@ from fairvision.cli import options
 @click.option("--split", default="test", show_default=True, help="Which pictures are audited.")
 @click.option(
     "--attribution",
-    type=click.Choice(["gradcam", "integrated_gradients", "saliency"]),
+    type=click.Choice(METHODS),
     default="gradcam",
     show_default=True,
     help="How the evidence is found.",
