@@ -36,9 +36,34 @@ class Batch:
     tasks: dict[str, Tensor]
 
 
+@dataclass
+class HeldPixels:
+    """All pixels of a dataset on the device, as tensors; see `Pixels`."""
+
+    images: Tensor
+    masks: Tensor
+    has_mask: Tensor
+
+
+def hold(pixels: Pixels, device: torch.device) -> Pixels | HeldPixels:
+    """Return the pixels on a GPU if they take at most half of its free memory, else as they are."""
+    if device.type != "cuda":
+        return pixels
+    free, _ = torch.cuda.mem_get_info(device)
+    return (
+        held(pixels, device) if 2 * (pixels.images.nbytes + pixels.masks.nbytes) <= free else pixels
+    )
+
+
+def held(pixels: Pixels, device: str | torch.device) -> HeldPixels:
+    """Return the pixels on a device."""
+    arrays = pixels.images, pixels.masks, pixels.has_mask
+    return HeldPixels(*(torch.tensor(array, device=device) for array in arrays))
+
+
 def batches(
     dataset: Dataset,
-    pixels: Pixels,
+    pixels: Pixels | HeldPixels,
     batch_size: int,
     *,
     device: str | torch.device = "cpu",
@@ -55,12 +80,18 @@ def batches(
 
 def serve(
     dataset: Dataset,
-    pixels: Pixels,
+    pixels: Pixels | HeldPixels,
     pieces: Iterable[np.ndarray],
     *,
     device: str | torch.device = "cpu",
 ) -> Iterator[Batch]:
     """Yield a batch for each array of rows."""
+
+    def take(all_rows: np.ndarray | Tensor) -> Tensor:
+        if isinstance(all_rows, Tensor):
+            return all_rows[index.to(all_rows.device)]
+        return torch.from_numpy(all_rows[some]).to(device)
+
     attributes = {name: torch.from_numpy(dataset.codes(name)) for name in dataset.attributes}
     tasks = {name: torch.from_numpy(dataset.targets(name)) for name in dataset.tasks}
     tasks = {name: t.float() if dataset.tasks[name].many else t for name, t in tasks.items()}
@@ -68,9 +99,9 @@ def serve(
         index = torch.from_numpy(some)
         yield Batch(
             rows=some,
-            images=_to_images(torch.from_numpy(pixels.images[some]).to(device)),
-            masks=torch.from_numpy(pixels.masks[some]).to(device).unsqueeze(1).float(),
-            has_mask=torch.from_numpy(pixels.has_mask[some]).to(device),
+            images=_to_images(take(pixels.images)),
+            masks=take(pixels.masks).unsqueeze(1).float(),
+            has_mask=take(pixels.has_mask),
             attributes={name: codes[index].to(device) for name, codes in attributes.items()},
             tasks={name: targets[index].to(device) for name, targets in tasks.items()},
         )

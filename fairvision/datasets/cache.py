@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
+from rich.console import Console
+from rich.progress import Progress
 
 from fairvision.datasets.folder import Dataset, file_stamps
 from fairvision.datasets.pictures import quiet_warnings, read_mask, read_picture
@@ -20,6 +22,7 @@ from fairvision.errors import InputError
 from fairvision.files import whole_folder
 
 _FORMAT = 1
+_PIECE = 32
 _MARKER = "has_mask.npy"
 
 
@@ -109,21 +112,26 @@ def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool)
     images = new(folder / "images.npy", shape=(n, size, size, 3))
     masks = new(folder / "masks.npy", shape=(n, size, size))
 
-    def decode(row: int) -> None:
-        sample = dataset.samples.iloc[row]
-        try:
-            picture = read_picture(dataset.root / sample["image"])
-            images[row] = resize(picture, size)
-            if sample["mask"] is not None:
-                mask = read_mask(dataset.root / sample["mask"], picture.size)
-                masks[row] = resize_mask(mask, size)
-        except InputError as error:
-            raise InputError(f"{error} (sample {sample['id']!r} of {dataset.root})") from None
+    columns = [dataset.samples[name].tolist() for name in ("id", "image", "mask")]
 
-    with quiet_warnings(), ThreadPoolExecutor(workers) as pool:
+    def decode(rows: range) -> int:
+        for row in rows:
+            name, image, mask = (column[row] for column in columns)
+            try:
+                picture = read_picture(dataset.root / image)
+                images[row] = resize(picture, size)
+                if mask is not None:
+                    masks[row] = resize_mask(read_mask(dataset.root / mask, picture.size), size)
+            except InputError as error:
+                raise InputError(f"{error} (sample {name!r} of {dataset.root})") from None
+        return len(rows)
+
+    # Threads suffice: decoding and resizing let go of the interpreter.
+    pieces = [range(start, min(start + _PIECE, n)) for start in range(0, n, _PIECE)]
+    with quiet_warnings(), ThreadPoolExecutor(workers) as pool, _progress(n, quiet) as advance:
         try:
-            for _ in _progress(pool.map(decode, range(n)), n, quiet):
-                pass
+            for done in pool.map(decode, pieces):
+                advance(done)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -132,8 +140,8 @@ def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool)
     np.save(folder / _MARKER, masks.reshape(n, -1).any(axis=1))
 
 
-def _progress(done: Iterator[None], total: int, quiet: bool) -> Iterator[None]:
-    if quiet:
-        yield from done
-    else:
-        yield from track(done, "decoding pictures", total=total, transient=True)
+@contextmanager
+def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    with Progress(transient=True, disable=quiet, console=Console(stderr=True)) as bar:
+        task = bar.add_task("decoding pictures", total=total)
+        yield lambda done: bar.advance(task, done)

@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 
 from fairvision.datasets import Batch, Dataset, Pixels, batches
-from fairvision.datasets.batching import serve
+from fairvision.datasets.batching import HeldPixels, serve
 from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.models import Network
@@ -24,7 +24,7 @@ from fairvision.training.ema import Averaged
 from fairvision.training.global_layers import Place, see_whole_batch
 from fairvision.training.log import Log
 from fairvision.training.loop import Learner, evaluate, make_optimizer, train_step
-from fairvision.training.processes import Share, cut, is_first, share
+from fairvision.training.processes import Share, cut, is_first, share, sum_over_all
 from fairvision.training.settings import Settings
 from fairvision.training.worst_group import WorstGroup
 
@@ -34,7 +34,7 @@ class Part:
     """A split and its decoded pictures."""
 
     dataset: Dataset
-    pixels: Pixels
+    pixels: Pixels | HeldPixels
 
 
 class Training:
@@ -172,7 +172,7 @@ class Training:
         learner = Learner(self.result, self.method)
         row = _figures("val", evaluate(self.fabric, learner, served, worst))
         if dataset.attributes:
-            value, n = worst.worst(lambda sums: self.fabric.all_reduce(sums, reduce_op="sum"))
+            value, n = worst.worst(lambda sums: sum_over_all(self.fabric, sums))
             row |= {"val/worst_group_accuracy": value, "val/n/worst_group_accuracy": n}
         return row
 

@@ -16,6 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from fairvision import datasets, methods, models, runs
+from fairvision.datasets.batching import hold
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
@@ -201,6 +202,8 @@ def train(
     least = min(map(len, splits.values()))
     if least < fabric.world_size:
         raise InputError(f"{fabric.world_size} processes cannot share {least} pictures of a split")
+    if compile and method == "attribution_penalty":
+        raise InputError("--compile cannot take the attribution penalty's gradients of gradients")
     if hasattr(how, "check"):
         how.check(dataset.split("train"), of_method)
     alike: dict[str, Any] = {
@@ -225,10 +228,13 @@ def train(
         # What one process of a machine downloads or decodes, the others find.
         with fabric.rank_zero_first(local=True):
             network = first_network(model, dataset, size, None if is_saved else weights, domains)
-            parts = {
-                name: Part(part, datasets.open_pixels(part, size, workers=workers, quiet=quiet))
+            pixels = {
+                name: datasets.open_pixels(part, size, workers=workers, quiet=quiet)
                 for name, part in splits.items()
             }
+        parts = {
+            name: Part(part, hold(pixels[name], fabric.device)) for name, part in splits.items()
+        }
         models.tune(network, tune)
         begin = partial(methods.begin, method, of_method, network, training)
         at_work = None if hasattr(how, "first") else begin()

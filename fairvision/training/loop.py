@@ -42,7 +42,7 @@ class Learner(nn.Module):
 
 def train_step(
     fabric: Fabric,
-    learner: nn.Module,
+    learner: Any,
     optimizer: Optimizer,
     schedule: LRScheduler,
     batches: Iterable[tuple[Batch, Share]],

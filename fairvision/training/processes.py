@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -90,6 +91,11 @@ def cut(order: np.ndarray, size: int, least: int) -> list[np.ndarray]:
     return pieces
 
 
+def sum_over_all(fabric: Fabric, values: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes."""
+    return cast(Tensor, fabric.all_reduce(values, reduce_op="sum"))
+
+
 def over_all(
     fabric: Fabric, values: dict[str, Tensor], counts: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -98,6 +104,6 @@ def over_all(
         return values, counts
     n = torch.stack([counts[name] for name in values]).double()
     sums = torch.stack([value.double() for value in values.values()]) * n
-    sums, n = fabric.all_reduce(torch.stack([sums, n]), reduce_op="sum")
+    sums, n = sum_over_all(fabric, torch.stack([sums, n]))
     means = sums / n.clamp(min=1)
     return dict(zip(values, means)), dict(zip(values, n))

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from fairvision import datasets
 from fairvision.datasets import batches, open_pixels
+from fairvision.datasets.batching import held, hold
 from fairvision.datasets.cache import resize_mask
 from fairvision.errors import InputError
 
@@ -96,3 +98,14 @@ def test_batches_follow_the_order(toy):
     assert first.has_mask.tolist() == [True, False]
     assert first.attributes["group"].tolist() == [1, 0]
     assert served[1].attributes["group"].tolist() == [-1, 1]
+
+
+def test_held_on_a_device_they_are_the_same(toy):
+    pixels = open_pixels(toy, 8)
+    order = np.array([4, 0, 2])
+    for one, other in zip(
+        batches(toy, pixels, 2, order=order), batches(toy, held(pixels, "cpu"), 2, order=order)
+    ):
+        for name in ("images", "masks", "has_mask"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    assert hold(pixels, torch.device("cpu")) is pixels

@@ -120,7 +120,14 @@ def test_killed_again_and_again_by_the_clock(processes, folder, tmp_path, whole)
     assert ends(out) == ends(whole)
 
 
-@pytest.mark.parametrize("settings", [{"method": "equalizer"}, {"method": "group_dro"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "equalizer"},
+        {"method": "group_dro"},
+        {"ema": 0.9, "accumulate": 2, "batch_size": 2, "select": "accuracy", "patience": 2},
+    ],
+)
 def test_methods_in_the_middle_of_an_epoch(processes, folder, tmp_path, settings):
     train(folder, tmp_path / "whole", **settings)
     out = tmp_path / "run"
