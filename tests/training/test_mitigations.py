@@ -129,12 +129,12 @@ def test_methods_for_subgroups_answer_less_by_the_colour(skewed, tmp_path):
 def test_jtt_repeats_the_errors_of_a_first_run(skewed, tmp_path, monkeypatch):
     seen: list[Method] = []
 
-    def run_epochs(folder, fabric, network, parts, method, settings, *, quiet):
-        seen.append(method)
-        return epochs_of(folder, fabric, network, parts, method, settings, quiet=quiet)
+    class Training(epochs.Training):
+        def run(self):
+            seen.append(self.method)
+            super().run()
 
-    epochs_of = epochs.run_epochs
-    monkeypatch.setattr("fairvision.training.fit.run_epochs", run_epochs)
+    monkeypatch.setattr("fairvision.training.fit.Training", Training)
     run = train(skewed, tmp_path / "jtt", method="jtt", first_epochs=1, upweight=5, epochs=1)
     first = runs.load(run.folder / runs.FIRST)
     assert (first.config["method"], len(runs.history(first))) == ("baseline", 1)
