@@ -34,9 +34,7 @@ def blocks(network: nn.Module) -> list[Block]:
         heavy = [name for name, module in found[at].items() if _has_weights(module)]
         if 2 * matrices(found[at]) <= total or len(heavy) > 1 or _is_layer(found[at][heavy[0]]):
             break
-        inner = _children(found[at][heavy[0]], prefix=f"{heavy[0]}.")
-        inner[-1] |= {name: module for name, module in found[at].items() if name != heavy[0]}
-        found[at : at + 1] = inner
+        found[at : at + 1] = _opened(found[at], heavy[0])
     return found
 
 
@@ -61,6 +59,15 @@ def last_blocks(found: list[Block]) -> list[Block]:
 def matrices(block: Block) -> int:
     """Return how many weight matrices and kernels a block holds."""
     return sum(p.ndim > 1 for module in block.values() for p in module.parameters())
+
+
+def _opened(block: Block, name: str) -> list[Block]:
+    inner = _children(block[name], prefix=f"{name}.")
+    others = list(block.items())
+    at = list(block).index(name)
+    inner[0] = {**dict(others[:at]), **inner[0]}
+    inner[-1] |= dict(others[at + 1 :])
+    return inner
 
 
 def _children(network: nn.Module, prefix: str = "") -> list[Block]:
