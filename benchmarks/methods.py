@@ -87,7 +87,8 @@ def _step(name: str, model: str, size: int, dataset: Dataset, batch: Batch):
     domains = how.domains(dataset, [*heads], settings) if hasattr(how, "domains") else {}
     network = models.build(model, heads, size=size, domains=domains)
     method = methods.begin(name, settings, network, dataset)
-    learner = Learner(network, method).to(batch.images.device, memory_format=torch.channels_last)
+    learner = Learner(network, method).to(batch.images.device)
+    learner = learner.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(learner.parameters())
 
     def step() -> None:

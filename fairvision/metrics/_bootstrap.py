@@ -29,6 +29,12 @@ class Drawing:
     interval: str = "percentile"
 
     def __post_init__(self) -> None:
+        for name in ("replicates", "seed"):
+            given = getattr(self, name)
+            if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
+                raise InputError(f"{name} must be a whole number, not {given!r}")
+        if not isinstance(self.confidence, (int, float, np.floating)):
+            raise InputError(f"confidence must be a number, not {self.confidence!r}")
         if self.replicates < 0:
             raise InputError(f"replicates must be 0 or more, not {self.replicates}")
         if not 0 < self.confidence < 1:

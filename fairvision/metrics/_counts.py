@@ -10,7 +10,7 @@ import pandas as pd
 
 from fairvision.errors import InputError
 from fairvision.metrics._inputs import check_rows, is_table, read_table
-from fairvision.metrics._rows import as_column, condense
+from fairvision.metrics._rows import as_column, condense, read_counts
 
 
 class Counts(Mapping[str, Any]):
@@ -71,7 +71,8 @@ class Counts(Mapping[str, Any]):
         Parameters
         ----------
         **columns : (n,) values, or (n, labels) tables of numbers
-            The same columns in every batch, named as the arguments of the measure.
+            The same columns in every batch, named as the arguments of the measure. One named as
+            the `keyword` says how many images each row stands for.
 
         Raises
         ------
@@ -79,12 +80,16 @@ class Counts(Mapping[str, Any]):
             The columns are not those of the first batch, or differ in length.
         """
         given = {name: as_column(name, values) for name, values in columns.items()}
-        if given:
-            check_rows(**{name: len(values) for name, values in given.items()})
+        missing = [name for name, values in given.items() if values is None]
+        if missing or not given:
+            raise InputError(f"{', '.join(missing) or 'columns'} must be given")
+        check_rows(**{name: len(values) for name, values in given.items()})
         for name, values in given.items():
             if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
                 self._declare(name, pd.CategoricalIndex(values).categories)
-        _, counts, units = condense(given)
+        row_counts = given.pop(self.keyword, None)
+        many = None if row_counts is None else read_counts(row_counts)
+        _, counts, units = condense(given, many)
         columns = {}
         for name, values in units.items():
             if is_table(name, values):
@@ -105,6 +110,8 @@ class Counts(Mapping[str, Any]):
         InputError
             The columns or their labels are not the same.
         """
+        if not isinstance(other, Counts):
+            raise InputError(f"only Counts can be merged, not {type(other).__name__}")
         if other._table is None:
             return
         for name, labels in other._labels.items():
@@ -159,8 +166,13 @@ class Counts(Mapping[str, Any]):
             before = [] if self._summed is None else [self._summed]
             table = pd.concat([*before, *self._waiting], ignore_index=True)
             keys = [name for name in table if name != _N]
-            summed = table.groupby(keys, dropna=False, sort=False)[_N].sum()
-            self._summed, self._waiting = summed.reset_index(), []
+            # Not by the index of the sums, where whole numbers beside None would become floats.
+            row = table.groupby(keys, dropna=False, sort=False).ngroup().to_numpy()
+            _, place = np.unique(row, return_index=True)
+            first = table.iloc[place].reset_index(drop=True)
+            sums = np.zeros(len(first), np.int64)
+            np.add.at(sums, row, table[_N].to_numpy())
+            self._summed, self._waiting = first.assign(**{_N: sums}), []
         return self._summed
 
     @property

@@ -7,6 +7,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import ratio
 from fairvision.metrics._inputs import read_values, read_where
 from fairvision.metrics._result import Result, summarise
@@ -65,6 +66,9 @@ def reasons(
     """
     rows = Rows({"right": right, "inside": inside, "where": where}, sampling)
     is_right, hit = read_values("right", rows["right"]), read_values("inside", rows["inside"])
+    for name, values in (("right", is_right), ("inside", hit)):
+        if ((values < 0) | (values > 1)).any():
+            raise InputError(f"{name} must hold numbers between 0 and 1")
     known = read_where(rows.get("where"), len(hit)) & ~np.isnan(is_right) & ~np.isnan(hit)
     cell = np.where(is_right > 0.5, 0, 2) + np.where(hit > 0.5, 0, 1)
     members = (known & (cell == np.arange(len(CELLS))[:, None])).astype(float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any, TypeVar
 
@@ -62,6 +62,11 @@ class Result(float):
     def __new__(cls, value: float, *_: Any, **__: Any) -> Result:
         return super().__new__(cls, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # How it was made stays behind: functions cannot be written down.
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_made"}
+        return _restored, (type(self), kept)
+
     def __repr__(self) -> str:
         name = f"{self.name} = " if self.name else ""
         return f"{name}{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] (n = {self.n})"
@@ -69,6 +74,10 @@ class Result(float):
     def _repr_html_(self) -> str:
         pairs = "" if self.pairs is None else self.pairs.round(4).to_html(index=False)
         return f"<p><b>{escape(repr(self))}</b></p>{pairs}"
+
+
+def _restored(kind: type[Result], kept: dict[str, Any]) -> Result:
+    return kind(**kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +218,9 @@ def compare(a: Result, b: Result) -> Result:
     >>> float(metrics.compare(a, b))
     0.25
     """
+    for given in (a, b):
+        if not isinstance(given, Result):
+            raise InputError(f"only results can be compared, not {type(given).__name__}")
     name = f"difference in {a.name}" if a.name == b.name else f"{b.name} - {a.name}"
     n = min(a.n, b.n)
     pairs: dict[str, Any] | None = None

@@ -12,9 +12,12 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import Drawing, Sample
+from fairvision.metrics._containers import plain
 from fairvision.metrics._inputs import check_rows, is_table, read_values, zeros_and_ones
 from fairvision.metrics._sampling import Sampling
 
+_MOST = 1 << 53  # images: floats count no further one by one
+_HEAVIEST = 1e100  # a weight that can still be added up
 _SPAN = 4096  # whole numbers in so small a range are codes as they are
 _CELLS = 1 << 20  # combinations that are counted in an array rather than looked up
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # mixes bits when multiplied by
@@ -45,7 +48,7 @@ class Rows(Mapping[str, Any]):
         given = {name: values for name, values in read.items() if values is not None}
         if given:
             check_rows(**{name: len(values) for name, values in given.items()})
-        row_counts = _read_counts(given.pop("counts")) if "counts" in given else None
+        row_counts = read_counts(given.pop("counts")) if "counts" in given else None
         units, counts, self._columns = condense(given, row_counts)
         weight = self._columns.pop("weights", None)
         strata = self._columns.pop("strata", None)
@@ -59,7 +62,16 @@ class Rows(Mapping[str, Any]):
         )
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._columns:
+            raise InputError(f"{name} must be given")
         return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a column, or the default where it was not given."""
+        return self._columns.get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -135,11 +147,9 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> Coded:
     None where the rows are better left as they are, which rows and their counts decide alike.
     """
     tables = {name: np.asarray(of) for name, of in columns.items() if is_table(name, of)}
-    words: dict[str, list[np.ndarray]] = {}
-    for first in (5 * rows // 8, rows):  # many different rows are soon seen
-        words = {name: _words(table[:first]) for name, table in tables.items()}
-        if not rows or (tables and _too_many(words.values(), images)):
-            return None, 0
+    words = {name: _words(table) for name, table in tables.items()}
+    if not rows or (tables and _too_many(words.values(), images)):
+        return None, 0
     parts = (part for name, values in columns.items() for part in words.get(name, [values]))
     cell, cells = _combined(map(_code, parts), rows, images / 2)
     if cell is None or (tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images):
@@ -192,7 +202,9 @@ def _words(numbers: np.ndarray) -> list[np.ndarray]:
         return []
     words: list[np.ndarray] = []
     for mark in marks:
-        bits = np.packbits(mark, axis=1, bitorder="little")
+        whole_bytes = mark.shape[1] % 8 == 0  # then rows need not be packed one by one
+        bits = np.packbits(mark, axis=None if whole_bytes else 1, bitorder="little")
+        bits = bits.reshape(len(mark), -1)
         whole = np.zeros((-(-bits.shape[1] // 8), len(bits), 8), np.uint8)
         for byte in range(bits.shape[1]):
             whole[byte // 8, :, byte % 8] = bits[:, byte]
@@ -203,7 +215,8 @@ def _words(numbers: np.ndarray) -> list[np.ndarray]:
 def _too_many(tables: Iterable[list[np.ndarray]], images: int) -> bool:
     """Say whether tables, by their words, cannot be coded or have too many different rows.
 
-    Words are mixed into one number: there are at least as many different rows as such numbers.
+    Words are mixed into one number of few bits: there are at least as many different rows as such
+    numbers. Where they are not too many, there may still be too many rows.
     """
     mixed = np.zeros(1, np.uint64)
     for words in tables:
@@ -212,7 +225,10 @@ def _too_many(tables: Iterable[list[np.ndarray]], images: int) -> bool:
         for word in words:
             mixed = (mixed ^ word.view(np.uint64)) * _ODD
             mixed ^= mixed >> np.uint64(32)
-    return 2 * len(pd.unique(mixed)) > max(images, 2)
+    bits = 3 + len(mixed).bit_length()
+    seen = np.zeros(1 << bits, bool)
+    seen[mixed >> np.uint64(64 - bits)] = True
+    return bool(2 * np.count_nonzero(seen) > max(images, 2))
 
 
 def _code(values: Any, sort: bool = True) -> Coded:
@@ -284,8 +300,11 @@ def _repetitive(values: np.ndarray) -> bool:
 
 def as_column(name: str, values: Any) -> Any:
     """Return values as an array, Series or DataFrame; lists as objects, as `_inputs` reads them."""
+    values = plain(values)
     if values is None or isinstance(values, (pd.Series, pd.DataFrame, pd.Categorical)):
         return values
+    if isinstance(values, pd.MultiIndex):
+        raise InputError(f"{name} must hold one value per row: give several attributes by name")
     if isinstance(values, pd.Index):
         return pd.Series(values)
     if isinstance(values, (list, tuple)):
@@ -294,9 +313,6 @@ def as_column(name: str, values: Any) -> Any:
         column = np.empty(len(values), dtype=object)
         column[:] = values
         return column
-    if hasattr(values, "dictionary") and hasattr(values, "indices"):  # of pyarrow, without copying
-        codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return pd.Categorical.from_codes(codes, values.dictionary.to_pandas(), validate=False)
     array = np.asarray(values)
     if array.ndim == 0:
         raise InputError(f"{name} must hold one value per row, not a single value")
@@ -314,10 +330,13 @@ def _as_read(name: str, values: Any) -> Any:
     return pd.DataFrame(held, columns=column.columns) if isinstance(column, pd.DataFrame) else held
 
 
-def _read_counts(values: Any) -> np.ndarray:
+def read_counts(values: Any) -> np.ndarray:
+    """Return how many images each row stands for, (rows,) int64."""
     counts = read_values("counts", values)
     if not (counts >= 0).all() or (counts % 1 != 0).any():
         raise InputError("counts must hold whole numbers, 0 or more")
+    if counts.sum() > _MOST:
+        raise InputError("counts add up to more than 2**53 images")
     return counts.astype(np.int64)
 
 
@@ -325,9 +344,13 @@ def _read_weights(values: Any) -> np.ndarray:
     weights = read_values("weights", values)
     if not (weights >= 0).all():
         raise InputError("weights must hold numbers, 0 or more")
+    if (weights > _HEAVIEST).any():
+        raise InputError(f"weights must be at most {_HEAVIEST:g}: divide all of them")
     return weights
 
 
 def _read_strata(values: Any) -> np.ndarray:
+    if is_table("strata", values):
+        raise InputError("strata must hold one value per row")
     codes, names = pd.factorize(pd.Series(values))
     return np.where(codes < 0, len(names), codes)

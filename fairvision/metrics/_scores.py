@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._inputs import check_rows, read_indicators, read_table
 
+_ROUNDING = 1e-3  # of probabilities in half precision
+
 
 def decide(
     scores: ArrayLike,
@@ -163,6 +165,8 @@ def probability_gap(probabilities: ArrayLike) -> np.ndarray:
     array([0.8, 0. ])
     """
     table, _ = read_table("probabilities", probabilities)
+    if ((table < -_ROUNDING) | (table > 1 + _ROUNDING)).any():
+        raise InputError("probabilities must be between 0 and 1")
     groups = table.shape[1]
     if groups < 2:
         return np.full(len(table), np.nan)

@@ -37,7 +37,7 @@ def test_the_command_mirrors_the_function():
     assert {p.name for p in command.params} == keywords | {"as_json", "config"}
     choices = {p.name: list(p.type.choices) for p in command.params if hasattr(p.type, "choices")}
     assert choices["method"] == [*METHODS, "list"]
-    assert choices["tune"] == list(REGIMES)
+    assert choices["tune"] == [*REGIMES, "auto"]
     assert choices["schedule"] == list(SCHEDULES)
     assert choices["precision"] == list(PRECISIONS)
 
@@ -62,7 +62,8 @@ def test_train_writes_a_run_and_says_where(run_cli, data, tmp_path, method):
     result = run_cli("train", data, "--method", method, *QUICK, "-o", tmp_path / "run")
     assert (result.code, result.err) == (0, "")
     assert result.out.endswith(f"run: {tmp_path / 'run'}\n")
-    assert "cross_entropy/shirt: 28 of 28 training pictures" in result.out
+    if method != "jtt":  # which shows some pictures repeatedly
+        assert "cross_entropy/shirt: 28 of 28 training pictures" in result.out
     assert runs.load(tmp_path / "run").config["method"] == method
 
 
@@ -107,7 +108,7 @@ def test_resume_refuses_what_was_said_otherwise(run_cli, data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "jtt"], "Invalid value for '--method'"),
+        (["--method", "magic"], "Invalid value for '--method'"),
         (["--epochs", "0"], "Invalid value for '--epochs'"),
         (["--model", "resnet19"], "fairvision: there is no network 'resnet19'"),
         (["--weights", "V9"], "fairvision: weights 'V9' are neither a file nor a run"),

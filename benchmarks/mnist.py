@@ -1,0 +1,120 @@
+"""The lecture's CNN on MNIST: fairvision, and the lecture's Keras program, in one run.
+
+    pip install tensorflow-cpu
+    python benchmarks/mnist.py --source FOLDER-OF-IDX-FILES [--epochs 1] [--batch-size 128]
+
+The Keras program has the lecture's layers and optimiser: Adadelta at the learning rate of its day,
+1.0. Ours is `fairvision train --model lecture_cnn`, which adds what a run folder holds. Both train
+on the same 60,000 pictures, one after the other, and are tested on the same 10,000. Printed are
+seconds per epoch, their ratio, and both accuracies. Reading and decoding are left out of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FAIRVISION_CACHE"] = f"{folder}/cache"
+        pictures, digits = _material(given.source, Path(folder))
+        theirs = _theirs(pictures, digits, given)
+        ours = _ours(Path(folder), pictures["test"], digits["test"], given)
+    print(f"{given.epochs} epochs, batches of {given.batch_size}, {given.threads} threads")
+    for name, (seconds, accuracy) in (("fairvision", ours), ("Keras", theirs)):
+        print(f"{name:>10}: {seconds:6.1f} s an epoch, accuracy {100 * accuracy:.2f}%")
+    print(f"Keras / fairvision: {theirs[0] / ours[0]:.2f}")
+
+
+def _material(source: str, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return grey pictures (n, 28, 28) and digits by split, after making the dataset folder."""
+    from fairvision import datasets
+    from fairvision.datasets.mnist import from_mnist
+
+    dataset = from_mnist(folder / "mnist", source=source)
+    pictures, digits = {}, {}
+    for split in ("train", "test"):
+        part = dataset.split(split)
+        pictures[split] = np.array(datasets.open_pixels(part, 28).images[..., 0])
+        digits[split] = part.targets("digit")
+    return pictures, digits
+
+
+def _theirs(pictures: dict[str, np.ndarray], digits: dict[str, np.ndarray], given):
+    import tensorflow as tf
+    from tensorflow import keras
+
+    tf.config.threading.set_intra_op_parallelism_threads(given.threads)
+    keras.utils.set_random_seed(0)
+    images = {k: (v[..., None] / 255).astype(np.float32) for k, v in pictures.items()}
+    classes = {k: keras.utils.to_categorical(v, 10) for k, v in digits.items()}
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    network.compile(
+        loss="categorical_crossentropy",
+        optimizer=keras.optimizers.Adadelta(learning_rate=1.0),
+        metrics=["accuracy"],
+    )
+    seconds = []
+    for _ in range(given.epochs):
+        start = time.perf_counter()
+        network.fit(images["train"], classes["train"], batch_size=given.batch_size, verbose=0)
+        seconds.append(time.perf_counter() - start)
+    _, accuracy = network.evaluate(images["test"], classes["test"], verbose=0)
+    return float(np.median(seconds)), float(accuracy)
+
+
+def _ours(folder: Path, pictures: np.ndarray, digits: np.ndarray, given):
+    import torch
+
+    import fairvision
+    from fairvision import runs
+
+    torch.set_num_threads(given.threads)
+    run = fairvision.train(
+        folder / "mnist",
+        output=folder / "run",
+        model="lecture_cnn",
+        size=28,
+        epochs=given.epochs,
+        batch_size=given.batch_size,
+        lr=given.lr,
+        device="cpu",
+    )
+    network = runs.network(run)
+    images = torch.from_numpy(pictures).float().div(255)[:, None].expand(-1, 3, -1, -1)
+    with torch.inference_mode():
+        said = torch.cat([network(some)["digit"].argmax(dim=1) for some in images.split(500)])
+    seconds = float(runs.history(run)["seconds"].median())
+    return seconds, float((said.numpy() == digits).mean())
+
+
+if __name__ == "__main__":
+    main()
