@@ -204,7 +204,7 @@ def _words(numbers: np.ndarray) -> list[np.ndarray]:
     for mark in marks:
         whole_bytes = mark.shape[1] % 8 == 0  # then rows need not be packed one by one
         bits = np.packbits(mark, axis=None if whole_bytes else 1, bitorder="little")
-        bits = bits.reshape(len(mark), -1)
+        bits = bits.reshape(len(mark), -(-mark.shape[1] // 8))
         whole = np.zeros((-(-bits.shape[1] // 8), len(bits), 8), np.uint8)
         for byte in range(bits.shape[1]):
             whole[byte // 8, :, byte % 8] = bits[:, byte]

@@ -24,13 +24,14 @@ def network(request):
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_the_same_as_one_after_the_other(network, signed):
-    images = torch.rand(5, 3, 32, 32)
+    images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     targets = {"shirt": torch.tensor([0, 1, 2, -1, 0]), "hat": torch.tensor([0, -1, 1, 1, 0])}
     logits, maps = answers_and_gradcam(network, images, targets, signed=signed)
     with torch.inference_mode():
         expected = network(images)
     for head, target in targets.items():
-        torch.testing.assert_close(logits[head], expected[head])
+        # Attention is computed otherwise where gradients are wanted: rounding of logits near 20.
+        torch.testing.assert_close(logits[head], expected[head], rtol=1e-5, atol=1e-4)
         alone = attribute(network, images, target, head=head, signed=signed)
         torch.testing.assert_close(maps[head], alone, equal_nan=True)
 
