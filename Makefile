@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/fairvision demo --output fairvision-demo --overwrite
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
 lint: setup
 	$(BIN)/ruff check .
