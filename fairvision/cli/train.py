@@ -166,8 +166,8 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     Ctrl-C, or kill -9, leaves a run that --resume continues, ending with the same weights.
     """
     from fairvision import runs
+    from fairvision.processes import is_first
     from fairvision.training import stored_options, train
-    from fairvision.training.processes import is_first
 
     method = settings["method"]
     of_method = {**config.method_options(context, [method])[method], **_method_options(context)}

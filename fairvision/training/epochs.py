@@ -18,13 +18,14 @@ from fairvision.datasets.batching import HeldPixels, serve
 from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.models import Network
+from fairvision.processes import Share, is_first, share
 from fairvision.training import chance, checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
 from fairvision.training.ema import Averaged
 from fairvision.training.global_layers import Place, see_whole_batch
 from fairvision.training.log import Log
 from fairvision.training.loop import Learner, evaluate, make_optimizer, train_step
-from fairvision.training.processes import Share, cut, is_first, share, sum_over_all
+from fairvision.training.processes import cut, sum_over_all
 from fairvision.training.settings import Settings
 from fairvision.training.worst_group import WorstGroup
 

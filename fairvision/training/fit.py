@@ -18,12 +18,13 @@ from lightning_fabric import Fabric
 from fairvision import datasets, methods, models, runs
 from fairvision.datasets.batching import hold
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.processes import is_first
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
 from fairvision.training.epochs import Part, Training, answers
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
-from fairvision.training.processes import is_first, make_fabric
+from fairvision.training.processes import make_fabric
 from fairvision.training.settings import (
     PRECISIONS,
     Settings,

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fairvision.training.processes import Share
+from fairvision.processes import Share
 
 
 class Place:

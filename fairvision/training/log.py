@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fairvision import runs
 from fairvision.files import whole_file
-from fairvision.training.processes import is_first
+from fairvision.processes import is_first
 
 _Served = TypeVar("_Served")
 

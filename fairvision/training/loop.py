@@ -16,10 +16,11 @@ from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms, add_auxiliary
 from fairvision.methods.method import Method
 from fairvision.models import Network, learning_parts
+from fairvision.processes import Share
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
 from fairvision.training.global_layers import Place
-from fairvision.training.processes import Share, over_all
+from fairvision.training.processes import over_all
 from fairvision.training.settings import Settings
 from fairvision.training.worst_group import WorstGroup
 

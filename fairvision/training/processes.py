@@ -1,9 +1,8 @@
-"""Several processes, started by torchrun, that train as one: shares of batches, sums over all."""
+"""Several processes that train as one: batches to share out, sums over all."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -12,17 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
-from fairvision.errors import InputError
-
-
-def count() -> int:
-    """Return how many processes torchrun started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
-def is_first() -> bool:
-    """Return whether this process is the one that writes and prints."""
-    return int(os.environ.get("RANK", 0)) == 0
+from fairvision.processes import count, own_device
 
 
 def make_fabric(device: torch.device, precision: str) -> Fabric:
@@ -35,14 +24,8 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
     """
     if count() == 1:
         return Fabric(accelerator=device.type, devices=1, precision=precision)  # type: ignore[arg-type]
-    if device.type == "mps":
-        raise InputError("several processes need --device cpu or cuda")
+    own_device(device)
     here = int(os.environ.get("LOCAL_WORLD_SIZE", count()))
-    if device.type == "cuda" and here > torch.cuda.device_count():
-        raise InputError(
-            f"torchrun started {here} processes for {torch.cuda.device_count()} GPUs: "
-            "choose --nproc_per_node accordingly"
-        )
     fabric = Fabric(
         accelerator=device.type,
         devices=here,
@@ -53,30 +36,6 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-@dataclass(frozen=True)
-class Share:
-    """What a process does of a batch: `size` pictures from `start` on, of `total`."""
-
-    start: int
-    size: int
-    total: int
-
-    @property
-    def rows(self) -> slice:
-        """The places of its pictures in the batch."""
-        return slice(self.start, self.start + self.size)
-
-
-def share(total: int, rank: int, world: int) -> Share:
-    """Return the share of one of `world` processes; shares differ by at most one picture.
-
-    >>> [share(5, rank, 2) for rank in (0, 1)]
-    [Share(start=0, size=3, total=5), Share(start=3, size=2, total=5)]
-    """
-    bounds = [-(-total * i // world) for i in range(world + 1)]
-    return Share(bounds[rank], bounds[rank + 1] - bounds[rank], total)
 
 
 def cut(order: np.ndarray, size: int, least: int) -> list[np.ndarray]:

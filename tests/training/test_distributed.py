@@ -14,7 +14,8 @@ import torch
 import fairvision
 from fairvision import runs
 from fairvision.datasets import batches, load, open_pixels
-from fairvision.training import processes
+from fairvision.processes import share
+from fairvision.training.processes import cut
 
 # 18 training pictures: batches of 7, 7 and 4 are shares of 4 and 3, and of 2 and 2.
 SETTINGS = {"size": 16, "epochs": 2, "batch_size": 7, "device": "cpu", "lr": 3e-4}
@@ -126,7 +127,7 @@ def test_bad_input_of_two_is_told_and_ends(tmp_path):
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
 def test_shares_are_the_batch(world):
     for total in range(world, 12):
-        shares = [processes.share(total, rank, world) for rank in range(world)]
+        shares = [share(total, rank, world) for rank in range(world)]
         places = np.concatenate([np.arange(total)[part.rows] for part in shares])
         assert places.tolist() == list(range(total))
         assert max(part.size for part in shares) - min(part.size for part in shares) <= 1
@@ -136,6 +137,6 @@ def test_shares_are_the_batch(world):
 @pytest.mark.parametrize("n", range(1, 14))
 def test_batches_are_the_order_and_none_is_too_small(n):
     order = np.random.default_rng(0).permutation(n)
-    pieces = processes.cut(order, 4, least=3)
+    pieces = cut(order, 4, least=3)
     assert np.concatenate(pieces).tolist() == order.tolist()
     assert all(3 <= len(piece) <= 6 for piece in pieces) or n < 3
