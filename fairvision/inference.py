@@ -56,7 +56,8 @@ def predict(
     in [0, 1]. With `familiarity` a column `sure/<head>` per head with one answer, the calibrated
     probability of that answer, and `farther_than`, the share of held-out pictures that are nearer
     to the training data. The answer is the most probable label, or where many labels may hold the
-    tuple of those above .5; it is None where the network gives NaN.
+    tuple of those above .5; it is None where the network gives NaN. The groups of loose pictures
+    are not known, so thresholds per group (`methods.threshold_optimizer`) are not applied.
 
     Raises
     ------

@@ -12,7 +12,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from fairvision import metrics
+from fairvision import metrics, postprocessing
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.together import answers_and_gradcam
 from fairvision.auditing.schema import score_columns
@@ -78,7 +78,8 @@ def collect(
 
     Returns
     -------
-    the samples table of docs/design.md. `hidden/…` and `person/…` are NaN without a mask,
+    the samples table of docs/design.md. Scores of tasks are post-processed where the run has learnt
+    how (see `fairvision.postprocessing`). `hidden/…` and `person/…` are NaN without a mask,
     `evidence/…` also where the group is unknown or the map has no positive evidence.
     """
     pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
@@ -116,6 +117,8 @@ def collect(
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
         _let_go(pixels)
     scores = pd.DataFrame({column: np.concatenate(values) for column, values in parts.items()})
+    if (rule := postprocessing.read(run)) is not None:
+        scores = rule.applied(scores, dataset, run.config["seed"])
     return Samples(name, dataset, scores)
 
 

@@ -247,6 +247,7 @@ def _from_runs(
     device: str,
     **how: Any,
 ) -> _Material:
+    from fairvision import postprocessing
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.models import find_device
     from fairvision.runs import load, network
@@ -264,6 +265,12 @@ def _from_runs(
         f"{name} was trained on other data, or the data has changed since"
         for name, run in zip(called, found)
         if run.config["data"]["fingerprint"] != fingerprint
+    ]
+    rules = [postprocessing.read(run) for run in found]
+    notes += [
+        f"{name}: {note}"
+        for name, rule in zip(called, rules)
+        if rule is not None and (note := rule.unchanged(audited))
     ]
     return _Material(
         models=[

@@ -6,7 +6,6 @@ Needs no attribution: only forwards. What the answers say is in `leaning_figures
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from fairvision.auditing.schema import score_columns
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import elsewhere, widened
 from fairvision.datasets.regions import SIDES, box_mask
+from fairvision.draws import draw
 from fairvision.errors import InputError
 from fairvision.models import Network
 from fairvision.runs import Run
@@ -94,7 +94,7 @@ def lean(
         transient=True,
     ):
         some = things.iloc[start : start + len(batch.rows)]
-        draws = torch.tensor([_draw(seed, *thing) for thing in _named(dataset, some)])
+        draws = torch.tensor([draw(seed, *thing) for thing in _named(dataset, some)])
         hidden, free = _areas(batch, some, run.size)
         masks = torch.cat([hidden, elsewhere(hidden, free, draws)])
         asked = masks.any(dim=(1, 2))
@@ -194,9 +194,3 @@ def _areas(batch: Batch, some: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]
         elif label == CONTEXT:
             hidden[i], free[i] = ~wide[i], False
     return hidden, free & ~hidden
-
-
-def _draw(seed: int, identity: str, task: str, label: str) -> float:
-    """Return a number in [0, 1] that is the same on every machine and for every model."""
-    digest = blake2b(repr((seed, identity, task, label)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64

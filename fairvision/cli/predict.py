@@ -83,7 +83,7 @@ def command(
     if data is not None and familiarity is False:
         raise InputError("--data is for --familiarity: leave out --no-familiarity")
 
-    from fairvision import inference, own_pictures, runs
+    from fairvision import inference, own_pictures, postprocessing, runs
     from fairvision.files import check_vacant, whole_file
 
     if prepared is not None:
@@ -96,6 +96,8 @@ def command(
     found = inference.predict(
         loaded, files, prepare=prepare, familiarity=known, device=device, quiet=quiet
     )
+    if note := postprocessing.without_groups(loaded):
+        click.echo(f"note: {note}", err=True)
     if prepared is not None:
         own_pictures.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:

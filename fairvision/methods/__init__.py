@@ -6,8 +6,10 @@ A method is a file with `Settings`, a frozen dataclass of its options, and eithe
 - `start(network, dataset, settings)`, which returns a `Method` made from the training split.
 
 It may have `check(dataset, settings)`, which refuses what is to be learnt; `domains(dataset, heads,
-settings)`, heads with a classifier per group; and `first(settings)`, options of a training that is
-done before, whose answers to the training pictures `start` then gets as `first`.
+settings)`, heads with a classifier per group; `first(settings)`, options of a training that is
+done before, whose answers to the training pictures `start` then gets as `first`; and
+`after(dataset, heads, settings)`, which returns what makes a `postprocessing.Rule` of the trained
+network's answers to the validation split.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ METHODS: Mapping[str, str] = {
     "domain_independent": "a classifier per group, all asked together (Wang 2020)",
     "group_dro": "the loss of the worst subgroup is minimised (Sagawa 2020)",
     "jtt": "what a first training gets wrong is shown more often (Liu 2021)",
+    "threshold_optimizer": "thresholds per group, learnt on the validation split (Hardt 2016)",
 }
 
 

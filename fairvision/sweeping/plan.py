@@ -108,7 +108,7 @@ def check_learnable(plan: Plan, whole: Dataset) -> None:
         refused = {}
         for name in plan.methods:
             try:
-                _try(name, plan.own[name], whole.split("train"), dataset)
+                _try(name, plan.own[name], whole, dataset)
             except InputError as error:
                 refused[name] = str(error)
     if refused:
@@ -119,13 +119,16 @@ def check_learnable(plan: Plan, whole: Dataset) -> None:
         )
 
 
-def _try(name: str, options: Mapping[str, Any], training: Dataset, dataset: Dataset) -> None:
+def _try(name: str, options: Mapping[str, Any], whole: Dataset, dataset: Dataset) -> None:
     """Do what a training does before it writes anything, with a small network."""
+    training = whole.split("train")
     how = all_methods.find(name)
     settings = all_methods.settings(name, options)
     domains = {}
     if hasattr(how, "domains"):
         domains = how.domains(training, [*dataset.attributes, *dataset.tasks], settings)
+    if hasattr(how, "after"):
+        how.after(whole, [*dataset.attributes, *dataset.tasks], settings)
     if hasattr(how, "check"):
         how.check(dataset.split("train"), settings)
     if hasattr(how, "start") and not hasattr(how, "first"):

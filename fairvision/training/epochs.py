@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from fairvision import postprocessing
 from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.datasets.batching import HeldPixels, serve
 from fairvision.errors import InputError
@@ -48,6 +49,7 @@ class Training:
     parts : "train", and "val" if there is one
     settings : how the network learns
     checkpoint_every : steps, see `Rhythm`
+    after : learns a rule for scores from those of the validation split, when training has ended
     quiet : show no progress
     """
 
@@ -61,10 +63,12 @@ class Training:
         settings: Settings,
         *,
         checkpoint_every: int | None = None,
+        after: Callable[[dict[str, np.ndarray]], postprocessing.Rule] | None = None,
         quiet: bool = True,
     ):
         self.folder, self.fabric, self.network, self.method = folder, fabric, network, method
         self.parts, self.settings, self.quiet = parts, settings, quiet
+        self.after = after
         network.to(memory_format=torch.channels_last)
         self.steps = len(self._steps(epoch=1))
         self.optimizer, self.schedule = make_optimizer(
@@ -103,8 +107,13 @@ class Training:
                         "--overwrite or into another folder"
                     ) from None
         if is_first():
-            last = self.result.state_dict()
-            output.finish(self.folder, progress.best or last, last)
+            last = {k: v.detach().cpu().clone() for k, v in self.result.state_dict().items()}
+            best = progress.best or last
+            if self.after is not None:
+                self.result.load_state_dict(best)
+                scores = answers(self.result.eval(), self.parts["val"], settings.batch_size)
+                postprocessing.write(self.folder, self.after(scores))
+            output.finish(self.folder, best, last)
         self.fabric.barrier()
 
     def _epoch(self, log: Log) -> None:

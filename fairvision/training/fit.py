@@ -162,9 +162,11 @@ def train(
     dataset = choose_heads(annotated, attribute, task)
     how = methods.find(method)
     training = annotated.split("train")
+    heads = [*dataset.attributes, *dataset.tasks]
     domains: dict[str, models.Domains] = {}
     if hasattr(how, "domains"):
-        domains = how.domains(training, [*dataset.attributes, *dataset.tasks], of_method)
+        domains = how.domains(training, heads, of_method)
+    after = how.after(annotated, heads, of_method) if hasattr(how, "after") else None
     size = models.default_size(model) if size is None else size
     config = describe(
         dataset,
@@ -176,6 +178,7 @@ def train(
         settings=settings,
         of_method=of_method,
         domains=domains,
+        postprocessing=after.attribute if after else None,
     )
     if why:
         config["chosen"] = {"tune": why}
@@ -247,6 +250,7 @@ def train(
         Training(
             *(folder, fabric, network, at_work, parts, settings),
             checkpoint_every=checkpoint_every,
+            after=after,
             quiet=quiet,
         ).run()
     return runs.load(folder)

@@ -100,6 +100,7 @@ def describe(
     settings: Settings,
     of_method: Any,
     domains: Mapping[str, models.Domains],
+    postprocessing: str | None,
 ) -> dict[str, Any]:
     """Return the contents of config.json."""
     options = asdict(settings)
@@ -113,6 +114,7 @@ def describe(
         "attributes": dataset.attributes,
         "tasks": {name: asdict(task) for name, task in dataset.tasks.items()},
         "domains": {name: asdict(told) for name, told in domains.items()},
+        "postprocessing": postprocessing,
         "options": {**options, **asdict(of_method)},
         "seed": seed,
         "data": {

@@ -60,7 +60,9 @@ def test_options_of_the_method(run_cli, data, tmp_path):
 @pytest.mark.parametrize("method", list(METHODS))
 def test_train_writes_a_run_and_says_where(run_cli, data, tmp_path, method):
     result = run_cli("train", data, "--method", method, *QUICK, "-o", tmp_path / "run")
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
+    if method != "threshold_optimizer":  # which tells the labels that so few pictures give none
+        assert result.err == ""
     assert result.out.endswith(f"run: {tmp_path / 'run'}\n")
     if method != "jtt":  # which shows some pictures repeatedly
         assert "cross_entropy/shirt: 28 of 28 training pictures" in result.out
