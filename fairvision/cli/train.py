@@ -82,7 +82,8 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @click.option(
     "--lr",
     type=float,
-    help="Learning rate; by default 0.0001 where trained layers learn on, else 0.001.",
+    help="Learning rate; by default 0.0001 where trained layers learn on, else 0.001; of sgd 0.01 "
+    "and 0.1.",
 )
 @click.option(
     "--lr-backbone",
@@ -92,19 +93,36 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
     help="Share of it for the earliest block that learns; those up to the heads lie between.",
 )
 @click.option(
-    "--weight-decay", type=float, default=0.01, show_default=True, help="Decay of the weights."
+    "--weight-decay",
+    type=float,
+    help="Decay of the weights; by default 0.01, of sgd 0.0005.",
 )
 @click.option(
+    "--optimizer",
+    type=click.Choice(["adamw", "sgd"]),
+    default="adamw",
+    show_default=True,
+    help="What takes the steps.",
+)
+@click.option("--momentum", type=float, default=0.9, show_default=True, help="Of sgd.")
+@click.option(
     "--schedule",
-    type=click.Choice(["cosine", "constant"]),
+    type=click.Choice(["cosine", "constant", "steps"]),
     default="cosine",
     show_default=True,
-    help="Learning rate after the warm-up.",
+    help="Learning rate after the warm-up: to zero, the same, or a tenth after each quarter.",
 )
 @click.option(
     "--augment/--no-augment",
     default=None,
     help="Mirror and crop at random; by default not for heads alone, nor for the small networks.",
+)
+@click.option(
+    "--crop",
+    type=click.Choice(["zoom", "shift"]),
+    default="zoom",
+    show_default=True,
+    help="Random crops: parts of 50 to 100% of the area, or shifts by up to an eighth of the side.",
 )
 @click.option(
     "--precision",

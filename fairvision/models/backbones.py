@@ -14,9 +14,12 @@ from fairvision.errors import InputError
 from fairvision.models import timm_networks
 from fairvision.models.inception import InceptionV3
 from fairvision.models.lecture_cnn import lecture_cnn
+from fairvision.models.resnet18_32px import resnet18_32px
 from fairvision.models.small_cnn import small_cnn
 
 LECTURE_CNN, SMALL_CNN = SMALL = ("lecture_cnn", "small_cnn")
+RESNET18_32PX = "resnet18_32px"
+OURS = (*SMALL, RESNET18_32PX)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -40,10 +43,10 @@ class Backbone:
 
 
 def names() -> list[str]:
-    """Return the names of all networks: the lecture's, a small one, torchvision's, then timm's.
+    """Return the names of all networks: ours, torchvision's, then timm's.
 
-    >>> names()[:3], "timm:resnet50" in names()
-    (['lecture_cnn', 'small_cnn', 'alexnet'], True)
+    >>> names()[:4], "timm:resnet50" in names()
+    (['lecture_cnn', 'small_cnn', 'resnet18_32px', 'alexnet'], True)
     """
     return [*_ours_and_torchvision(), *timm_networks.names()]
 
@@ -64,7 +67,8 @@ def default_size(name: str) -> int:
     check(name)
     if is_timm(name):
         return timm_networks.default_size(name)
-    return {LECTURE_CNN: 64, SMALL_CNN: 64, "inception_v3": 299}.get(name, 224)
+    usual = {LECTURE_CNN: 64, SMALL_CNN: 64, RESNET18_32PX: 32, "inception_v3": 299}
+    return usual.get(name, 224)
 
 
 def check(name: str) -> None:
@@ -118,7 +122,7 @@ def backbone(name: str, size: int) -> Backbone:
 
 
 def _ours_and_torchvision() -> list[str]:
-    return [*SMALL, *torchvision.models.list_models(module=torchvision.models)]
+    return [*OURS, *torchvision.models.list_models(module=torchvision.models)]
 
 
 def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...]]:
@@ -128,7 +132,9 @@ def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...
         return lecture_cnn(size), ()
     if name == SMALL_CNN:
         return small_cnn(), ()
-    if name == "inception_v3":
+    if name == RESNET18_32PX:
+        network = resnet18_32px()
+    elif name == "inception_v3":
         network = InceptionV3(size)
     else:
         network = torchvision.models.get_model(name, **_options(name, size))

@@ -15,7 +15,7 @@ from torchvision.models.vision_transformer import VisionTransformer, interpolate
 
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
-from fairvision.models.backbones import SMALL, Backbone, is_timm
+from fairvision.models.backbones import OURS, Backbone, is_timm
 
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
@@ -52,7 +52,7 @@ def load_weights(backbone: Backbone, name: str, size: int, weights: str) -> None
 
 def _published(weights: str, name: str) -> Mapping[str, Tensor]:
     published = {}
-    if name not in SMALL:
+    if name not in OURS:
         published = dict(torchvision.models.get_model_weights(name).__members__)
     if weights not in published:
         raise _not_there(weights, name, ", ".join(published) or "none")

@@ -157,7 +157,7 @@ class Training:
                 islice(served, len(pieces)),
                 averages,
                 pictures=sum(map(len, pieces)),
-                augmented=settings.augment,
+                crop=settings.crop if settings.augment else None,
                 place=self.place,
             )
             progress.step += 1

@@ -30,6 +30,7 @@ from fairvision.training.settings import (
     Settings,
     default_augment,
     default_lr,
+    default_weight_decay,
     describe,
 )
 from fairvision.training.start import choose_regime, first_network
@@ -52,9 +53,12 @@ def train(
     batch_size: int = 32,
     lr: float | None = None,
     lr_backbone: float = 1.0,
-    weight_decay: float = 0.01,
+    weight_decay: float | None = None,
+    optimizer: str = "adamw",
+    momentum: float = 0.9,
     schedule: str = "cosine",
     augment: bool | None = None,
+    crop: str = "zoom",
     precision: str = "32",
     accumulate: int = 1,
     ema: float | None = None,
@@ -92,14 +96,19 @@ def train(
         "auto", by the number of training pictures, see `fairvision.models.choose_regime`
     epochs : passes over the training split
     batch_size : pictures per batch; of several processes, together
-    lr : largest learning rate of AdamW; by default 1e-4 where given weights of the backbone
-        learn on, else 1e-3
+    lr : largest learning rate; by default of AdamW 1e-4 where given weights of the backbone
+        learn on, else 1e-3; of SGD 1e-2 and 1e-1
     lr_backbone : share of `lr` at which the earliest block that learns does; those between it and
         the heads in geometric progression
-    weight_decay : of weight matrices; biases and normalisation have none
-    schedule : "cosine" to zero or "constant", after 5% of warm-up
+    weight_decay : of weight matrices; biases and normalisation have none. By default .01 of AdamW,
+        5e-4 of SGD
+    optimizer : "adamw" or "sgd"
+    momentum : of SGD
+    schedule : "cosine" to zero, "constant", or "steps" to a tenth after each quarter of the
+        training; after 5% of warm-up
     augment : mirror and crop pictures and masks at random; by default unless `tune` is "head" or
         the network `lecture_cnn`
+    crop : how: "zoom" to 50 to 100% of the area, or "shift" by up to an eighth of the side
     precision : "32", "bf16" or "16" (both mixed)
     accumulate : batches per step; their gradients are averaged, weighted by pictures
     ema : decay of a moving average of the weights, such as 0.999; the averaged are validated and
@@ -144,11 +153,14 @@ def train(
         tune=tune,
         epochs=epochs,
         batch_size=batch_size,
-        lr=default_lr(tune, weights) if lr is None else lr,
+        lr=default_lr(tune, weights, optimizer) if lr is None else lr,
         lr_backbone=lr_backbone,
-        weight_decay=weight_decay,
+        weight_decay=default_weight_decay(optimizer) if weight_decay is None else weight_decay,
+        optimizer=optimizer,
+        momentum=momentum,
         schedule=schedule,
         augment=default_augment(tune, model) if augment is None else augment,
+        crop=crop,
         precision=precision,
         seed=seed,
         accumulate=accumulate,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from fairvision.datasets import Batch
@@ -50,7 +50,7 @@ def train_step(
     averages: Averages,
     *,
     pictures: int,
-    augmented: bool,
+    crop: str | None,
     place: Place | None,
 ) -> None:
     """Take one optimisation step; the averages are those of the moving network.
@@ -59,6 +59,7 @@ def train_step(
     ----------
     batches : the batches of the step, and which share of each this process has
     pictures : in all of them, over all processes
+    crop : of the augmentation; None without
     place : is told the share; None with one process
     """
     optimizer.zero_grad()
@@ -66,8 +67,8 @@ def train_step(
     for batch, share in batches:
         if place is not None:
             place.share = share
-        if augmented:
-            batch = augment(batch, place)
+        if crop is not None:
+            batch = augment(batch, place, crop=crop)
         done += share.total
         with fabric.no_backward_sync(learner, enabled=done < pictures):
             found = learner(batch)
@@ -117,7 +118,7 @@ def evaluate(
 def make_optimizer(
     network: Network, settings: Settings, steps: int, companion: nn.Module | None = None
 ) -> tuple[Optimizer, LRScheduler]:
-    """Return AdamW over what learns, with decay on matrices only, and its schedule.
+    """Return the optimizer over what learns, with decay on matrices only, and its schedule.
 
     A companion, such as an adversary, learns with the network. Where the backbone learns at its own
     rate, each part of `learning_parts` is a group by its name: the heads have the full rate, the
@@ -137,19 +138,29 @@ def make_optimizer(
             {"name": f"{name} (decay)", "params": matrices, "lr": lr, "weight_decay": decay},
             {"name": f"{name} (no decay)", "params": vectors, "lr": lr, "weight_decay": 0.0},
         ]
-    optimizer = AdamW(groups, lr=settings.lr)
+    optimizer: Optimizer
+    if settings.optimizer == "sgd":
+        optimizer = SGD(groups, lr=settings.lr, momentum=settings.momentum)
+    else:
+        optimizer = AdamW(groups, lr=settings.lr)
     return optimizer, LambdaLR(optimizer, lambda step: lr_factor(step, steps, settings.schedule))
 
 
 def lr_factor(step: int, steps: int, schedule: str) -> float:
-    """Return the share of the learning rate in a step: 5% warm-up, then constant or a cosine to 0.
+    """Return the share of the learning rate in a step: 5% of warm-up, then by the schedule.
+
+    "constant", a "cosine" to 0, or "steps" to a tenth after each quarter of all steps.
 
     >>> [round(lr_factor(step, 40, "cosine"), 2) for step in (0, 1, 2, 21, 39)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
+    >>> [round(lr_factor(step, 40, "steps"), 3) for step in (0, 1, 9, 10, 20, 39)]
+    [0.5, 1.0, 1.0, 0.1, 0.01, 0.001]
     """
     warm = max(1, round(_WARM_UP * steps))
     if step < warm:
         return (step + 1) / warm
     if schedule == "constant":
         return 1.0
+    if schedule == "steps":
+        return 0.1 ** (4 * step // steps)
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))

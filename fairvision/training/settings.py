@@ -18,7 +18,9 @@ from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 
 CRITERIA = ("loss", "accuracy", "worst_group_accuracy")
-SCHEDULES = ("cosine", "constant")
+SCHEDULES = ("cosine", "constant", "steps")
+OPTIMIZERS = ("adamw", "sgd")
+CROPS = ("zoom", "shift")
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -41,11 +43,16 @@ class Settings:
     select: str = "loss"
     patience: int | None = None
     compile: bool = False
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    crop: str = "zoom"
 
     def __post_init__(self) -> None:
         for name, choices in (
             ("tune", (*models.REGIMES, "auto")),
+            ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
+            ("crop", CROPS),
             ("precision", PRECISIONS),
             ("select", CRITERIA),
         ):
@@ -73,11 +80,23 @@ class Settings:
             )
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InputError(f"the weight decay must be 0 or above, not {self.weight_decay}")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"the momentum must be 0 or above and below 1, not {self.momentum}")
 
 
-def default_lr(tune: str, weights: str | None) -> float:
-    """Return a small learning rate where trained layers learn on, else a larger one."""
-    return 1e-4 if tune != "head" and weights is not None else 1e-3
+def default_lr(tune: str, weights: str | None, optimizer: str = "adamw") -> float:
+    """Return a small learning rate where trained layers learn on, else a larger one.
+
+    >>> default_lr("all", "DEFAULT"), default_lr("all", None), default_lr("all", None, "sgd")
+    (0.0001, 0.001, 0.1)
+    """
+    small, large = (1e-2, 1e-1) if optimizer == "sgd" else (1e-4, 1e-3)
+    return small if tune != "head" and weights is not None else large
+
+
+def default_weight_decay(optimizer: str) -> float:
+    """Return the usual decay: by AdamW it is apart from the gradient, by SGD a part of it."""
+    return 5e-4 if optimizer == "sgd" else 1e-2
 
 
 def default_augment(tune: str, model: str) -> bool:

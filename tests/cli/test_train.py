@@ -13,7 +13,7 @@ from fairvision.cli.train import command
 from fairvision.datasets import scenes
 from fairvision.methods import METHODS, baseline
 from fairvision.models import REGIMES
-from fairvision.training.settings import PRECISIONS, SCHEDULES
+from fairvision.training.settings import CROPS, OPTIMIZERS, PRECISIONS, SCHEDULES
 
 QUICK = ("--size", 16, "--epochs", 2, "--batch-size", 8, "--device", "cpu")
 
@@ -39,6 +39,8 @@ def test_the_command_mirrors_the_function():
     assert choices["method"] == [*METHODS, "list"]
     assert choices["tune"] == [*REGIMES, "auto"]
     assert choices["schedule"] == list(SCHEDULES)
+    assert choices["optimizer"] == list(OPTIMIZERS)
+    assert choices["crop"] == list(CROPS)
     assert choices["precision"] == list(PRECISIONS)
 
 

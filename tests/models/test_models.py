@@ -37,12 +37,13 @@ def backbone_of(name, size):
     return found.module, found.classifier
 
 
-def test_names_are_two_small_ones_and_all_of_torchvision_and_timm():
+def test_names_are_ours_and_all_of_torchvision_and_timm():
     names = models.names()
     assert len(names) == len(set(names))
     assert set(names) == {
         "lecture_cnn",
         "small_cnn",
+        "resnet18_32px",
         *torchvision.models.list_models(module=torchvision.models),
         *(f"timm:{name}" for name in timm.list_models()),
     }
@@ -239,3 +240,18 @@ def test_devices():
     assert models.find_device().type in ("cpu", "cuda", "mps")
     with pytest.raises(InputError, match="no device 'tpu' here"):
         models.find_device("tpu")
+
+
+def test_resnet18_for_32_pixels_is_torchvisions_but_for_the_first_layer():
+    torch.manual_seed(0)
+    ours, theirs = (models.backbone(n, 32).module for n in ("resnet18_32px", "resnet18"))
+    kept = {k: v for k, v in theirs.state_dict().items() if not k.startswith("conv1.")}
+    assert kept.keys() == ours.state_dict().keys() - {"conv1.weight"}
+    assert all(v.shape == ours.state_dict()[k].shape for k, v in kept.items())
+    seen = []
+    ours.layer4.register_forward_hook(lambda _, given, out: seen.append(out.shape))
+    ours.eval()(torch.zeros(1, 3, 32, 32))
+    assert seen == [(1, 512, 4, 4)]
+    assert models.default_size("resnet18_32px") == 32
+    with pytest.raises(InputError, match=r"nor published for resnet18_32px \(published: none\)"):
+        models.build("resnet18_32px", {"a": 2}, size=32, weights="DEFAULT")

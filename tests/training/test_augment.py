@@ -53,6 +53,22 @@ def test_half_are_mirrored_and_crops_keep_half_of_the_area(moved):
     assert area.max() > 0.85
 
 
+def test_shifts_are_whole_pixels_and_black_comes_in():
+    torch.manual_seed(0)
+    batch = make_batch(64)
+    moved = augment(batch, crop="shift")
+    padded = torch.nn.functional.pad(batch.images, (4, 4, 4, 4))
+    ways = [padded[..., y : y + 32, x : x + 32] for y in range(9) for x in range(9)]
+    ways += [way.flip(3) for way in ways]
+    found = [
+        [k for k, way in enumerate(ways) if torch.allclose(way[i], picture, atol=1e-4)]
+        for i, picture in enumerate(moved.images)
+    ]
+    assert all(len(own) == 1 for own in found)
+    assert len({own[0] for own in found}) > 30
+    torch.testing.assert_close((moved.images[:, :1] > 0.5).float(), moved.masks)
+
+
 def test_the_same_seed_moves_alike_and_truth_stays(moved):
     torch.manual_seed(0)
     again = augment(make_batch(64))

@@ -10,6 +10,7 @@ import fairvision
 from fairvision import runs
 from fairvision.datasets import batches, load, open_pixels
 from fairvision.errors import InputError
+from fairvision.training import epochs
 from fairvision.training.ema import Averaged
 
 QUICK = {"size": 16, "epochs": 3, "batch_size": 8, "device": "cpu"}
@@ -33,6 +34,26 @@ def test_small_batches_accumulated_are_the_large_one(folder, tmp_path, monkeypat
     assert small.config["options"]["accumulate"] == 2
     a, b = (runs.history(run).drop(columns="seconds") for run in (large, small))
     np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-5)
+
+
+def test_sgd_takes_the_steps_of_its_definition(folder, tmp_path, monkeypatch):
+    optimizers = []
+    real = epochs.make_optimizer
+
+    def made(*given, **told):
+        optimizers.append(real(*given, **told))
+        return optimizers[-1]
+
+    monkeypatch.setattr(epochs, "make_optimizer", made)
+    run = train(folder, tmp_path / "run", optimizer="sgd", momentum=0.8, schedule="steps", epochs=8)
+    ((optimizer, _),) = optimizers
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert {group["momentum"] for group in optimizer.param_groups} == {0.8}
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {5e-4, 0.0}
+    options = run.config["options"]
+    assert (options["optimizer"], options["momentum"], options["lr"]) == ("sgd", 0.8, 0.1)
+    rates = runs.history(run)["lr"]
+    np.testing.assert_allclose(rates[1:], [0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4])
 
 
 def test_averaged_weights_are_validated_and_stored(folder, tmp_path, monkeypatch):

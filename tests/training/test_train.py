@@ -104,11 +104,18 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(folder, tmp_p
 
 
 @pytest.mark.parametrize("call", [2, 7, 11])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory")])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), {}),
+        (RuntimeError("out of memory"), {}),
+        (KeyboardInterrupt(), {"optimizer": "sgd", "schedule": "steps", "crop": "shift"}),
+    ],
+)
 def test_interrupted_and_resumed_equals_uninterrupted(
-    folder, tmp_path, out, monkeypatch, call, error
+    folder, tmp_path, out, monkeypatch, call, error, told
 ):
-    settings = {"method": "equalizer", "augment": True}
+    settings = {"method": "equalizer", "augment": True, **told}
     whole = train(folder, tmp_path / "whole", **settings)
     with monkeypatch.context() as patch:
         interrupt(patch, equalizer, call, error)
@@ -245,7 +252,10 @@ def test_overwrite_replaces_a_run_and_nothing_else(folder, out, tmp_path):
         ({"batch_size": 1}, "batch size must be at least 2"),
         ({"lr": float("nan")}, "learning rate must be above 0"),
         ({"weight_decay": -1.0}, "weight decay must be 0 or above"),
-        ({"schedule": "step"}, "schedule 'step' is not one of cosine, constant"),
+        ({"schedule": "step"}, "schedule 'step' is not one of cosine, constant, steps"),
+        ({"optimizer": "adam"}, "optimizer 'adam' is not one of adamw, sgd"),
+        ({"momentum": 1.0}, "momentum must be 0 or above and below 1"),
+        ({"crop": "cut"}, "crop 'cut' is not one of zoom, shift"),
         ({"tune": "some"}, "tune 'some' is not one of head, last, all, auto"),
         ({"select": "best"}, "select 'best' is not one of loss, accuracy, worst_group_accuracy"),
         ({"ema": 1.0}, "ema must be above 0 and below 1"),

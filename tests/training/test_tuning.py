@@ -37,9 +37,8 @@ FAMILIES = {
 
 
 def options(**told):
-    return SimpleNamespace(
-        **{"lr": 1e-4, "lr_backbone": 1.0, "weight_decay": 0.01, "schedule": "constant", **told}
-    )
+    usual = {"lr": 1e-4, "lr_backbone": 1.0, "weight_decay": 0.01, "schedule": "constant"}
+    return SimpleNamespace(**{"optimizer": "adamw", **usual, **told})
 
 
 def state_of(network) -> dict[str, torch.Tensor]:
