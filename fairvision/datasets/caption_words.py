@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fairvision.metrics._caption_words import GENDER_WORDS as WORDS
-from fairvision.metrics._caption_words import named_group, tokens
+from fairvision.metrics._caption_words import GENDER_WORDS, named_group, tokens
 
 __all__ = ["WORDS", "perceived_gender", "tokens"]
+
+WORDS = {"female": GENDER_WORDS["woman"], "male": GENDER_WORDS["man"]}
 
 
 def perceived_gender(captions: Iterable[str]) -> str | None:

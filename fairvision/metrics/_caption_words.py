@@ -21,11 +21,11 @@ OTHER = "other"  # what a caption is that names several groups, or none
 MASK = "maskedword"  # one token for any tokeniser, and no word of a caption
 
 _TOKEN = re.compile(r"[a-z0-9']+")
-_FEMALE = """
+_WOMAN = """
 girl sister mom wife woman bride female lady women girls ladies females moms actress nun girlfriend
 her she
 """
-_MALE = """
+_MAN = """
 boy brother dad husband man groom male guy men males boys guys dads dude policeman policemen father
 son fireman actor gentleman boyfriend mans his obama actors
 """
@@ -34,13 +34,13 @@ mother daughter aunt princess queen queens waitress sisters hers herself pregnan
 he him himself uncle prince emperor emperors waiter brothers gentlemen dudes cowboy
 """
 GENDER_WORDS: Mapping[str, frozenset[str]] = {
-    "female": frozenset(_FEMALE.split()),
-    "male": frozenset(_MALE.split()),
+    "woman": frozenset(_WOMAN.split()),
+    "man": frozenset(_MAN.split()),
 }
 HIDDEN_WORDS = frozenset().union(*GENDER_WORDS.values(), _HIDDEN_TOO.split())
 
 # Names that go with the words of the first and the second group of GENDER_WORDS.
-_PAIRS = [("female", "male"), ("woman", "man"), ("women", "men"), ("girl", "boy"), ("f", "m")]
+_PAIRS = [("woman", "man"), ("female", "male"), ("women", "men"), ("girl", "boy"), ("f", "m")]
 
 Words = Mapping[str, Iterable[str]]
 Caption = str | tuple[str, ...] | None  # one, several of one picture, unknown
@@ -66,11 +66,12 @@ def caption_genders(captions: Iterable[Any], words: Words | None = None) -> np.n
     Parameters
     ----------
     captions : (n,) texts
-        Or lists of texts, where a picture has several: their words are taken together. None, NaN or
-        an empty list: unknown.
+        Or lists of texts, where a picture has several: their words are taken together. Entries of
+        COCO's results, ``{"image_id": …, "caption": …}``, and a DataFrame with a column `caption`
+        are taken as well, in their order. None, NaN or an empty list: unknown.
     words : mapping of group to words, optional
         Single words in any case. By default the lists of Hendricks et al. (2018), of the groups
-        "female" and "male".
+        "woman" and "man".
 
     Returns
     -------
@@ -95,7 +96,7 @@ def caption_genders(captions: Iterable[Any], words: Words | None = None) -> np.n
     >>> from fairvision import metrics
     >>> captions = ["A woman on her bike", "A man and a woman", "A dog", None]
     >>> metrics.caption_genders(captions)
-    array(['female', 'other', 'other', None], dtype=object)
+    array(['woman', 'other', 'other', None], dtype=object)
     >>> metrics.caption_genders(captions, {"pet": ["dog", "cat"], "person": ["man", "woman"]})
     array(['person', 'person', 'pet', None], dtype=object)
     """
@@ -213,14 +214,23 @@ def read_hidden(words: Words | Iterable[str] | None) -> frozenset[str]:
 
 def read_captions(what: str, captions: Iterable[Any]) -> list[Caption]:
     """Return texts, tuples of texts, and None where unknown."""
-    if isinstance(captions, (str, bytes, Mapping)) or not isinstance(captions, Iterable):
-        raise InputError(f"{what} must hold one text (or list of texts) per picture")
+    if isinstance(captions, pd.DataFrame) and "caption" in captions:
+        captions = captions["caption"]
+    if isinstance(captions, (str, bytes, Mapping, pd.DataFrame)) or not isinstance(
+        captions, Iterable
+    ):
+        raise InputError(
+            f"{what} must be a list of one text (or list of texts) per picture, in the order of "
+            f"the groups, not one {type(captions).__name__}"
+        )
     return [_read_caption(what, row, caption) for row, caption in enumerate(captions)]
 
 
 def _read_caption(what: str, row: int, caption: Any) -> Caption:
+    if isinstance(caption, Mapping) and "caption" in caption:
+        caption = caption["caption"]
     if isinstance(caption, str):
-        return caption
+        return str(caption)  # of numpy's own kind, perhaps
     if isinstance(caption, (list, tuple, np.ndarray)):
         several = [_read_caption(what, row, one) for one in caption]
         if any(isinstance(one, tuple) for one in several):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -11,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics._bootstrap import ratio
 from fairvision.metrics._caption_words import OTHER, Words, caption_genders, words_for
 from fairvision.metrics._inputs import read_groups
@@ -209,6 +210,11 @@ def outcome_divergence(
     InputError
         `truth` holds `other`.
 
+    Warns
+    -----
+    FairvisionWarning
+        No group that is predicted is one of `truth`: they may be named differently.
+
     References
     ----------
     L. A. Hendricks et al., "Women also Snowboard: Overcoming Bias in Captioning Models", ECCV 2018,
@@ -241,6 +247,7 @@ def outcome_divergence(
     else:
         abstained, known = np.array([*found, None], dtype=object)[guess] == other, guess >= 0
     names = [name for name in found if name != other]
+    _tell_of_other_names(found, true, guess, other)
     codes = np.array([names.index(name) if name in names else -2 for name in found] + [-1])[true]
     if (codes == -2).any():
         raise InputError(
@@ -249,6 +256,20 @@ def outcome_divergence(
         )
     outcome = np.where(abstained, 2, (guess != true).astype(int))
     return _outcomes(rows, np.where(known, codes, -1), outcome, names)[1]
+
+
+def _tell_of_other_names(found: list[Any], true: np.ndarray, guess: np.ndarray, other: Any) -> None:
+    """Warn where all is incorrect because truth and predictions name groups differently."""
+    in_truth, said = (
+        {found[code] for code in np.unique(codes) if code >= 0} - {other} for codes in (true, guess)
+    )
+    if len(in_truth) > 1 and len(said) > 1 and in_truth.isdisjoint(said):
+        names = ", ".join(sorted(map(str, said)))
+        warnings.warn(
+            f"predicted holds none of the groups of truth, so all are incorrect: {names}",
+            FairvisionWarning,
+            stacklevel=3,
+        )
 
 
 def _outcomes(

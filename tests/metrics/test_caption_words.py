@@ -43,8 +43,8 @@ sentences = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12)
 
 def test_lists_are_those_of_the_paper() -> None:
     assert {group: set(words) for group, words in GENDER_WORDS.items()} == {
-        "female": set(FEMALE.split()),
-        "male": set(MALE.split()),
+        "woman": set(FEMALE.split()),
+        "man": set(MALE.split()),
     }
 
 
@@ -68,7 +68,7 @@ def test_group_of_a_caption_is_its_definition(captions: list[str | None]) -> Non
             return None
         said = set(re.findall(r"[a-z0-9']+", caption.lower()))
         female, male = bool(said & set(FEMALE.split())), bool(said & set(MALE.split()))
-        return "other" if female == male else "female" if female else "male"
+        return "other" if female == male else "woman" if female else "man"
 
     found = metrics.caption_genders(captions)
     assert found.tolist() == [named(caption) for caption in captions]
@@ -79,17 +79,17 @@ def test_group_of_a_caption_is_its_definition(captions: list[str | None]) -> Non
 @pytest.mark.parametrize(
     ("caption", "group"),
     [
-        ("a Woman, riding", "female"),
-        ("A MAN.", "male"),
+        ("a Woman, riding", "woman"),
+        ("A MAN.", "man"),
         ("a man's hat", "other"),
-        ("a mans hat", "male"),
-        ("a man’s hat", "male"),  # a curly apostrophe ends the word
+        ("a mans hat", "man"),
+        ("a man’s hat", "man"),  # a curly apostrophe ends the word
         ("manly womanizer", "other"),
-        ("his and hers", "male"),
+        ("his and hers", "man"),
         ("", "other"),
         ("ein Mann, 一个女人, une femme", "other"),
-        ("une femme-man", "male"),
-        (["a person", "her bike"], "female"),
+        ("une femme-man", "man"),
+        (["a person", "her bike"], "woman"),
         (("his bike", None, "her bike"), "other"),
         ([], None),
         ([None], None),
@@ -109,13 +109,15 @@ def test_single_captions(caption: Any, group: str | None) -> None:
         lambda captions: pd.Series(captions, index=range(5, 5 + len(captions))),
         lambda captions: pd.Series(captions, dtype="string"),
         lambda captions: pd.Categorical(captions),
+        lambda captions: pd.DataFrame({"image_id": 7, "caption": captions}),
+        lambda captions: [{"image_id": 7, "caption": caption} for caption in captions],
         tuple,
         iter,
     ],
 )
 def test_containers(container: Any) -> None:
     captions = ["a man", None, "a woman", "a dog", "a man"]
-    expected = ["male", None, "female", "other", "male"]
+    expected = ["man", None, "woman", "other", "man"]
     assert metrics.caption_genders(container(captions)).tolist() == expected
 
 
@@ -128,7 +130,7 @@ def test_own_words_any_number_of_groups() -> None:
 
 def test_named_groups_are_predictions_of_every_measure() -> None:
     said = metrics.caption_genders(["a woman", "a man", "a dog", None])
-    result = metrics.accuracy(["female", "female", "male", "male"], said)
+    result = metrics.accuracy(["woman", "woman", "man", "man"], said)
     assert (result.value, result.n) == (1 / 3, 3)
 
 
@@ -137,7 +139,9 @@ def test_named_groups_are_predictions_of_every_measure() -> None:
     [
         ("a man", None, "one text"),
         (7, None, "one text"),
-        ({"a": "b"}, None, "one text"),
+        ({"a": "b"}, None, "not one dict"),
+        (pd.DataFrame({"text": ["a man"]}), None, "not one DataFrame"),
+        ([{"image_id": 7}], None, "row 0 holds {'image_id': 7}"),
         (["a man", 7], None, "row 1 holds 7"),
         ([["a man", 7]], None, "row 0 holds 7"),
         (["a"], ["man", "woman"], "mapping"),
@@ -182,7 +186,7 @@ def test_masking_of_lists_and_own_words() -> None:
         (["man"], ["woman", "man"]),
         (["Male", "Female"], ["Female", "Male"]),
         (["F", "M"], ["F", "M"]),
-        ([], ["female", "male"]),
+        ([], ["woman", "man"]),
     ],
 )
 def test_default_words_go_by_the_names_of_the_groups(groups: list[str], names: list[str]) -> None:
