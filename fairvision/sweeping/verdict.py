@@ -43,11 +43,11 @@ def decide(board: Board, *, notes: Sequence[str] = ()) -> dict[str, Any]:
 def _better(board: Board, method: str) -> dict[str, str]:
     """Yes where a method is better in something and worse in nothing; no the other way round."""
     first = board.methods[0]
-    said: dict[int, list[str]] = {1: [], -1: [], 0: []}
-    for column in board.columns:
-        if board.cells[method, column].seeds and board.cells[first, column].seeds:
-            way = board.compare(method, first, column)
-            said[way].append(_change(board, method, column) if way else column.word.name)
+    found = _compared(board, method, first)
+    said = {
+        way: [_change(board, method, c) if way else c.word.name for c in columns]
+        for way, columns in found.items()
+    }
     sentences = [
         f"{words}: {'; '.join(said[way])}."
         for way, words in ((1, "Better"), (-1, "Worse"), (0, "Not told apart by the spread"))
@@ -55,9 +55,22 @@ def _better(board: Board, method: str) -> dict[str, str]:
     ]
     return {
         "question": f"Is {method} better than {first}?",
-        "status": "unclear" if bool(said[1]) == bool(said[-1]) else "yes" if said[1] else "no",
+        "status": _status(found),
         "answer": " ".join(sentences) or "No figure is defined for both.",
     }
+
+
+def _compared(board: Board, method: str, other: str) -> dict[int, list[Column]]:
+    """Return the columns in which a method is better than another (1), worse (-1), or neither."""
+    found: dict[int, list[Column]] = {1: [], -1: [], 0: []}
+    for column in board.columns:
+        if board.cells[method, column].seeds and board.cells[other, column].seeds:
+            found[board.compare(method, other, column)].append(column)
+    return found
+
+
+def _status(found: dict[int, list[Column]]) -> str:
+    return "unclear" if bool(found[1]) == bool(found[-1]) else "yes" if found[1] else "no"
 
 
 def _change(board: Board, method: str, column: Column) -> str:
@@ -71,7 +84,7 @@ def _change(board: Board, method: str, column: Column) -> str:
 
 
 def _headline(board: Board) -> str:
-    """Tell who leads in errors, amplification and evidence, then whom to look at."""
+    """Tell which method to pick, then who leads in errors, amplification and evidence."""
     lines = []
     for attribute, parts in board.parts.items():
         columns = [column for some in parts.values() for column in some]
@@ -91,13 +104,40 @@ def _headline(board: Board) -> str:
             told.append(f"{what}: {f'{best}, {value}' if best else 'no method stands out'}")
         if told:
             lines.append(f"{attribute or 'All pictures'}: {'; '.join(told)}.")
+    return "\n".join([_pick(board), *lines] if board.methods[1:] else lines)
+
+
+def _pick(board: Board) -> str:
+    """Tell which method to pick, and why: one without a price that no other such one is beyond."""
     first, others = board.methods[0], board.methods[1:]
-    if others:
-        good = [name for name in others if _better(board, name)["status"] == "yes"]
-        lines.append(
-            f"Better than {first} in something and worse in nothing: {', '.join(good) or 'none'}."
+    if board.seeds < 2:
+        return "Which to pick: one seed cannot tell. Sweep again with --seeds 0,1,2."
+    found = {name: _compared(board, name, first) for name in others}
+    good = [name for name in others if _status(found[name]) == "yes"]
+    leading = [
+        name
+        for name in good
+        if not any(_status(_compared(board, other, name)) == "yes" for other in good)
+    ] or good
+    if leading:
+        why = [f"better than {first} in {_named(found[name][1])}" for name in leading]
+        if len(leading) > 1:
+            why = [f"{name} is {words}" for name, words in zip(leading, why)]
+        return f"Which to pick: {' or '.join(leading)}: {'; '.join(why)}; worse in no column."
+    if mixed := [name for name in others if found[name][1]]:
+        prices = "; ".join(
+            f"{name} gains in {_named(found[name][1])} and loses in {_named(found[name][-1])}"
+            for name in mixed
         )
-    return "\n".join(lines)
+        return f"Which to pick: no method is better than {first} without a price. {prices}."
+    return f"Which to pick: {first}. The seeds show no method to be better in any column."
+
+
+def _named(columns: Sequence[Column], most: int = 3) -> str:
+    """Name some columns, the first ones if they are many."""
+    names = [column.word.name for column in columns]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _first(board: Board, columns: Sequence[Column], metrics: Sequence[str]) -> Column | None:
