@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, Options, plain_pictures
+from fairvision.attribution.options import Explained, Options, plain_pictures, targets_of
 from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
@@ -85,7 +85,7 @@ def curves(
         )
     options = Options(head=head, precision=precision, batch_size=batch_size, seed=seed)
     explained = Explained(network, options)
-    targets = torch.as_tensor(target, device=images.device).expand(len(images))
+    targets = targets_of(target, images)
     found = images.new_full((2, len(images), steps + 1), torch.nan, dtype=torch.float32)
     with torch.no_grad(), undisturbed(network):
         known = ordered(maps, targets).nonzero()[:, 0]

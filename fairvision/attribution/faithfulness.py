@@ -23,7 +23,7 @@ from fairvision.attribution.curves import (
 )
 from fairvision.attribution.maps import numbered
 from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, Options
+from fairvision.attribution.options import Explained, Options, targets_of
 from fairvision.attribution.state import undisturbed
 
 _SQUARES = 7  # the picture's shorter side in squares that infidelity hides
@@ -84,7 +84,7 @@ def faithfulness(
     True
     """
     chosen = Options(**options)
-    targets = torch.as_tensor(target, device=images.device).expand(len(images))
+    targets = targets_of(target, images)
     signed = method not in ("saliency", "guided_backprop", "guided_gradcam")
     maps = numbered(network, images, targets, method, chosen, signed=signed)
     how: dict[str, Any] = {

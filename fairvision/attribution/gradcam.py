@@ -42,8 +42,8 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
     """Return the channels, weighted by their mean gradient and added up (arXiv 1610.02391, eq. 2).
 
     Where a linear layer answers from the mean over the positions, the gradient is its weight, and
-    no way back is needed. That is compared with the gradient once per network, and the mean in
-    every batch.
+    no way back is needed. That is compared with the gradient once per network; the mean, and that
+    the linear layer answers, in every batch.
     """
     plan = planned(explained, images)
     if plan.linear is not None:
@@ -55,6 +55,8 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
     weights = layer.gradients.mean(dim=(2, 3))
     if not plan.checked and len(images) and layer.maps.isfinite().all():
         plan.linear, plan.checked = _verified(layer, weights, targets), True
+        if plan.linear is not None:  # so that a second call gives the same bits
+            weights = _weights(plan.linear, targets, layer.maps)
     return weighted(weights, layer.maps)
 
 
@@ -141,24 +143,28 @@ def _at_layer(explained: Explained, plan: _Plan, images: Tensor, targets: Tensor
 def _closed_form(
     explained: Explained, plan: _Plan, linear: nn.Linear, images: Tensor, targets: Tensor
 ) -> Tensor | None:
-    """Return Grad-CAM from the weights of the linear layer; None if it did not see the mean."""
+    """Return Grad-CAM from the weights of the linear layer.
+
+    None if that did not see the mean, or is not what answered.
+    """
     maps: list[Tensor] = []
-    features: list[Tensor] = []
+    seen: list[tuple[Tensor, Tensor]] = []
     layer = explained.network.get_submodule(plan.layer)
     handles = [
         layer.register_forward_hook(lambda _m, _i, output: maps.append(output.clone())),
-        linear.register_forward_pre_hook(lambda _m, inputs: features.append(inputs[0])),
+        linear.register_forward_hook(lambda _m, inputs, output: seen.append((inputs[0], output))),
     ]
     try:
         with torch.no_grad():
-            chosen(explained.logits(images), targets)
+            logits = explained.logits(images)
+            chosen(logits, targets)
     finally:
         for handle in handles:
             handle.remove()
-    if len(maps) != 1 or len(features) != 1:
+    if len(maps) != 1 or len(seen) != 1:
         return None
-    channels = positions(maps[0], plan, images)
-    if not _is_mean(features[0], channels):
+    channels, (features, output) = positions(maps[0], plan, images), seen[0]
+    if output is not logits or not _is_mean(features, channels):
         return None
     return weighted(_weights(linear, targets, channels), channels)
 

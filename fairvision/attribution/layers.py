@@ -109,7 +109,8 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     et al. (ICCV 2017, section 3) propose it: the deepest features that are not yet blind to where
     they are. In a vision transformer that answers from its class token, this is the input of the
     last attention: what the other tokens become afterwards is not used. Of tokens, only layers of
-    the usual width are looked at, and no linear ones, which lie inside of attention.
+    the width that is usual for their number are looked at, and no linear ones: others lie inside of
+    attention.
 
     Parameters
     ----------
@@ -120,7 +121,8 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     Raises
     ------
     InputError
-        If the network has no such layer, because it mixes all positions from the start.
+        If the network has no such layer: because it mixes all positions from the start, or because
+        its answer does not depend on the picture.
 
     Examples
     --------
@@ -172,19 +174,23 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
         start = image.detach().clone().requires_grad_()
         reached = _reached(network(start.clone()), list(seen.values()))
 
-    widths = Counter(output.shape[2] for output in seen.values() if output.ndim == 3)
-    usual = widths.most_common(1)[0][0] if widths else 0
+    widths: dict[int, Counter[int]] = {}  # by how many tokens there are: stages differ
+    for output in seen.values():
+        if output.ndim == 3:
+            widths.setdefault(output.shape[1], Counter())[output.shape[2]] += 1
     usable = []
     for (name, output), matters in zip(seen.items(), reached):
         maps = None if matters is None else as_maps(matters, image, prefix)
-        linear = isinstance(network.get_submodule(name), nn.Linear)
-        inside = output.ndim == 3 and (linear or output.shape[2] != usual)
+        inside = False
+        if output.ndim == 3:
+            usual = widths[output.shape[1]].most_common(1)[0][0]
+            inside = isinstance(network.get_submodule(name), nn.Linear) or output.shape[2] != usual
         if maps is not None and maps.isnan().any() and not inside:
             usable.append(name)
     if not usable:
         raise InputError(
-            "this network has no layer with positions (maps, or tokens of a grid), which Grad-CAM "
-            "needs: use integrated_gradients or saliency"
+            "the answer of this network depends on no layer with positions (maps, or tokens of a "
+            "grid), which Grad-CAM needs: use integrated_gradients or saliency"
         )
     return usable[-1]
 

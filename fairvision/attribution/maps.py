@@ -18,7 +18,7 @@ from fairvision.attribution.gradients import (
     saliency,
 )
 from fairvision.attribution.noise import through_noise
-from fairvision.attribution.options import Explained, Options, plain_pictures
+from fairvision.attribution.options import Explained, Options, plain_pictures, targets_of
 from fairvision.attribution.perturbations import feature_ablation, occlusion
 from fairvision.attribution.rules import deep_lift, guided_backprop
 from fairvision.attribution.state import undisturbed
@@ -169,7 +169,7 @@ def numbered(
     maps = images.new_full((len(images), *images.shape[2:]), torch.nan, dtype=torch.float32)
     with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
         maps = maps.clone()  # a tensor made in inference mode cannot be written to outside
-        targets = torch.as_tensor(target, device=images.device).expand(len(images))
+        targets = targets_of(target, images)
         # The sum is finite where all are, and cheaper to look at.
         whole = images.sum(dim=(1, 2, 3), dtype=_wide(images)).isfinite()
         known = ((targets >= 0) & whole).nonzero()[:, 0]
@@ -229,7 +229,7 @@ def convergence_delta(
     """
     options = Options(head=head, baseline=baseline, precision=precision, batch_size=batch_size)
     explained = Explained(network, options)
-    targets = torch.as_tensor(target, device=images.device).expand(len(images))
+    targets = targets_of(target, images)
     with torch.no_grad(), undisturbed(network):
         plain = plain_pictures(images, baseline)
         rise = rises(explained, images, plain, targets.clamp(min=0))

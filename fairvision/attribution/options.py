@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +99,26 @@ def logits_of(answer: Any, head: str | None, images: Tensor) -> Tensor:
         said = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
         raise InputError(f"the network must answer with logits (pictures, classes), not {said}")
     return answer
+
+
+def targets_of(target: Tensor | Sequence[int] | int, images: Tensor) -> Tensor:
+    """Return one class per picture, (n,) int64 beside the pictures, from what was given for them.
+
+    >>> targets_of(1, torch.zeros(2, 3, 4, 4))
+    tensor([1, 1])
+    """
+    try:
+        targets = torch.as_tensor(target, device=images.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"targets must be positions of classes, not {target!r}") from None
+    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
+        raise InputError(f"targets must be whole numbers, not {targets.dtype}")
+    if targets.ndim and tuple(targets.shape) != (len(images),):
+        raise InputError(
+            f"targets have shape {tuple(targets.shape)}; give one for all, or one for each of "
+            f"{len(images)} pictures"
+        )
+    return targets.long().expand(len(images))
 
 
 def chosen(logits: Tensor, targets: Tensor) -> Tensor:

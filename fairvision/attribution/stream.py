@@ -11,7 +11,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from fairvision.attribution.maps import numbered
-from fairvision.attribution.options import Options
+from fairvision.attribution.options import Options, targets_of
 
 
 def attribute_stream(
@@ -74,7 +74,7 @@ def attribute_stream(
         batches, description=method, console=console, transient=True, disable=quiet
     ):
         images = images if parameter is None else images.to(parameter.device)
-        targets = torch.as_tensor(target, device=images.device).expand(len(images))
+        targets = targets_of(target, images)
         if waiting and waiting[0][0].shape[1:] != images.shape[1:]:
             yield from finish()
         waiting.append((images, targets))

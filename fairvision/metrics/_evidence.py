@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, get_args
 
+import numpy as np
+
 from fairvision.errors import InputError
 from fairvision.metrics._localisation import Array, Chunk, OneSign, Part, per_picture, read
 
@@ -338,9 +340,11 @@ def _rank(chunk: Chunk) -> Array:
 def _top(k: int | None) -> Callable[[Chunk], Array]:
     def share(chunk: Chunk) -> Array:
         largest = max(1, min(1000, chunk.pixels // 50)) if k is None else k
-        if not 1 <= largest <= chunk.pixels:
-            raise InputError(f"k must be from 1 to the {chunk.pixels} pixels, not {k}")
-        return chunk.share_of_largest(chunk.area * 0 + largest)
+        if not isinstance(largest, (int, np.integer)) or not 1 <= largest <= chunk.pixels:
+            raise InputError(
+                f"k must be a whole number from 1 to the {chunk.pixels} pixels, not {k}"
+            )
+        return chunk.share_of_largest(chunk.area * 0 + int(largest))
 
     return share
 

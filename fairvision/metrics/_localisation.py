@@ -16,6 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
 
 from fairvision.errors import InputError
+from fairvision.metrics._containers import plain
 
 Array: TypeAlias = Any  # a NumPy array, a torch tensor, or of another array library
 OneSign: TypeAlias = Literal["positive", "negative", "absolute"]
@@ -221,6 +222,8 @@ def widest(array: Array) -> Any:
 
 
 def _array(what: str, images: Any) -> Array:
+    if isinstance(images, np.ma.MaskedArray):
+        images = plain(images)
     if not is_array_api_obj(images):
         try:
             images = np.asarray(images)

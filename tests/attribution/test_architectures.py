@@ -27,6 +27,7 @@ SAMPLE = [
         "norm",
     ),
     ("mixer_s32_224", 64, {"img_size": 64}, "norm"),
+    ("levit_128s", 128, {}, "stages"),
 ]
 
 
@@ -34,8 +35,9 @@ SAMPLE = [
 def test_timm(name, side, options, layer):
     torch.manual_seed(0)
     network = timm.create_model(name, pretrained=False, num_classes=5, **options)
-    for head in (network.get_classifier(),) if name[:4] != "deit" else network.get_classifier():
-        torch.nn.init.normal_(head.weight)
+    heads = network.get_classifier()
+    for head in heads if isinstance(heads, tuple) else (heads,):
+        torch.nn.init.normal_(getattr(head, "linear", head).weight)
     images = torch.rand(2, 3, side, side)
     assert gradcam_layer(network, images) == layer
     for method in METHODS:

@@ -127,6 +127,31 @@ def test_closed_form_needs_no_way_back(monkeypatch):
     assert seen == [6]
 
 
+def test_what_comes_after_the_linear_layer_counts():
+    """Also where it comes after the network was looked at: the closed form is no longer it."""
+
+    class Scaled(Classifier):
+        factor = 1.0
+
+        def forward(self, images):
+            logits = super().forward(images)
+            return logits if self.factor == 1 else self.factor * logits
+
+    network, images = Scaled(), torch.rand(3, 3, 8, 8)
+    attribute(network, images, 1)
+    assert linear_of(network) is network.fc
+    network.factor = 5.0
+    maps = attribute(network, images, 1, signed=True)
+    torch.testing.assert_close(maps, by_definition(network, "conv", images, [1] * 3))
+
+
+def test_the_first_call_gives_the_same_bits_as_the_second():
+    network, images = Classifier(), torch.rand(3, 3, 8, 8)
+    first = attribute(network, images, 1)
+    assert linear_of(network) is network.fc
+    assert torch.equal(attribute(network, images, 1), first)
+
+
 def test_changed_network_is_looked_at_anew():
     network, images = Classifier(), torch.rand(3, 3, 8, 8)
     attribute(network, images, 1)

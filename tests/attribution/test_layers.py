@@ -145,6 +145,20 @@ def test_network_without_any_maps():
         gradcam_layer(nn.Flatten(), torch.zeros(1, 3, 4, 4))
 
 
+def test_an_answer_that_the_picture_does_not_move():
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bias = nn.Conv2d(3, 4, 3), nn.Parameter(torch.randn(2))
+
+        def forward(self, images):
+            self.conv(images)
+            return self.bias.expand(len(images), 2)
+
+    with pytest.raises(InputError, match="depends on no layer with positions"):
+        gradcam_layer(Constant(), torch.zeros(1, 3, 8, 8))
+
+
 def test_layers_of_one_position_are_passed_over():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 2), nn.Flatten())
     assert gradcam_layer(network, torch.zeros(1, 3, 4, 4)) == "0"

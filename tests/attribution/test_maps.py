@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from fairvision.attribution import METHODS, attribute
+from fairvision.attribution import METHODS, attribute, attribute_stream, convergence_delta
+from fairvision.attribution.curves import curves
 from fairvision.attribution.options import TUNNELS
 from fairvision.errors import InputError
 
@@ -303,6 +304,36 @@ def test_each_picture_has_its_own_baseline(method):
 def test_targets_beyond_the_classes(method):
     with pytest.raises(InputError, match="target 3: the head has 3 classes"):
         attribute(Pooled(), torch.rand(2, 3, 8, 8), 3, method, head="gender")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (torch.tensor([0.0, 1.0]), "whole numbers, not torch.float32"),
+        (torch.tensor([True, False]), "whole numbers, not torch.bool"),
+        (torch.tensor([0, 1, 2]), r"shape \(3,\); give one for all, or one for each of 2"),
+        (torch.tensor([[0], [1]]), "give one for all"),
+        (None, "positions of classes, not None"),
+    ],
+)
+def test_what_are_no_targets(target, said):
+    images, maps = torch.rand(2, 3, 8, 8), torch.rand(2, 8, 8)
+    for call in (
+        lambda: attribute(Pooled(), images, target),
+        lambda: convergence_delta(Pooled(), images, target, maps),
+        lambda: curves(Pooled(), images, target, maps),
+        lambda: list(attribute_stream(Pooled(), [(images, target)])),
+    ):
+        with pytest.raises(InputError, match=said):
+            call()
+
+
+def test_targets_of_any_whole_type():
+    network, images = Pooled(), torch.rand(2, 3, 8, 8)
+    expected = attribute(network, images, torch.tensor([0, 2]), "saliency", head="gender")
+    for target in ([0, 2], *(torch.tensor([0, 2], dtype=t) for t in (torch.uint8, torch.int32))):
+        maps = attribute(network, images, target, "saliency", head="gender")
+        torch.testing.assert_close(maps, expected)
 
 
 @pytest.mark.parametrize(

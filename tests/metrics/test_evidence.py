@@ -92,10 +92,10 @@ def test_top_k_is_a_thousand_or_a_fiftieth(size: int, k: int) -> None:
     np.testing.assert_array_equal(given, default)
 
 
-@pytest.mark.parametrize("k", [0, -3, 13])
+@pytest.mark.parametrize("k", [0, -3, 13, 2.5, "3", float("nan")])
 def test_k_that_the_picture_does_not_have(k: int) -> None:
     for measure in (metrics.top_k_intersection, metrics.localisation):
-        with pytest.raises(InputError, match="k must be from 1 to the 12 pixels"):
+        with pytest.raises(InputError, match="k must be a whole number from 1 to the 12 pixels"):
             measure([at(0, 0)], [ROOM], k=k)
 
 

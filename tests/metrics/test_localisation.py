@@ -228,6 +228,23 @@ def test_types_of_maps_and_masks() -> None:
     assert_same(metrics.localisation(backwards, masks), expected)
 
 
+def test_masked_pixels_are_unknown() -> None:
+    """Of a map or a mask: they spoil their own picture."""
+    random = np.random.default_rng(0)
+    maps, masks = random.random((3, 5, 5)), random.random((3, 5, 5)) < 0.4
+    hidden = np.zeros(maps.shape, dtype=bool)
+    hidden[1, 2, 2] = True
+    expected = metrics.localisation(maps, masks)
+    for some in (
+        (np.ma.masked_array(maps, hidden), masks),
+        (maps, np.ma.masked_array(masks, hidden)),
+    ):
+        found = metrics.localisation(*some)
+        for name in NAMES:
+            assert np.isnan(found[name][1]) or (name == "chance_level" and some[1] is masks)
+            np.testing.assert_array_equal(found[name][::2], expected[name][::2])
+
+
 def test_parts_are_maps_of_their_own() -> None:
     random = np.random.default_rng(0)
     maps, masks = random.normal(size=(20, 9, 9)), random.random((20, 9, 9)) < 0.3
