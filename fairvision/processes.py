@@ -14,11 +14,10 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 _FOREVER = timedelta(days=1000)
@@ -124,11 +123,14 @@ def gathered(table: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> gathered(pd.DataFrame({"score": [0.5, 0.25]}))["score"].tolist()
     [0.5, 0.25]
     """
     if count() == 1:
         return table
+    import pandas as pd
+
     content = io.BytesIO()
     table.to_feather(content)  # Arrow: nothing in it is executed, and numbers keep all their bits
     tables = [pd.read_feather(io.BytesIO(one)) for one in _exchanged(content.getvalue())]

@@ -12,7 +12,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from fairvision import metrics, postprocessing
+from fairvision import metrics, postprocessing, processes
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.together import answers_and_gradcam
 from fairvision.auditing.schema import score_columns
@@ -62,7 +62,7 @@ def collect(
     workers: int | None = None,
     quiet: bool = True,
 ) -> Samples:
-    """Run a model over every picture of a dataset.
+    """Run a model over every picture of a dataset, of which each process takes its share.
 
     Each picture is shown whole; with the person hidden; and with only the person. The evidence is
     attributed for the score of the picture's *true* group, in the whole picture.
@@ -82,17 +82,18 @@ def collect(
     how (see `fairvision.postprocessing`). `hidden/…` and `person/…` are NaN without a mask,
     `evidence/…` also where the group is unknown or the map has no positive evidence.
     """
-    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
+    with processes.first_ahead():
+        pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
+    own = processes.own_rows(len(dataset), batch_size)
     heads = [head for head in run.heads if head in {**dataset.attributes, **dataset.tasks}]
     order = {
         head: [run.heads[head].index(label) for label in labels_of(dataset, head)] for head in heads
     }
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
-    steps = -(-len(dataset) // batch_size)
     for batch in track(
-        batches(dataset, pixels, batch_size, device=device),
+        batches(dataset, pixels, batch_size, device=device, order=np.arange(len(dataset))[own]),
         description=f"audits {name}",
-        total=steps,
+        total=-(-(own.stop - own.start) // batch_size),
         disable=quiet,
         transient=True,
     ):
@@ -116,7 +117,8 @@ def collect(
             for measure, values in _measured(found, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
         _let_go(pixels)
-    scores = pd.DataFrame({column: np.concatenate(values) for column, values in parts.items()})
+    own_scores = {column: np.concatenate(values) for column, values in parts.items()}
+    scores = processes.gathered(pd.DataFrame(own_scores))
     if (rule := postprocessing.read(run)) is not None:
         scores = rule.applied(scores, dataset, run.config["seed"])
     return Samples(name, dataset, scores)

@@ -14,6 +14,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from fairvision import processes
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.auditing.schema import score_columns
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
@@ -39,6 +40,8 @@ def lean(
     quiet: bool = True,
 ) -> pd.DataFrame:
     """Hide the person, the context and each class of objects, and ask the model again.
+
+    Several processes share the pictures, and each gets the whole table.
 
     What is hidden is filled as `fairvision.datasets.hide` does. Objects are hidden by the boxes of
     all objects of their class at once; the person stays visible where a box overlaps it. As a
@@ -82,18 +85,19 @@ def lean(
         for head in heads
     }
     columns = [c for head in heads for c in score_columns("", head, dataset.attributes[head])]
-    answers = {kind: np.full((len(things), len(columns)), np.nan) for kind in KINDS}
-    shares = {kind: np.zeros(len(things)) for kind in KINDS}
     step = max(1, batch_size // 2)
+    own = things.iloc[processes.own_rows(len(things), step)]
+    found = {f"{kind}_share": np.zeros(len(own)) for kind in KINDS}
+    found |= {kind + column: np.full(len(own), np.nan) for kind in KINDS for column in columns}
     start = 0
     for batch in track(
-        batches(dataset, pixels, step, device=device, order=things["row"].to_numpy(copy=True)),
+        batches(dataset, pixels, step, device=device, order=own["row"].to_numpy(copy=True)),
         description=f"hides parts from {name}",
-        total=-(-len(things) // step),
+        total=-(-len(own) // step),
         disable=quiet,
         transient=True,
     ):
-        some = things.iloc[start : start + len(batch.rows)]
+        some = own.iloc[start : start + len(batch.rows)]
         draws = torch.tensor([draw(seed, *thing) for thing in _named(dataset, some)])
         hidden, free = _areas(batch, some, run.size)
         masks = torch.cat([hidden, elsewhere(hidden, free, draws)])
@@ -105,22 +109,21 @@ def lean(
         if asked.any():
             images = torch.cat([batch.images] * 2)[asked]
             with torch.inference_mode():
-                found = network.probabilities(hide(images, masks[asked].unsqueeze(1)))
+                answers = network.probabilities(hide(images, masks[asked].unsqueeze(1)))
             said[asked.cpu().numpy()] = np.hstack(
-                [found[head][:, orders[head]].double().cpu().numpy() for head in heads]
+                [answers[head][:, orders[head]].double().cpu().numpy() for head in heads]
             )
         area = masks.double().mean(dim=(1, 2)).cpu().numpy()
+        rows = slice(start, start + len(some))
         for i, kind in enumerate(KINDS):
             half = slice(i * len(some), (i + 1) * len(some))
-            answers[kind][start : start + len(some)] = said[half]
-            shares[kind][start : start + len(some)] = area[half]
+            found[f"{kind}_share"][rows] = area[half]
+            for column, values in zip(columns, said[half].T):
+                found[kind + column][rows] = values
         start += len(some)
     truth = dataset.samples.iloc[things["row"]].reset_index(drop=True)[["id", *heads]]
-    table = pd.concat([truth, things[["task", "label"]]], axis=1)
-    for kind in KINDS:
-        table[f"{kind}_share"] = shares[kind]
-    numbers = [pd.DataFrame(answers[kind], columns=[kind + c for c in columns]) for kind in KINDS]
-    return pd.concat([table, *numbers], axis=1)
+    numbers = processes.gathered(pd.DataFrame(found))
+    return pd.concat([truth, things[["task", "label"]], numbers], axis=1)
 
 
 def lean_all(

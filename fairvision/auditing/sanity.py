@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fairvision import metrics
+from fairvision import metrics, processes
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.curves import moved
 from fairvision.attribution.faithfulness import faithfulness
@@ -125,13 +125,18 @@ def examine(
 def examine_all(
     networks: Sequence[tuple[Run, Network]], names: Sequence[str], dataset: Dataset, **how: Any
 ) -> pd.DataFrame:
-    """Return what `examine` finds for each run of an audit, which `names` are the names of."""
+    """Return what `examine` finds for each run of an audit, which `names` are the names of.
+
+    Several processes share the runs, and each gets all rows.
+    """
+    own = processes.share(len(names), processes.rank(), processes.count()).rows
     tables = [
         examine(run, network, dataset, name=name, **how)
-        for name, (run, network) in zip(names, networks)
+        for name, (run, network) in zip(names[own], networks[own])
     ]
     tables = [table for table in tables if len(table)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    none = pd.DataFrame(columns=list(COLUMNS))
+    return processes.gathered(pd.concat(tables, ignore_index=True) if tables else none)
 
 
 def checks(

@@ -11,6 +11,7 @@ import click
 
 from fairvision import __version__
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.processes import may_tell
 
 COMMANDS = {
     "demo": "Draw pictures, train two models, audit them, write the report.",
@@ -89,7 +90,8 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    click.echo(f"fairvision: {' '.join(message.split())}", err=True)
+    if may_tell():
+        click.echo(f"fairvision: {' '.join(message.split())}", err=True)
     sys.exit(code)
 
 

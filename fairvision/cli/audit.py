@@ -99,13 +99,15 @@ def command(
     """Compare models: errors, amplification, evidence.
 
     Every RUN is a run folder; the first is the one that the others are compared with. Writes
-    report.html, metrics.csv and the samples tables.
+    report.html, metrics.csv and the samples tables. Started by torchrun, several processes share
+    the pictures.
 
     \b
     fairvision audit runs/baseline runs/equalizer -o audit
     fairvision audit --predictions a.parquet b.parquet -o audit
     """
     from fairvision.auditing import audit
+    from fairvision.processes import is_first
     from fairvision.report.sanity import lines
 
     done = audit(
@@ -115,6 +117,8 @@ def command(
         quiet=quiet or as_json or not sys.stderr.isatty(),
         **rest,
     )
+    if not is_first():
+        return
     if as_json:
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
         click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))

@@ -1,0 +1,200 @@
+"""What an audit is about: what models answered, asked here or elsewhere, and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fairvision import datasets
+from fairvision.auditing import streaming, tables
+from fairvision.auditing.names import model_names
+from fairvision.auditing.tables import Samples
+from fairvision.datasets import Dataset
+from fairvision.errors import InputError
+from fairvision.processes import own_device
+
+if TYPE_CHECKING:
+    import torch
+
+    from fairvision.models import Network
+    from fairvision.runs import Run
+
+
+@dataclass
+class Material:
+    """What both ways into an audit lead to.
+
+    Attributes
+    ----------
+    models : samples of each model, of the same pictures
+    reference : truth of the training split; `train_counts` counts its rows where there are many
+    dataset, fingerprint : name of the data, and what tells whether they changed
+    about : what is known of each model
+    notes : what the reader has to know of them
+    networks, device : the runs, and where they are
+    leaning : what `lean` finds, by model
+    sanity : rows of the metrics table; None where they were not asked for
+    """
+
+    models: list[Samples]
+    reference: Dataset | None
+    dataset: str
+    fingerprint: str | None
+    about: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+    train_counts: np.ndarray | None = None
+    networks: list[tuple[Run, Network]] = field(default_factory=list)
+    device: torch.device | str = "cpu"
+    leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
+    sanity: pd.DataFrame | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What the models are called."""
+        return [model.model for model in self.models]
+
+
+def of_runs(
+    folders: Sequence[Path],
+    names: Sequence[str] | None,
+    split: str,
+    data: str | Path | None,
+    *,
+    attribution: str,
+    leaning: bool | None,
+    sanity: bool,
+    sanity_pictures: int,
+    replicates: int,
+    seed: int,
+    device: str,
+    **how: Any,
+) -> Material:
+    """Ask the models of runs all that an audit asks; several processes share the work."""
+    from fairvision import postprocessing
+    from fairvision.auditing.collect import check_agrees, collect
+    from fairvision.auditing.leaning import lean_all
+    from fairvision.models import find_device
+    from fairvision.runs import load, network
+
+    how["device"] = where = own_device(find_device(device))
+    called = model_names(folders, names)
+    found = [load(folder) for folder in folders]
+    whole = datasets.load(_data_of(found[0]) if data is None else data)
+    audited, regions = whole.split(split), datasets.read_regions(whole)
+    for run in found:
+        check_agrees(run, whole)
+    networks = [(run, network(run, where)) for run in found]
+    fingerprint = whole.fingerprint()
+    notes = [
+        f"{name} was trained on other data, or the data has changed since"
+        for name, run in zip(called, found)
+        if run.config["data"]["fingerprint"] != fingerprint
+    ]
+    rules = [postprocessing.read(run) for run in found]
+    notes += [
+        f"{name}: {note}"
+        for name, rule in zip(called, rules)
+        if rule is not None and (note := rule.unchanged(audited))
+    ]
+    material = Material(
+        models=[
+            collect(*some, audited, name=name, attribution=attribution, **how)
+            for name, some in zip(called, networks)
+        ],
+        reference=_training(whole),
+        dataset=whole.name,
+        fingerprint=fingerprint,
+        about=[_about(name, run) for name, run in zip(called, found)],
+        notes=notes,
+        networks=networks,
+        device=where,
+        leaning=lean_all(networks, called, audited, regions, leaning=leaning, seed=seed, **how),
+    )
+    if sanity:
+        from fairvision.auditing.sanity import examine_all
+
+        material.sanity = examine_all(
+            *(networks, called, audited),
+            attribution=attribution,
+            pictures=sanity_pictures,
+            replicates=replicates,
+            seed=seed,
+            **how,
+        )
+    return material
+
+
+def of_tables(
+    files: Sequence[Path],
+    names: Sequence[str] | None,
+    split: str,
+    data: str | Path | None,
+    train: str | Path | None,
+    attributes: Sequence[str],
+) -> Material:
+    """Read samples tables made elsewhere; those that are too many for memory are counted."""
+    called = model_names(files, names)
+    whole = None if data is None else datasets.load(data)
+    train_counts = None
+    options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
+    if streaming.too_large(files):
+        counted = streaming.read_predictions(files, called, **options)
+        models, reference, notes = counted.models, counted.reference, counted.notes
+        train_counts = counted.train_counts
+    else:
+        models, reference, notes = tables.read_predictions(files, called, **options)
+    if train is not None and streaming.too_large([Path(train)]):
+        reference, train_counts = streaming.read_truth(Path(train), models[0].truth)
+    elif train is not None:
+        reference, train_counts = tables.read_truth(Path(train), models[0].truth), None
+    elif whole is not None:
+        reference, train_counts = _training(whole), None
+    return Material(
+        models=models,
+        reference=reference,
+        train_counts=train_counts,
+        dataset=files[0].name if whole is None else whole.name,
+        fingerprint=None if whole is None else whole.fingerprint(),
+        about=[{"name": name, "file": str(file)} for name, file in zip(called, files)],
+        notes=notes,
+    )
+
+
+def write(material: Material, folder: Path) -> None:
+    """Write what the figures are computed from: a row per picture, or counts of them."""
+    reference, counts = material.reference, material.train_counts
+    if material.models[0].counts is not None:
+        streaming.write(material.models, folder / "counts.parquet")
+    else:
+        for model in material.models:
+            (folder / model.model).mkdir()
+            tables.write(model, folder / model.model / "samples.parquet")
+    if reference is not None and counts is not None:
+        streaming.write_truth(reference, counts, folder / "train_counts.parquet")
+    elif reference is not None:
+        tables.write_truth(reference, folder / "train.parquet")
+    for name, table in material.leaning.items():
+        table.to_parquet(folder / name / "leaning.parquet", index=False)
+
+
+def _data_of(run: Run) -> Path:
+    path = Path(str(run.config["data"].get("path", "")))
+    if not (path / "dataset.json").is_file():
+        raise InputError(
+            f"the data of run {run.folder} is not at {path}: say where it is by --data"
+        )
+    return path
+
+
+def _training(whole: Dataset) -> Dataset | None:
+    return whole.split("train") if (whole.samples["split"] == "train").any() else None
+
+
+def _about(name: str, run: Run) -> dict[str, Any]:
+    keys = ("method", "model", "weights", "size", "seed", "options")
+    return {"name": name, **{key: run.config.get(key) for key in keys}}
