@@ -27,7 +27,7 @@ SAMPLE = [
         "norm",
     ),
     ("mixer_s32_224", 64, {"img_size": 64}, "norm"),
-    ("levit_128s", 128, {}, "stages"),
+    ("levit_128s", 128, {"img_size": 128}, "stages"),
 ]
 
 
