@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from fairvision.auditing.parts import Refuse, is_list
 from fairvision.datasets import UNKNOWN
-from fairvision.datasets.folder import SEPARATOR, cell_labels, cell_text
+from fairvision.datasets.samples import SEPARATOR, cell_labels, cell_text
 
 TOLERANCE = 1e-3
 ROUNDING = 1e-6

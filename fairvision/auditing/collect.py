@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -17,7 +16,7 @@ from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.together import answers_and_gradcam
 from fairvision.auditing.schema import score_columns
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column, labels_of
-from fairvision.datasets import Batch, Dataset, Pixels, batches, hide, open_pixels
+from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import widened
 from fairvision.errors import InputError
 from fairvision.models import Network
@@ -116,7 +115,7 @@ def collect(
         for head, found in maps.items():
             for measure, values in _measured(found, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
-        _let_go(pixels)
+        pixels.let_go()
     own_scores = {column: np.concatenate(values) for column, values in parts.items()}
     scores = processes.gathered(pd.DataFrame(own_scores))
     if (rule := postprocessing.read(run)) is not None:
@@ -175,13 +174,6 @@ def _show(
 def _measured(maps: Tensor, masks: Tensor) -> dict[str, np.ndarray]:
     """Return each measure of evidence, (n,), NaN where a map is; computed where the maps are."""
     return {measure: _numpy(getattr(metrics, measure)(maps, masks)) for measure in MEASURES}
-
-
-def _let_go(pixels: Pixels) -> None:
-    """Take the pictures that were read out of this process's memory; the system keeps the file."""
-    for read in (pixels.images, pixels.masks):
-        if isinstance(read.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            read.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _numpy(values: Tensor) -> np.ndarray:

@@ -163,7 +163,7 @@ def _picture(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarra
     picture = read_picture(truth.root / sample["image"])
     small = picture.copy()
     small.thumbnail((side, side))
-    if sample["mask"] is None:
+    if not isinstance(sample["mask"], str):
         return np.asarray(small), None
     mask = Image.fromarray(read_mask(truth.root / sample["mask"], picture.size))
     return np.asarray(small), np.asarray(mask.resize(small.size, Image.Resampling.NEAREST))

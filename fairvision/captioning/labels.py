@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fairvision.captioning.files import identity
 from fairvision.datasets import UNKNOWN
-from fairvision.datasets.folder import cell_labels, cell_text
+from fairvision.datasets.samples import cell_labels, cell_text
 from fairvision.errors import InputError
 from fairvision.metrics._caption_words import OTHER
 

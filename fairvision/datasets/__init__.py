@@ -6,7 +6,7 @@ What needs torch (`Batch`, `batches`, `hide_person`, …) is imported when it is
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fairvision.datasets.cache import Pixels, open_pixels
+from fairvision.datasets.cache import open_pixels
 from fairvision.datasets.cifar10s import from_cifar10
 from fairvision.datasets.coco import from_coco
 from fairvision.datasets.description import describe
@@ -14,6 +14,7 @@ from fairvision.datasets.drawing import scenes
 from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset, Task, load, save
 from fairvision.datasets.mnist import from_mnist
 from fairvision.datasets.pictures import read_mask, read_picture
+from fairvision.datasets.pixels import Pixels
 from fairvision.datasets.regions import read_regions, save_regions
 from fairvision.datasets.table import from_table
 

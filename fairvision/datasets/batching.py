@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairvision.datasets.cache import Pixels, resize
+from fairvision.datasets.cache import CachedPixels
+from fairvision.datasets.decoding import resize
 from fairvision.datasets.folder import Dataset
+from fairvision.datasets.pixels import Pixels, Taken
 
 
 @dataclass
@@ -36,34 +38,32 @@ class Batch:
     tasks: dict[str, Tensor]
 
 
-@dataclass
-class HeldPixels:
-    """All pixels of a dataset on the device, as tensors; see `Pixels`."""
+class HeldPixels(Pixels):
+    """All pixels of a dataset on a device."""
 
-    images: Tensor
-    masks: Tensor
-    has_mask: Tensor
+    def __init__(self, pixels: CachedPixels, device: str | torch.device):
+        arrays = pixels.images, pixels.masks, pixels.has_mask
+        self._all = Taken(*(torch.tensor(array, device=device) for array in arrays))
+        self.has_mask = pixels.has_mask
+
+    def take(self, rows: np.ndarray) -> Taken:
+        """Return some rows, in the order asked for."""
+        index = torch.from_numpy(rows).to(self._all.images.device)
+        return Taken(*(values[index] for values in self._all))
 
 
-def hold(pixels: Pixels, device: torch.device) -> Pixels | HeldPixels:
+def hold(pixels: Pixels, device: torch.device) -> Pixels:
     """Return the pixels on a GPU if they take at most half of its free memory, else as they are."""
-    if device.type != "cuda":
+    if device.type != "cuda" or not isinstance(pixels, CachedPixels):
         return pixels
     free, _ = torch.cuda.mem_get_info(device)
-    return (
-        held(pixels, device) if 2 * (pixels.images.nbytes + pixels.masks.nbytes) <= free else pixels
-    )
-
-
-def held(pixels: Pixels, device: str | torch.device) -> HeldPixels:
-    """Return the pixels on a device."""
-    arrays = pixels.images, pixels.masks, pixels.has_mask
-    return HeldPixels(*(torch.tensor(array, device=device) for array in arrays))
+    fits = 2 * (pixels.images.nbytes + pixels.masks.nbytes) <= free
+    return HeldPixels(pixels, device) if fits else pixels
 
 
 def batches(
     dataset: Dataset,
-    pixels: Pixels | HeldPixels,
+    pixels: Pixels,
     batch_size: int,
     *,
     device: str | torch.device = "cpu",
@@ -80,28 +80,24 @@ def batches(
 
 def serve(
     dataset: Dataset,
-    pixels: Pixels | HeldPixels,
+    pixels: Pixels,
     pieces: Iterable[np.ndarray],
     *,
     device: str | torch.device = "cpu",
 ) -> Iterator[Batch]:
     """Yield a batch for each array of rows."""
-
-    def take(all_rows: np.ndarray | Tensor) -> Tensor:
-        if isinstance(all_rows, Tensor):
-            return all_rows[index.to(all_rows.device)]
-        return torch.from_numpy(all_rows[some]).to(device)
-
     attributes = {name: torch.from_numpy(dataset.codes(name)) for name in dataset.attributes}
     tasks = {name: torch.from_numpy(dataset.targets(name)) for name in dataset.tasks}
     tasks = {name: t.float() if dataset.tasks[name].many else t for name, t in tasks.items()}
-    for some in pieces:
+    pieces = list(pieces)
+    for taken, some in zip(pixels.each(pieces), pieces):
         index = torch.from_numpy(some)
+        images, masks, has_mask = (torch.as_tensor(values).to(device) for values in taken)
         yield Batch(
             rows=some,
-            images=_to_images(take(pixels.images)),
-            masks=take(pixels.masks).unsqueeze(1).float(),
-            has_mask=take(pixels.has_mask),
+            images=_to_images(images),
+            masks=masks.unsqueeze(1).float(),
+            has_mask=has_mask,
             attributes={name: codes[index].to(device) for name, codes in attributes.items()},
             tasks={name: targets[index].to(device) for name, targets in tasks.items()},
         )

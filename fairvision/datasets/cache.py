@@ -1,55 +1,76 @@
-"""Pictures decoded once, resized and kept as memory-mapped bytes."""
+"""Pictures decoded once, resized and kept as memory-mapped bytes, where they fit on the disk."""
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from fairvision.datasets.folder import Dataset, file_stamps
-from fairvision.datasets.pictures import quiet_warnings, read_mask, read_picture
+from fairvision.datasets.decoding import Decoder
+from fairvision.datasets.folder import Dataset
+from fairvision.datasets.pictures import quiet_warnings
+from fairvision.datasets.pixels import Pixels, StreamedPixels, Taken
+from fairvision.datasets.stamps import file_stamps
 from fairvision.errors import InputError
 from fairvision.files import whole_folder
 
-_FORMAT = 1
+CACHES = ("auto", "always", "never")
+
+_FORMAT = 2
 _PIECE = 32
 _MARKER = "has_mask.npy"
+_PER_PIXEL = 4  # bytes: three colours and the mask
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """Pictures and masks of a dataset, row by row, at one size.
+class CachedPixels(Pixels):
+    """Pixels that lie decoded in files.
 
     Attributes
     ----------
-    images : (n, size, size, 3) uint8, memory-mapped
-    masks : (n, size, size) uint8, 1 on the person, 0 elsewhere and where there is no mask
-    has_mask : (n,) bool, whether the mask has any pixel
+    images, masks, has_mask : of all rows, see `Taken`; the first two memory-mapped
     """
 
-    images: np.ndarray
-    masks: np.ndarray
-    has_mask: np.ndarray
+    def __init__(self, folder: Path):
+        self.images = np.load(folder / "images.npy", mmap_mode="r")
+        self.masks = np.load(folder / "masks.npy", mmap_mode="r")
+        self.has_mask = np.load(folder / _MARKER)
+
+    def take(self, rows: np.ndarray) -> Taken:
+        """Return some rows, in the order asked for."""
+        return Taken(self.images[rows], self.masks[rows], self.has_mask[rows])
+
+    def let_go(self) -> None:
+        """Take what was read out of this process's memory; the system keeps the files."""
+        for read in (self.images, self.masks):
+            if isinstance(read.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                read.base.madvise(mmap.MADV_DONTNEED)
 
 
 def open_pixels(
-    dataset: Dataset, size: int, *, workers: int | None = None, quiet: bool = True
+    dataset: Dataset,
+    size: int,
+    *,
+    workers: int | None = None,
+    quiet: bool = True,
+    cache: str = "auto",
 ) -> Pixels:
-    """Return the decoded pictures of a dataset, decoding them if no cache of them is there.
+    """Return the pictures of a dataset at one size, decoded now or whenever they are asked for.
 
     The whole picture is resized to a square, so nothing of the person or the context is cut away.
     The cache lies in `$FAIRVISION_CACHE` (else `~/.cache/fairvision`) under the fingerprint of
-    the files' paths, sizes and times; changed files make a new one.
+    the files' paths, sizes and times; changed files make a new one. The pixels are the same bit for
+    bit, whether or not they come from there.
 
     Parameters
     ----------
@@ -57,38 +78,25 @@ def open_pixels(
     size : side of the square in pixels
     workers : threads that decode; by default one per core
     quiet : show no progress
+    cache : "always" decodes all pictures and keeps them, "never" decodes them whenever they are
+        asked for, "auto" keeps them unless they take more than half of what is free on the disk. A
+        cache that is there is used.
 
     Raises
     ------
     InputError
-        If a picture or mask is missing, damaged or of the wrong size; nothing is left in the cache.
+        If a picture or mask is missing, damaged or of the wrong size, in which case nothing is left
+        in the cache; or if there is no room for what is always to be kept.
     """
+    if cache not in CACHES:
+        raise InputError(f"cache {cache!r} is not one of {', '.join(CACHES)}")
     place = _cache_root() / _key(dataset, size)
     if not (place / _MARKER).is_file():
+        if not _is_kept(dataset, size, cache, quiet):
+            return StreamedPixels(dataset, size, workers)
         with whole_folder(place, marker=_MARKER, overwrite=True) as part:
             _build(dataset, size, part, workers or os.cpu_count() or 1, quiet)
-    return Pixels(
-        images=np.load(place / "images.npy", mmap_mode="r"),
-        masks=np.load(place / "masks.npy", mmap_mode="r"),
-        has_mask=np.load(place / _MARKER),
-    )
-
-
-def resize(picture: Image.Image, size: int) -> np.ndarray:
-    """Return a picture as a (size, size, 3) uint8 square, smoothed where it shrinks."""
-    if picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return np.asarray(picture)
-
-
-def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Return a bool mask as a (size, size) square of 0 and 1; none vanishes by shrinking."""
-    if mask.shape == (size, size):
-        return mask.astype(np.uint8)
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
-    share = np.asarray(grey.resize((size, size), Image.Resampling.BOX))
-    inside = share >= 128
-    return (inside if inside.any() else share > 0).astype(np.uint8)
+    return CachedPixels(place)
 
 
 def _cache_root() -> Path:
@@ -98,32 +106,41 @@ def _cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fairvision"
 
 
+def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
+    if cache == "never":
+        return False
+    root = _cache_root().absolute()
+    there = next(path for path in (root, *root.parents) if path.exists())
+    free, needed = shutil.disk_usage(there).free, _PER_PIXEL * size**2 * len(dataset)
+    said = (
+        f"{len(dataset)} decoded pictures take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+        f"free at {root}"
+    )
+    if cache == "always" and needed > free:
+        raise InputError(f"{said}: set FAIRVISION_CACHE to a larger disk, or --cache never")
+    if cache == "auto" and 2 * needed > free:
+        if not quiet:
+            print(f"{said}: they are decoded whenever they are needed", file=sys.stderr)
+        return False
+    return True
+
+
 def _key(dataset: Dataset, size: int) -> str:
     digest = hashlib.sha256(repr((_FORMAT, size, str(dataset.root.resolve()))).encode())
-    digest.update(repr(dataset.samples["mask"].isna().tolist()).encode())
-    for stamp in file_stamps(dataset):
-        digest.update(repr(stamp).encode())
+    for some in file_stamps(dataset):
+        digest.update(some)
     return f"{dataset.root.resolve().name}-{size}-{digest.hexdigest()[:16]}"
 
 
 def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool) -> None:
-    n = len(dataset)
+    n, decoder = len(dataset), Decoder(dataset, size)
     new = partial(np.lib.format.open_memmap, mode="w+", dtype=np.uint8)
     images = new(folder / "images.npy", shape=(n, size, size, 3))
     masks = new(folder / "masks.npy", shape=(n, size, size))
 
-    columns = [dataset.samples[name].tolist() for name in ("id", "image", "mask")]
-
     def decode(rows: range) -> int:
         for row in rows:
-            name, image, mask = (column[row] for column in columns)
-            try:
-                picture = read_picture(dataset.root / image)
-                images[row] = resize(picture, size)
-                if mask is not None:
-                    masks[row] = resize_mask(read_mask(dataset.root / mask, picture.size), size)
-            except InputError as error:
-                raise InputError(f"{error} (sample {name!r} of {dataset.root})") from None
+            decoder.into(row, images[row], masks[row])
         return len(rows)
 
     # Threads suffice: decoding and resizing let go of the interpreter.

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairvision.datasets.samples import FIXED, SEPARATOR, SPLITS, TEXT, read_samples
+from fairvision.datasets.stamps import file_stamps, text_bytes
 from fairvision.errors import InputError
-from fairvision.files import inside, read_json, whole_file, write_json
+from fairvision.files import read_json, whole_file, write_json
 
-SPLITS = ("train", "val", "test")
 UNKNOWN = "unknown"
-SEPARATOR = ";"
-_FIXED = ("id", "image", "mask", "split")
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,10 @@ class Dataset:
     name, source, licence : text
     attributes : groups of each annotated, perceived attribute
     tasks : labels of each task
-    samples : one row per picture with the columns `id`, `image`, `mask` (None where there is
+    samples : one row per picture with the columns `id`, `image`, `mask` (missing where there is
         none), `split`, one per attribute (group, or None where unknown), one per task (label, or a
         tuple of labels where many may hold; None where unknown)
+    size : (width, height) of the pictures in pixels, where all have the same and that is stated
     """
 
     root: Path
@@ -53,6 +53,7 @@ class Dataset:
     samples: pd.DataFrame
     source: str = ""
     licence: str = ""
+    size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -85,21 +86,24 @@ class Dataset:
         labels, column = self.tasks[task].labels, self.samples[task]
         if not self.tasks[task].many:
             return _positions(column, labels)
-        position = {label: i for i, label in enumerate(labels)}
-        targets = np.zeros((len(self), len(labels)), np.int8)
-        targets[column.isna().to_numpy()] = -1
-        cells = [(row, position[label]) for row, some in enumerate(column) for label in some or ()]
-        if cells:
-            targets[tuple(np.array(cells).T)] = 1
-        return targets
+        codes, distinct = pd.factorize(column.to_numpy(object))
+        targets = np.zeros((len(distinct) + 1, len(labels)), np.int8)
+        targets[-1] = -1
+        for row, some in enumerate(distinct):
+            targets[row, [labels.index(label) for label in some]] = 1
+        return targets[codes]
 
     def fingerprint(self) -> str:
         """Return a digest of the settings, the table and the files' names, sizes and times."""
         digest = hashlib.sha256(json.dumps(settings_of(self), sort_keys=True).encode())
-        for row in self.samples.itertuples(index=False):
-            digest.update(repr(tuple(row)).encode())
-        for stamp in file_stamps(self):
-            digest.update(repr(stamp).encode())
+        for column in ("id", "split"):
+            digest.update(b"".join(text_bytes(self.samples[column])))
+        for name in self.attributes:
+            digest.update(self.codes(name).tobytes())
+        for name in self.tasks:
+            digest.update(self.targets(name).tobytes())
+        for some in file_stamps(self):
+            digest.update(some)
         return digest.hexdigest()[:16]
 
 
@@ -118,21 +122,15 @@ def load(folder: str | Path) -> Dataset:
         raise InputError(f"{root} is not a folder: give a dataset folder (see fairvision data)")
     settings = read_json(root / "dataset.json")
     attributes, tasks = parse_settings(root / "dataset.json", settings)
-    table = next((p for p in (root / "samples.parquet", root / "samples.csv") if p.is_file()), None)
-    if table is None:
-        raise InputError(f"{root} has neither samples.parquet nor samples.csv")
-    raw = _read_table(table)
-    samples = _check_table(table, raw, attributes, tasks)
-    for column in ("image", "mask"):
-        _check_paths(root, table, samples[column], column)
     return Dataset(
         root=root,
         name=str(settings.get("name", root.resolve().name)),
         attributes=attributes,
         tasks=tasks,
-        samples=samples,
+        samples=read_samples(root, attributes, tasks),
         source=str(settings.get("source", "")),
         licence=str(settings.get("licence", "")),
+        size=_size(root / "dataset.json", settings.get("size")),
     )
 
 
@@ -141,35 +139,18 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     folder = Path(folder)
     columns = {}
     for name, column in dataset.samples.items():
-        many = name in dataset.tasks and dataset.tasks[str(name)].many
-        kind = pa.list_(pa.string()) if many else pa.string()
-        values = [None if _is_empty(v) else list(v) if many else str(v) for v in column]
-        columns[str(name)] = pa.array(values, kind)
+        if name in dataset.tasks and dataset.tasks[str(name)].many:
+            columns[str(name)] = pa.array(column, pa.list_(pa.string()), from_pandas=True)
+        else:
+            columns[str(name)] = pa.array(column.astype(TEXT)).cast(pa.string())
     with whole_file(folder / "samples.parquet") as part:
         pq.write_table(pa.table(columns), part)
     write_json(folder / "dataset.json", settings_of(dataset))
 
 
-def file_stamps(dataset: Dataset) -> list[tuple[str, int, int]]:
-    """Return (path, size in bytes, time of change in ns) of every picture and mask."""
-    stamps = []
-    for column in ("image", "mask"):
-        for row, relative in enumerate(dataset.samples[column]):
-            if _is_empty(relative):
-                continue
-            try:
-                stat = (dataset.root / relative).stat()
-            except (OSError, ValueError):  # a path with a NUL is a ValueError
-                raise InputError(
-                    f"{column} {dataset.root / relative} is missing "
-                    f"(sample {dataset.samples['id'][row]!r} of {dataset.root})"
-                ) from None
-            stamps.append((relative, stat.st_size, stat.st_mtime_ns))
-    return stamps
-
-
 def settings_of(dataset: Dataset) -> dict[str, Any]:
     """Return what `dataset.json` says, without its samples."""
+    size = {} if dataset.size is None else {"size": list(dataset.size)}
     return {
         "name": dataset.name,
         "source": dataset.source,
@@ -179,6 +160,7 @@ def settings_of(dataset: Dataset) -> dict[str, Any]:
             name: {"labels": list(task.labels), "many": task.many}
             for name, task in dataset.tasks.items()
         },
+        **size,
     }
 
 
@@ -197,7 +179,7 @@ def parse_settings(path: Path, settings: Any) -> tuple[dict[str, tuple[str, ...]
         ) from None
     names = [*attributes, *tasks]
     for name in names:
-        if name in _FIXED or names.count(name) > 1 or "/" in name or not name:
+        if name in FIXED or names.count(name) > 1 or "/" in name or not name:
             raise InputError(f"{path}: {name!r} cannot be the name of an attribute or task")
     for name, values in [*attributes.items(), *((k, t.labels) for k, t in tasks.items())]:
         if len(set(values)) != len(values) or not all(values):
@@ -217,113 +199,22 @@ def parse_settings(path: Path, settings: Any) -> tuple[dict[str, tuple[str, ...]
     return attributes, tasks
 
 
+def _size(path: Path, value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    sides = value if isinstance(value, list) else []
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise InputError(
+            f"{path}: size must be [width, height] in pixels, of every picture, not {value!r}"
+        )
+    return sides[0], sides[1]
+
+
 def _names(values: Any) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple)):
         raise TypeError
     return tuple(map(str, values))
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        else:
-            table = pd.read_parquet(path)
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    return table.astype(object).where(table.notna(), None)
-
-
-def _check_table(
-    path: Path,
-    table: pd.DataFrame,
-    attributes: Mapping[str, tuple[str, ...]],
-    tasks: Mapping[str, Task],
-) -> pd.DataFrame:
-    wanted = ["id", "image", "split", *attributes, *tasks]
-    for column in wanted:
-        if column not in table:
-            there = ", ".join(map(str, table))
-            raise InputError(f"{path} has no column {column!r}: it has {there}")
-    if table.empty:
-        raise InputError(f"{path} has no rows")
-    if "mask" not in table:
-        table["mask"] = None
-    samples = table[["id", "image", "mask", "split", *attributes, *tasks]].copy()
-    for column in map(str, samples):
-        task = tasks.get(column)
-        clean = cell_labels if task is not None and task.many else cell_text
-        samples[column] = pd.Series([clean(v) for v in samples[column]], dtype=object)
-    for column in ("id", "image", "split"):
-        _refuse(path, samples[column].isna(), column, lambda _: "is empty", samples)
-    _refuse(path, samples["id"].duplicated(), "id", lambda v: f"{v!r} is there twice", samples)
-    named = {"split": SPLITS, **attributes, **{k: t.labels for k, t in tasks.items()}}
-    for column, values in named.items():
-        allowed = set(values)
-        wrong = samples[column].map(lambda v, a=allowed: not a.issuperset(_as_tuple(v)))
-        _refuse(
-            path,
-            wrong,
-            column,
-            lambda v, a=allowed: (
-                f"{next(x for x in _as_tuple(v) if x not in a)!r} is not one of "
-                + ", ".join(sorted(a))
-            ),
-            samples,
-        )
-    return samples
-
-
-def _check_paths(root: Path, table: Path, paths: pd.Series, column: str) -> None:
-    resolved: dict[PurePosixPath, None] = {}
-    for row, relative in enumerate(paths):
-        if _is_empty(relative):
-            continue
-        path = PurePosixPath(relative)
-        if path.is_absolute() or ".." in path.parts:
-            raise InputError(
-                f"{table} row {row + 1}, column {column!r}: path {relative!r} leaves its folder"
-            )
-        resolved.setdefault(path.parent)
-        if (root / path).is_symlink():
-            inside(root, relative)
-    for parent in resolved:
-        inside(root, str(parent))
-
-
-def _refuse(path: Path, wrong: pd.Series, column: str, say: Any, samples: pd.DataFrame) -> None:
-    rows = np.flatnonzero(wrong.to_numpy(bool))
-    if len(rows):
-        row = int(rows[0])
-        others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-        who = f" (id {samples['id'][row]!r})" if column != "id" else ""
-        raise InputError(
-            f"{path} row {row + 1}{who}, column {column!r}: {say(samples[column][row])}{others}"
-        )
-
-
 def _positions(column: pd.Series, values: Iterable[str]) -> np.ndarray:
     return pd.Categorical(column, categories=list(values)).codes.astype(np.int64)
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
-
-
-def cell_text(value: Any) -> str | None:
-    """Return a cell as text; None where it is empty."""
-    return None if _is_empty(value) or str(value) == "" else str(value)
-
-
-def cell_labels(value: Any) -> tuple[str, ...] | None:
-    """Return a cell's labels: a list in parquet, separated text in csv; None where unknown."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(map(str, value))
-    text = cell_text(value)
-    return None if text is None else tuple(filter(None, text.split(SEPARATOR)))
-
-
-def _as_tuple(value: Any) -> tuple[str, ...]:
-    if _is_empty(value):
-        return ()
-    return value if isinstance(value, tuple) else (value,)

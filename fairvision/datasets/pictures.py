@@ -9,23 +9,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fairvision.errors import InputError
 
+_ON_ITS_SIDE = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
 
-def read_picture(path: str | Path) -> Image.Image:
+
+def read_picture(path: str | Path, *, least: int | None = None) -> Image.Image:
     """Read a picture as upright RGB.
 
     Grey, palette, CMYK and 16-bit pictures are converted, transparent ones laid on white, and
     rotation noted by the camera (EXIF) is applied.
+
+    Parameters
+    ----------
+    path : a picture file
+    least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster,
+        but with no side below so many pixels; by default it is decoded as it is
 
     Raises
     ------
     InputError
         If the file is missing, truncated or not a picture.
     """
-    picture = _open(path)
+    picture = _open(path, least)
     if picture.mode.startswith("I") or picture.mode == "F":
         return _from_deep(picture)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
@@ -81,13 +89,33 @@ def quiet_warnings() -> Iterator[None]:
         yield
 
 
-def _open(path: str | Path) -> Image.Image:
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Return width and height of a picture once it is upright, without decoding it.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not a picture.
+    """
+    with _told(path), quiet_warnings(), Image.open(path) as picture:
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+        return (picture.height, picture.width) if turned else picture.size
+
+
+def _open(path: str | Path, least: int | None = None) -> Image.Image:
     """Decode a file completely and turn it upright."""
-    path = Path(path)
+    with _told(path), quiet_warnings(), Image.open(path) as picture:
+        if least is not None:
+            picture.draft(None, (least, least))
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    """Turn what Pillow raises into one line that names the file."""
     try:
-        with quiet_warnings(), Image.open(path) as picture:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
+        yield
     except FileNotFoundError:
         raise InputError(f"picture {path} is missing") from None
     except IsADirectoryError:

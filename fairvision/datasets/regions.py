@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.datasets.folder import Dataset, cell_text
+from fairvision.datasets.folder import Dataset
+from fairvision.datasets.samples import cell_text
 from fairvision.errors import InputError
 from fairvision.files import whole_file
 

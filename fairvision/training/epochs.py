@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from fairvision import postprocessing
 from fairvision.datasets import Batch, Dataset, Pixels, batches
-from fairvision.datasets.batching import HeldPixels, serve
+from fairvision.datasets.batching import serve
 from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.models import Network
@@ -36,7 +36,7 @@ class Part:
     """A split and its decoded pictures."""
 
     dataset: Dataset
-    pixels: Pixels | HeldPixels
+    pixels: Pixels
 
 
 class Training:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from fairvision import datasets
 from fairvision.datasets import batches, open_pixels
-from fairvision.datasets.batching import held, hold
-from fairvision.datasets.cache import resize_mask
+from fairvision.datasets.batching import HeldPixels, hold
+from fairvision.datasets.decoding import resize_mask
 from fairvision.errors import InputError
 
 
@@ -54,7 +54,7 @@ def test_pixels_are_the_files(toy):
 
 def test_decoded_once_until_a_file_changes(toy, cache, monkeypatch):
     first = open_pixels(toy, 8)
-    monkeypatch.setattr("fairvision.datasets.cache.read_picture", None)
+    monkeypatch.setattr("fairvision.datasets.decoding.read_picture", None)
     again = open_pixels(toy, 8)
     assert (again.images == first.images).all()
     monkeypatch.undo()
@@ -104,7 +104,8 @@ def test_held_on_a_device_they_are_the_same(toy):
     pixels = open_pixels(toy, 8)
     order = np.array([4, 0, 2])
     for one, other in zip(
-        batches(toy, pixels, 2, order=order), batches(toy, held(pixels, "cpu"), 2, order=order)
+        batches(toy, pixels, 2, order=order),
+        batches(toy, HeldPixels(pixels, "cpu"), 2, order=order),
     ):
         for name in ("images", "masks", "has_mask"):
             assert torch.equal(getattr(one, name), getattr(other, name))

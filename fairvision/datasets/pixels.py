@@ -1,0 +1,119 @@
+"""Pictures and masks as bytes, from wherever they are: memory, a cache, or their files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairvision.datasets.decoding import Decoder
+from fairvision.datasets.folder import Dataset
+
+_PIECE = 256
+
+
+class Taken(NamedTuple):
+    """Some rows: numpy arrays, or tensors on a device.
+
+    Attributes
+    ----------
+    images : (rows, size, size, 3) uint8
+    masks : (rows, size, size) uint8, 1 on the person, 0 elsewhere and where there is no mask
+    has_mask : (rows,) bool, whether the mask has any pixel
+    """
+
+    images: Any
+    masks: Any
+    has_mask: Any
+
+
+class Pixels(ABC):
+    """Pictures and masks of a dataset, row by row, at one size; see `Taken`.
+
+    Attributes
+    ----------
+    has_mask : (n,) bool of all rows, numpy
+    """
+
+    has_mask: Any
+
+    @abstractmethod
+    def take(self, rows: np.ndarray) -> Taken:
+        """Return some rows, in the order asked for."""
+
+    def each(self, pieces: Iterable[np.ndarray]) -> Iterator[Taken]:
+        """Yield one array of rows after the other."""
+        return map(self.take, pieces)
+
+    def let_go(self) -> None:
+        """Give back memory that is only there to be faster."""
+
+
+class StreamedPixels(Pixels):
+    """Pixels that are decoded from their files whenever they are asked for.
+
+    Threads suffice: decoding and resizing let go of the interpreter. They work ahead, but never by
+    more than a batch or, where batches are small, by some pictures for each thread.
+    """
+
+    def __init__(self, dataset: Dataset, size: int, workers: int | None = None):
+        self._decoder, self._n, self._size = Decoder(dataset, size), len(dataset), size
+        self._masked = dataset.samples["mask"].notna().to_numpy()
+        self._workers = workers or os.cpu_count() or 1
+
+    @cached_property
+    def has_mask(self) -> np.ndarray:  # type: ignore[override]
+        """Whether each mask has any pixel; decodes all masks when it is first asked for."""
+        found = np.zeros(self._n, bool)
+        rows = np.flatnonzero(self._masked)
+        with ThreadPoolExecutor(self._workers) as pool:
+            for start in range(0, len(rows), _PIECE):
+                some = rows[start : start + _PIECE]
+                masks = pool.map(self._decoder.mask, some)
+                found[some] = [mask is not None and mask.any() for mask in masks]
+        return found
+
+    def take(self, rows: np.ndarray) -> Taken:
+        """Return some rows, in the order asked for."""
+        return next(self.each([rows]))
+
+    def each(self, pieces: Iterable[np.ndarray]) -> Iterator[Taken]:
+        """Yield one array of rows after the other, while the next are decoded."""
+        # For good, as filters belong to the whole process and this is left at any moment.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        ahead: deque[tuple[Taken, list[Future]]] = deque()
+        with ThreadPoolExecutor(self._workers) as pool:
+            try:
+                for rows in pieces:
+                    ahead.append(self._begin(rows, pool))
+                    waiting = sum(len(work) for _, work in ahead) - len(ahead[0][1])
+                    if waiting >= max(len(rows), 4 * self._workers):
+                        yield _ended(*ahead.popleft())
+                while ahead:
+                    yield _ended(*ahead.popleft())
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, rows: np.ndarray, pool: ThreadPoolExecutor) -> tuple[Taken, list[Future]]:
+        side = self._size
+        images = np.empty((len(rows), side, side, 3), np.uint8)
+        masks = np.zeros((len(rows), side, side), np.uint8)
+        work = [
+            pool.submit(self._decoder.into, int(row), image, mask)
+            for row, image, mask in zip(rows, images, masks)
+        ]
+        return Taken(images, masks, np.zeros(len(rows), bool)), work
+
+
+def _ended(taken: Taken, work: list[Future]) -> Taken:
+    for one in work:
+        one.result()
+    taken.has_mask[:] = taken.masks.any(axis=(1, 2))
+    return taken
