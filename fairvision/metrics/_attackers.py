@@ -48,13 +48,33 @@ def read_attack(attack: Attack) -> tuple[Any, int, float, Sampling]:
     attacker = sampling.pop("attacker", None)
     rounds, test_size = sampling.pop("rounds", 5), sampling.pop("test_size", 0.25)
     Drawing(seed=sampling.get("seed", 0))  # the rounds need a valid one too
-    if rounds < 1:
-        raise InputError(f"rounds must be 1 or more, not {rounds}")
-    if not 0 < test_size < 1:
-        raise InputError(f"test_size must be between 0 and 1, not {test_size}")
-    if attacker is not None and not hasattr(attacker, "fit"):
-        raise InputError(f"attacker must be a scikit-learn classifier, not {attacker!r}")
+    check_whole("rounds", rounds)
+    if not isinstance(test_size, (int, float)) or not 0 < test_size < 1:
+        raise InputError(f"test_size must be between 0 and 1, not {test_size!r}")
+    check_attacker(attacker)
     return attacker, rounds, test_size, sampling
+
+
+def check_whole(what: str, number: Any) -> None:
+    """Raise unless a number is 1 or more, and whole."""
+    if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 1:
+        raise InputError(f"{what} must be a whole number, 1 or more, not {number!r}")
+
+
+def check_attacker(attacker: Any) -> None:
+    """Raise unless an attacker is an estimator that classifies, or None."""
+    if attacker is None:
+        return
+    if isinstance(attacker, type):
+        name = attacker.__name__
+        raise InputError(f"attacker must be an estimator, not its class: give {name}()")
+    if not hasattr(attacker, "fit") or not hasattr(attacker, "get_params"):
+        raise InputError(f"attacker must be a scikit-learn classifier, not {attacker!r}")
+    from sklearn.base import is_clusterer, is_regressor
+
+    if is_regressor(attacker) or is_clusterer(attacker):
+        name = type(attacker).__name__
+        raise InputError(f"attacker must be a classifier, which {name} is not")
 
 
 def default_attacker(clues: np.ndarray, images: int, smoothing: float = EXACT) -> Any:

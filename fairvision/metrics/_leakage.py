@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._attackers import Attack, occurring
-from fairvision.metrics._inputs import Labels, check_rows, is_table, read_labels, read_table
+from fairvision.metrics._inputs import (
+    Labels,
+    check_rows,
+    is_table,
+    read_labels,
+    read_table,
+    read_values,
+)
 from fairvision.metrics._perturbation import macro_f1, to_accuracy, to_f1
 from fairvision.metrics._rounds import LeakageResult, draw_rounds
 
@@ -126,7 +133,7 @@ def model_leakage(
     ----------
     outputs : names or codes (n,), 0 and 1 (n, labels), or numbers (n, columns)
         Predicted labels, or scores of any kind (probabilities, logits, features). A row with NaN,
-        or among labels None or -1, is unknown and takes no part. Scores of one column are (n, 1).
+        or among labels None or -1, is unknown and takes no part. Fractions (n,) are one column.
     groups, per_group, test_per_group, fold, **attack
         As in `dataset_leakage`. The default attacker of scores is the mean of logistic regression
         and boosted trees; of labels, that of `dataset_leakage`.
@@ -327,6 +334,8 @@ def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[np.nda
     """Return a model's outputs as labels are stacked, or as scores, and which are known."""
     given: dict[str, Any] = {"outputs": outputs, "test_outputs": test_outputs}
     given = {what: values for what, values in given.items() if values is not None}
+    if any(_has_fractions(what, values) for what, values in given.items()):
+        given = {what: read_values(what, values)[:, None] for what, values in given.items()}
     if all(is_table(what, values) for what, values in given.items()):
         tables = {what: read_table(what, values) for what, values in given.items()}
         numbers = [table for table, _ in tables.values()]
@@ -338,6 +347,14 @@ def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[np.nda
             return scores, ~np.isnan(scores).any(axis=1)
     names, read = read_labels(**given)
     return stacked(read, "outputs", "test_outputs", width=len(names))
+
+
+def _has_fractions(what: str, values: Any) -> bool:
+    """Say whether values, one per row, are numbers and not all whole: scores."""
+    try:
+        return not is_table(what, values) and bool((read_values(what, values) % 1 > 0).any())
+    except InputError:  # names
+        return False
 
 
 def _check_columns(tables: Mapping[str, tuple[np.ndarray, list[Any]]]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._attackers import fresh, in_order_of_appearance, right
+from fairvision.metrics._attackers import check_attacker, fresh, in_order_of_appearance, right
 from fairvision.metrics._caption_words import (
     MASK,
     Caption,
@@ -200,6 +200,7 @@ def _attacked(attacker: Any) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline, make_pipeline
 
+    check_attacker(attacker)
     if attacker is not None and not hasattr(attacker, "predict_proba"):
         raise InputError(f"the attacker must have predict_proba, which {attacker!r} has not")
     if isinstance(attacker, Pipeline):

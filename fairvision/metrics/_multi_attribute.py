@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.metrics._attackers import check_whole
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._directional import dependence
 from fairvision.metrics._inputs import one_label_each, read_groups, read_labels
@@ -44,8 +45,8 @@ class MultiAttributeResult(Result):
 
 
 def multi_attribute_bias_amplification(
-    train_labels: ArrayLike,
-    train_groups: ArrayLike,
+    train_labels: ArrayLike | None = None,
+    train_groups: ArrayLike | None = None,
     pred_labels: ArrayLike | None = None,
     pred_groups: ArrayLike | None = None,
     *,
@@ -80,10 +81,12 @@ def multi_attribute_bias_amplification(
     train_labels, pred_labels : 0 and 1 (rows, labels), or names or codes (rows,)
         None, NaN or -1: unknown, the row takes no part.
     train_groups, pred_groups : names or codes (rows,)
-        None, NaN, -1 or "unknown": unknown.
+        None, NaN, -1 or "unknown": unknown. Without a table of training, the test images are also
+        those of training, as in `directional_bias_amplification`.
     labels, groups : as `pred_labels`, `pred_groups`
-        The truth of the test images: needed for a direction; undirected it only decides M, and
-        without it the predictions do.
+        The truth of the test images. Undirected it only decides M, and without it the predictions
+        do. A direction needs it; without it the predictions are of the training images, and have to
+        be as many.
     max_size : int, optional
         Labels in a set, at most; by default any number. 1 is the measure of single labels.
     reference : {"test", "train"}
@@ -151,10 +154,17 @@ def multi_attribute_bias_amplification(
     directed = not (to_task and to_group)
     if not (to_task or to_group):
         raise InputError("give pred_labels (A->T), pred_groups (T->A), or both (undirected)")
-    if (labels is None) != (groups is None) or (directed and labels is None):
-        raise InputError("give both labels and groups of the test: a direction needs them")
-    if max_size is not None and max_size < 1:
-        raise InputError(f"max_size must be 1 or more, not {max_size}")
+    if (labels is None) != (groups is None):
+        raise InputError("give both labels and groups of the test, or neither")
+    if train_labels is None and train_groups is None:
+        train_labels, train_groups = labels, groups
+    if train_labels is None or train_groups is None:
+        raise InputError("give train_labels and train_groups, or labels and groups of the test")
+    if labels is None and directed:
+        labels, groups = train_labels, train_groups
+        _check_same_images(train_labels, pred_labels if to_task else pred_groups)
+    if max_size is not None:
+        check_whole("max_size", max_size)
     if reference not in ("test", "train"):
         raise InputError(f"reference must be 'test' or 'train', not {reference!r}")
     train = Rows(
@@ -262,6 +272,16 @@ def multi_attribute_bias_amplification(
         return result
     plain = {"value": (turned * values).ravel(), "low": np.nan, "high": np.nan}
     return replace(result, pairs=pd.DataFrame({**keys, **plain, **n}))
+
+
+def _check_same_images(truth: Any, predicted: Any) -> None:
+    """Raise if predictions cannot be of the training images, the only ones of known truth."""
+    rows = [len(of) for of in (truth, predicted) if hasattr(of, "__len__")]
+    if len(set(rows)) > 1:
+        raise InputError(
+            f"a direction needs the truth of the predicted images: give labels and groups (there "
+            f"are {rows[1]} predictions, but {rows[0]} rows of training)"
+        )
 
 
 def _undirected(said: Any, training: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics._attackers import (
     Attack,
+    check_whole,
     in_order_of_appearance,
     probabilities,
     read_attack,
@@ -192,8 +193,8 @@ def draw_rounds(
     """Draw the rounds from the groups, of which rows that are not `known` take no part."""
     attacker, rounds, test_size, sampling = read_attack(attack)
     for what, number in (("per_group", per_group), ("test_per_group", test_per_group)):
-        if number is not None and number < 1:
-            raise InputError(f"{what} must be 1 or more, not {number}")
+        if number is not None:
+            check_whole(what, number)
     names, read = read_groups(groups=groups, test_groups=test_groups)
     held_out = np.repeat([False, True], [len(read["groups"]), len(read.get("test_groups", ()))])
     codes = np.concatenate(list(read.values()))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -455,10 +455,15 @@ def test_bounds(seed: int, n: int, groups: int, kind: str) -> None:
         ({"labels": [1, 0, 1]}, "groups has 4 rows, but labels has 3"),
         ({"per_group": 3}, "per_group=3 asks for more"),
         ({"test_per_group": 9}, "test_per_group=9 asks for more|per_group"),
-        ({"per_group": 0}, "per_group must be 1 or more"),
+        ({"per_group": 0}, "per_group must be a whole number, 1 or more"),
+        ({"per_group": 2.5}, "per_group must be a whole number, 1 or more, not 2.5"),
         ({"test_labels": [1]}, "test_groups is missing"),
-        ({"rounds": 0}, "rounds must be 1 or more"),
+        ({"rounds": 0}, "rounds must be a whole number, 1 or more"),
+        ({"rounds": 2.5}, "rounds must be a whole number"),
         ({"test_size": 1}, "test_size must be between 0 and 1"),
+        ({"test_size": "a"}, "test_size must be between 0 and 1"),
+        ({"attacker": LogisticRegression}, r"give LogisticRegression\(\)"),
+        ({"attacker": LinearRegression()}, "a classifier, which LinearRegression is not"),
         ({"attacker": "forest"}, "scikit-learn classifier"),
         ({"counts": [1] * 4}, "single rows"),
         ({"seed": -1}, "seed"),
@@ -479,9 +484,18 @@ def test_bad_outputs() -> None:
     with pytest.raises(InputError, match="columns"):
         model_leakage([[0.5, 0.1]] * 40, groups, test_outputs=[[0.5]] * 40, test_groups=groups)
     with pytest.raises(InputError, match="outputs"):
-        model_leakage([0.5] * 40, groups)
+        model_leakage([0.5, np.inf] * 20, groups)
     with pytest.raises(TypeError, match="colour"):
         model_leakage([1] * 40, groups, colour=1)  # type: ignore[call-arg]
+
+
+def test_scores_in_one_column() -> None:
+    groups = ["a", "b"] * 200
+    scores = np.random.default_rng(0).random(400) + [0.0, 0.5] * 200
+    table = model_leakage(scores[:, None], groups, rounds=2)
+    assert table > 0.6
+    for column in (scores, scores.tolist(), pd.Series(scores)):
+        assert model_leakage(column, groups, rounds=2) == table
 
 
 def test_readable() -> None:

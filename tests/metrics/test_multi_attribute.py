@@ -290,7 +290,7 @@ def test_sets_that_two_tables_share(a: np.ndarray, b: np.ndarray, max_size: int 
     ("wrong", "said"),
     [
         ({}, "give pred_labels"),
-        ({"pred_labels": [1]}, "give both labels and groups"),
+        ({"pred_labels": [1, 0]}, "there are 2 predictions, but 1 rows of training"),
         ({"pred_labels": [1], "pred_groups": [1], "labels": [1]}, "give both labels and groups"),
         ({"pred_labels": [1], "pred_groups": [1], "max_size": 0}, "max_size"),
         ({"pred_labels": [1], "pred_groups": [1], "reference": "dev"}, "reference"),
@@ -299,6 +299,17 @@ def test_sets_that_two_tables_share(a: np.ndarray, b: np.ndarray, max_size: int 
 def test_which_arrays_belong_together(wrong: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
         amplification([1], [1], **wrong)
+    with pytest.raises(InputError, match="give train_labels and train_groups"):
+        amplification(pred_labels=[1], pred_groups=[1])
+
+
+def test_one_table_is_training_and_test() -> None:
+    labels, groups = [[1, 1], [1, 0], [0, 1], [1, 1]], ["a", "a", "b", "b"]
+    said: Any = {"pred_labels": [[1, 0], [1, 0], [0, 1], [1, 1]], "replicates": 0}
+    whole = amplification(labels, groups, labels=labels, groups=groups, **said)
+    assert whole > 0
+    assert amplification(labels, groups, **said) == whole
+    assert amplification(labels=labels, groups=groups, **said) == whole
 
 
 def test_published_definition_on_real_labels(shared: Path) -> None:
