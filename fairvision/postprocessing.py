@@ -82,11 +82,12 @@ class Rule:
     attribute : whose perceived groups have thresholds of their own
     tasks : by task, label and group. Of a task with one label of two only the second label has
         thresholds. A label or group that has none keeps its scores.
-    pictures : how many pictures of a known group the rule was learnt from
+    known, pictures : how many pictures of the validation split have a known group, of how many
     """
 
     attribute: str
     tasks: Mapping[str, Mapping[str, Mapping[str, Interpolation]]]
+    known: int
     pictures: int
 
     def applied(self, scores: pd.DataFrame, truth: Dataset, seed: int) -> pd.DataFrame:
@@ -211,6 +212,7 @@ def read(run: runs.Run) -> Rule | None:
                 }
                 for task, some in told["tasks"].items()
             },
+            known=int(told["known"]),
             pictures=int(told["pictures"]),
         )
         if rule.attribute != attribute:

@@ -161,6 +161,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @options.seed
 @options.device
 @options.workers
+@options.cache
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(min=1),
@@ -183,7 +184,7 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
 
     Ctrl-C, or kill -9, leaves a run that --resume continues, ending with the same weights.
     """
-    from fairvision import runs
+    from fairvision import postprocessing, runs
     from fairvision.processes import is_first
     from fairvision.training import stored_options, train
 
@@ -215,6 +216,9 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     for name, n in summary["pictures"].items():
         click.echo(f"{name}: {n} of {summary['training_pictures']} training pictures")
     click.echo(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
+    if (rule := postprocessing.read(run)) is not None:
+        known = f"{rule.known} of {rule.pictures} validation pictures"
+        click.echo(f"thresholds per {rule.attribute}: learnt from {known}")
     click.echo(f"run: {run.folder}")
 
 

@@ -140,7 +140,7 @@ class Thresholds:
                     objective=self.settings.objective,
                 )
                 tasks[task][label.name] = {names[code]: own for code, own in found.items()}
-        return Rule(self.attribute, tasks, int((groups >= 0).sum()))
+        return Rule(self.attribute, tasks, int((groups >= 0).sum()), len(groups))
 
     def warn(self, task: str) -> None:
         """Warn of the labels and groups that the validation split cannot give thresholds."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import fairvision
-from fairvision import runs
+from fairvision import postprocessing, runs
 from fairvision.datasets import batches, load, open_pixels
 from fairvision.processes import share
 from fairvision.training.processes import cut
@@ -32,6 +32,7 @@ CASES = {
     "domain_independent": {**NORMALISED, "method": "domain_independent"},
     "attribution_penalty": {**NORMALISED, "method": "attribution_penalty"},
     "jtt": {**NORMALISED, "method": "jtt", "upweight": 3},
+    "threshold_optimizer": {**NORMALISED, "method": "threshold_optimizer", "task": ["side"]},
     "last block": {"model": "vgg11_bn", "size": 32, "tune": "last", "epochs": 1},
     "accumulated and averaged": {"accumulate": 2, "ema": 0.9, "select": "worst_group_accuracy"},
 }
@@ -52,7 +53,8 @@ def torchrun(*arguments):
 @pytest.fixture(scope="session")
 def unlike(squares):
     """Squares of which some have no group and some no mask, so that terms differ in their n."""
-    return squares(unknown=8, without_mask=5)
+    splits = ("train", "train", "val", "test", "val")
+    return squares(45, unknown=8, without_mask=5, splits=splits)
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +91,12 @@ def test_two_are_one(by_two, unlike, tmp_path, name):
     np.testing.assert_allclose(b, a, rtol=2e-3, atol=2e-4)
     for head, expected in answers(one, unlike).items():
         np.testing.assert_allclose(answers(two, unlike)[head], expected, atol=2e-3)
+    rules = [postprocessing.read(run) for run in (one, two)]
+    if "threshold_optimizer" in name:
+        assert [list(rule.tasks["side"]["right"]) for rule in rules] == [["r", "g", "b"]] * 2
+        assert [(rule.known, rule.pictures) for rule in rules] == [(16, 18)] * 2
+    else:
+        assert rules == [None, None]
 
 
 def test_killed_and_resumed_with_two(unlike, tmp_path):
