@@ -4,7 +4,8 @@
 
 Every method takes steps on the same batch with the same optimiser, in turn; printed is the median
 time of a step over that of the baseline. The equalizer's forward sees two pictures where the
-baseline's sees one. Reading pictures is left out. JTT and resampling differ in what they draw only.
+baseline's sees one. Reading pictures is left out. JTT and resampling differ in what they draw only,
+thresholds per group in what comes after training.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fairvision import methods, models
 from fairvision.datasets import Batch, Dataset, Task
 from fairvision.training.loop import Learner
 
-SAME_STEP = ("jtt", "resampling")
+SAME_STEP = ("jtt", "resampling", "threshold_optimizer")
 
 
 def main() -> None:
