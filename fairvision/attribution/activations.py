@@ -117,3 +117,21 @@ def first_kernels(network: nn.Module) -> np.ndarray | None:
         if isinstance(module, nn.Conv2d) and module.in_channels == 3:
             return module.weight.detach().float().cpu().numpy()
     return None
+
+
+def kernels_for_grey(kernels: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Return what a network's first kernels are to grey pictures: their sum over the colours.
+
+    From grey pictures a network learns that sum only, and the colours stay as they were at random.
+
+    Parameters
+    ----------
+    kernels : from `first_kernels`
+    std : (3, 1, 1), by which the network divides the colours before
+
+    Examples
+    --------
+    >>> kernels_for_grey(np.ones((5, 3, 7, 7)), np.full((3, 1, 1), 0.5)).shape
+    (5, 1, 7, 7)
+    """
+    return (kernels / std).sum(axis=1, keepdims=True) if kernels.shape[1] == 3 else kernels

@@ -20,6 +20,8 @@ def evidence_sheet(
     picture: Image.Image,
     maps: Mapping[str, np.ndarray],
     probabilities: Mapping[str, float],
+    *,
+    as_seen: str = "",
 ) -> Image.Image:
     """Draw a picture and, on one colour scale, the evidence for each of some groups.
 
@@ -29,11 +31,13 @@ def evidence_sheet(
     picture : RGB
     maps : per group (h, w), in the proportions of the network's square
     probabilities : of all groups, in [0, 1]; the caption of the most probable is bold
+    as_seen : what was done to the picture, for its caption
     """
     pixels = np.asarray(picture)
     highest = max(full_scale(map) for map in maps.values())
     likeliest = max(probabilities, key=lambda group: probabilities[group])
-    tiles = [Tile(resized(pixels, 320), "picture")]
+    caption = f"picture, {as_seen}" if as_seen else "picture"
+    tiles = [Tile(resized(pixels, 320), caption)]
     for group, map in maps.items():
         caption = f"{group} {probabilities[group]:.2f}"
         if np.isnan(map).any():
@@ -41,7 +45,7 @@ def evidence_sheet(
         elif not map.any():
             caption += " (no evidence)"
         tiles.append(Tile(overlay(pixels, map, maximum=highest), caption, group == likeliest))
-    heading = "Evidence for each group, on one scale. Below: its probability."
+    heading = "Evidence for each answer, on one scale. Below: its probability."
     scale = ("no evidence", f"{highest:.3g} and more" if highest > 0 else "")
     return sheet(title, notes, [Row(heading, tiles)], scale=scale)
 
@@ -65,14 +69,18 @@ def activation_sheet(title: str, found: Sequence[Activation]) -> Image.Image:
     return sheet(title, [note], rows)
 
 
-def kernel_sheet(kernels: np.ndarray) -> Image.Image:
-    """Draw kernels, (channels, 3 or 1, height, width), in the colours that they answer to."""
+def kernel_sheet(kernels: np.ndarray, notes: Sequence[str] = ()) -> Image.Image:
+    """Draw kernels, (channels, 3 or 1, height, width), in the colours that they answer to.
+
+    Zero is mid-grey.
+    """
     shown = kernels[:MOST_KERNELS]
-    low, high = float(shown.min()), float(shown.max())
+    most = float(np.abs(shown).max())
     rows = []
     for start in range(0, len(shown), KERNELS_PER_ROW):
         some = shown[start : start + KERNELS_PER_ROW]
-        tiles = [Tile(as_colours(kernel, low, high, 64)) for kernel in some]
+        tiles = [Tile(as_colours(kernel, -most, most, 64)) for kernel in some]
         rows.append(Row(f"channels {start} to {start + len(some) - 1}", tiles))
-    note = f"{len(shown)} of {len(kernels)}; weights from {low:.3g} (black) to {high:.3g} (white)"
-    return sheet("Kernels of the first convolution", [note], rows)
+    scale = f"weights from -{most:.3g} (black) over 0 (grey) to {most:.3g} (white)"
+    notes = [f"{len(shown)} of {len(kernels)}; {scale}", *notes]
+    return sheet("Kernels of the first convolution", notes, rows)

@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
 from fairvision import __version__, files, inference, runs
-from fairvision.attribution.activations import activations, first_kernels, stages
+from fairvision.attribution.activations import (
+    activations,
+    first_kernels,
+    kernels_for_grey,
+    stages,
+)
 from fairvision.attribution.drawings import activation_sheet, evidence_sheet, kernel_sheet
 from fairvision.attribution.layers import gradcam_layer
 from fairvision.attribution.maps import attribute
@@ -22,6 +28,7 @@ from fairvision.attribution.page import page
 from fairvision.datasets import read_picture
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
+from fairvision.own_pictures import prepare_digit
 
 Scores = dict[str, dict[str, float]]
 
@@ -38,6 +45,7 @@ def explain(
     head: str | None = None,
     group: str | None = None,
     layer: str | None = None,
+    prepare: str = "auto",
     device: str = "auto",
     overwrite: bool = False,
     quiet: bool = True,
@@ -60,6 +68,7 @@ def explain(
     group : the group or label whose evidence is drawn; by default the `MOST_GROUPS` most probable,
         on one colour scale per picture, so that they can be compared
     layer : dotted name of the layer for Grad-CAM; default: see `gradcam_layer`
+    prepare : what is done to the pictures before, as in `predict`: "auto", "digit" or "none"
     device : "auto", "cpu", "cuda" or "mps"
     overwrite : replace what an earlier call wrote into `output`
     quiet : show no progress on the terminal
@@ -78,6 +87,7 @@ def explain(
     run = inference.as_run(run)
     paths: Iterable[Path] = inference.picture_files(images)
     head, shown = _chosen(run, head, group)
+    as_digits, grey = inference.prepares_digits(run, prepare), True
     where = find_device(device)
     network = runs.network(run, device=where)
     if not quiet:
@@ -88,6 +98,9 @@ def explain(
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         for path in paths:
             picture = read_picture(path)
+            if as_digits:
+                picture = prepare_digit(picture).convert("RGB")
+            grey = grey and _is_grey(picture)
             batch = inference.as_batch([picture], run.size, where)
             if not entries:
                 looked_at = stages(network, batch)
@@ -100,7 +113,9 @@ def explain(
             stem = f"{len(entries) + 1:03d}-{_plain(path.stem)}"
             entry = {"image": str(path), "answers": said, "evidence": f"{stem}-evidence.png"}
             notes = [f"{run.name} · {method} · {settings.get('layer', 'pixels')}", said]
-            drawn = evidence_sheet(path.name, notes, picture, maps, scores[head])
+            drawn = evidence_sheet(
+                path.name, notes, picture, maps, scores[head], as_seen="as prepared" * as_digits
+            )
             drawn.save(folder / entry["evidence"])
             if looked_at:
                 entry["activations"] = f"{stem}-activations.png"
@@ -110,7 +125,11 @@ def explain(
         kernels = first_kernels(network)
         if kernels is not None:
             settings["kernels"] = "kernels.png"
-            kernel_sheet(kernels).save(folder / settings["kernels"])
+            notes = []
+            if grey:
+                kernels = kernels_for_grey(kernels, network.std.cpu().numpy())
+                notes = ["Summed over the colours, because the pictures are grey"]
+            kernel_sheet(kernels, notes).save(folder / settings["kernels"])
         files.write_json(folder / MARKER, settings | {"pictures": entries})
         files.write_text(folder / "index.html", page(settings, entries))
     return Path(output)
@@ -126,6 +145,11 @@ def _chosen(run: runs.Run, head: str | None, group: str | None) -> tuple[str, li
     if group not in run.heads[head]:
         raise InputError(f"{head} has no group {group!r}: choose from {', '.join(run.heads[head])}")
     return head, [group]
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    pixels = np.asarray(picture)
+    return bool((pixels == pixels[..., :1]).all())
 
 
 def _probabilities(network: Network, batch: Tensor, run: runs.Run) -> Scores:

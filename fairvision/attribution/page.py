@@ -28,7 +28,8 @@ An attribution shows where the evidence lies, not whether the answer is right.</
 <h2>{{ entry.image }}</h2>
 <p class="sheet"><img src="{{ entry.evidence }}" alt="{{ entry.answers }}"></p>
 {% if entry.activations %}
-<details><summary>Activation maps</summary>
+<details{{ " open" if entries|length == 1 }}>
+<summary>What the layers made of it (activation maps)</summary>
 <p class="sheet"><img src="{{ entry.activations }}" alt="Activation maps of {{ entry.image }}"></p>
 </details>
 {% endif %}

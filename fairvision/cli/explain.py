@@ -27,6 +27,14 @@ from fairvision.cli import options
 @click.option("--head", help="Attribute or task to explain; by default the first attribute.")
 @click.option("--group", help="Only this group (or label); by default the most probable ones.")
 @click.option("--layer", help="Layer for Grad-CAM; by default the last one with positions.")
+@click.option(
+    "--prepare",
+    type=click.Choice(["auto", "digit", "none"]),
+    default="auto",
+    show_default=True,
+    help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
+    "run that was trained on MNIST.",
+)
 @options.overwrite
 @options.device
 @options.quiet
@@ -38,6 +46,7 @@ def command(
     head: str | None,
     group: str | None,
     layer: str | None,
+    prepare: str,
     overwrite: bool,
     device: str,
     quiet: bool,
@@ -57,6 +66,7 @@ def command(
         head=head,
         group=group,
         layer=layer,
+        prepare=prepare,
         device=device,
         overwrite=overwrite,
         quiet=quiet or not sys.stderr.isatty(),

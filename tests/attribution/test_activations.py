@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from fairvision import models
-from fairvision.attribution.activations import MOST_STAGES, activations, first_kernels, stages
+from fairvision.attribution.activations import (
+    MOST_STAGES,
+    activations,
+    first_kernels,
+    kernels_for_grey,
+    stages,
+)
 
 
 def test_every_layer_of_the_lectures_network():
@@ -51,3 +57,17 @@ def test_kernels_are_those_that_see_the_colours():
     network = nn.Sequential(nn.Linear(3, 3), nn.Conv2d(8, 4, 1), nn.Conv2d(3, 7, 5))
     np.testing.assert_array_equal(first_kernels(network), network[2].weight.detach())
     assert first_kernels(nn.Sequential(nn.Linear(3, 3))) is None
+
+
+def test_kernels_for_grey_answer_to_a_grey_picture_as_those_for_colours():
+    network = models.build("lecture_cnn", {"digit": 10}, size=28)
+    grey = torch.rand(1, 1, 28, 28)
+    seen = []
+    network.backbone.conv1.register_forward_hook(lambda _, given, out: seen.append(out))
+    network(grey.expand(1, 3, 28, 28))
+    network(torch.zeros(1, 3, 28, 28))
+    kernels = kernels_for_grey(first_kernels(network), network.std.numpy())
+    ours = nn.functional.conv2d(grey, torch.from_numpy(kernels))
+    torch.testing.assert_close(ours, seen[0] - seen[1], atol=1e-4, rtol=1e-4)
+    by_colour = np.ones((6, 1, 3, 3))
+    assert kernels_for_grey(by_colour, np.ones((3, 1, 1))) is by_colour

@@ -51,6 +51,26 @@ def test_probabilities_are_those_of_predict(make_run, picture, tmp_path):
     assert entry["answers"].startswith(f"gender: {row['gender']} · objects: ")
 
 
+def test_digits_are_prepared_as_for_predict(make_run, tmp_path):
+    page = Image.new("RGB", (90, 120), "white")
+    page.paste((10, 10, 10), (40, 20, 48, 100))
+    page.save(tmp_path / "one.png")
+    run = runs.load(make_run(tasks={"digit": {"labels": list("01"), "many": False}}))
+    for prepare in ("digit", "none"):
+        folder = fairvision.explain(
+            run, tmp_path / "one.png", output=tmp_path / prepare, prepare=prepare, head="digit"
+        )
+        (entry,) = json.loads((folder / "explain.json").read_text())["pictures"]
+        (row,) = fairvision.predict(run, tmp_path / "one.png", prepare=prepare).to_dict("records")
+        for label, score in entry["probabilities"]["digit"].items():
+            assert score == pytest.approx(row[f"score/digit/{label}"], abs=1e-6)
+        drawn = np.asarray(read_picture(folder / "001-one-evidence.png"))
+        background = 0 if prepare == "digit" else 255
+        assert (drawn[200, 40] == background).all()
+    kernels = np.asarray(read_picture(folder / "kernels.png"))
+    assert (kernels == kernels[..., :1])[150:].all()
+
+
 def width(folder):
     with Image.open(folder / "001-street-evidence.png") as drawn:
         return drawn.width
