@@ -50,7 +50,7 @@ def _material(source: str, folder: Path) -> tuple[dict[str, np.ndarray], dict[st
     pictures, digits = {}, {}
     for split in ("train", "test"):
         part = dataset.split(split)
-        pictures[split] = np.array(datasets.open_pixels(part, 28).images[..., 0])
+        pictures[split] = datasets.open_pixels(part, 28).take(np.arange(len(part))).images[..., 0]
         digits[split] = part.targets("digit")
     return pictures, digits
 

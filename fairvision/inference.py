@@ -15,6 +15,7 @@ from rich.progress import track
 
 from fairvision import metrics, runs
 from fairvision.datasets import picture_tensor, read_picture
+from fairvision.datasets.decoding import read_to_size
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
 from fairvision.own_pictures import prepare_digit
@@ -74,9 +75,11 @@ def predict(
         starts = track(starts, "pictures", console=Console(stderr=True), transient=True)
     found, features = [], []
     for start in starts:
-        some = [read_picture(file) for file in files[start : start + batch_size]]
+        now = files[start : start + batch_size]
         if as_digits:
-            some = [prepare_digit(picture).convert("RGB") for picture in some]
+            some = [prepare_digit(read_picture(file)).convert("RGB") for file in now]
+        else:
+            some = [read_to_size(file, run.size) for file in now]
         seen, given = features_and_scores(network, as_batch(some, run.size, where))
         features.append(seen)
         found.append(given)

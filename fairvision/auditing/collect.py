@@ -59,6 +59,7 @@ def collect(
     device: torch.device | str = "cpu",
     batch_size: int = 64,
     workers: int | None = None,
+    cache: str = "auto",
     quiet: bool = True,
 ) -> Samples:
     """Run a model over every picture of a dataset, of which each process takes its share.
@@ -73,7 +74,7 @@ def collect(
     dataset : the pictures, n of them
     name : what the model is called
     attribution : one of `fairvision.attribution.METHODS`
-    device, batch_size, workers, quiet : where and how it runs
+    device, batch_size, workers, cache, quiet : where and how it runs
 
     Returns
     -------
@@ -82,7 +83,7 @@ def collect(
     `evidence/…` also where the group is unknown or the map has no positive evidence.
     """
     with processes.first_ahead():
-        pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
+        pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
     own = processes.own_rows(len(dataset), batch_size)
     heads = [head for head in run.heads if head in {**dataset.attributes, **dataset.tasks}]
     order = {

@@ -64,6 +64,7 @@ def audit(
     device: str = "auto",
     batch_size: int = 64,
     workers: int | None = None,
+    cache: str = "auto",
     leaning: bool | None = None,
     sanity: bool = False,
     sanity_pictures: int = 200,
@@ -87,6 +88,7 @@ def audit(
     replicates : bootstrap replicates of the 95% intervals
     seed : of the bootstrap; the models share its draws, so differences are paired
     device, batch_size, workers : where and how the models run
+    cache : whether decoded pictures are kept on the disk, see `fairvision.datasets.open_pixels`
     leaning : hide the person, the context and each class of objects and ask the models again; by
         default where the dataset says where objects are. See docs/leaning.md for what it costs.
     sanity, sanity_pictures : check whether the evidence depends on the weights, the picture and the
@@ -146,6 +148,7 @@ def audit(
             device=device,
             batch_size=batch_size,
             workers=workers,
+            cache=cache,
             quiet=quiet or not first,
         )
     elif first:

@@ -147,7 +147,7 @@ def _maps(
 
     groups = run.attributes[attribute]
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
-    pixels = open_pixels(truth, run.size)
+    pixels = open_pixels(truth, run.size, cache="never")
     (batch,) = batches(truth, pixels, len(rows), device=device, order=np.array(rows))
     maps = attribute_maps(network, batch.images, target.to(device), method, head=attribute)
     return maps.cpu().numpy()

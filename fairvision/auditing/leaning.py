@@ -37,6 +37,7 @@ def lean(
     device: torch.device | str = "cpu",
     batch_size: int = 64,
     workers: int | None = None,
+    cache: str = "auto",
     quiet: bool = True,
 ) -> pd.DataFrame:
     """Hide the person, the context and each class of objects, and ask the model again.
@@ -57,9 +58,9 @@ def lean(
         pictures are ignored
     name : what the model is called
     seed : of the controls, which depend on nothing else but the picture and the thing
-    device, batch_size, workers, quiet : where and how it runs. A picture costs 4 forwards (whole,
-        person, context, the person's control) and 2 for each class of objects that it shows; no
-        more than `batch_size` pictures are in the network at a time.
+    device, batch_size, workers, cache, quiet : where and how it runs. A picture costs 4
+        forwards (whole, person, context, the person's control) and 2 for each class of objects
+        that it shows; no more than `batch_size` pictures are in the network at a time.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def lean(
     heads = [head for head in dataset.attributes if head in run.attributes]
     if not heads:
         raise InputError(f"run {run.folder} predicts no attribute of dataset {dataset.root}")
-    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
+    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
     things = _things(dataset, pixels.has_mask, regions, heads)
     orders = {
         head: [run.attributes[head].index(group) for group in dataset.attributes[head]]

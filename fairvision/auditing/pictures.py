@@ -223,7 +223,7 @@ def _check_answers(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
     from fairvision.datasets import batches, open_pixels
 
     for model, (run, network) in zip(audited.models, audited.networks):
-        pixels = open_pixels(model.truth, run.size)
+        pixels = open_pixels(model.truth, run.size, cache="never")
         (batch,) = batches(model.truth, pixels, len(rows), device=audited.device, order=rows)
         with torch.inference_mode():
             found = network.probabilities(batch.images)[attribute].double().cpu().numpy()

@@ -64,6 +64,7 @@ def examine(
     device: torch.device | str = "cpu",
     batch_size: int = 64,
     workers: int | None = None,
+    cache: str = "auto",
     quiet: bool = True,
 ) -> pd.DataFrame:
     """Check the evidence of a model on some pictures of each attribute.
@@ -74,7 +75,7 @@ def examine(
         network is afterwards as it was
     pictures : how many with a mask and a known group are drawn, all of them if there are fewer
     replicates, confidence, seed : of the intervals; the seed also draws pictures and weights
-    device, batch_size, workers, quiet : where and how it runs
+    device, batch_size, workers, cache, quiet : where and how it runs
 
     Returns
     -------
@@ -89,7 +90,7 @@ def examine(
     """
     if pictures < 1:
         raise InputError(f"sanity checks need pictures: give 1 or more, not {pictures}")
-    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet)
+    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
     chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
     rows: list[dict[str, Any]] = []
     for head in dataset.attributes:

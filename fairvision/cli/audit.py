@@ -85,6 +85,7 @@ from fairvision.cli import options
 @options.seed
 @options.device
 @options.workers
+@options.cache
 @options.overwrite
 @options.quiet
 @options.as_json

@@ -32,5 +32,13 @@ workers = click.option(
     default=None,
     help="Threads that decode pictures; by default one per core.",
 )
+cache = click.option(
+    "--cache",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether decoded pictures are kept on the disk; auto keeps them where they take at most "
+    "half of what is free, else they are decoded whenever they are needed.",
+)
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")

@@ -78,7 +78,9 @@ def import_dataset(
         if not kept.any():
             raise InputError(f"{origin}: none of its {len(samples)} pictures can be used")
         samples = samples[kept].reset_index(drop=True)
-        dataset = replace(dataset, root=part, samples=samples)
+        sizes = {s.size for s in stored if s}
+        size = sizes.pop() if len(sizes) == 1 else None
+        dataset = replace(dataset, root=part, samples=samples, size=size)
         save(dataset, part)
         if regions is not None:
             save_regions(regions[regions["id"].isin(samples["id"])], dataset)
@@ -113,6 +115,7 @@ def warn(message: str) -> None:
 @dataclass(frozen=True)
 class _Stored:
     image: str
+    size: tuple[int, int]
     mask: str | None
     empty_mask: bool
 
@@ -162,14 +165,14 @@ def _store(source: Source, name: str, folder: Path) -> _Stored:
     image = f"images/{name}{_suffix(source.picture)}"
     shutil.copyfile(source.picture, folder / image)
     if person is None:
-        return _Stored(image, None, False)
+        return _Stored(image, size, None, False)
     if isinstance(source.mask, Path):
         mask = f"masks/{name}{_suffix(source.mask)}"
         shutil.copyfile(source.mask, folder / mask)
     else:
         mask = f"masks/{name}.png"
         Image.fromarray(person).save(folder / mask)
-    return _Stored(image, mask, not person.any())
+    return _Stored(image, size, mask, not person.any())
 
 
 def _file_names(ids: Collection[str]) -> list[str]:

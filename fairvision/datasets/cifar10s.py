@@ -121,6 +121,7 @@ def from_cifar10(
             samples=samples,
             source=f"CIFAR-10 {train.origin}; skew {skew:g}, seed {seed}",
             licence="as CIFAR-10: none stated; for research",
+            size=(32, 32),
         )
         save(dataset, part)
     return load(folder)

@@ -103,6 +103,7 @@ def scenes(
             samples=samples,
             source=f"drawn by fairvision: bias {bias:g}, {groups} groups, seed {seed}",
             licence="CC0 1.0",
+            size=(size, size),
         )
         save(drawn, part)
         save_regions(pd.DataFrame(things, columns=["id", "task", "label", *SIDES]), drawn)

@@ -97,6 +97,7 @@ def from_mnist(
             samples=samples,
             source="MNIST, idx files read by torchvision",
             licence="CC BY-SA 3.0",
+            size=(28, 28),
         )
         save(dataset, part)
     return load(folder)

@@ -52,7 +52,7 @@ class Pixels(ABC):
         """Yield one array of rows after the other."""
         return map(self.take, pieces)
 
-    def let_go(self) -> None:
+    def let_go(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back memory that is only there to be faster."""
 
 
@@ -69,7 +69,7 @@ class StreamedPixels(Pixels):
         self._workers = workers or os.cpu_count() or 1
 
     @cached_property
-    def has_mask(self) -> np.ndarray:  # type: ignore[override]
+    def has_mask(self) -> np.ndarray:
         """Whether each mask has any pixel; decodes all masks when it is first asked for."""
         found = np.zeros(self._n, bool)
         rows = np.flatnonzero(self._masked)

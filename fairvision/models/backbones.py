@@ -56,19 +56,31 @@ def is_timm(name: str) -> bool:
     return name.startswith(timm_networks.PREFIX)
 
 
-def default_size(name: str) -> int:
+def default_size(name: str, pictures: tuple[int, int] | None = None) -> int:
     """Return the side in pixels at which a network is used unless another is asked for.
+
+    Parameters
+    ----------
+    name : of the network
+    pictures : (width, height) of all pictures, where they have one; the small networks, which take
+        any size, do not enlarge them
 
     Raises
     ------
     InputError
         If there is no such network.
+
+    Examples
+    --------
+    >>> default_size("lecture_cnn", (28, 28)), default_size("resnet18", (28, 28))
+    (28, 224)
     """
     check(name)
     if is_timm(name):
         return timm_networks.default_size(name)
     usual = {LECTURE_CNN: 64, SMALL_CNN: 64, RESNET18_32PX: 32, "inception_v3": 299}
-    return usual.get(name, 224)
+    side = usual.get(name, 224)
+    return min(side, max(pictures)) if pictures and name in SMALL else side
 
 
 def check(name: str) -> None:

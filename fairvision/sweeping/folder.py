@@ -229,6 +229,7 @@ def _audit_all(
                     overwrite=True,
                     device=plan.shared["device"],
                     workers=plan.shared["workers"],
+                    cache=plan.shared["cache"],
                     quiet=plan.shared["quiet"],
                     **how,
                 )

@@ -69,6 +69,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     checkpoint_every: int | None = None,
+    cache: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
@@ -90,7 +91,8 @@ def train(
     model : "lecture_cnn" or the name of a torchvision classification network
     weights : what the network starts from: a name that torchvision publishes for it
         ("IMAGENET1K_V1", "DEFAULT"), a .pth or .safetensors file, or a run folder
-    size : side in pixels to which whole pictures are resized; by default that of the network
+    size : side in pixels to which whole pictures are resized; by default that of the network, and
+        for the two small ones that of the pictures, where they all have one that is smaller
     attribute, task : names of those to learn; by default all that the dataset has
     tune : what learns: "all" of the network, its "last" block and its heads, only its "head"s, or
         "auto", by the number of training pictures, see `fairvision.models.choose_regime`
@@ -122,6 +124,8 @@ def train(
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core
     checkpoint_every : steps after which the state is written, besides the end of every epoch; by
+    cache : whether decoded pictures are kept on the disk, see `fairvision.datasets.open_pixels`;
+        the weights do not depend on it
         default about once a minute. The weights at the end do not depend on it.
     resume : continue the unfinished run in `output`, which must have been started with the same
         settings; begin anew if there is none
@@ -179,7 +183,7 @@ def train(
     if hasattr(how, "domains"):
         domains = how.domains(training, heads, of_method)
     after = how.after(annotated, heads, of_method) if hasattr(how, "after") else None
-    size = models.default_size(model) if size is None else size
+    size = models.default_size(model, annotated.size) if size is None else size
     config = describe(
         dataset,
         fingerprint=fingerprint,
@@ -225,7 +229,7 @@ def train(
     alike: dict[str, Any] = {
         **{"model": model, "weights": weights, "size": size, "attribute": attribute, "task": task},
         **{key: value for key, value in asdict(settings).items() if key != "epochs"},
-        **{"device": device, "workers": workers, "quiet": quiet},
+        **{"device": device, "workers": workers, "cache": cache, "quiet": quiet},
         "checkpoint_every": checkpoint_every,
     }
 
@@ -245,7 +249,7 @@ def train(
         with fabric.rank_zero_first(local=True):
             network = first_network(model, dataset, size, None if is_saved else weights, domains)
             pixels = {
-                name: datasets.open_pixels(part, size, workers=workers, quiet=quiet)
+                name: datasets.open_pixels(part, size, workers=workers, quiet=quiet, cache=cache)
                 for name, part in splits.items()
             }
         parts = {

@@ -32,6 +32,7 @@ CASES = {
     "domain_independent": {**NORMALISED, "method": "domain_independent"},
     "attribution_penalty": {**NORMALISED, "method": "attribution_penalty"},
     "jtt": {**NORMALISED, "method": "jtt", "upweight": 3},
+    "streamed": {"cache": "never", "size": 12},
     "threshold_optimizer": {**NORMALISED, "method": "threshold_optimizer", "task": ["side"]},
     "last block": {"model": "vgg11_bn", "size": 32, "tune": "last", "epochs": 1},
     "accumulated and averaged": {"accumulate": 2, "ema": 0.9, "select": "worst_group_accuracy"},
