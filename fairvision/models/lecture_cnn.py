@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+
+
+class FlattenPlaces(nn.Flatten):
+    """Maps (n, channels, height, width) as rows (n, height · width · channels), as Keras has them.
+
+    Where channels lie last in memory, as in training, the rows are the maps themselves: neither
+    they nor their gradients are copied.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the rows."""
+        return super().forward(maps.permute(0, 2, 3, 1))
 
 
 def lecture_cnn(size: int) -> nn.Sequential:
@@ -27,12 +39,12 @@ def lecture_cnn(size: int) -> nn.Sequential:
     pooled = (size - 4) // 2
     network = nn.Sequential()
     network.add_module("conv1", nn.Conv2d(3, 32, kernel_size=3))
-    network.add_module("relu1", nn.ReLU())
+    network.add_module("relu1", nn.ReLU(inplace=True))
     network.add_module("conv2", nn.Conv2d(32, 64, kernel_size=3))
-    network.add_module("relu2", nn.ReLU())
+    network.add_module("relu2", nn.ReLU(inplace=True))
     network.add_module("pool", nn.MaxPool2d(2))
     network.add_module("dropout1", nn.Dropout(0.25))
-    network.add_module("flatten", nn.Flatten())
+    network.add_module("flatten", FlattenPlaces())
     network.add_module("dense", nn.Linear(64 * pooled * pooled, 128))
     network.add_module("relu3", nn.ReLU())
     network.add_module("dropout2", nn.Dropout(0.5))

@@ -21,6 +21,7 @@ from fairvision.errors import FairvisionWarning, InputError
 from fairvision.processes import is_first
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
+from fairvision.training.allocation import keep_freed_memory
 from fairvision.training.epochs import Part, Training, answers
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
@@ -68,8 +69,8 @@ def train(
     seed: int = 0,
     device: str = "auto",
     workers: int | None = None,
-    checkpoint_every: int | None = None,
     cache: str = "auto",
+    checkpoint_every: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
@@ -123,9 +124,9 @@ def train(
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
     workers : threads that decode pictures; by default one per core
-    checkpoint_every : steps after which the state is written, besides the end of every epoch; by
     cache : whether decoded pictures are kept on the disk, see `fairvision.datasets.open_pixels`;
         the weights do not depend on it
+    checkpoint_every : steps after which the state is written, besides the end of every epoch; by
         default about once a minute. The weights at the end do not depend on it.
     resume : continue the unfinished run in `output`, which must have been started with the same
         settings; begin anew if there is none
@@ -276,4 +277,6 @@ def _fabric(device: str, precision: str) -> Fabric:
     where = models.find_device(device)
     if precision == "16" and where.type == "cpu":
         raise InputError("precision 16 needs a GPU: choose bf16 or 32")
+    if where.type == "cpu":
+        keep_freed_memory()
     return make_fabric(where, PRECISIONS[precision])

@@ -142,7 +142,7 @@ def make_optimizer(
     if settings.optimizer == "sgd":
         optimizer = SGD(groups, lr=settings.lr, momentum=settings.momentum)
     else:
-        optimizer = AdamW(groups, lr=settings.lr)
+        optimizer = AdamW(groups, lr=settings.lr, fused=True)
     return optimizer, LambdaLR(optimizer, lambda step: lr_factor(step, steps, settings.schedule))
 
 

@@ -69,11 +69,11 @@ def test_a_small_network_on_real_tensors(name):
 
 def test_lecture_cnn_layer_by_layer():
     network = models.build("lecture_cnn", {"digit": 10}, size=28)
-    kinds = [type(m) for m in network.backbone]
-    assert kinds == [
+    kinds = [
         nn.Conv2d, nn.ReLU, nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Dropout,
         nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout,
     ]  # fmt: skip
+    assert all(isinstance(m, kind) for m, kind in zip(network.backbone, kinds, strict=True))
     weights = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
     assert weights == [(32, 3, 3, 3), (64, 32, 3, 3), (128, 9216), (10, 128)]
     assert [m.p for m in network.backbone if isinstance(m, nn.Dropout)] == [0.25, 0.5]
