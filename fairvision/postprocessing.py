@@ -123,20 +123,21 @@ class Rule:
             changed[columns] = values
         return changed
 
-    def unchanged(self, truth: Dataset) -> str:
-        """Return in words which pictures keep their scores for want of a group; "" if none."""
+    def note(self, truth: Dataset) -> str:
+        """Return in a line what is done with these pictures' scores, and with how many not."""
         if self.attribute not in truth.attributes:
             return (
                 f"the data has no {self.attribute!r}, by whose groups the scores are to be "
                 "post-processed: they are as the network gives them"
             )
+        said = (
+            f"scores of {', '.join(self.tasks)} are post-processed by the annotated "
+            f"{self.attribute} of each picture"
+        )
         unknown = int((truth.codes(self.attribute) < 0).sum())
         if not unknown:
-            return ""
-        return (
-            f"{unknown} of {len(truth)} pictures have no known {self.attribute}: their scores are "
-            "not post-processed"
-        )
+            return said
+        return f"{said}; {unknown} of {len(truth)} have no known one, and keep their scores"
 
     def _set(
         self, thresholds: np.ndarray, truth: Dataset, seed: int, task: str, label: str

@@ -97,9 +97,7 @@ def of_runs(
     ]
     rules = [postprocessing.read(run) for run in found]
     notes += [
-        f"{name}: {note}"
-        for name, rule in zip(called, rules)
-        if rule is not None and (note := rule.unchanged(audited))
+        f"{name}: {rule.note(audited)}" for name, rule in zip(called, rules) if rule is not None
     ]
     material = Material(
         models=[

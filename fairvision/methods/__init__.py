@@ -45,7 +45,7 @@ METHODS: Mapping[str, str] = {
     "domain_independent": "a classifier per group, all asked together (Wang 2020)",
     "group_dro": "the loss of the worst subgroup is minimised (Sagawa 2020)",
     "jtt": "what a first training gets wrong is shown more often (Liu 2021)",
-    "threshold_optimizer": "thresholds per group, learnt on the validation split (Hardt 2016)",
+    "threshold_optimizer": "thresholds per group, which has to be known to answer (Hardt 2016)",
 }
 
 

@@ -178,9 +178,9 @@ def test_every_kind_of_task_gets_thresholds_and_keeps_to_probabilities(tmp_path)
     assert not np.allclose(changed[~unknown], before[~unknown])
     pd.testing.assert_frame_equal(rule.applied(before, dataset, seed=0), changed)
     assert not rule.applied(before, dataset, seed=1).equals(changed)
-    assert f"{unknown.sum()} of {len(dataset)} pictures have no known colour" in rule.unchanged(
-        dataset
-    )
+    note = rule.note(dataset)
+    assert "light, place, things are post-processed by the annotated colour of each" in note
+    assert f"{unknown.sum()} of {len(dataset)} have no known one, and keep their scores" in note
 
 
 def test_a_picture_is_decided_alike_whichever_are_beside_it():
@@ -278,7 +278,7 @@ def test_data_without_the_attribute_or_the_task_keeps_its_scores():
     rule, table = learnt(dataset, scores), as_table(dataset, scores)
     bare = Dataset(Path("d"), "d", {}, dataset.tasks, dataset.samples.drop(columns="colour"))
     pd.testing.assert_frame_equal(rule.applied(table, bare, seed=0), table)
-    assert "the data has no 'colour'" in rule.unchanged(bare)
+    assert "the data has no 'colour'" in rule.note(bare)
     fewer = table.filter(like="/light/")
     assert list(rule.applied(fewer, dataset, seed=0)) == list(fewer)
 
