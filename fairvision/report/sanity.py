@@ -73,14 +73,12 @@ CHECKS = {
         "area under the probability as pixels come in, most evidence first, minus that of the same "
         "map moved to a random place",
         "above",
-        unit="probability",
     ),
     "sanity_deletion": Check(
         "Deletion",
         "area under the probability as pixels go, most evidence first, minus that of the same map "
         "moved to a random place",
         "below",
-        unit="probability",
     ),
     "sanity_infidelity": Check(
         "Infidelity",
