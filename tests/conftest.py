@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -112,3 +113,21 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def torchrun() -> Callable[..., subprocess.Popen]:
+    """Start two processes of a program or of `-m MODULE`, as torchrun does."""
+
+    def start(*arguments: object) -> subprocess.Popen:
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCHELASTIC_ERROR_FILE": os.devnull}
+        return subprocess.Popen(
+            [sys.executable, *launch, *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start

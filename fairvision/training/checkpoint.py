@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Mapping
@@ -116,8 +117,11 @@ def load(folder: Path, state: Mapping[str, Stateful]) -> Progress:
     InputError
         If there are checkpoints and none can be used.
     """
-    for left in folder.glob(f".{runs.CHECKPOINT}.*.part"):
-        left.unlink(missing_ok=True)
+    for left in folder.glob(".*.part"):
+        if left.is_file():
+            left.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
     damaged: list[str] = []
     for path in (folder / runs.CHECKPOINT, folder / PREVIOUS):
         if not path.is_file():

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -32,23 +31,11 @@ CASES = {
     "domain_independent": {**NORMALISED, "method": "domain_independent"},
     "attribution_penalty": {**NORMALISED, "method": "attribution_penalty"},
     "jtt": {**NORMALISED, "method": "jtt", "upweight": 3},
-    "streamed": {"cache": "never", "size": 12},
     "threshold_optimizer": {**NORMALISED, "method": "threshold_optimizer", "task": ["side"]},
+    "streamed": {"cache": "never", "size": 12},
     "last block": {"model": "vgg11_bn", "size": 32, "tune": "last", "epochs": 1},
     "accumulated and averaged": {"accumulate": 2, "ema": 0.9, "select": "worst_group_accuracy"},
 }
-
-
-def torchrun(*arguments):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCHELASTIC_ERROR_FILE": os.devnull}
-    return subprocess.Popen(
-        [sys.executable, *launch, *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +46,7 @@ def unlike(squares):
 
 
 @pytest.fixture(scope="session")
-def by_two(unlike, tmp_path_factory):
+def by_two(unlike, torchrun, tmp_path_factory):
     """A run of each case by two processes."""
     root = tmp_path_factory.mktemp("by_two")
     work = [
@@ -100,7 +87,7 @@ def test_two_are_one(by_two, unlike, tmp_path, name):
         assert rules == [None, None]
 
 
-def test_killed_and_resumed_with_two(unlike, tmp_path):
+def test_killed_and_resumed_with_two(unlike, torchrun, tmp_path):
     options = ["--model", "small_cnn", "--size", 16, "--epochs", 6, "--batch-size", 4]
     options += ["--device", "cpu", "--checkpoint-every", 1, "--augment"]
 
@@ -126,10 +113,11 @@ def test_killed_and_resumed_with_two(unlike, tmp_path):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_bad_input_of_two_is_told_and_ends(tmp_path):
+def test_bad_input_of_two_is_told_once_and_ends(torchrun, tmp_path):
     process = torchrun("-m", "fairvision", "train", tmp_path / "nowhere", "-o", tmp_path / "run")
     _, told = process.communicate(timeout=300)
     assert process.returncode
+    assert told.count("fairvision: ") == 1
     assert "is not a folder: give a dataset folder" in told
 
 
