@@ -353,6 +353,16 @@ def test_best_needs_a_gap_beyond_the_spread():
     assert alike.best(ACCURACY) is None
 
 
+def test_against_the_first_the_pictures_must_show_it_too():
+    values = {("a", "accuracy"): [0.9, 0.9], ("b", "accuracy"): [0.7, 0.7]}
+    assert made_of(values).best(ACCURACY) == "a"
+    for differences, best in (([-0.2, -0.2], "a"), ([-0.2, 0.05], "a"), ([-0.05, 0.05], None)):
+        figures = audits({**values, ("b - a", "accuracy"): differences})  # intervals of ± .1
+        made = board.collect(figures, ["a", "b"], 2)
+        assert made.best(ACCURACY) == best
+        assert made.compare("b", "a", ACCURACY) == (-1 if best else 0)
+
+
 def test_best_is_closest_to_zero_where_zero_is_best():
     column = board.Column("directional T->A", "age", "work")
     made = made_of(
@@ -425,8 +435,8 @@ def test_the_words_say_what_the_spread_shows():
     headline = verdict.decide(made)["headline"]
     assert "fewest errors (Accuracy on age): mended, 90.5%" in headline
     assert headline.startswith(
-        "Which to pick: no method is better than plain without a price. mended gains in Accuracy "
-        "on age and loses in Evidence on the person.\n"
+        "Which to pick: no method is better than plain without a price.\n"
+        "mended gains in “Accuracy on age”, and loses in “Evidence on the person”.\n"
     )
 
 
@@ -443,12 +453,12 @@ def picked(**rows: list[float]) -> str:
 def test_it_is_said_which_method_to_pick_and_why():
     line = picked(plain=[0.5, 0.5], mended=[0.8, 0.5], less=[0.6, 0.5])
     assert line == (
-        "Which to pick: mended: better than plain in Accuracy on age; worse in no column."
+        "Which to pick: mended: better than plain in “Accuracy on age”; worse in no column."
     )
     line = picked(plain=[0.5, 0.5], sure=[0.8, 0.5], grounded=[0.5, 0.8], off=[0.9, 0.1])
     assert line == (
-        "Which to pick: sure or grounded: sure is better than plain in Accuracy on age; grounded "
-        "is better than plain in Evidence on the person; worse in no column."
+        "Which to pick: sure or grounded: sure is better than plain in “Accuracy on age”; grounded "
+        "is better than plain in “Evidence on the person”; worse in no column."
     )
     assert picked(plain=[0.5, 0.5], same=[0.5, 0.5], bad=[0.5, 0.1]) == (
         "Which to pick: plain. The seeds show no method to be better in any column."

@@ -112,8 +112,8 @@ class Board:
     parts : columns under headings, by attribute; "" holds those of tasks without an attribute
     share : by attribute, the share of the largest group among pictures with the person hidden
     chance : by attribute, the chance level of the evidence
-    shown : by method and column, in how many seeds the audit's paired interval of the difference
-        from the first method excludes zero
+    shown, paired : by method and column, in how many seeds the audit's paired interval of the
+        difference from the first method excludes zero, and in how many there is one
     """
 
     methods: tuple[str, ...]
@@ -123,6 +123,7 @@ class Board:
     share: Mapping[str, float]
     chance: Mapping[str, float]
     shown: Mapping[tuple[str, Column], int]
+    paired: Mapping[tuple[str, Column], int]
 
     @property
     def columns(self) -> list[Column]:
@@ -156,8 +157,14 @@ class Board:
         """Return 1 where a method is better than another by more than the spread, -1 worse, else 0.
 
         The spread is that of the difference of two single runs, sqrt(sd² + sd²). Where either has
-        fewer than two seeds nothing is known of it, and the answer is 0.
+        fewer than two seeds nothing is known of it, and the answer is 0. It is 0 too where one of
+        them is the first method and the pictures show the difference in fewer than half of the
+        seeds: with few seeds a spread may be small by chance.
         """
+        first = self.methods[0]
+        pair = (other if method == first else method), column
+        if first in (method, other) and 2 * self.shown[pair] < self.paired[pair]:
+            return 0
         spread = math.hypot(self.cells[method, column].sd, self.cells[other, column].sd)
         gap = self.score(method, column) - self.score(other, column)
         if math.isnan(gap) or math.isnan(spread) or abs(gap) <= max(spread, 1e-9):
@@ -191,12 +198,13 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
         for method in methods
         for column in columns
     }
-    shown = {}
+    shown, paired = {}, {}
     for method in methods[1:]:
         for column in columns:
             name = f"{method} - {methods[0]}"
             found = [column.of(own, name) for own in by_seed.values()]
             shown[method, column] = sum(bool(figure and figure.shown) for figure in found)
+            paired[method, column] = sum(bool(figure and figure.defined) for figure in found)
     return Board(
         methods=tuple(methods),
         seeds=seeds,
@@ -218,6 +226,7 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
             for name in first.attributes
         },
         shown=shown,
+        paired=paired,
     )
 
 

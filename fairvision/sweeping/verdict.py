@@ -50,7 +50,7 @@ def _better(board: Board, method: str) -> dict[str, str]:
     }
     sentences = [
         f"{words}: {'; '.join(said[way])}."
-        for way, words in ((1, "Better"), (-1, "Worse"), (0, "Not told apart by the spread"))
+        for way, words in ((1, "Better"), (-1, "Worse"), (0, "Not told apart"))
         if said[way]
     ]
     return {
@@ -125,17 +125,19 @@ def _pick(board: Board) -> str:
             why = [f"{name} is {words}" for name, words in zip(leading, why)]
         return f"Which to pick: {' or '.join(leading)}: {'; '.join(why)}; worse in no column."
     if mixed := [name for name in others if found[name][1]]:
-        prices = "; ".join(
-            f"{name} gains in {_named(found[name][1])} and loses in {_named(found[name][-1])}"
+        prices = [
+            f"{name} gains in {_named(found[name][1])}, and loses in {_named(found[name][-1])}."
             for name in mixed
+        ]
+        return "\n".join(
+            [f"Which to pick: no method is better than {first} without a price.", *prices]
         )
-        return f"Which to pick: no method is better than {first} without a price. {prices}."
     return f"Which to pick: {first}. The seeds show no method to be better in any column."
 
 
 def _named(columns: Sequence[Column], most: int = 3) -> str:
     """Name some columns, the first ones if they are many."""
-    names = [column.word.name for column in columns]
+    names = [f"“{column.word.name}”" for column in columns]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
