@@ -22,6 +22,7 @@ from fairvision.processes import is_first
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
 from fairvision.training.allocation import keep_freed_memory
+from fairvision.training.compiling import check_compiles
 from fairvision.training.epochs import Part, Training, answers
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
@@ -225,6 +226,8 @@ def train(
         raise InputError(f"{fabric.world_size} processes cannot share {least} pictures of a split")
     if compile and method == "attribution_penalty":
         raise InputError("--compile cannot take the attribution penalty's gradients of gradients")
+    if compile:
+        check_compiles(fabric.device)
     if hasattr(how, "check"):
         how.check(dataset.split("train"), of_method)
     alike: dict[str, Any] = {

@@ -1,5 +1,7 @@
 """Accumulation, averaged weights, the choice of the best epoch, early stopping, compilation."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,9 +146,21 @@ def test_compiled_it_learns_the_same(folder, tmp_path, monkeypatch):
 
     plain = train(folder, tmp_path / "plain", epochs=1)
     monkeypatch.setattr(nn.Module, "compile", compile)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     run = train(folder, tmp_path / "run", epochs=1, compile=True)
     assert len(compiled) == 1
     a, b = (runs.history(run).drop(columns="seconds") for run in (plain, run))
     np.testing.assert_allclose(b, a, rtol=1e-4)
     with pytest.raises(InputError, match="gradients of gradients"):
         train(folder, tmp_path / "other", compile=True, method="attribution_penalty")
+
+
+def test_without_a_compiler_it_is_one_clear_line(folder, tmp_path, monkeypatch):
+    def fails(graph, inputs):
+        raise RuntimeError("no C++ compiler found\n\nset this and that")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=fails))
+    with pytest.raises(InputError, match=r"--compile does not work here: .*") as error:
+        train(folder, tmp_path / "run", compile=True)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
