@@ -6,9 +6,9 @@
 The Keras program has the lecture's layers and optimiser: Adadelta at the learning rate of its day,
 1.0. Ours is `fairvision train --model lecture_cnn`, which adds what a run folder holds, in float32
 and in bf16 (mixed precision, which pays on processors with instructions for it). All train on the
-same 60,000 pictures, one after the other, and are tested on the same 10,000. Printed are accuracies,
-and seconds per epoch: of the clock, and of the processor in all threads, which others on the machine
-change less. Reading and decoding are left out.
+same 60,000 pictures, one after the other, and are tested on the same 10,000. Printed are
+accuracies, and seconds per epoch: of the clock, and of the processor in all threads, which others
+on the machine change less. Reading and decoding are left out.
 """
 
 from __future__ import annotations
