@@ -53,7 +53,8 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @click.option(
     "--size",
     type=click.IntRange(min=1),
-    help="Side of the pictures in pixels; by default that of the network.",
+    help="Side of the pictures in pixels; by default that of the network, and for small networks "
+    "that of the pictures where they all have one that is smaller.",
 )
 @click.option("--attribute", multiple=True, help="Attribute to learn, repeatable; by default all.")
 @click.option("--task", multiple=True, help="Task to learn, repeatable; by default all.")
