@@ -17,6 +17,7 @@ from fairvision.datasets import Batch, Dataset
 from fairvision.methods.adversary import (
     ReverseGradient,
     adversary,
+    aside,
     attribute_to_remove,
     classify_with_probe,
 )
@@ -48,6 +49,7 @@ class Adversarial(Method):
     def __init__(self, network: Network, domain: str, groups: int, settings: Settings):
         super().__init__()
         self.domain, self.settings = domain, settings
+        self.aside = aside(domain)
         self.adversary = adversary(network, groups)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 

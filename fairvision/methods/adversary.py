@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -36,15 +38,28 @@ def adversary(network: Network, groups: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(network.width, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, groups))
 
 
+def aside(domain: str) -> tuple[str, ...]:
+    """Return the terms of the adversary and of the probe.
+
+    The more the features tell of the attribute, the smaller they are: an epoch in which the method
+    does nothing would be the best by them.
+    """
+    return f"adversary/{domain}", f"cross_entropy/{domain}", f"auxiliary/{domain}"
+
+
 def classify_with_probe(network: Network, batch: Batch, domain: str) -> tuple[Terms, Tensor]:
     """Return the cross entropy of every head, and the features (n, width).
 
-    A head of the attribute itself learns from the features without changing them, so it tells in
-    the audit how much of the attribute they still hold.
+    A head of the attribute itself, and its auxiliary one, learn from the features without changing
+    them, so the head tells in the audit how much of the attribute they still hold.
     """
     answers, features = network(batch.images, with_features=True)
     if domain in answers:
         answers[domain] = network.head(domain)(features.detach())
+    if domain in network.auxiliary:
+        head = network.auxiliary_heads[network.head_names.index(domain)]
+        early = cast(Tensor, network.backbone.auxiliary)
+        network.auxiliary[domain] = head(early.detach())
     return classify(network, batch, answers), features
 
 

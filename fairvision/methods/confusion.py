@@ -16,7 +16,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.methods.adversary import adversary, attribute_to_remove, classify_with_probe
+from fairvision.methods.adversary import (
+    adversary,
+    aside,
+    attribute_to_remove,
+    classify_with_probe,
+)
 from fairvision.methods.heads import Terms, cross_entropy
 from fairvision.methods.method import Method
 from fairvision.models import Network
@@ -42,6 +47,7 @@ class Confusion(Method):
     def __init__(self, network: Network, domain: str, groups: int, settings: Settings):
         super().__init__()
         self.domain, self.settings = domain, settings
+        self.aside = aside(domain)
         self.adversary = adversary(network, groups)
 
     def forward(self, network: Network, batch: Batch) -> Terms:

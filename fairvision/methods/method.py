@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from torch import nn
@@ -22,7 +22,14 @@ class Method(nn.Module):
     Parameters
     ----------
     terms : the loss, for a method that has nothing else
+
+    Attributes
+    ----------
+    aside : terms by which no epoch is chosen, as the network gains nothing, or even loses, where
+        they are small: what an adversary learns
     """
+
+    aside: Collection[str] = ()
 
     def __init__(self, terms: Callable[[Network, Batch], Terms] | None = None):
         super().__init__()

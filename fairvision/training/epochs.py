@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -131,7 +131,7 @@ class Training:
 
         self._train(log, averages, keep)
         row = {"epoch": progress.epoch + 1, "lr": progress.begun["lr"]}
-        row |= _figures("train", averages)
+        row |= _figures("train", averages, self.method.aside)
         if "val" in self.parts:
             row |= self._validate(log)
         row["seconds"] = spent + time.perf_counter() - began
@@ -180,7 +180,8 @@ class Training:
         )
         worst = WorstGroup(dataset.attributes)
         learner = Learner(self.result, self.method)
-        row = _figures("val", evaluate(self.fabric, learner, served, worst))
+        averages = evaluate(self.fabric, learner, served, worst)
+        row = _figures("val", averages, self.method.aside)
         if dataset.attributes:
             value, n = worst.worst(lambda sums: sum_over_all(self.fabric, sums))
             row |= {"val/worst_group_accuracy": value, "val/n/worst_group_accuracy": n}
@@ -232,10 +233,11 @@ def answers(network: Network, part: Part, batch_size: int) -> dict[str, np.ndarr
     return {k: np.concatenate([some[k].cpu().numpy() for some in found]) for k in found[0]}
 
 
-def _figures(split: str, averages: Averages) -> dict[str, float]:
-    """Return a split's part of a row of history.csv."""
+def _figures(split: str, averages: Averages, aside: Collection[str]) -> dict[str, float]:
+    """Return a split's part of a row of history.csv; `aside` are terms that the loss leaves out."""
     means = averages.means()
-    losses = [v for k, v in means.items() if not k.startswith("accuracy/") and not math.isnan(v)]
+    terms = {k: v for k, v in means.items() if not k.startswith("accuracy/") and k not in aside}
+    losses = [v for v in terms.values() if not math.isnan(v)]
     row = {f"{split}/n": averages.pictures, f"{split}/loss": sum(losses) if losses else math.nan}
     row |= {f"{split}/{name}": value for name, value in means.items()}
     return row | {f"{split}/n/{name}": count for name, count in averages.counts().items()}

@@ -243,7 +243,7 @@ def train(
             run = runs.load(place)
         else:
             run = train(data, output=place, resume=continues, **alike, **different)
-        found = answers(runs.network(run, fabric.device), parts["train"], batch_size)
+        found = answers(runs.network(run, fabric.device, "last"), parts["train"], batch_size)
         return fabric.broadcast(found)
 
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):

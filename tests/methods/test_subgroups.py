@@ -16,6 +16,7 @@ from fairvision.errors import InputError
 from fairvision.methods import domain_discriminative, group_dro, reweighting
 from fairvision.methods.confusion import confusion
 from fairvision.methods.domain_discriminative import log_prior, pair_cross_entropy
+from fairvision.methods.heads import add_auxiliary
 from fairvision.methods.subgroups import Subgroups, the_attribute
 from fairvision.models import DomainHead, Domains
 
@@ -248,3 +249,37 @@ def test_adversaries(dataset, method):
     probe = terms.losses["cross_entropy/colour"]
     assert torch.autograd.grad(probe, first, retain_graph=True, allow_unused=True) == (None,)
     assert torch.autograd.grad(probe, network.head("colour").weight)[0].abs().sum() > 0
+
+
+class Early(torch.nn.Module):
+    """A backbone with an auxiliary classifier, as Inception v3 has one."""
+
+    auxiliary_width = 4
+
+    def __init__(self):
+        super().__init__()
+        self.early, self.late = torch.nn.Linear(3, 4), torch.nn.Linear(4, 5)
+
+    def forward(self, images):
+        self.auxiliary = self.early(images.mean(dim=(2, 3)))
+        return self.late(self.auxiliary)
+
+
+@pytest.mark.parametrize("method", ["adversarial", "confusion"])
+def test_the_auxiliary_classifier_does_not_teach_what_is_to_be_removed(dataset, method):
+    torch.manual_seed(0)
+    network = models.Network(Early(), 5, {"colour": 3, "shape": 2})
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    batch = batch_of(dataset)
+    at_work = methods.begin(method, methods.settings(method, {}), network, dataset)
+    terms = at_work(network, batch)
+    add_auxiliary(terms, network, batch)
+    features = network.backbone.early.weight
+    of_attribute, of_task = (terms.losses[f"auxiliary/{name}"] for name in ("colour", "shape"))
+    assert torch.autograd.grad(of_attribute, features, retain_graph=True, allow_unused=True) == (
+        None,
+    )
+    head = network.auxiliary_heads[0].weight
+    assert torch.autograd.grad(of_attribute, head, retain_graph=True)[0].abs().sum() > 0
+    assert torch.autograd.grad(of_task, features)[0].abs().sum() > 0

@@ -146,6 +146,28 @@ def test_jtt_repeats_the_errors_of_a_first_run(skewed, tmp_path, monkeypatch):
     assert runs.history(run)["train/n"].iloc[0] == pytest.approx(times.sum(), abs=1)
 
 
+def test_the_errors_are_those_after_all_first_epochs(skewed, tmp_path, monkeypatch):
+    """Not of the epoch that the validation split likes best."""
+    asked = []
+    network = runs.network
+    monkeypatch.setattr(runs, "network", lambda *args: asked.append(args[-1]) or network(*args))
+    train(skewed, tmp_path / "jtt", method="jtt", first_epochs=2, epochs=1)
+    assert asked == ["last"]
+
+
+@pytest.mark.parametrize("method", ["adversarial", "confusion"])
+def test_no_epoch_is_best_because_the_features_tell_the_group(plain, tmp_path, method):
+    run = train(plain, tmp_path / "run", method=method, **OPTIONS.get(method, {}))
+    table = runs.history(run)
+    counted = ["cross_entropy/side", "cross_entropy/things"]
+    counted += ["confusion/colour"] if method == "confusion" else []
+    for split in ("train", "val"):
+        expected = table[[f"{split}/{name}" for name in counted]].sum(axis=1)
+        np.testing.assert_allclose(table[f"{split}/loss"], expected)
+        assert table[f"{split}/adversary/colour"].gt(0).all()
+        assert table[f"{split}/cross_entropy/colour"].gt(0).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "match"),
     [
