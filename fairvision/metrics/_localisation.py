@@ -13,7 +13,13 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
+from array_api_compat import (
+    array_namespace,
+    device,
+    is_array_api_obj,
+    is_numpy_array,
+    is_torch_array,
+)
 
 from fairvision.errors import InputError
 from fairvision.metrics._containers import plain
@@ -22,9 +28,9 @@ Array: TypeAlias = Any  # a NumPy array, a torch tensor, or of another array lib
 OneSign: TypeAlias = Literal["positive", "negative", "absolute"]
 Part: TypeAlias = Literal["positive", "negative", "absolute", "signed"]
 
-# Pixels that are worked on at a time: a picture or a few, to fit the caches of a core; more where
-# the library has threads of its own; enough to keep an accelerator busy within about a gigabyte.
-AT_A_TIME = {"numpy": 2**16, "cpu": 2**20, "accelerator": 2**24}
+# Pixels that are worked on at a time: a picture or a few, to fit the caches of a core; enough to
+# keep an accelerator busy within about a gigabyte.
+AT_A_TIME = {"host": 2**16, "accelerator": 2**24}
 
 
 class Chunk:
@@ -163,27 +169,42 @@ def per_picture(
     if part not in get_args(Part):
         raise InputError(f"part must be one of {', '.join(get_args(Part))}, not {part!r}")
     n, pixels = maps.shape[0], maps.shape[1] * maps.shape[2]
-    elsewhere = "cpu" if str(device(maps)) == "cpu" else "accelerator"
-    rows = max(1, AT_A_TIME["numpy" if is_numpy_array(maps) else elsewhere] // pixels)
+    on_host = is_numpy_array(maps) or lends_to_numpy(maps)
+    rows = max(1, AT_A_TIME["host" if on_host else "accelerator"] // pixels)
 
     def measured(start: int) -> list[Array]:
-        stop = start + rows
-        chunk = Chunk(maps[start:stop], masks[start:stop], part)
+        some = [array[start : start + rows] for array in (maps, masks)]
+        chunk = Chunk(*(map(_lent, some) if on_host else some), part)
         return [measure(chunk) for measure in measures.values()]
 
     starts = range(0, max(n, 1), rows)
-    threads = min(len(starts), _threads() if is_numpy_array(maps) else 1)
+    threads = min(len(starts), _threads() if on_host else 1)
     if threads == 1:
         found = [measured(start) for start in starts]
     else:
         with ThreadPoolExecutor(threads) as pool:
             found = list(pool.map(measured, starts))
-    columns = (array_namespace(maps).concat(parts) for parts in zip(*found))
+    columns = [array_namespace(*parts).concat(parts) for parts in zip(*found)]
+    if on_host:
+        columns = [array_namespace(maps).asarray(column) for column in columns]
     return dict(zip(measures, columns))
 
 
+def lends_to_numpy(array: Array) -> bool:
+    """Tell whether NumPy, which sorts several times faster, can work in the memory of a tensor."""
+    return is_torch_array(array) and str(device(array)) == "cpu"
+
+
+def _lent(array: Array) -> np.ndarray:
+    """Return an array of NumPy in the same memory; of bfloat16, which it does not have, a copy."""
+    if is_numpy_array(array):
+        return array
+    xp = array_namespace(array)
+    return (xp.astype(array, xp.float32) if array.dtype == xp.bfloat16 else array).numpy()
+
+
 def _threads() -> int:
-    """Threads for NumPy, which lets others run while it sorts; torch has its own."""
+    """Threads for NumPy, which lets others run while it sorts."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     cores = os.cpu_count() or 1
     return max(1, min(8, cores, int(allowed) if allowed.isdigit() else cores))

@@ -207,7 +207,7 @@ def test_batches_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     joined = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
     assert_same(joined, whole, rtol=0)
     for pixels, threads in ((1, "1"), (100, "4"), (1000, "many")):
-        monkeypatch.setattr(_localisation, "AT_A_TIME", {"numpy": pixels})
+        monkeypatch.setattr(_localisation, "AT_A_TIME", {"host": pixels})
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         assert_same(metrics.localisation(maps, masks), whole, rtol=0)
 

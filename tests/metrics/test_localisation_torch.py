@@ -33,6 +33,15 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any], rtol: float = 1
         np.testing.assert_allclose(found[name].cpu().numpy(), values, rtol, err_msg=name)
 
 
+@pytest.fixture(params=[True, False], ids=["lent to NumPy", "by torch"])
+def lent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Have tensors of the CPU worked on in both ways: as they are, and as if on an accelerator."""
+    if not request.param:
+        monkeypatch.setattr(_localisation, "lends_to_numpy", lambda array: False)
+    return request.param
+
+
+@pytest.mark.usefixtures("lent")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("part", ["positive", "negative", "absolute", "signed"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -48,6 +57,7 @@ def test_the_same_figures_as_in_numpy(device: str, part: Any, dtype: str) -> Non
         assert (values.dtype, values.device.type) == (torch.float64, device)
 
 
+@pytest.mark.usefixtures("lent")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(device: str, dtype: str) -> None:
@@ -62,6 +72,7 @@ def test_nothing_is_read_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("copied to the host")
 
     maps, masks = (torch.from_numpy(a) for a in pictures())
+    monkeypatch.setattr(_localisation, "lends_to_numpy", lambda array: False)
     for name in ("numpy", "__array__", "cpu", "tolist", "item", "__dlpack__"):
         monkeypatch.setattr(torch.Tensor, name, travel)
     found = metrics.localisation(maps, masks)
@@ -70,6 +81,17 @@ def test_nothing_is_read_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_same(found, metrics.localisation(*pictures()))
 
 
+def test_on_the_cpu_numpy_works_in_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, masks = (torch.from_numpy(a) for a in pictures())
+    expected = metrics.localisation(maps, masks)
+    monkeypatch.setattr(torch, "sort", None)
+    monkeypatch.setattr(torch.Tensor, "clone", None)
+    found = metrics.localisation(maps, masks)
+    assert_same(found, expected, rtol=0)
+    assert all(isinstance(values, torch.Tensor) for values in found.values())
+
+
+@pytest.mark.usefixtures("lent")
 def test_tensors_of_any_strides_and_with_gradients() -> None:
     maps, masks = (torch.from_numpy(a) for a in pictures())
     expected = metrics.localisation(*pictures())
@@ -96,6 +118,7 @@ def test_arrays_and_lists_go_to_the_tensor(wrap: Any) -> None:
     assert isinstance(chance, torch.Tensor)
 
 
+@pytest.mark.usefixtures("lent")
 def test_types_of_masks_and_whole_numbers() -> None:
     maps, masks = pictures()
     whole = (np.nan_to_num(maps, posinf=0, neginf=0) * 10).astype(np.int32)
@@ -115,6 +138,7 @@ def test_two_devices_are_an_error() -> None:
 def test_a_device_without_float64(of_torch: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     maps, masks = pictures()
     expected = metrics.localisation(maps, masks)
+    monkeypatch.setattr(_localisation, "lends_to_numpy", lambda array: False)
     monkeypatch.setattr(
         _localisation, "widest", lambda array: torch.float32 if of_torch else np.float32
     )
