@@ -32,6 +32,7 @@ DIFFERENCES = (
     "accuracy_gap",
     "bias_amplification_mals",
     "calibration_error_gap",
+    "cifar10s_bias",
     "context_gap",
     "demographic_parity_difference",
     "directional A->T",

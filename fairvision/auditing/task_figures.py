@@ -10,7 +10,7 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
 from fairvision.auditing.tables import Samples, is_many, labels_of
-from fairvision.datasets import UNKNOWN
+from fairvision.datasets import UNKNOWN, Dataset
 from fairvision.metrics import Result
 
 
@@ -26,6 +26,7 @@ def task_figures(model: Samples, task: str, chance: Chance) -> Figures:
     for attribute in model.truth.attributes:
         yield from accuracy_by_group(model, attribute, right, chance, task=task)
         yield from _parity_figures(model, attribute, task, guess, chance)
+        yield from _version_figures(model, attribute, task, guess, chance)
     scores = model.probabilities("score", task)
     if scores is None:
         return
@@ -87,6 +88,38 @@ def _parity_figures(
     yield Key("demographic_parity_ratio", attribute, task), metrics.group_ratio(selected)
     for measure in (metrics.equalized_odds_difference, metrics.equalized_odds_ratio):
         yield Key(measure.__name__, attribute, task), measure(*given, **chance)
+
+
+def _version_figures(
+    model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
+) -> Figures:
+    """Yield how far answers depend on the group where it is all that pictures differ in."""
+    if model.counts is not None or is_many(model.truth, task):
+        return
+    pictures = pictures_of_versions(model.truth, attribute)
+    if pictures is not None:
+        said, groups = named(model.truth, task, guess), named(model.truth, attribute)
+        result = metrics.cifar10s_bias(said, groups, images=pictures, **chance)
+        yield Key("cifar10s_bias", attribute, task), result
+
+
+def pictures_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
+    """Return which picture each row shows, where each is there once for every group; else None.
+
+    The `id` of every row then is the picture's name, "-" and the row's group, such as
+    "test-00012-grey" and "test-00012-colour" of CIFAR-10S.
+    """
+    groups = truth.attributes[attribute]
+    ids, group = truth.samples["id"].astype(str), truth.samples[attribute]
+    if len(groups) < 2 or not len(ids) or pd.isna(group.iloc[0]):
+        return None
+    if not ids.iloc[0].endswith(f"-{group.iloc[0]}") or group.isna().any():
+        return None
+    endings = "-" + group.astype(str)
+    if not all(own.endswith(ending) for own, ending in zip(ids, endings)):
+        return None
+    pictures = pd.Series([own.removesuffix(ending) for own, ending in zip(ids, endings)])
+    return pictures if (pictures.value_counts() == len(groups)).all() else None
 
 
 def _worst(means: dict[Any, Result]) -> Result:

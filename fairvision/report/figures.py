@@ -124,6 +124,7 @@ class Figures:
             parts[f"Together with {task}"] = self.rows(
                 (
                     *words.CONTEXT_ROWS,
+                    *words.VERSION_ROWS,
                     *words.AMPLIFICATION_ROWS,
                     *words.SPLIT_ROWS,
                     "accuracy_gap",

@@ -246,6 +246,13 @@ WORDS = {
         "",
         _NEEDS_GROUPS,
     ),
+    "cifar10s_bias": Word(
+        "The same pictures in every {attribute}",
+        "of a predicted {task}, the largest share that falls to one {attribute}, less an equal "
+        "share; mean over {task}; 0 = {attribute} makes no difference",
+        "lower",
+        "needs every picture in every {attribute}",
+    ),
     "leakage_amplification": Word(
         "Leakage amplification",
         "predictions minus truth; above 0, predictions give the group away more",
@@ -318,6 +325,7 @@ CONTEXT_ROWS = ("accuracy_context_agrees", "accuracy_context_disagrees", "contex
 DIRECTIONS = ("directional A->T", "directional T->A")
 AMPLIFICATION_ROWS = (*DIRECTIONS, "bias_amplification_mals")
 SETS = ("multi-attribute T->A", "multi-attribute A->T", "multi-attribute MALS")
+VERSION_ROWS = ("cifar10s_bias",)
 SPLIT_ROWS = (
     "directional T->A, evidence inside",
     "directional T->A, evidence outside",

@@ -358,3 +358,45 @@ def test_labels_with_few_pictures_of_a_group_are_warned_of(answers, tmp_path):
         for label in range(3)
     )
     assert any(f"{few} of 3 labels of sport have fewer than 10" in line for line in said)
+
+
+def versions(table, *, without=0):
+    """Return a table in which every picture is there once for each group."""
+    number = np.arange(len(table))
+    group = np.array(GROUPS)[number % len(GROUPS)]
+    table = table.assign(
+        id=[f"p-{n // len(GROUPS)}-{own}" for n, own in zip(number, group)],
+        group=group,
+        sport=np.repeat(table["sport"].to_numpy()[: len(table) // len(GROUPS)], len(GROUPS)),
+    )
+    return table.iloc[without:].reset_index(drop=True)
+
+
+def test_pictures_that_are_there_for_every_group_give_their_bias(drawn, tmp_path):
+    a, b = versions(drawn["A"].head(120)), versions(drawn["B"].head(120))
+    rows = measure(*read(tmp_path, drawn["train"], A=a, B=b), replicates=100)
+    results = {
+        name: metrics.cifar10s_bias(
+            said_of(table, "sport"), table["group"], images=np.arange(120) // 3, **CHANCE
+        )
+        for name, table in (("A", a), ("B", b))
+    }
+    for name, result in results.items():
+        assert_is(figure(rows, name, "cifar10s_bias", "group", "sport"), result)
+        for pair in result.pairs.to_dict("records"):
+            row = figure(rows, name, "cifar10s_bias", "group", "sport", label=pair["label"])
+            assert row["value"] == pytest.approx(pair["value"])
+    difference = metrics.compare(results["A"], results["B"])
+    assert_is(figure(rows, "B - A", "cifar10s_bias", "group", "sport"), difference)
+    assert not ((rows["metric"] == "cifar10s_bias") & (rows["task"] == "objects")).any()
+
+
+@pytest.mark.parametrize("change", ["one version is missing", "other ids", "unknown group"])
+def test_without_all_versions_there_is_no_such_bias(drawn, tmp_path, change):
+    table = versions(drawn["A"].head(120), without=int(change == "one version is missing"))
+    if change == "other ids":
+        table["id"] = [f"{n}" for n in range(len(table))]
+    if change == "unknown group":
+        table.loc[5, "group"] = None
+    rows = measure(*read(tmp_path, drawn["train"], A=table, B=table), replicates=10)
+    assert "cifar10s_bias" not in set(rows["metric"])
