@@ -17,8 +17,8 @@ def localisation(
     """All measures of evidence and the chance level, in one pass over the maps.
 
     Each map is sorted once for all of them, and a few are worked on at a time, so that the memory
-    needed beside the maps does not grow with n. What lies in the memory of the CPU is worked on in a
-    thread per core, up to 8, or as many as the environment variable OMP_NUM_THREADS says.
+    needed beside the maps does not grow with n. On the CPU there is a thread per core, up to 8, or
+    as many as the environment variable OMP_NUM_THREADS says.
 
     Parameters
     ----------

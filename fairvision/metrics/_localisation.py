@@ -173,8 +173,10 @@ def per_picture(
     rows = max(1, AT_A_TIME["host" if on_host else "accelerator"] // pixels)
 
     def measured(start: int) -> list[Array]:
-        some = [array[start : start + rows] for array in (maps, masks)]
-        chunk = Chunk(*(map(_lent, some) if on_host else some), part)
+        some, people = (array[start : start + rows] for array in (maps, masks))
+        if on_host:
+            some, people = _lent(some), _lent(people)
+        chunk = Chunk(some, people, part)
         return [measure(chunk) for measure in measures.values()]
 
     starts = range(0, max(n, 1), rows)
