@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.metrics._bootstrap import ratio
+from fairvision.metrics._grouping import Groups
 from fairvision.metrics._inputs import UNKNOWN, check_rows, one_label_each, read_groups, read_labels
 from fairvision.metrics._means import of_units
+from fairvision.metrics._rates import rate_of
 from fairvision.metrics._result import Result, pair_keys, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
@@ -56,6 +58,7 @@ def correct(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
 def accuracy(
     truth: ArrayLike,
     predicted: ArrayLike,
+    groups: Groups = None,
     *,
     where: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
@@ -70,6 +73,8 @@ def accuracy(
     ----------
     truth, predicted : (n,) names or codes, or (n, labels) of 0 and 1
         None, NaN or -1: unknown.
+    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
+        As in `selection_rate`.
     where : (n,) bool, optional
         The images that take part.
     **sampling
@@ -78,7 +83,8 @@ def accuracy(
     Returns
     -------
     Result
-        In [0, 1]; NaN where nothing is known.
+        In [0, 1]; NaN where nothing is known. With groups, `pairs` as those of `selection_rate`: a
+        row per group, and of a table per group and label.
 
     Examples
     --------
@@ -86,6 +92,8 @@ def accuracy(
     >>> metrics.accuracy(["cat", "dog", "dog", None], ["cat", "dog", "cat", "dog"], replicates=0)
     accuracy = 0.6667 [nan, nan] (n = 3)
     """
+    if groups is not None:
+        return rate_of("accuracy", truth, predicted, groups, None, where, sampling)
     rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
     right = correct(rows["truth"], rows["predicted"])
     return of_units(rows, right, "accuracy")
@@ -94,6 +102,7 @@ def accuracy(
 def error_rate(
     truth: ArrayLike,
     predicted: ArrayLike,
+    groups: Groups = None,
     *,
     where: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
@@ -108,6 +117,8 @@ def error_rate(
     >>> float(metrics.error_rate(["cat", "dog", "dog", "cat"], ["cat", "dog", "cat", "cat"]))
     0.25
     """
+    if groups is not None:
+        return rate_of("error_rate", truth, predicted, groups, None, where, sampling)
     rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
     wrong = 1 - correct(rows["truth"], rows["predicted"])
     return of_units(rows, wrong, "error_rate")

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.metrics._containers import plain
 from fairvision.metrics._inputs import UNKNOWN, read_groups
 from fairvision.metrics._rows import Rows
 
-Groups = ArrayLike | pd.DataFrame | Mapping[str, ArrayLike] | None
+Groups = ArrayLike | pd.DataFrame | Mapping[Any, ArrayLike] | None
 
 SMALL = 10
 _NAMED = 3  # small groups that a warning names
@@ -54,6 +55,7 @@ class Grouping:
 
 def columns_of(groups: Groups) -> dict[str, Any]:
     """Return the columns of groups, one for each attribute, named as `Rows` shall name them."""
+    groups = _by_attribute(groups)
     if groups is None:
         return {}
     if not isinstance(groups, (Mapping, pd.DataFrame)):
@@ -66,8 +68,19 @@ def columns_of(groups: Groups) -> dict[str, Any]:
     return columns
 
 
+def _by_attribute(groups: Groups) -> Groups:
+    """Return a table of images × attributes, without names, by the position of its columns."""
+    if isinstance(groups, (list, tuple)) and any(np.ndim(of) == 1 for of in groups[:1]):
+        raise InputError("groups must be one per image; give several attributes as {name: groups}")
+    if isinstance(groups, (Mapping, pd.DataFrame)) or getattr(groups, "ndim", 1) != 2:
+        return groups
+    table = np.asarray(plain(groups))
+    return {at: table[:, at] for at in range(table.shape[1])}
+
+
 def read_grouping(groups: Groups, rows: Rows, keep: np.ndarray) -> Grouping:
     """Return the groups of units; "unknown" is listed where a unit in `keep` has no known group."""
+    groups = _by_attribute(groups)
     columns = columns_of(groups)
     if not columns:
         return Grouping((), np.zeros(len(keep), int))

@@ -32,8 +32,9 @@ def selection_rate(
         None, NaN or -1: unknown. Labels that are 0 and 1, or booleans: 1 is positive. Otherwise
         each label in turn is positive and all others are negative.
     groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
-        None, NaN, -1 or "unknown": the group is not known. Of several attributes the intersections
-        are the groups, named by tuples; an image is of unknown group where one attribute is.
+        Or an array (n, attributes). None, NaN, -1 or "unknown": the group is not known. Of several
+        attributes the intersections are the groups, named by tuples; an image is of unknown group
+        where one attribute is.
     positive : label, optional
         The one label that is positive; of a table, the column.
     where : (n,) bool, optional
@@ -73,7 +74,7 @@ def selection_rate(
     >>> rate
     selection_rate = 0.75 [nan, nan] (n = 4)
     """
-    return _rate("selection_rate", truth, predicted, groups, positive, where, sampling)
+    return rate_of("selection_rate", truth, predicted, groups, positive, where, sampling)
 
 
 def true_positive_rate(
@@ -100,7 +101,7 @@ def true_positive_rate(
     0     f    1.0  10
     1     m    0.5  10
     """
-    return _rate("true_positive_rate", truth, predicted, groups, positive, where, sampling)
+    return rate_of("true_positive_rate", truth, predicted, groups, positive, where, sampling)
 
 
 def false_positive_rate(
@@ -122,7 +123,7 @@ def false_positive_rate(
     >>> round(float(metrics.false_positive_rate([0, 0, 0, 1], [1, 0, 0, 1])), 3)
     0.333
     """
-    return _rate("false_positive_rate", truth, predicted, groups, positive, where, sampling)
+    return rate_of("false_positive_rate", truth, predicted, groups, positive, where, sampling)
 
 
 def true_negative_rate(
@@ -144,7 +145,7 @@ def true_negative_rate(
     >>> float(metrics.true_negative_rate([0, 0, 0, 0, 1], [1, 0, 0, 0, 1]))
     0.75
     """
-    return _rate("true_negative_rate", truth, predicted, groups, positive, where, sampling)
+    return rate_of("true_negative_rate", truth, predicted, groups, positive, where, sampling)
 
 
 def false_negative_rate(
@@ -166,7 +167,7 @@ def false_negative_rate(
     >>> float(metrics.false_negative_rate([1, 1, 1, 1, 0], [0, 1, 1, 1, 0]))
     0.25
     """
-    return _rate("false_negative_rate", truth, predicted, groups, positive, where, sampling)
+    return rate_of("false_negative_rate", truth, predicted, groups, positive, where, sampling)
 
 
 def precision(
@@ -194,7 +195,7 @@ def precision(
     0   cat    0.5  2
     1   dog    NaN  0
     """
-    return _rate("precision", truth, predicted, groups, positive, where, sampling)
+    return rate_of("precision", truth, predicted, groups, positive, where, sampling)
 
 
 def balanced_accuracy(
@@ -220,7 +221,7 @@ def balanced_accuracy(
     >>> float(metrics.balanced_accuracy([1, 0, 0, 0], [0, 0, 0, 0]))
     0.5
     """
-    return _rate("balanced_accuracy", truth, predicted, groups, positive, where, sampling)
+    return rate_of("balanced_accuracy", truth, predicted, groups, positive, where, sampling)
 
 
 def f1_score(
@@ -245,10 +246,10 @@ def f1_score(
     >>> round(float(metrics.f1_score([1, 1, 1, 0], [1, 1, 0, 1])), 3)
     0.667
     """
-    return _rate("f1_score", truth, predicted, groups, positive, where, sampling)
+    return rate_of("f1_score", truth, predicted, groups, positive, where, sampling)
 
 
-def _rate(
+def rate_of(
     measure: str,
     truth: ArrayLike | None,
     predicted: ArrayLike,
@@ -257,6 +258,7 @@ def _rate(
     where: ArrayLike | None,
     sampling: Sampling,
 ) -> Result:
+    """Return a rate, with its groups and labels; arguments are those of `selection_rate`."""
     outcomes = read_outcomes([measure], truth, predicted, groups, positive, where, sampling)
     warn_of_small({measure: outcomes.pairs(measure)})
     return outcomes.result(measure)

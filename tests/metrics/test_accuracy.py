@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from fairvision import metrics
+from fairvision.errors import InputError
 
 codes = st.integers(1, 30).flatmap(
     lambda n: st.tuples(*(arrays(np.int64, n, elements=st.integers(0, 3)) for _ in range(2)))
@@ -63,3 +64,29 @@ def test_unknown_group_is_a_row_but_not_in_the_value() -> None:
     assert of["unknown"].to_dict() == {"f": 0.5, "m": 0.5}
     assert of["m"].to_dict() == {"f": 1, "m": 0}
     assert (result.value, result.n) == (0.5, 2)
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "error_rate"])
+def test_accuracy_by_group(measure: str) -> None:
+    random = np.random.default_rng(0)
+    groups, other = random.choice(["f", "m"], 80), random.choice(["x", "y"], 80)
+    for truth, said in (
+        random.integers(0, 2, (2, 80)),
+        random.choice(["cat", "dog", "elk"], (2, 80)),
+        random.integers(0, 2, (2, 80, 3)),
+    ):
+        whole = getattr(metrics, measure)(truth, said, replicates=0)
+        result = getattr(metrics, measure)(truth, said, groups, replicates=0)
+        assert result == pytest.approx(whole)
+        assert result.n == whole.n
+        for group, of in result.pairs.groupby("group"):
+            own = getattr(metrics, measure)(truth, said, where=groups == group, replicates=0)
+            assert of["value"].mean() == pytest.approx(own)
+        both = getattr(metrics, measure)(truth, said, np.column_stack([groups, other]))
+        named = getattr(metrics, measure)(truth, said, {"sex": groups, "place": other})
+        assert both.pairs.equals(named.pairs)
+
+
+def test_a_list_of_attributes_is_told() -> None:
+    with pytest.raises(InputError, match="give several attributes as"):
+        metrics.accuracy([1, 0], [1, 1], [["f", "m"], ["x", "y"]])
