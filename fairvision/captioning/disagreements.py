@@ -17,6 +17,7 @@ from fairvision.errors import InputError
 from fairvision.metrics._caption_words import OTHER
 
 ASKED = "asked for"
+MOST = 2000  # pictures in the list of all
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 _WORD = re.compile(r"[a-z0-9']+", re.IGNORECASE | re.ASCII)
 
@@ -111,6 +112,37 @@ def items(
         }
         for kind, row in chosen
     ]
+
+
+def listing(
+    models: Sequence[Said], truth: Labels, words: Mapping[str, frozenset[str]], most: int = MOST
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return what is said of the pictures on which one model is right and another wrong.
+
+    Returns
+    -------
+    how many pictures these are, and for each, up to `most` in the order of the labels: `id`,
+    `truth`, and `said`: per different caption the `names` of the models, its `outcome` and `parts`.
+    """
+    outcomes = np.array([model.outcomes(truth) for model in models])
+    opposed = (outcomes == "correct").any(axis=0) & (outcomes == "incorrect").any(axis=0)
+    listed = []
+    for row in np.flatnonzero(opposed)[:most]:
+        by_caption: dict[str, list[int]] = {}
+        for at, model in enumerate(models):
+            by_caption.setdefault(model.captions[row], []).append(at)
+        said = [
+            {
+                "names": [models[at].model for at in places],
+                "outcome": outcomes[places[0], row],
+                "parts": list(parts(caption, words)),
+            }
+            for caption, places in by_caption.items()
+        ]
+        listed.append(
+            {"id": truth.rows["id"][row], "truth": truth.rows["group"][row], "said": said}
+        )
+    return int(opposed.sum()), listed
 
 
 def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from fairvision.auditing.measures import CONFIDENCE
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
 from fairvision.captioning.cautions import cautions, left_out
-from fairvision.captioning.disagreements import ASKED, choose, items
+from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import Said, measure
@@ -222,6 +222,7 @@ def _write(
         models=called,
         verdict=decided,
         gallery=_gallery(material, settings["seed"]),
+        opposed=listing(material.models, material.truth, material.words),
         settings=settings,
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:

@@ -34,6 +34,7 @@ def render(
     verdict: dict[str, Any],
     gallery: Sequence[dict[str, Any]],
     settings: dict[str, Any],
+    opposed: tuple[int, Sequence[dict[str, Any]]] = (0, ()),
 ) -> str:
     """Write the report of an audit of captions as one HTML page.
 
@@ -46,6 +47,8 @@ def render(
     settings : `dataset`, `split`, `n`, `attribute`, `task`, `groups`, `words` (by group),
         `reference` and `human` (names of files, or None), `rounds`, `replicates`, `confidence`,
         `seed`, `versions`, `runs` and `counts` (lists of records)
+    opposed : pictures on which models contradict each other, how many and what is said of them,
+        from `fairvision.captioning.disagreements.listing`
 
     Returns
     -------
@@ -75,6 +78,7 @@ def render(
             looks=looks,
             verdict=verdict,
             gallery=_by_kind(gallery),
+            opposed=opposed,
             settings=settings,
             style=Markup("".join((_HERE / name).read_text("utf-8") for name in STYLES)),
         )

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairvision.captioning.disagreements import choose, find_pictures, items, parts, rows_of
+from fairvision.captioning.disagreements import (
+    choose,
+    find_pictures,
+    items,
+    listing,
+    parts,
+    rows_of,
+)
 from fairvision.errors import InputError
 from fairvision.metrics._caption_words import words_for
 
@@ -35,6 +42,31 @@ def test_cells_get_as_many_of_each_group(many):
             assert outcomes == (
                 ["incorrect", "correct"] if kind.startswith("wrong") else ["correct", "incorrect"]
             )
+
+
+def test_all_contradictions_are_listed(many):
+    truth, models = many
+    number, listed = listing(models, truth, WORDS)
+    outcomes = [model.outcomes(truth) for model in models]
+    rows = [
+        row
+        for row, pair in enumerate(zip(*outcomes))
+        if sorted(map(str, pair)) == ["correct", "incorrect"]
+    ]
+    assert number == len(rows) == len(listed) > 0
+    assert [item["id"] for item in listed] == [truth.rows["id"][row] for row in rows]
+    for item in listed:
+        assert [said["names"] for said in item["said"]] == [["A"], ["B"]]
+        assert {said["outcome"] for said in item["said"]} == {"correct", "incorrect"}
+    assert listing(models, truth, WORDS, most=1) == (number, listed[:1])
+    assert listing(models[:1], truth, WORDS) == (0, [])
+
+
+def test_models_that_say_the_same_are_listed_together(make_labels, make_said):
+    truth = make_labels(["woman"])
+    models = [make_said(name, [f"a {word}"]) for name, word in zip("ABC", ["man", "woman", "man"])]
+    _, (item,) = listing(models, truth, WORDS)
+    assert [said["names"] for said in item["said"]] == [["A", "C"], ["B"]]
 
 
 def test_the_choice_is_that_of_the_seed(many):

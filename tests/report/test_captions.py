@@ -189,3 +189,16 @@ def test_page_is_the_same_from_the_csv():
     given = make_input()
     text = io.StringIO(given["metrics"].to_csv(index=False))
     assert render(**{**given, "metrics": pd.read_csv(text)}) == render(**given)
+
+
+@pytest.mark.parametrize(("number", "called"), [(1, "All 1"), (2000, "The first 1 of 2,000")])
+def test_contradictions_are_listed_and_counted(number, called):
+    said = [
+        {"names": ["A", EVIL], "outcome": "incorrect", "parts": [("a ", ""), ("man", "man")]},
+        {"names": ["B"], "outcome": "correct", "parts": [(EVIL, "")]},
+    ]
+    listed = [{"id": "7", "truth": "woman", "said": said}]
+    page = render(**make_input(opposed=(number, listed)))
+    assert f"{called} pictures on which one model is right and another wrong" in page
+    assert "<script" not in page
+    assert "<details>" not in render(**make_input())
