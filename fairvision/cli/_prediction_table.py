@@ -65,9 +65,9 @@ def notes(found: pd.DataFrame, known: Familiarity) -> list[str]:
     far = int((found["farther_than"] >= FAR).sum())
     said.append(
         "farther than: the share of these pictures that are nearer to "
-        f"{known.training} training pictures. {far} of {len(found)} "
-        f"{'is' if far == 1 else 'are'} farther than {FAR:.0%}: nothing that was measured says how "
-        "sure the model may be there."
+        f"{known.training} training pictures. {far or 'none'} of {len(found)} "
+        f"{'is' if far == 1 else 'are'} farther than {FAR:.0%}"
+        + (": nothing that was measured says how sure the model may be there." if far else ".")
     )
     return said
 
