@@ -98,6 +98,18 @@ def own_device(device: torch.device) -> torch.device:
     return torch.device(device.type, int(os.environ.get("LOCAL_RANK", 0)))
 
 
+@contextmanager
+def none_lost() -> Iterator[None]:
+    """Raise `InputError` where another process is gone and so cannot answer."""
+    try:
+        yield
+    except RuntimeError as error:
+        of_exchange = isinstance(error, _distributed().DistError) or "gloo" in str(error)
+        if count() == 1 or not of_exchange:
+            raise
+        raise InputError("another of the processes has ended, so this one does too") from None
+
+
 def wait() -> None:
     """Go on when all processes have come here."""
     if count() > 1:
@@ -169,11 +181,9 @@ def _exchanged(content: bytes) -> list[bytes]:
 
 
 def _together(act: Callable[[Any], Any]) -> Any:
-    """Do what needs all processes; `InputError` where one of them is gone."""
-    try:
+    """Do what needs all processes."""
+    with none_lost():
         return act(_group())
-    except RuntimeError:
-        raise InputError("another of the processes has ended, so this one does too") from None
 
 
 @cache

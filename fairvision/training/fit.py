@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from fairvision import datasets, methods, models, runs
 from fairvision.datasets.batching import hold
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.processes import is_first
+from fairvision.processes import is_first, none_lost
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
 from fairvision.training.allocation import keep_freed_memory
@@ -246,7 +246,8 @@ def train(
         found = answers(runs.network(run, fabric.device, "last"), parts["train"], batch_size)
         return fabric.broadcast(found)
 
-    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
+    gpus = [fabric.device] if fabric.device.type == "cuda" else []
+    with none_lost(), torch.random.fork_rng(devices=gpus):
         torch.manual_seed(seed)
         is_saved = continues and checkpoint.is_there(folder)
         # What one process of a machine downloads or decodes, the others find.

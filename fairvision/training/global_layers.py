@@ -57,13 +57,16 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(values)
         others = [i for i in range(values.ndim) if i != 1]
         shape = [1, -1, *[1] * (values.ndim - 2)]
-        n = _sum(values.new_tensor(values.numel() / values.shape[1]))
-        mean = _sum(values.sum(others)) / n
-        centred = values - mean.view(shape)
+        exact = values.float()  # as torch's own does in mixed precision
+        n = _sum(exact.new_tensor(values.numel() / values.shape[1]))
+        mean = _sum(exact.sum(others)) / n
+        centred = exact - mean.view(shape)
         variance = _sum(centred.square().sum(others)) / n
         self._remember(mean.detach(), (variance * n / (n - 1)).detach())
         result = centred * (variance + self.eps).rsqrt().view(shape)
-        return result * self.weight.view(shape) + self.bias.view(shape) if self.affine else result
+        if self.affine:
+            result = result * self.weight.view(shape) + self.bias.view(shape)
+        return result.to(values.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
