@@ -26,7 +26,7 @@ from fairvision.training.compiling import check_compiles
 from fairvision.training.epochs import Part, Training, answers
 from fairvision.training.learnable import check_training_split, choose_heads
 from fairvision.training.log import is_quiet
-from fairvision.training.processes import make_fabric
+from fairvision.training.processes import make_fabric, of_first
 from fairvision.training.settings import (
     PRECISIONS,
     Settings,
@@ -244,7 +244,7 @@ def train(
         else:
             run = train(data, output=place, resume=continues, **alike, **different)
         found = answers(runs.network(run, fabric.device, "last"), parts["train"], batch_size)
-        return fabric.broadcast(found)
+        return of_first(fabric, found)
 
     gpus = [fabric.device] if fabric.device.type == "cuda" else []
     with none_lost(), torch.random.fork_rng(devices=gpus):

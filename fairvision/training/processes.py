@@ -55,6 +55,16 @@ def sum_over_all(fabric: Fabric, values: Tensor) -> Tensor:
     return cast(Tensor, fabric.all_reduce(values, reduce_op="sum"))
 
 
+def of_first(fabric: Fabric, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of the first process; those of the others have the same shapes."""
+    if fabric.world_size == 1:
+        return arrays
+    found = {name: torch.from_numpy(values).to(fabric.device) for name, values in arrays.items()}
+    for tensor in found.values():
+        torch.distributed.broadcast(tensor, 0)
+    return {name: tensor.cpu().numpy() for name, tensor in found.items()}
+
+
 def over_all(
     fabric: Fabric, values: dict[str, Tensor], counts: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
