@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
 
+from fairvision import metrics
 from fairvision.attribution import attribute, convergence_delta
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting (backward|forward):UserWarning:captum")
@@ -199,6 +200,49 @@ def test_equals_pytorch_grad_cam(layer):
         maps = attribute(network, images, torch.tensor([1, 3]), name, layer=layer)
         low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
         torch.testing.assert_close((maps - low) / (high - low), expected, rtol=0, atol=2e-3)
+
+
+def coarse(bias: float) -> nn.Sequential:
+    """Maps of 4 × 4 positions, weighted by positive numbers."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 6, 16, stride=16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+    )
+    nn.init.constant_(network[0].bias, bias)
+    network[3].weight.data.abs_()
+    return network
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_pytorch_grad_cam_does_to_map_and_network():
+    """It rescales each map, which moves the share of its mass, and leaves evaluation mode on."""
+    grad_cam = pytest.importorskip("pytorch_grad_cam")
+    targets_of = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
+    network, images = coarse(bias=1.0), torch.rand(2, 3, 64, 64)
+    maps = attribute(network, images, 1)
+    assert network.training
+    assert (maps > 0).all()
+    with grad_cam.GradCAM(network, [network[0]]) as theirs:
+        rescaled = torch.from_numpy(theirs(images, [targets_of.ClassifierOutputTarget(1)] * 2))
+    assert not network.training
+    masks = maps > maps.flatten(1).median(dim=1).values[:, None, None]
+    moved = metrics.relevance_mass(rescaled, masks) - metrics.relevance_mass(maps, masks)
+    assert (moved > 0.1).all()
+    network[3].weight.data.mul_(3)
+    torch.testing.assert_close(attribute(network, images, 1), 3 * maps)
+
+
+def test_what_captum_does_by_default():
+    """It enlarges by the nearest value, which makes ties, and keeps what speaks against."""
+    network, images = coarse(bias=0.0), torch.randn(2, 3, 64, 64)
+    small = captum.attr.LayerGradCam(network.eval(), network[0]).attribute(images, 1)
+    assert small.amin(dim=(1, 2, 3)).max() < 0 < small.amax(dim=(1, 2, 3)).min()
+    nearest = captum.attr.LayerAttribution.interpolate(small, (64, 64))[:, 0]
+    maps = attribute(network, images, 1)
+    assert maps.min() == 0
+    for map, blocks in zip(maps, nearest):
+        assert (blocks == blocks.max()).sum() == 16 * 16
+        assert (map == map.max()).sum() < 16 * 16
 
 
 def test_deep_lift_where_captum_refuses():
