@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 
 from fairvision.metrics._bootstrap import ratio
 from fairvision.metrics._grouping import Groups
-from fairvision.metrics._inputs import UNKNOWN, check_rows, one_label_each, read_groups, read_labels
+from fairvision.metrics._inputs import (
+    UNKNOWN,
+    check_rows,
+    one_label_each,
+    read_groups,
+    read_labels,
+    require,
+)
 from fairvision.metrics._means import of_units
 from fairvision.metrics._rates import rate_of
 from fairvision.metrics._result import Result, pair_keys, summarise
@@ -38,6 +45,7 @@ def correct(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
     >>> metrics.correct(["cat", "dog", None], ["cat", "cat", "cat"])
     array([ 1.,  0., nan])
     """
+    require(truth=truth, predicted=predicted)
     names, read = read_labels(truth=truth, predicted=predicted)
     true, guess = read["truth"], read["predicted"]
     rows = check_rows(truth=true.known, predicted=guess.known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,17 +33,23 @@ class Drawing:
         for name in ("replicates", "seed"):
             given = getattr(self, name)
             if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
-                raise InputError(f"{name} must be a whole number, not {given!r}")
+                raise InputError(f"{name} must be a whole number, not {_shown(given)}")
         if not isinstance(self.confidence, (int, float, np.floating)):
-            raise InputError(f"confidence must be a number, not {self.confidence!r}")
+            raise InputError(f"confidence must be a number, not {_shown(self.confidence)}")
         if self.replicates < 0:
             raise InputError(f"replicates must be 0 or more, not {self.replicates}")
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence must be between 0 and 1, not {self.confidence}")
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, not {self.seed}")
-        if self.interval not in ("percentile", "bca"):
-            raise InputError(f"interval must be 'percentile' or 'bca', not {self.interval!r}")
+        if not isinstance(self.interval, str) or self.interval not in ("percentile", "bca"):
+            shown = _shown(self.interval)
+            raise InputError(f"interval must be 'percentile' or 'bca', not {shown}")
+
+
+def _shown(given: object) -> str:
+    """Return what was given in one short line."""
+    return textwrap.shorten(repr(given), 80, placeholder=" …")
 
 
 @dataclass(frozen=True, eq=False)

@@ -216,9 +216,8 @@ def read_captions(what: str, captions: Iterable[Any]) -> list[Caption]:
     """Return texts, tuples of texts, and None where unknown."""
     if isinstance(captions, pd.DataFrame) and "caption" in captions:
         captions = captions["caption"]
-    if isinstance(captions, (str, bytes, Mapping, pd.DataFrame)) or not isinstance(
-        captions, Iterable
-    ):
+    alone = isinstance(captions, (str, bytes, Mapping, pd.DataFrame))
+    if alone or not isinstance(captions, Iterable) or getattr(captions, "ndim", 1) == 0:
         raise InputError(
             f"{what} must be a list of one text (or list of texts) per picture, in the order of "
             f"the groups, not one {type(captions).__name__}"

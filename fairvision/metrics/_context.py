@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._inputs import read_groups, read_labels
+from fairvision.metrics._inputs import read_groups, read_labels, require
 from fairvision.metrics._rows import Rows
 
 TIE = 1e-12  # shares of one label that differ do so by more, up to 700,000 images per group
@@ -52,6 +52,7 @@ def context_typical_group(
         {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
     )
     group_names, group = read_groups(train_groups=rows["train_groups"])
+    require(labels=labels)
     label_names, label = read_labels(train_labels=rows["train_labels"], labels=labels)
     train_group, train, new = group["train_groups"], label["train_labels"], label["labels"]
     shape = len(group_names), len(label_names)

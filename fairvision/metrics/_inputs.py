@@ -240,16 +240,36 @@ def read_where(where: ArrayLike | None, rows: int) -> np.ndarray:
     return kept
 
 
+def require(**arrays: Any) -> None:
+    """Raise where one of the arrays is not given."""
+    for what, values in arrays.items():
+        if values is None:
+            raise InputError(f"{what} must be given")
+
+
+def check_simple(what: str, array: np.ndarray) -> None:
+    """Raise where the entries of an array are records, of several values each."""
+    if array.dtype.kind == "V":
+        raise InputError(f"{what} must hold one value per row, not records of several")
+
+
 def check_rows(**arrays: Any) -> int:
     """Return the number of rows that all have (arrays, or numbers of rows)."""
     (first, rows), *others = (
-        (what, values if isinstance(values, int) else len(values))
+        (what, values if isinstance(values, int) else _length(what, values))
         for what, values in arrays.items()
     )
     for what, found in others:
         if found != rows:
             raise InputError(f"{what} has {found} rows, but {first} has {rows}")
     return rows
+
+
+def _length(what: str, values: Any) -> int:
+    try:
+        return len(values)
+    except TypeError:
+        raise InputError(f"{what} must hold one value per row") from None
 
 
 def is_table(what: str, values: Any) -> bool:
@@ -292,12 +312,16 @@ class _Column:
 
 
 def _column(what: str, values: ArrayLike) -> _Column:
+    values = plain(values)
+    if isinstance(values, pd.MultiIndex):
+        raise InputError(f"{what} must hold one value per row: give several attributes by name")
     if isinstance(values, (list, tuple)):
         values = np.asarray(values, dtype=object)  # else NaN among names would become the name nan
     if not isinstance(values, (pd.Series, pd.Index, pd.Categorical)):
         values = np.asarray(values)
         if values.ndim != 1:
             raise InputError(f"{what} must hold one value per row, not shape {values.shape}")
+        check_simple(what, values)
     column = pd.Series(values)
     if isinstance(column.dtype, pd.CategoricalDtype):
         code, declared = column.cat.codes.to_numpy(), column.cat.categories

@@ -18,6 +18,7 @@ from fairvision.metrics._inputs import (
     read_labels,
     read_table,
     read_values,
+    require,
 )
 from fairvision.metrics._perturbation import macro_f1, to_accuracy, to_f1
 from fairvision.metrics._rounds import LeakageResult, draw_rounds
@@ -97,6 +98,7 @@ def dataset_leakage(
     >>> abs(result - 0.75) < 0.02, result.chance, len(result.rounds)
     (True, 0.5, 5)
     """
+    require(labels=labels, groups=groups)
     names, read = read_labels(labels=labels, test_labels=test_labels)
     _check(labels=labels, groups=groups)
     _check(test_labels=test_labels, test_groups=test_groups)
@@ -171,6 +173,7 @@ def model_leakage(
     >>> metrics.model_leakage(metrics.decide(scores, many=False), groups) < 0.55
     True
     """
+    require(outputs=outputs, groups=groups)
     clues, known = _outputs(outputs, test_outputs)
     _check(outputs=outputs, groups=groups)
     _check(test_outputs=test_outputs, test_groups=test_groups)
@@ -260,6 +263,7 @@ def leakage_amplification(
     >>> round(result.model - 1, 2), result.data < 0.7, result > 0.3
     (0.0, True, True)
     """
+    require(labels=labels, groups=groups, outputs=outputs)
     clues, known = _outputs(outputs, test_outputs)
     if pred_labels is None:
         if clues.dtype.kind == "f" or is_table("labels", labels) != is_table("outputs", outputs):

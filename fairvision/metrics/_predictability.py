@@ -19,7 +19,7 @@ from fairvision.metrics._attackers import (
     right,
 )
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
-from fairvision.metrics._inputs import check_rows, read_groups, read_labels
+from fairvision.metrics._inputs import check_rows, read_groups, read_labels, require
 from fairvision.metrics._leakage import stacked
 from fairvision.metrics._perturbation import to_accuracy
 from fairvision.metrics._result import summarise
@@ -109,6 +109,7 @@ def directional_predictability_amplification(
     """
     if (pred_labels is None) == (pred_groups is None):
         raise InputError("give exactly one of pred_labels (A->T) and pred_groups (T->A)")
+    require(labels=labels, groups=groups)
     if quality not in _QUALITIES:
         raise InputError(f"quality must be one of {', '.join(_QUALITIES)}, not {quality!r}")
     attacker, rounds, test_size, sampling = read_attack(attack)

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import Drawing, Sample
 from fairvision.metrics._containers import plain
-from fairvision.metrics._inputs import check_rows, is_table, read_values, zeros_and_ones
+from fairvision.metrics._inputs import (
+    check_rows,
+    check_simple,
+    is_table,
+    read_values,
+    zeros_and_ones,
+)
 from fairvision.metrics._sampling import Sampling
 
 _MOST = 1 << 53  # images: floats count no further one by one
@@ -316,6 +322,7 @@ def as_column(name: str, values: Any) -> Any:
     array = np.asarray(values)
     if array.ndim == 0:
         raise InputError(f"{name} must hold one value per row, not a single value")
+    check_simple(name, array)
     return array
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,3 +116,36 @@ def test_any_names(groups: list) -> None:
         group: known.count(group) for group in set(known)
     }
     assert sum(result.n for result in by_group.values()) == len(groups)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        np.array(1),
+        (code for code in range(4)),
+        pd.MultiIndex.from_arrays([[1, 0, 1, 0], list("abab")]),
+        np.zeros(4, dtype=[("a", int)]),
+    ],
+)
+def test_what_holds_no_value_per_row_is_told(wrong: Any) -> None:
+    for call in (
+        lambda: metrics.accuracy(wrong, [1, 0, 1, 0]),
+        lambda: metrics.correct(wrong, [1, 0, 1, 0]),
+        lambda: metrics.context_typical_group([1, 0, 1, 0], list("abab"), wrong),
+        lambda: metrics.dataset_leakage([1, 0, 1, 0], wrong),
+        lambda: metrics.model_leakage(wrong, list("abab")),
+        lambda: metrics.directional_predictability_amplification(
+            wrong, list("abab"), pred_labels=[1, 0, 1, 0]
+        ),
+    ):
+        with pytest.raises(InputError) as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["replicates", "seed", "confidence", "interval"])
+def test_an_array_as_an_option_is_told_in_one_line(option: str) -> None:
+    with pytest.raises(InputError, match=option) as error:
+        metrics.accuracy([1, 0], [1, 1], **{option: np.zeros((40, 2))})  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
