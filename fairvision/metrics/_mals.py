@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
@@ -152,7 +153,7 @@ def bias_amplification_mals_from_ratios(
     ----------
     train_ratio, pred_ratio : (labels,) numbers in [0, 1]
         Per label, the share of the first of two groups in training and in the predictions.
-        NaN: the label has none.
+        NaN: the label has none. Of two Series the indices have to be the same, in their order.
     margin, strict
         As in `bias_amplification_mals`.
 
@@ -161,12 +162,12 @@ def bias_amplification_mals_from_ratios(
     MalsResult
         As from `bias_amplification_mals`, but n counts the labels used, and there is no interval:
         ratios do not say how many images they rest on. The groups are 0 (the one whose ratios are
-        given) and 1; labels are positions.
+        given) and 1; labels are positions, or the index of a Series.
 
     Raises
     ------
     InputError
-        A ratio is outside [0, 1], or the two differ in length.
+        A ratio is outside [0, 1], or the two differ in length or in their labels.
 
     Examples
     --------
@@ -180,6 +181,7 @@ def bias_amplification_mals_from_ratios(
         for what, values in (("train_ratio", train_ratio), ("pred_ratio", pred_ratio))
     }
     check_rows(**first)
+    names = _names_of(train_ratio, pred_ratio) or list(range(len(first["train_ratio"])))
     for what, ratios in first.items():
         if ((ratios < 0) | (ratios > 1)).any():
             raise InputError(f"{what} must lie between 0 and 1")
@@ -190,12 +192,20 @@ def bias_amplification_mals_from_ratios(
         Sample(np.ones(0, int), Drawing(replicates=0)),
         lambda _: _amplification(change[..., None], reference > 0.5, strict),
         n=int(defined.sum()),
-        keys=pair_keys([0, 1], list(range(len(defined)))),
+        keys=pair_keys([0, 1], names),
         of_label=defined.astype(int),
         reference=reference,
         predicted=predicted,
         off=np.abs(change) > margin,
     )
+
+
+def _names_of(*ratios: ArrayLike) -> list[Any]:
+    """Return the labels of ratios by those that are Series; none where these are mere positions."""
+    indices = [of.index for of in ratios if isinstance(of, pd.Series)]
+    if len(indices) == 2 and not indices[0].equals(indices[1]):
+        raise InputError("the labels (index) of pred_ratio are not those of train_ratio, in order")
+    return list(indices[0]) if indices else []
 
 
 def _amplification(change: np.ndarray, leans: np.ndarray, strict: bool) -> np.ndarray:

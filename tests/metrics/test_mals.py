@@ -154,3 +154,12 @@ def test_definition_in_fractions(arguments: tuple[np.ndarray, ...]) -> None:
     else:
         assert result.value == pytest.approx(float(sum(sums) / len(sums)), abs=1e-12)
         assert result.undefined == 3 - len(sums)
+
+
+def test_ratios_are_matched_by_their_labels() -> None:
+    train, said = pd.Series({"cook": 0.6, "ski": 0.4}), pd.Series({"ski": 0.7, "cook": 0.9})
+    result = metrics.bias_amplification_mals_from_ratios(train, said[["cook", "ski"]])
+    assert list(result.pairs["label"]) == ["cook", "ski"] * 2
+    assert float(result) == pytest.approx((0.3 - 0.3) / 2)
+    with pytest.raises(InputError, match="not those of train_ratio"):
+        metrics.bias_amplification_mals_from_ratios(train, said)
