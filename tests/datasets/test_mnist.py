@@ -46,6 +46,7 @@ def write(parts, tmp_path):
 def test_every_picture_and_label_is_there(write, parts, tmp_path, zipped):
     dataset = from_mnist(tmp_path / "out", source=write(zipped=zipped))
     assert dataset.name == "mnist"
+    assert dataset.size == (28, 28)
     assert dataset.tasks["digit"].labels == tuple("0123456789")
     for split, part in (("train", "train"), ("test", "t10k")):
         pictures, labels = parts[part]
