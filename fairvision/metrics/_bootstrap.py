@@ -103,7 +103,9 @@ class Sample:
         """Return what units weigh that were drawn so often, (units, b)."""
         return drawn if self.weight is None else drawn * self.weight[:, None]
 
-    def estimate(self, statistic: Statistic, whole: bool = False) -> np.ndarray:
+    def estimate(
+        self, statistic: Statistic, whole: bool = False, value: np.ndarray | None = None
+    ) -> np.ndarray:
         """Evaluate a statistic on the images as they are and on every resample.
 
         Parameters
@@ -111,6 +113,7 @@ class Sample:
         statistic : maps weights (units, b) to values (..., b), each column by itself.
         whole : what it does first is to add up numbers of images, by matrices of whole numbers:
             then the weights may be float32, in which sums below 2**24 are exact.
+        value : the statistic on the images as they are (..., 1), where it is known already.
 
         Returns
         -------
@@ -118,8 +121,8 @@ class Sample:
         """
         single = whole and self.weight is None and self.counts.sum() < 1 << 24
         draws = self._draws(np.float32 if single else float)
-        parts = [statistic(self.base), *(statistic(self.weighted(drawn)) for drawn in draws)]
-        return np.concatenate(parts, axis=-1)
+        value = statistic(self.base) if value is None else value
+        return np.concatenate([value, *(statistic(self.weighted(d)) for d in draws)], axis=-1)
 
     def interval(
         self, estimates: np.ndarray, statistic: Statistic | None = None
@@ -254,7 +257,7 @@ def _draw(generator: np.random.Generator, counts: np.ndarray, replicates: int) -
 
 def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[np.ndarray]:
     """Yield how often each single image is drawn, (rows, size) at once; never 255 times."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.Generator(np.random.SFC64(seed))  # half again as fast as the default
     for start in range(0, replicates, size):
         counts = np.empty((min(size, replicates - start), rows), np.uint8)
         for replicate in counts if rows else ():

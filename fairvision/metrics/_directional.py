@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from functools import cache
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
-from fairvision.metrics._inputs import one_label_each, read_groups, read_labels
+from fairvision.metrics._inputs import Labels, one_label_each, read_groups, read_labels
 from fairvision.metrics._result import Result, pair_keys, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
@@ -111,34 +112,46 @@ def directional_bias_amplification(
     shape = len(group_names), len(label_names)
 
     used = true_label.known & pred_label.known & (true_group >= 0) & (pred_group >= 0)
-    nothing = np.zeros_like(true_group)
-    in_group = one_label_each(true_group).cells(nothing, (1, shape[0]), used)
+    of = (shape[0], 1) if to_task else (1, shape[1])
+    base, counts = rows.sample.base[:, 0], rows.sample.counts
+
+    def in_groups(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(true_group[used], weights[used], minlength=shape[0])
+
+    together, of_group = true_label.sums(true_group, shape, used, base), in_groups(base)
+    said = pred_label.sums(true_group if to_task else pred_group, shape, used, base)
     if train_labels is None:
-        together = true_label.sums(true_group, shape, used, rows.sample.base[:, 0])
-        sign = dependence(together, in_group @ rows.sample.base, shape)
+        sign = dependence(together, of_group, shape)
     else:
-        train_label, train_group = label["train_labels"], group["train_groups"]
-        known = train_label.known & (train_group >= 0)
-        counts = train.sample.counts
-        of_group = np.bincount(train_group[known], counts[known], minlength=shape[0])
-        sign = dependence(train_label.sums(train_group, shape, known, counts), of_group, shape)
-    if to_task:
-        moved = true_label.change(pred_label, true_group, shape, used)
-        condition, of = in_group, (shape[0], 1)
-    else:
+        sign = _dependence_in_training(label["train_labels"], group["train_groups"], shape, train)
+
+    @cache
+    def cells() -> tuple[Any, Any]:
+        """Matrices that give change and condition of any weights."""
+        nothing = np.zeros_like(true_group)
+        if to_task:
+            moved = true_label.change(pred_label, true_group, shape, used)
+            return moved, one_label_each(true_group).cells(nothing, (1, shape[0]), used)
         wrong = used & (pred_group != true_group)
         right = true_label.cells(true_group, shape, wrong)
         moved = true_label.cells(pred_group, shape, wrong) - right
-        condition, of = true_label.cells(nothing, (1, shape[1]), used), (1, shape[1])
+        return moved, true_label.cells(nothing, (1, shape[1]), used)
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        change, times = ((cells @ weights).astype(float) for cells in (moved, condition))
-        b = weights.shape[1]
-        delta = ratio(change.reshape(*shape, b), times.reshape(*of, b))
-        pairs = (sign[..., None] * delta).reshape(sign.size, b)
+    def figures(change: np.ndarray, times: np.ndarray) -> np.ndarray:
+        delta = ratio(change.reshape(*shape, -1), times.reshape(*of, -1))
+        pairs = (sign[..., None] * delta).reshape(sign.size, delta.shape[-1])
         return np.vstack([mean_of_defined(pairs), pairs])
 
-    meets = np.broadcast_to((condition @ rows.sample.counts).reshape(of), shape)
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return figures(*((part @ weights).astype(float) for part in cells()))
+
+    def condition(weights: np.ndarray, together: np.ndarray) -> np.ndarray:
+        return in_groups(weights) if to_task else together.reshape(shape).sum(axis=0)
+
+    times = condition(base, together)
+    meets = times
+    if rows.sample.weight is not None:
+        meets = condition(counts, true_label.sums(true_group, shape, used, counts))
     direction = "A->T" if to_task else "T->A"
     return summarise(
         rows.sample,
@@ -148,10 +161,19 @@ def directional_bias_amplification(
         pairs={
             **pair_keys(group_names, label_names),
             "direction": direction,
-            "n": meets.astype(int).ravel(),
+            "n": np.broadcast_to(meets.reshape(of), shape).astype(int).ravel(),
         },
         whole=True,
+        value=figures((said - together).astype(float), times.astype(float)),
     )
+
+
+def _dependence_in_training(
+    labels: Labels, groups: np.ndarray, shape: tuple[int, int], train: Rows
+) -> np.ndarray:
+    known, counts = labels.known & (groups >= 0), train.sample.counts
+    of_group = np.bincount(groups[known], counts[known], minlength=shape[0])
+    return dependence(labels.sums(groups, shape, known, counts), of_group, shape)
 
 
 def dependence(together: np.ndarray, of_group: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -111,6 +111,7 @@ def summarise(
     shares: bool = False,
     whole: bool = False,
     adjust: Callable[[np.ndarray], np.ndarray] | None = None,
+    value: np.ndarray | None = None,
     estimates: np.ndarray | None = None,
     kind: type[_AnyResult] = Result,  # type: ignore[assignment]
     **more: Any,
@@ -127,6 +128,7 @@ def summarise(
     shares : value and pairs are shares of their n images
     whole : the statistic adds up numbers of images first; see `Sample.estimate`
     adjust : what is done to estimates (1 + pairs, 1 + replicates)
+    value : the statistic on the images as they are (1 + pairs, 1), if that is known already
     estimates : what `sample.estimate(statistic)` gives, if that is known already
     kind, more : the class of the result, and what else it takes
     """
@@ -135,7 +137,7 @@ def summarise(
         return np.atleast_2d(statistic(weights))
 
     if estimates is None:
-        estimates = sample.estimate(rows, whole)
+        estimates = sample.estimate(rows, whole, value)
         if adjust is not None:
             estimates = adjust(estimates)
     estimates = np.atleast_2d(estimates) + 0.0  # −0 is 0

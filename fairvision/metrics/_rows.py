@@ -55,12 +55,13 @@ class Rows(Mapping[str, Any]):
         if given:
             check_rows(**{name: len(values) for name, values in given.items()})
         row_counts = read_counts(given.pop("counts")) if "counts" in given else None
-        units, counts, self._columns = condense(given, row_counts)
+        drawing = Drawing(**options)
+        units, counts, self._columns = condense(given, row_counts, drawing.replicates > 0)
         weight = self._columns.pop("weights", None)
         strata = self._columns.pop("strata", None)
         self.sample = Sample(
             counts,
-            Drawing(**options),
+            drawing,
             units,
             row_counts,
             weight=None if weight is None else _read_weights(weight),
@@ -92,9 +93,11 @@ class Rows(Mapping[str, Any]):
 
 
 def condense(
-    columns: Mapping[str, Any], row_counts: np.ndarray | None = None
+    columns: Mapping[str, Any], row_counts: np.ndarray | None = None, tables: bool = True
 ) -> tuple[tuple[np.ndarray, np.ndarray] | None, np.ndarray, dict[str, Any]]:
-    """Take rows that are alike together.
+    """Take rows that are alike together; not so if `tables` is false and there are some.
+
+    To look for alike rows of a table takes longer than to add all of them up once.
 
     Returns
     -------
@@ -106,7 +109,10 @@ def condense(
         change.
     """
     rows = len(next(iter(columns.values()), ()))
-    cell, cells = _cells(columns, rows, rows if row_counts is None else int(row_counts.sum()))
+    images = rows if row_counts is None else int(row_counts.sum())
+    cell: np.ndarray | None = None
+    if tables or not any(is_table(name, values) for name, values in columns.items()):
+        cell, cells = _cells(columns, rows, images)
     if cell is None:
         return None, np.ones(rows, np.int64) if row_counts is None else row_counts, dict(columns)
     counts = found = _count(cell, cells)
