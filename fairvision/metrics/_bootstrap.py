@@ -261,8 +261,23 @@ def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[np.
     for start in range(0, replicates, size):
         counts = np.empty((min(size, replicates - start), rows), np.uint8)
         for replicate in counts if rows else ():
-            replicate[:] = np.bincount(generator.integers(rows, size=rows), minlength=rows)
+            replicate[:] = np.bincount(_picked(generator, rows), minlength=rows)
         yield np.ascontiguousarray(counts.T)
+
+
+def _picked(generator: np.random.Generator, rows: int) -> np.ndarray:
+    """Return as many rows as there are, drawn with replacement, in no random order.
+
+    How many fall into each block of 256 is multinomial, and a byte says which row of the block.
+    """
+    first = np.arange(0, rows, 256)
+    last = rows - first[-1]
+    often = generator.multinomial(rows, np.minimum(rows - first, 256) / rows)
+    picked = np.repeat(first, often)
+    whole = rows - int(often[-1])
+    picked[:whole] += np.frombuffer(generator.bytes(whole), np.uint8)
+    picked[whole:] += generator.integers(last, size=often[-1])
+    return picked
 
 
 @lru_cache(maxsize=1)

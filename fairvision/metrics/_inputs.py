@@ -65,8 +65,8 @@ class Labels:
     ) -> np.ndarray:
         """Return cells times weights (rows,), without making the cells."""
         if self.many and (weights == 1).all():
-            members = (keep & (groups == group) for group in range(shape[0]))
-            return np.array([_column_sums(self.held[some]) for some in members]).ravel()
+            rows = (np.flatnonzero(keep & (groups == group)) for group in range(shape[0]))
+            return np.array([_column_sums(self.held.take(some, axis=0)) for some in rows]).ravel()
         row, label = self.places
         cell = np.where(keep, groups, shape[0])[row] * shape[1] + label
         kept = np.bincount(cell, weights[row], minlength=(shape[0] + 1) * shape[1])
@@ -88,6 +88,7 @@ class Labels:
 def _column_sums(table: np.ndarray) -> np.ndarray:
     """Return how often each column (of booleans) is true; in blocks of which a byte can count."""
     rows = len(table) - len(table) % 255
+    table = table.view(np.uint8)
     blocks = table[:rows].reshape(-1, 255, table.shape[1]).sum(axis=1, dtype=np.uint8)
     return blocks.sum(axis=0, dtype=np.int64) + table[rows:].sum(axis=0, dtype=np.int64)
 

@@ -7,7 +7,7 @@ from scipy import stats
 from fairvision import metrics
 from fairvision.errors import InputError
 from fairvision.metrics import _bootstrap
-from fairvision.metrics._bootstrap import Drawing, Sample, mean_of_defined, ratio
+from fairvision.metrics._bootstrap import Drawing, Sample, _picked, mean_of_defined, ratio
 
 
 def test_interval_of_a_mean_is_the_normal_one() -> None:
@@ -185,3 +185,17 @@ def test_no_denominator_is_nan() -> None:
     np.testing.assert_equal(ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0])), [0.5, np.nan])
     columns = np.array([[1, np.nan], [np.nan, np.nan], [3, np.nan]])
     np.testing.assert_equal(mean_of_defined(columns), [2, np.nan])
+
+
+@pytest.mark.parametrize("rows", [1, 5, 255, 256, 257, 700])
+def test_rows_are_drawn_as_from_a_multinomial(rows):
+    """Mean 1, variance 1 − 1/n, covariance −1/n: in blocks of 256, across them, and in the last."""
+    generator = np.random.default_rng(0)
+    drawn = np.array([np.bincount(_picked(generator, rows), minlength=rows) for _ in range(20_000)])
+    assert drawn.shape == (20_000, rows)
+    assert (drawn.sum(axis=1) == rows).all()
+    assert np.abs(drawn.mean(axis=0) - 1).max() < 0.05
+    assert np.abs(drawn.var(axis=0) - (1 - 1 / rows)).max() < 0.1
+    if rows > 1:
+        ends = np.cov(drawn[:, [0, -1]].T)[0, 1]
+        assert ends == pytest.approx(-1 / rows, abs=0.02)
