@@ -27,14 +27,7 @@ from fairvision.cli import options
 @click.option("--head", help="Attribute or task to explain; by default the first attribute.")
 @click.option("--group", help="Only this group (or label); by default the most probable ones.")
 @click.option("--layer", help="Layer for Grad-CAM; by default the last one with positions.")
-@click.option(
-    "--prepare",
-    type=click.Choice(["auto", "digit", "none"]),
-    default="auto",
-    show_default=True,
-    help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
-    "run that was trained on MNIST.",
-)
+@options.prepare
 @options.overwrite
 @options.device
 @options.quiet

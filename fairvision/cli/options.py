@@ -40,5 +40,13 @@ cache = click.option(
     help="Whether decoded pictures are kept on the disk; auto keeps them where they take at most "
     "half of what is free, else they are decoded whenever they are needed.",
 )
+prepare = click.option(
+    "--prepare",
+    type=click.Choice(["auto", "digit", "none"]),
+    default="auto",
+    show_default=True,
+    help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
+    "run that was trained on MNIST.",
+)
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")

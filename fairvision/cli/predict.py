@@ -26,14 +26,7 @@ SMALL = 64
 @click.argument(
     "images", nargs=-1, required=True, metavar="IMAGE…", type=click.Path(path_type=Path)
 )
-@click.option(
-    "--prepare",
-    type=click.Choice(["auto", "digit", "none"]),
-    default="auto",
-    show_default=True,
-    help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
-    "run that was trained on MNIST.",
-)
+@options.prepare
 @click.option(
     "--prepared",
     type=click.Path(path_type=Path, file_okay=False),
