@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import Drawing, Sample, Statistic, mean_of_defined, ratio
 from fairvision.metrics._inputs import check_rows, read_groups, read_labels, read_values
-from fairvision.metrics._result import Result, pair_keys, summarise
+from fairvision.metrics._result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
 
@@ -241,7 +241,7 @@ def _summarise(
         statistic,
         n,
         "bias_amplification_mals",
-        pairs={**keys, **figures},
+        pairs={**keys, "direction": UNDIRECTED, **figures},
         whole=True,
         kind=MalsResult,
         violations=int(off.any(axis=0).sum()),

@@ -17,7 +17,7 @@ from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._directional import dependence
 from fairvision.metrics._inputs import one_label_each, read_groups, read_labels
 from fairvision.metrics._label_sets import by_group, common_sets
-from fairvision.metrics._result import Result, pair_keys, summarise
+from fairvision.metrics._result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
 
@@ -251,16 +251,16 @@ def multi_attribute_bias_amplification(
         starts = range(0, weights.shape[1], width)
         return np.hstack([figures(weights[:, start : start + width]) for start in starts])
 
-    direction = {} if not directed else {"direction": "A->T" if to_task else "T->A"}
+    direction = ("A->T" if to_task else "T->A") if directed else UNDIRECTED
     images = np.broadcast_to((condition @ rows.sample.counts).reshape(of), shape)
-    keys = {**pair_keys(group_names, sets.named(names)), **direction}
+    keys = {**pair_keys(group_names, sets.named(names)), "direction": direction}
     n = {"n": images.astype(int).ravel()}
     defined = values[~np.isnan(values)]
     result = summarise(
         rows.sample,
         statistic,
         rows.count(used),
-        f"multi-attribute {direction.get('direction', 'MALS')}",
+        f"multi-attribute {direction if directed else 'MALS'}",
         pairs={**keys, **n} if each else None,
         whole=True,
         kind=MultiAttributeResult,

@@ -14,6 +14,7 @@ from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import Sample, Statistic
 
 _KEYS = ["group", "label", "direction"]
+UNDIRECTED = "undirected"  # as the `direction` of measures that have none
 _NONE = np.empty(0)
 
 
