@@ -12,6 +12,7 @@ from fairvision.report.figures import Figure, Figures, read
 from fairvision.report.words import REASONS, SPLIT_ROWS, written
 
 NOT_SHOWN = "nothing was shown: the interval includes zero"
+NO_WIDTH = "nothing was shown: every resample gave the same"
 BUT_LEANS = (
     "Its answers lean on the context too (see below), so evidence on the person is not the whole "
     "reason."
@@ -93,6 +94,11 @@ def _shown(figure: Figure) -> int:
     return (int(figure.low > 0) - int(figure.high < 0)) * (figure.high > figure.low)
 
 
+def _unshown(figure: Figure) -> str:
+    """Say why a figure shows nothing."""
+    return NO_WIDTH if figure.low == figure.high != 0 else NOT_SHOWN
+
+
 def _spoken(figure: Figure, unit: str = "fraction", before: str = "") -> str:
     """Write a figure with its interval and n."""
     value, low, high = (written(v, unit) for v in (figure.value, figure.low, figure.high))
@@ -124,21 +130,21 @@ def _amplifies(figures: Figures, model: str, attribute: str) -> dict[str, str] |
     said = {
         1: "stronger than in the truth, so amplified",
         -1: "weaker than in the truth, which errors at random also bring about",
-        0: NOT_SHOWN,
     }
     found = _amplifications(figures, model, attribute)
     sentences = []
     for metric, task, figure in found:
         words = DIRECTIONAL[metric].format(attribute=attribute, task=task)
         spoken = _spoken(figure, "difference")
-        sentences.append(f"{words}: {spoken}, {said[_shown(figure)]}.")
+        sentences.append(f"{words}: {spoken}, {said.get(_shown(figure), _unshown(figure))}.")
     for task in figures.tasks:
         mals = _get(figures, model, MALS, attribute, task)
         if mals is not None:
-            than = {1: "stronger than in training", -1: "weaker than in training", 0: NOT_SHOWN}
+            than = {1: "stronger than in training", -1: "weaker than in training"}
+            said_of = than.get(_shown(mals), _unshown(mals))
             sentences.append(
                 f"MALS, {task} and {attribute} predicted together: {_spoken(mals, 'difference')}, "
-                f"{than[_shown(mals)]} (other proportions in these pictures move it too)."
+                f"{said_of} (other proportions in these pictures move it too)."
             )
     sentences += filter(None, (_split(figures, model, attribute, task) for task in figures.tasks))
     if len(found) > 2:
@@ -164,7 +170,7 @@ def _split(figures: Figures, model: str, attribute: str, task: str) -> str | Non
     said = {
         1: "more where the evidence lies outside the person",
         -1: "less where the evidence lies outside the person",
-        0: NOT_SHOWN,
+        0: _unshown(apart),
     }[_shown(apart)]
     return (
         f"Guessing {attribute} from {task} where the strongest evidence lies on the person: "
@@ -197,7 +203,7 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> dict[str, st
             continue
         if metric == "pointing_game":
             beyond = _shown(lift)
-        said = {1: "more than chance", -1: "less than chance", 0: NOT_SHOWN}[_shown(lift)]
+        said = {1: "more than chance", -1: "less than chance", 0: _unshown(lift)}[_shown(lift)]
         sentences.append(
             f"{words} {_spoken(hit)}; by chance it would be {written(chance.value)}: a difference "
             f"of {_spoken(lift, 'difference')}, {said}."
@@ -226,7 +232,7 @@ def _leans(figures: Figures, model: str, attribute: str) -> dict[str, str] | Non
         said = {
             1: "right more often where they agree",
             -1: "right more often where they disagree",
-            0: NOT_SHOWN,
+            0: _unshown(gap),
         }[_shown(gap)]
         sentences.append(
             f"Accuracy is {_spoken(agrees)} where the {task} labels are typical of the person's "
@@ -282,7 +288,7 @@ def _changed(figures: Figures, first: str, other: str, attribute: str) -> dict[s
     sentences = [f"Shown: {'; '.join(shown)}." if shown else "No change was shown."]
     if unshown:
         sentences.append(
-            f"For these {NOT_SHOWN.replace('the interval includes', 'the intervals include')}: "
+            "For these nothing was shown: the intervals include zero or have no width: "
             f"{'; '.join(unshown)}."
         )
     return {

@@ -417,13 +417,13 @@ def change(metric: str, first: float, other: float, low: float, high: float) -> 
 
     Returns
     -------
-    `not shown` where the interval includes zero or is undefined; else `better` or `worse`, or
-    `closer to 0` and `further from 0`, or `differs` where neither way is better.
+    `not shown` where the interval includes zero, is undefined or has no width; else `better` or
+    `worse`, or `closer to 0` and `further from 0`, or `differs` where neither way is better.
 
     >>> change("accuracy", 0.8, 0.9, 0.05, 0.15), change("accuracy", 0.8, 0.9, -0.05, 0.25)
     ('better', 'not shown')
     """
-    if not (low > 0 or high < 0):
+    if not (low > 0 or high < 0) or low == high:
         return "not shown"
     better = WORDS[metric].better if metric in WORDS else ""
     if better == "zero":

@@ -54,6 +54,7 @@ def answer(verdict, words):
         (ACROSS, "unclear", "the interval includes zero"),
         ((0.1, 0.0, 0.2), "unclear", "the interval includes zero"),
         ((0.0, 0.0, 0.0), "unclear", "the interval includes zero"),
+        ((-0.4, -0.4, -0.4), "unclear", "every resample gave the same"),
         ((0.4, math.nan, math.nan), "unclear", "nothing was shown"),
     ],
 )
