@@ -138,6 +138,27 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     return _last_that_matters(network, images[:1])
 
 
+def map_cells(network: nn.Module, images: Tensor) -> tuple[int, int]:
+    """Return how many cells, in height and width, a map of Grad-CAM has before it is enlarged.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    >>> map_cells(network, torch.zeros(1, 3, 8, 8))
+    (6, 6)
+    """
+    layer, prefix = gradcam_layer(network, images), prefix_tokens(network)
+    cells: list[tuple[int, int]] = []
+
+    def see(name: str, module: nn.Module, output: Tensor) -> None:
+        found = as_maps(output, images[:1], prefix) if name == layer else None
+        if found is not None:
+            cells.append((found.shape[2], found.shape[3]))
+
+    watch(network, images[:1], see)
+    return cells[-1]
+
+
 def _check(network: nn.Module, images: Tensor, layer: str) -> None:
     prefix, having = prefix_tokens(network), dict[str, bool]()
 

@@ -13,7 +13,7 @@ import pandas as pd
 from fairvision import datasets
 from fairvision.auditing import streaming, tables
 from fairvision.auditing.names import model_names
-from fairvision.auditing.tables import Samples
+from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 from fairvision.processes import own_device
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from fairvision.models import Network
     from fairvision.runs import Run
+
+FEW_CELLS = 4  # below, a map of Grad-CAM does not tell a person from what is around
 
 
 @dataclass
@@ -113,6 +115,12 @@ def of_runs(
         device=where,
         leaning=lean_all(networks, called, audited, regions, leaning=leaning, seed=seed, **how),
     )
+    if attribution in ("gradcam", "gradcam_plus_plus"):
+        notes += [
+            note
+            for some, (run, net) in zip(material.models, networks)
+            if (note := _coarse(some, net, run.size, where))
+        ]
     if sanity:
         from fairvision.auditing.sanity import examine_all
 
@@ -125,6 +133,25 @@ def of_runs(
             **how,
         )
     return material
+
+
+def _coarse(model: Samples, network: Network, size: int, device: torch.device) -> str | None:
+    """Say that the maps of Grad-CAM have few cells, if they do."""
+    import torch
+
+    from fairvision.attribution.layers import map_cells
+
+    found = [model.evidence(MEASURES[0], attribute) for attribute in model.truth.attributes]
+    if all(hits is None or np.isnan(hits).all() for hits in found):
+        return None
+    height, width = map_cells(network, torch.zeros(1, 3, size, size, device=device))
+    if min(height, width) >= FEW_CELLS:
+        return None
+    return (
+        f"{model.model}: its maps have {height} × {width} cells, too coarse to say where the "
+        "evidence lies, and their corners are often strongest: train with larger pictures (--size) "
+        "or choose another --attribution"
+    )
 
 
 def of_tables(

@@ -183,6 +183,15 @@ def test_a_group_with_one_picture_and_unknown_ones_are_warned_of(variant, draw_r
     assert accuracy[(accuracy["group"] == "striped") & (accuracy["task"] == "")]["n"].item() == 1
 
 
+def test_maps_of_few_cells_are_warned_of(world, two_runs, draw_run, tmp_path):
+    small = draw_run(tmp_path / "small", world, size=9)
+    done = audit([two_runs[0], small], output=tmp_path / "audit", **QUICK)
+    said = [line for line in done.verdict["warnings"] if "too coarse" in line]
+    assert [line.split(",")[0] for line in said] == ["small: its maps have 2 × 2 cells"]
+    pixels = audit([small], output=tmp_path / "pixels", attribution="input_x_gradient", **QUICK)
+    assert not [line for line in pixels.verdict["warnings"] if "too coarse" in line]
+
+
 def test_a_group_that_is_never_predicted_is_warned_of(answers, tmp_path):
     table = answers(60)
     table["score/group/a"] = 0.0
