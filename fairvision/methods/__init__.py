@@ -114,7 +114,9 @@ def describe() -> str:
     lines = []
     for name, summary in METHODS.items():
         lines.append(f"{name}: {summary}")
-        lines += [f"    --{field.name} {field.default}" for field in fields(find(name).Settings)]
+        for option in fields(find(name).Settings):
+            default = "(by the data)" if option.default == "" else option.default
+            lines.append(f"    --{option.name.replace('_', '-')} {default}")
     return "\n".join(lines)
 
 
