@@ -138,8 +138,9 @@ def directional_bias_amplification(
         return moved, true_label.cells(nothing, (1, shape[1]), used)
 
     def figures(change: np.ndarray, times: np.ndarray) -> np.ndarray:
-        delta = ratio(change.reshape(*shape, -1), times.reshape(*of, -1))
-        pairs = (sign[..., None] * delta).reshape(sign.size, delta.shape[-1])
+        b = change.shape[1]
+        delta = ratio(change.reshape(*shape, b), times.reshape(*of, b))
+        pairs = (sign[..., None] * delta).reshape(sign.size, b)
         return np.vstack([mean_of_defined(pairs), pairs])
 
     def statistic(weights: np.ndarray) -> np.ndarray:
@@ -164,7 +165,7 @@ def directional_bias_amplification(
             "n": np.broadcast_to(meets.reshape(of), shape).astype(int).ravel(),
         },
         whole=True,
-        value=figures((said - together).astype(float), times.astype(float)),
+        value=figures(*(part[:, None].astype(float) for part in (said - together, times))),
     )
 
 

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from fairvision import metrics
 from fairvision.errors import InputError
+from fairvision.metrics._bootstrap import _draw_rows
 
 # few distinct scores: mostly ties
 tables = st.integers(1, 25).flatmap(
@@ -38,8 +39,7 @@ def test_replicates_are_those_of_scikit_learn_with_weights() -> None:
     random = np.random.default_rng(0)
     targets, scores = random.integers(0, 2, (60, 1)), np.round(random.random((60, 1)), 1)
     replicates = metrics.average_precision(targets, scores, replicates=20).replicates
-    generator = np.random.default_rng(0)
-    draws = [np.bincount(generator.integers(60, size=60), minlength=60) for _ in replicates]
+    draws = next(_draw_rows(rows=60, replicates=20, seed=0, size=20)).T
     expected = np.array(
         [average_precision_score(targets[:, 0], scores[:, 0], sample_weight=w) for w in draws]
     )
