@@ -1,17 +1,23 @@
 """An epoch from the decoded cache, from the files, and from the usual ImageFolder and DataLoader.
 
     python benchmarks/loading.py [--count 600] [--size 224] [--model strided --model small_cnn …]
+                                 [--augment]
 
 All train the same network on the same number of pictures in one process, in turn; the network that
-is fed with random tensors waits for nothing. Printed are pictures per second and ratios. The less a
+is fed with random tensors waits for nothing. Beside ImageFolder it is trained as such a loop is
+written, with torch's defaults, elsewhere as `fairvision train` does: channels last, fused AdamW.
+Printed are pictures per second and ratios. The less a
 network computes, the more its loading weighs: `strided` is four 3 × 3 convolutions of stride 2, a
-small network for pictures of this size, and every network of fairvision can be named. Only ratios
-of one call can be compared: machines differ, and are shared.
+small network for pictures of this size, and every network of fairvision can be named. With
+`--augment` all but the random tensors are mirrored and cropped at random, each in its own way. The
+process keeps the memory that a step frees, as `fairvision train` does: all loops gain by it. Only
+ratios of one call can be compared: machines differ, and are shared.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import tempfile
 import time
@@ -29,6 +35,8 @@ from torchvision.transforms import v2
 
 from fairvision import datasets, models
 from fairvision.datasets.pixels import Pixels, StreamedPixels
+from fairvision.training.allocation import keep_freed_memory
+from fairvision.training.augment import augment
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
 
@@ -40,7 +48,9 @@ def main() -> None:
     parser.add_argument("--model", action="append", dest="networks")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--augment", action="store_true")
     given = parser.parse_args()
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FAIRVISION_CACHE"] = f"{folder}/cache"
         root = Path(folder)
@@ -54,9 +64,11 @@ def main() -> None:
         streamed = StreamedPixels(dataset, given.size)
         loops = {
             "random tensors": lambda: _random(given.count, given.size, given.batch_size),
-            "warm cache": lambda: _ours(dataset, cached, given.batch_size),
-            "no cache": lambda: _ours(dataset, streamed, given.batch_size),
-            "ImageFolder": lambda: _usual(root / "photographs", given.size, given.batch_size),
+            "warm cache": lambda: _ours(dataset, cached, given.batch_size, given.augment),
+            "no cache": lambda: _ours(dataset, streamed, given.batch_size, given.augment),
+            "ImageFolder": lambda: _usual(
+                root / "photographs", given.size, given.batch_size, given.augment
+            ),
         }
         for name, loop in loops.items():
             print(f"{name:>15}, loading alone: {_speed(loop, lambda *_: None):8.0f} pictures/s")
@@ -68,11 +80,11 @@ def _compare(
     name: str, network: models.Network, loops: dict[str, Callable[[], Pairs]], rounds: int
 ) -> None:
     """Print how fast a network trains on what each loop yields."""
-    step = _step(network)
+    fused, plain = _step(copy.deepcopy(network), usual=False), _step(network, usual=True)
     speeds: dict[str, list[float]] = {loop: [] for loop in loops}
     for _ in range(rounds):
         for loop, pairs in loops.items():
-            speeds[loop].append(_speed(pairs, step))
+            speeds[loop].append(_speed(pairs, plain if loop == "ImageFolder" else fused))
     best = {loop: float(np.median(values)) for loop, values in speeds.items()}
     print(", ".join(f"{loop} {speed:.1f}" for loop, speed in best.items()), "pictures/s")
     for ours in ("warm cache", "no cache"):
@@ -114,25 +126,28 @@ def _random(count: int, size: int, batch_size: int) -> Pairs:
         yield images[:n], groups[:n]
 
 
-def _ours(dataset: datasets.Dataset, pixels: Pixels, batch_size: int) -> Pairs:
+def _ours(dataset: datasets.Dataset, pixels: Pixels, batch_size: int, augmented: bool) -> Pairs:
     order = np.random.default_rng(0).permutation(len(dataset))
     for batch in datasets.batches(dataset, pixels, batch_size, order=order):
+        batch = augment(batch) if augmented else batch
         yield batch.images, batch.attributes["group"]
 
 
-def _usual(folder: Path, size: int, batch_size: int) -> Pairs:
-    transform = v2.Compose(
-        [v2.Resize((size, size)), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-    )
+def _usual(folder: Path, size: int, batch_size: int, augmented: bool) -> Pairs:
+    chance: list[nn.Module] = [v2.RandomResizedCrop(size, (0.5, 1)), v2.RandomHorizontalFlip()]
+    shape = chance if augmented else [v2.Resize((size, size))]
+    transform = v2.Compose([*shape, v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
     workers = os.cpu_count() or 1
     yield from DataLoader(
         ImageFolder(folder, transform), batch_size, shuffle=True, num_workers=workers
     )
 
 
-def _step(network: models.Network) -> Callable[[Tensor, Tensor], None]:
-    optimizer = torch.optim.AdamW(network.parameters())
-    network.train().to(memory_format=torch.channels_last)
+def _step(network: models.Network, *, usual: bool) -> Callable[[Tensor, Tensor], None]:
+    optimizer = torch.optim.AdamW(network.parameters(), fused=None if usual else True)
+    network.train()
+    if not usual:
+        network.to(memory_format=torch.channels_last)
 
     def step(images: Tensor, groups: Tensor) -> None:
         loss = torch.nn.functional.cross_entropy(network(images)["group"], groups)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from fairvision.datasets import Batch
-from fairvision.training.global_layers import Place
+from fairvision.training.place import Place
 
 _AREA = (0.5, 1.0)
 _ASPECT = (3 / 4, 4 / 3)
@@ -52,16 +52,24 @@ def augment(batch: Batch, place: Place | None = None, *, crop: str = "zoom") -> 
         high = (area.sqrt() / stretch).clamp(max=1)
     mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
 
-    theta = torch.zeros(n, 2, 3, device=device)
-    theta[:, 0, 0] = wide * mirror
-    theta[:, 1, 1] = high
-    theta[:, 0, 2] = uniform(-1, 1) * (1 - wide) if crop == "zoom" else shifted(width)
-    theta[:, 1, 2] = uniform(-1, 1) * (1 - high) if crop == "zoom" else shifted(height)
-    grid = F.affine_grid(theta, [n, 4, height, width], align_corners=False)
-    stack = torch.cat([batch.images, batch.masks], dim=1)
+    right = uniform(-1, 1) * (1 - wide) if crop == "zoom" else shifted(width)
+    down = uniform(-1, 1) * (1 - high) if crop == "zoom" else shifted(height)
+    x = _sampled(width, wide * mirror, right)[:, None, :].expand(n, height, width)
+    y = _sampled(height, high, down)[:, :, None].expand(n, height, width)
+    grid = torch.stack([x, y], dim=3)
+    masked = bool(batch.has_mask.any())
+    stack = torch.cat([batch.images, batch.masks], dim=1) if masked else batch.images
     padding = "border" if crop == "zoom" else "zeros"
     moved = F.grid_sample(stack, grid, padding_mode=padding, align_corners=False)
 
+    images = moved[:, :3].contiguous(memory_format=torch.channels_last).clamp_(0, 1)
+    if not masked:
+        return replace(batch, images=images)
     masks = (moved[:, 3:] > 0.5).float()
-    images = moved[:, :3].clamp(0, 1).contiguous(memory_format=torch.channels_last)
     return replace(batch, images=images, masks=masks, has_mask=masks.flatten(1).any(dim=1))
+
+
+def _sampled(side: int, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Return where each picture is sampled along a side, (n, side); its edges are at -1 and 1."""
+    centres = torch.linspace(-1, 1, side, device=scale.device) * (side - 1) / side
+    return scale[:, None] * centres + shift[:, None]

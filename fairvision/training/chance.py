@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fairvision.training.global_layers import Place
+from fairvision.training.place import Place
 
 
 def of_epoch(seed: int, epoch: int) -> np.random.Generator:

@@ -22,10 +22,12 @@ from fairvision.models import Network
 from fairvision.processes import Share, is_first, share
 from fairvision.training import chance, checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
+from fairvision.training.dropout import draw_dropout_in_bulk
 from fairvision.training.ema import Averaged
-from fairvision.training.global_layers import Place, see_whole_batch
+from fairvision.training.global_batch_norm import normalise_whole_batch
 from fairvision.training.log import Log
 from fairvision.training.loop import Learner, evaluate, make_optimizer, train_step
+from fairvision.training.place import Place
 from fairvision.training.processes import cut, sum_over_all
 from fairvision.training.settings import Settings
 from fairvision.training.worst_group import WorstGroup
@@ -80,7 +82,9 @@ class Training:
         self.place = None
         if fabric.world_size > 1:
             self.place = Place(fabric.device, fabric.global_rank, fabric.world_size)
-            see_whole_batch(network, self.place)
+            normalise_whole_batch(network, fabric.device)
+        if self.place is not None or (fabric.device.type == "cpu" and not settings.compile):
+            draw_dropout_in_bulk(network, self.place)
         if settings.compile:
             network.backbone.compile()
         self.learner, self.optimizer = fabric.setup(Learner(network, method), self.optimizer)

@@ -19,7 +19,7 @@ from fairvision.models import Network, learning_parts
 from fairvision.processes import Share
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
-from fairvision.training.global_layers import Place
+from fairvision.training.place import Place
 from fairvision.training.processes import over_all
 from fairvision.training.settings import Settings
 from fairvision.training.worst_group import WorstGroup
