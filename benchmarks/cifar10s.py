@@ -35,7 +35,7 @@ import torch
 import fairvision
 from fairvision import datasets, metrics, models, runs
 from fairvision.datasets.cifar10s import from_cifar10
-from fairvision.errors import FairvisionWarning
+from fairvision.errors import FairvisionWarning, InputError
 
 PUBLISHED = {  # Wang et al., CVPR 2020, table 1: bias and accuracy
     "baseline": ("plain", 0.074, 88.5),
@@ -79,7 +79,10 @@ def main() -> None:
 
     data = given.output / "cifar10s"
     if not (data / "dataset.json").is_file():
-        from_cifar10(data, source=given.source, quiet=False)
+        try:
+            from_cifar10(data, source=given.source, quiet=False)
+        except InputError as error:
+            parser.error(str(error))
         if given.per_class is not None:
             _keep(data, given.per_class)
     test = datasets.load(data).split("test")

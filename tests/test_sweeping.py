@@ -371,6 +371,16 @@ def test_best_is_closest_to_zero_where_zero_is_best():
     assert made.best(column) == "b"
 
 
+def test_versions_of_pictures_are_compared_only_where_there_are_any():
+    column = board.Column("cifar10s_bias", "age", "work")
+    values = {("a", "accuracy|work"): [0.5, 0.5], ("b", "accuracy|work"): [0.5, 0.5]}
+    assert column not in made_of(values).columns
+    bias = {("a", "cifar10s_bias|work"): [0.4, 0.41], ("b", "cifar10s_bias|work"): [0.1, 0.11]}
+    made = made_of({**values, **bias})
+    assert made.best(column) == "b"
+    assert "The same pictures in every age" in page_of(made)
+
+
 def test_with_the_person_hidden_nothing_is_better_than_the_largest_group():
     column = board.Column("hidden_accuracy", "age")
     values = {("a", "hidden_accuracy"): [0.5, 0.52], ("b", "hidden_accuracy"): [0.1, 0.12]}

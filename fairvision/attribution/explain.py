@@ -28,6 +28,7 @@ from fairvision.attribution.page import page
 from fairvision.datasets import read_picture
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
+from fairvision.models.lecture_cnn import FlattenPlaces
 from fairvision.own_pictures import prepare_digit
 
 Scores = dict[str, dict[str, float]]
@@ -41,7 +42,7 @@ def explain(
     images: str | Path | Iterable[str | Path],
     *,
     output: str | Path,
-    method: str = "gradcam",
+    method: str = "auto",
     head: str | None = None,
     group: str | None = None,
     layer: str | None = None,
@@ -62,7 +63,8 @@ def explain(
     run : a run folder, or the run loaded from it
     images : picture files, and folders of them
     output : folder to write
-    method : one of `fairvision.attribution.METHODS`, see `attribute`
+    method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is Grad-CAM, but
+        integrated gradients for the lecture's network, whose dense layer sees every place by itself
     head : the attribute or task to explain; by default the run's first attribute, else its first
         task
     group : the group or label whose evidence is drawn; by default the `MOST_GROUPS` most probable,
@@ -90,6 +92,9 @@ def explain(
     as_digits, grey = inference.prepares_digits(run, prepare), True
     where = find_device(device)
     network = runs.network(run, device=where)
+    if method == "auto":
+        placewise = any(isinstance(module, FlattenPlaces) for module in network.modules())
+        method = "integrated_gradients" if placewise and layer is None else "gradcam"
     if not quiet:
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
 

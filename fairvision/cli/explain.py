@@ -19,10 +19,10 @@ from fairvision.cli import options
 @options.output
 @click.option(
     "--attribution",
-    type=click.Choice(METHODS),
-    default=METHODS[0],
+    type=click.Choice(["auto", *METHODS]),
+    default="auto",
     show_default=True,
-    help="How the evidence is found.",
+    help="How the evidence is found; auto is gradcam, for lecture_cnn integrated_gradients.",
 )
 @click.option("--head", help="Attribute or task to explain; by default the first attribute.")
 @click.option("--group", help="Only this group (or label); by default the most probable ones.")

@@ -215,7 +215,7 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     for name, why in run.config.get("chosen", {}).items():
         click.echo(f"{name} {run.config['options'][name]}: {why}")
     for name, n in summary["pictures"].items():
-        click.echo(f"{name}: {n} of {summary['training_pictures']} training pictures")
+        click.echo(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
     click.echo(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
     if (rule := postprocessing.read(run)) is not None:
         known = f"{rule.known} of {rule.pictures} validation pictures"

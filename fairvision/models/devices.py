@@ -25,6 +25,6 @@ def find_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = next(kind for kind, is_there in there.items() if is_there)
     if not there.get(name):
-        found = ", ".join(kind for kind, is_there in there.items() if is_there)
-        raise InputError(f"there is no device {name!r} here: choose auto or one of {found}")
+        found = ", ".join(["auto", *(kind for kind, is_there in there.items() if is_there)])
+        raise InputError(f"there is no device {name!r} here: choose one of {found}")
     return torch.device(name)

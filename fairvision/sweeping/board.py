@@ -191,7 +191,7 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
     seeds : how many seeds were asked for, of which some may have no audit
     """
     first = next(iter(by_seed.values()))
-    parts = _parts(first.attributes, first.tasks)
+    parts = _parts(first, methods)
     columns = {c for by_name in parts.values() for some in by_name.values() for c in some}
     cells = {
         (method, column): _cell({seed: column.of(own, method) for seed, own in by_seed.items()})
@@ -261,12 +261,17 @@ def figures(board: Board) -> pd.DataFrame:
     )
 
 
-def _parts(
-    attributes: Sequence[str], tasks: Sequence[str]
-) -> dict[str, dict[str, tuple[Column, ...]]]:
+def _parts(audit: Figures, methods: Sequence[str]) -> dict[str, dict[str, tuple[Column, ...]]]:
     right, amplifies, evidence = PARTS
     found: dict[str, dict[str, tuple[Column, ...]]] = {}
-    for name in attributes:
+    tasks = audit.tasks
+    for name in audit.attributes:
+        in_versions = [
+            column
+            for task in tasks
+            for metric in words.VERSION_ROWS
+            if any((column := Column(metric, name, task)).of(audit, method) for method in methods)
+        ]
         found[name] = {
             right: (
                 *(Column(metric, name) for metric in PARTS[right]),
@@ -276,15 +281,16 @@ def _parts(
                     for column in (Column("accuracy", "", task), Column(WORST, name, task))
                 ),
             ),
-            amplifies: tuple(
-                Column(metric, name, task) for task in tasks for metric in PARTS[amplifies]
+            amplifies: (
+                *in_versions,
+                *(Column(metric, name, task) for task in tasks for metric in PARTS[amplifies]),
             ),
             evidence: tuple(
                 Column(metric, name, "", REASON if metric == "reasons" else "")
                 for metric in PARTS[evidence]
             ),
         }
-    if not attributes:
+    if not audit.attributes:
         found[""] = {right: tuple(Column("accuracy", "", task) for task in tasks)}
     return found
 

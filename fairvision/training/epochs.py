@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from fairvision.models import Network
 from fairvision.processes import Share, is_first, share
 from fairvision.training import chance, checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
+from fairvision.training.compiling import told_in_a_line
 from fairvision.training.dropout import draw_dropout_in_bulk
 from fairvision.training.ema import Averaged
 from fairvision.training.global_batch_norm import normalise_whole_batch
@@ -99,7 +101,8 @@ class Training:
     def run(self) -> None:
         """Train to the end and write the weights."""
         progress, settings = self.progress, self.settings
-        with Log(self.folder, settings.epochs, progress.epoch, quiet=self.quiet) as log:
+        compiling = told_in_a_line() if settings.compile else nullcontext()
+        with compiling, Log(self.folder, settings.epochs, progress.epoch, quiet=self.quiet) as log:
             while progress.epoch < settings.epochs and not progress.has_waited(settings.patience):
                 try:
                     self._epoch(log)

@@ -71,6 +71,16 @@ def test_digits_are_prepared_as_for_predict(make_run, tmp_path):
     assert (kernels == kernels[..., :1])[150:].all()
 
 
+def test_the_evidence_is_found_by_what_suits_the_network(make_run, picture, tmp_path):
+    for model, expected in (("lecture_cnn", "integrated_gradients"), ("small_cnn", "gradcam")):
+        run = make_run(f"run-{model}", model=model)
+        folder = fairvision.explain(run, picture, output=tmp_path / model)
+        assert json.loads((folder / "explain.json").read_text())["method"] == expected
+    lecture = tmp_path / "run-lecture_cnn"
+    folder = fairvision.explain(lecture, picture, output=tmp_path / "l", layer="backbone.conv1")
+    assert json.loads((folder / "explain.json").read_text())["method"] == "gradcam"
+
+
 def width(folder):
     with Image.open(folder / "001-street-evidence.png") as drawn:
         return drawn.width

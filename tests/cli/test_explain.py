@@ -25,7 +25,7 @@ def test_each_attribution(run_cli, make_run, picture, tmp_path, method):
 
 def test_head_and_group(run_cli, make_run, picture, tmp_path):
     run = make_run(tasks={"objects": {"labels": ["cup", "dog"], "many": True}})
-    chosen = ["--head", "objects", "--group", "dog"]
+    chosen = ["--head", "objects", "--group", "dog", "--attribution", "gradcam"]
     assert run_cli("explain", run, picture, "-o", tmp_path / "out", *chosen).code == 0
     settings = json.loads((tmp_path / "out" / "explain.json").read_text())
     assert (settings["head"], settings["layer"]) == ("objects", "backbone.pool")

@@ -67,7 +67,7 @@ def test_train_writes_a_run_and_says_where(run_cli, data, tmp_path, method):
         assert result.err == ""
     assert result.out.endswith(f"run: {tmp_path / 'run'}\n")
     if method != "jtt":  # which shows some pictures repeatedly
-        assert "cross_entropy/shirt: 28 of 28 training pictures" in result.out
+        assert "cross_entropy/shirt: 28 of 28 pictures shown in an epoch" in result.out
     assert runs.load(tmp_path / "run").config["method"] == method
 
 

@@ -156,6 +156,19 @@ def test_compiled_it_learns_the_same(folder, tmp_path, monkeypatch):
         train(folder, tmp_path / "other", compile=True, method="attribution_penalty")
 
 
+def test_a_network_that_does_not_compile_is_one_clear_line(folder, tmp_path, monkeypatch):
+    def fails(graph, inputs):
+        raise NotImplementedError("an operation without a kernel\n\nset this and that")
+
+    real = nn.Module.compile
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(nn.Module, "compile", lambda self: real(self, backend=fails))
+    with pytest.raises(InputError, match="--compile does not work for this network: ") as error:
+        train(folder, tmp_path / "run", compile=True)
+    assert "an operation without a kernel" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_without_a_compiler_it_is_one_clear_line(folder, tmp_path, monkeypatch):
     def fails(graph, inputs):
         raise RuntimeError("no C++ compiler found\n\nset this and that")
