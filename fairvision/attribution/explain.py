@@ -28,7 +28,7 @@ from fairvision.attribution.page import page
 from fairvision.datasets import read_picture
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
-from fairvision.models.lecture_cnn import FlattenPlaces
+from fairvision.models.lecture_cnn import sees_places_apart
 from fairvision.own_pictures import prepare_digit
 
 Scores = dict[str, dict[str, float]]
@@ -93,8 +93,8 @@ def explain(
     where = find_device(device)
     network = runs.network(run, device=where)
     if method == "auto":
-        placewise = any(isinstance(module, FlattenPlaces) for module in network.modules())
-        method = "integrated_gradients" if placewise and layer is None else "gradcam"
+        apart = sees_places_apart(network) and layer is None
+        method = "integrated_gradients" if apart else "gradcam"
     if not quiet:
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
 

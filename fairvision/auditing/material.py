@@ -119,7 +119,7 @@ def of_runs(
         notes += [
             note
             for some, (run, net) in zip(material.models, networks)
-            if (note := _coarse(some, net, run.size, where))
+            if (note := _unsuited(some, net, run.size, where))
         ]
     if sanity:
         from fairvision.auditing.sanity import examine_all
@@ -135,23 +135,29 @@ def of_runs(
     return material
 
 
-def _coarse(model: Samples, network: Network, size: int, device: torch.device) -> str | None:
-    """Say that the maps of Grad-CAM have few cells, if they do."""
+def _unsuited(model: Samples, network: Network, size: int, device: torch.device) -> str | None:
+    """Say why Grad-CAM tells little about the places of a network, if it does."""
     import torch
 
     from fairvision.attribution.layers import map_cells
+    from fairvision.models.lecture_cnn import sees_places_apart
 
     found = [model.evidence(MEASURES[0], attribute) for attribute in model.truth.attributes]
     if all(hits is None or np.isnan(hits).all() for hits in found):
         return None
     height, width = map_cells(network, torch.zeros(1, 3, size, size, device=device))
-    if min(height, width) >= FEW_CELLS:
-        return None
-    return (
-        f"{model.model}: its maps have {height} × {width} cells, too coarse to say where the "
-        "evidence lies, and their corners are often strongest: train with larger pictures (--size) "
-        "or choose another --attribution"
-    )
+    if min(height, width) < FEW_CELLS:
+        return (
+            f"{model.model}: its maps have {height} × {width} cells, too coarse to say where the "
+            "evidence lies, and their corners are often strongest: train with larger pictures "
+            "(--size) or choose another --attribution"
+        )
+    if sees_places_apart(network):
+        return (
+            f"{model.model}: its dense layer weighs every place by itself, so Grad-CAM says little "
+            "about where its evidence lies: choose --attribution integrated_gradients or saliency"
+        )
+    return None
 
 
 def of_tables(

@@ -17,6 +17,14 @@ class FlattenPlaces(nn.Flatten):
         return super().forward(maps.permute(0, 2, 3, 1))
 
 
+def sees_places_apart(network: nn.Module) -> bool:
+    """Tell whether a dense layer weighs every place of the maps by itself.
+
+    Grad-CAM gives a channel one weight for all places, and so says little about such a network.
+    """
+    return any(isinstance(module, FlattenPlaces) for module in network.modules())
+
+
 def lecture_cnn(size: int) -> nn.Sequential:
     """Return the network up to its last hidden layer; `Network` puts the softmax heads on top.
 

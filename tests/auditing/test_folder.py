@@ -188,8 +188,11 @@ def test_maps_of_few_cells_are_warned_of(world, two_runs, draw_run, tmp_path):
     done = audit([two_runs[0], small], output=tmp_path / "audit", **QUICK)
     said = [line for line in done.verdict["warnings"] if "too coarse" in line]
     assert [line.split(",")[0] for line in said] == ["small: its maps have 2 × 2 cells"]
+    said = [line for line in done.verdict["warnings"] if "weighs every place by itself" in line]
+    assert [line.split(":")[0] for line in said] == [two_runs[0].name]
     pixels = audit([small], output=tmp_path / "pixels", attribution="input_x_gradient", **QUICK)
-    assert not [line for line in pixels.verdict["warnings"] if "too coarse" in line]
+    for words in ("too coarse", "weighs every place by itself"):
+        assert not [line for line in pixels.verdict["warnings"] if words in line]
 
 
 def test_a_group_that_is_never_predicted_is_warned_of(answers, tmp_path):
