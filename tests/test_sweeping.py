@@ -389,6 +389,43 @@ def test_with_the_person_hidden_nothing_is_better_than_the_largest_group():
     assert replace(made, share={"age": 0.3}).best(column) == "b"
 
 
+def recalls(values: dict, n: int = 50):
+    """Return figures by seed from {method: [[accuracy per group] per seed]}."""
+    columns = [*KEYS, "value", "low", "high", "n", "unit"]
+    tables = {}
+    for seed in range(len(next(iter(values.values())))):
+        rows = [
+            (method, "accuracy", "age", "", group, "", value, 0.0, 1.0, n, "fraction")
+            for method, seeds in values.items()
+            for group, value in zip(("young", "old", "very old", "unknown"), seeds[seed])
+        ]
+        tables[seed] = read(pd.DataFrame(rows, columns=columns), list(values))
+    return tables
+
+
+def test_a_method_that_guesses_has_learnt_little():
+    always, better = [1.0, 0.0, 0.0, 0.9], [0.6, 0.5, 0.5, 0.0]
+    noise = [0.4, 0.3, 0.36, 0.5]
+    methods = {"a": [better, better], "b": [always, always], "c": [better, noise]}
+    made = board.collect(recalls(methods), list(methods), 2)
+    found = {method: made.learnt[method, "age"] for method in methods}
+    assert found["b"] == board.Learnt(pytest.approx(1 / 3), pytest.approx(1 / 3), 0, 2)
+    assert [own.little for own in found.values()] == [False, True, False]
+    said = verdict.decide(made)
+    (line,) = [line for line in said["warnings"] if "has learnt little" in line]
+    assert line.startswith("age: b has learnt little: its mean recall over the groups is 33.3%")
+    assert "not to be told" not in said["headline"]
+
+
+def test_nothing_is_picked_where_the_first_method_guesses():
+    guesses = [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    made = board.collect(recalls({"a": guesses, "b": guesses}), ["a", "b"], 2)
+    first = verdict.decide(made)["headline"].splitlines()[0]
+    assert first.startswith("Which to pick: not to be told from this sweep, as a has learnt little")
+    some = board.collect(recalls({"a": guesses}, n=3), ["a"], 2)
+    assert verdict.decide(some)["warnings"]
+
+
 def test_undefined_figures_are_counted_not_averaged():
     made = made_of({("a", "accuracy"): [0.5, math.nan, 0.7], ("b", "accuracy"): [math.nan] * 3})
     cell, other = made.cells["a", ACCURACY], made.cells["b", ACCURACY]

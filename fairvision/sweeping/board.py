@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.report import words
-from fairvision.report.figures import Figure, Figures
+from fairvision.report.figures import UNKNOWN, Figure, Figures
 from fairvision.report.words import Word
 
 WORST = "worst_group_accuracy"
@@ -100,6 +100,27 @@ class Cell(NamedTuple):
         return min((f.n for f in self.by_seed.values() if f and f.defined), default=0)
 
 
+class Learnt(NamedTuple):
+    """Whether a method tells the groups of an attribute apart at all.
+
+    Attributes
+    ----------
+    recall : mean over the known groups of how often each is named, mean over the seeds
+    guess : what it is for answers that do not depend on the picture, 1 / groups
+    shown, seeds : in how many seeds it is above that by more than two standard errors, of how many
+    """
+
+    recall: float
+    guess: float
+    shown: int
+    seeds: int
+
+    @property
+    def little(self) -> bool:
+        """Whether fewer than half of the seeds show that anything was learnt."""
+        return self.seeds > 0 and 2 * self.shown < self.seeds
+
+
 @dataclass(frozen=True)
 class Board:
     """The leaderboard.
@@ -112,6 +133,7 @@ class Board:
     parts : columns under headings, by attribute; "" holds those of tasks without an attribute
     share : by attribute, the share of the largest group among pictures with the person hidden
     chance : by attribute, the chance level of the evidence
+    learnt : by method and attribute
     shown, paired : by method and column, in how many seeds the audit's paired interval of the
         difference from the first method excludes zero, and in how many there is one
     """
@@ -122,6 +144,7 @@ class Board:
     parts: Mapping[str, Mapping[str, Sequence[Column]]]
     share: Mapping[str, float]
     chance: Mapping[str, float]
+    learnt: Mapping[tuple[str, str], Learnt]
     shown: Mapping[tuple[str, Column], int]
     paired: Mapping[tuple[str, Column], int]
 
@@ -225,6 +248,11 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
             )
             for name in first.attributes
         },
+        learnt={
+            (method, name): _learnt(list(by_seed.values()), method, name)
+            for method in methods
+            for name in first.attributes
+        },
         shown=shown,
         paired=paired,
     )
@@ -293,6 +321,26 @@ def _parts(audit: Figures, methods: Sequence[str]) -> dict[str, dict[str, tuple[
     if not audit.attributes:
         found[""] = {right: tuple(Column("accuracy", "", task) for task in tasks)}
     return found
+
+
+def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:
+    recalls, shown, guess = [], 0, math.nan
+    for audit in audits:
+        named = [
+            figure
+            for group in audit.groups(attribute)
+            if group != UNKNOWN
+            and (figure := audit.get(method, "accuracy", attribute, group=group))
+            and figure.defined
+        ]
+        if len(named) < 2:
+            continue
+        guess = 1 / len(named)
+        recall = sum(figure.value for figure in named) * guess
+        error = guess * math.sqrt(sum(f.value * (1 - f.value) / f.n for f in named))
+        recalls.append(recall)
+        shown += recall > guess + 2 * error + 1e-9
+    return Learnt(_mean(recalls), guess, shown, len(recalls))
 
 
 def _cell(by_seed: dict[int, Figure | None]) -> Cell:

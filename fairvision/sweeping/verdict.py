@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairvision.report.words import written
-from fairvision.sweeping.board import REASON, Board, Column
+from fairvision.sweeping.board import REASON, Board, Column, Learnt
 
 ONE_SEED = (
     "every method was trained with one seed: another seed adds a spread of its own, so no method "
@@ -28,6 +28,12 @@ def decide(board: Board, *, notes: Sequence[str] = ()) -> dict[str, Any]:
     `left_out` and `warnings`. Names are raw text.
     """
     warnings = [ONE_SEED] if board.seeds < 2 else []
+    warnings += [
+        f"{attribute}: {method} has learnt little: {_guessed(learnt)}. What learns nothing neither "
+        "amplifies nor leans, so read its other figures with that in mind, or train it longer"
+        for (method, attribute), learnt in board.learnt.items()
+        if learnt.little
+    ]
     return {
         "headline": _headline(board),
         "answers": [_better(board, method) for method in board.methods[1:]],
@@ -112,6 +118,13 @@ def _pick(board: Board) -> str:
     first, others = board.methods[0], board.methods[1:]
     if board.seeds < 2:
         return "Which to pick: one seed cannot tell. Sweep again with --seeds 0,1,2."
+    of_first = {name: own for (method, name), own in board.learnt.items() if method == first}
+    if of_first and all(learnt.little for learnt in of_first.values()):
+        name, learnt = next(iter(of_first.items()))
+        return (
+            f"Which to pick: not to be told from this sweep, as {first} has learnt little about "
+            f"{name}: {_guessed(learnt)}. Train longer (--epochs), or on more pictures."
+        )
     found = {name: _compared(board, name, first) for name in others}
     good = [name for name in others if _status(found[name]) == "yes"]
     leading = [
@@ -133,6 +146,11 @@ def _pick(board: Board) -> str:
             [f"Which to pick: no method is better than {first} without a price.", *prices]
         )
     return f"Which to pick: {first}. The seeds show no method to be better in any column."
+
+
+def _guessed(learnt: Learnt) -> str:
+    recall, guess = written(learnt.recall), written(learnt.guess)
+    return f"its mean recall over the groups is {recall}, and that of a guess {guess}"
 
 
 def _named(columns: Sequence[Column], most: int = 3) -> str:
