@@ -37,8 +37,8 @@ class Familiarity:
     ----------
     split : the held-out split: "val", or "test" where the data has no "val"
     training, held_out : numbers of pictures looked at
-    temperature : of each head with one answer per picture; NaN where nothing of it is known in
-        the held-out split
+    known : of each head with one answer per picture, of how many held-out pictures it is known
+    temperature : of the same heads; NaN where nothing is known
     accuracy, confidence : of the same heads, on the held-out pictures: the share of answers that
         are right, and the mean probability that the network itself gives to its answers
     """
@@ -46,6 +46,7 @@ class Familiarity:
     split: str
     training: int
     held_out: int
+    known: Mapping[str, int]
     temperature: Mapping[str, float]
     accuracy: Mapping[str, float]
     confidence: Mapping[str, float]
@@ -127,12 +128,13 @@ def learn_familiarity(
     if not (np.isfinite(reference).all() and np.isfinite(features).all()):
         raise InputError(f"the network of {run.folder} gives features that are not finite")
     neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train))).fit(_unit(reference))
-    temperature, accuracy, confidence = {}, {}, {}
+    known, temperature, accuracy, confidence = {}, {}, {}, {}
     for name, own in scores.items():
         if name in network.many:
             continue
         truth = held_out.codes(name) if name in run.attributes else held_out.targets(name)
         own, truth = own[truth >= 0].astype(float), truth[truth >= 0]
+        known[name] = len(truth)
         temperature[name] = fit_temperature(own, truth)
         accuracy[name] = float((own.argmax(axis=1) == truth).mean()) if len(truth) else np.nan
         confidence[name] = float(own.max(axis=1).mean()) if len(truth) else np.nan
@@ -140,6 +142,7 @@ def learn_familiarity(
         split=split,
         training=len(train),
         held_out=len(held_out),
+        known=known,
         temperature=temperature,
         accuracy=accuracy,
         confidence=confidence,

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 import fairvision
 from fairvision import datasets, familiarity, runs
+from fairvision.cli._prediction_table import notes
 from fairvision.errors import InputError
 from fairvision.familiarity import fit_temperature, learn_familiarity, tempered
 
@@ -87,6 +90,22 @@ def test_what_is_learnt_is_what_the_network_says(run, drawn):
         assert known.accuracy[head] == pytest.approx((scores.argmax(axis=1) == truth).mean())
         assert known.confidence[head] == pytest.approx(scores.max(axis=1).mean(), rel=1e-4)
         assert known.temperature[head] == pytest.approx(fit_temperature(scores, truth), rel=1e-3)
+
+
+def test_unknown_pictures_are_not_counted_among_those_that_a_temperature_fits(run, drawn, tmp_path):
+    samples = drawn.samples.copy()
+    val = samples.index[samples["split"] == "val"]
+    samples.loc[val[:2], "shirt"] = None
+    shutil.copytree(drawn.root, tmp_path / "some")
+    datasets.save(replace(drawn, samples=samples), tmp_path / "some")
+    known = learn_familiarity(run, tmp_path / "some")
+    assert known.known == {"shirt": len(val) - 2, "context": len(val)}
+    found = pd.DataFrame({"farther_than": [0.5, 0.2]})
+    shirt, context, far = notes(found, known)
+    assert f"as fits {len(val) - 2} of {len(val)} pictures, those known, of the split val" in shirt
+    assert f"as fits {len(val)} pictures of the split val" in context
+    assert "So few give a rough number" in shirt
+    assert "None of 2 are farther" in far
 
 
 def test_distance_is_that_to_the_tenth_neighbour(run):

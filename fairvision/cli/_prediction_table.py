@@ -12,6 +12,7 @@ from rich.text import Text
 from fairvision.familiarity import FAR, Familiarity
 
 MOST_SHOWN = 3
+FEW = 200  # held-out pictures on which a temperature is a rough number
 MOST_COLUMNS = 12
 WIDTH_OF_PIPES = 160
 
@@ -56,16 +57,19 @@ def notes(found: pd.DataFrame, known: Familiarity) -> list[str]:
     """Return what the last columns say, and what they rest on."""
     said = []
     for head, temperature in known.temperature.items():
+        n = known.known[head]
+        of = "pictures" if n == known.held_out else f"of {known.held_out} pictures, those known,"
         said.append(
             f"sure: the probability of the answer ({head}) with the logits divided by "
-            f"{temperature:.2f}, as fits {known.held_out} pictures of the split {known.split}, of "
+            f"{temperature:.2f}, as fits {n} {of} of the split {known.split}, of "
             f"which {known.accuracy[head]:.1%} are right and {known.confidence[head]:.1%} is the "
             "mean probability before. It holds for pictures like those."
+            + (" So few give a rough number." if n < FEW else "")
         )
     far = int((found["farther_than"] >= FAR).sum())
     said.append(
         "farther than: the share of these pictures that are nearer to "
-        f"{known.training} training pictures. {far or 'none'} of {len(found)} "
+        f"{known.training} training pictures. {far or 'None'} of {len(found)} "
         f"{'is' if far == 1 else 'are'} farther than {FAR:.0%}"
         + (": nothing that was measured says how sure the model may be there." if far else ".")
     )

@@ -119,13 +119,13 @@ WORDS = {
     ),
     "directional A->T": Word(
         "Amplification, {attribute} → {task} (A→T)",
-        "do predicted {task} depend on {attribute} more than the true ones? above 0 amplifies",
+        "dependence of predicted {task} on {attribute} less that of the true; above 0 amplifies",
         "zero",
         _NEEDS_COUNTS,
     ),
     "directional T->A": Word(
         "Amplification, {task} → {attribute} (T→A)",
-        "does predicted {attribute} depend on {task} more than the true one? above 0 amplifies",
+        "dependence of predicted {attribute} on {task} less that of the true; above 0 amplifies",
         "zero",
         _NEEDS_COUNTS,
     ),

@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -266,14 +267,15 @@ def train(
         if not continues and is_first():
             outputs.begin(folder, config, overwrite=overwrite)
         fabric.barrier()
-        if at_work is None:
-            at_work = begin(first=answers_before(how.first(of_method)))
-        Training(
-            *(folder, fabric, network, at_work, parts, settings),
-            checkpoint_every=checkpoint_every,
-            after=after,
-            quiet=quiet,
-        ).run()
+        with outputs.kept_from_others(folder) if is_first() else nullcontext():
+            if at_work is None:
+                at_work = begin(first=answers_before(how.first(of_method)))
+            Training(
+                *(folder, fabric, network, at_work, parts, settings),
+                checkpoint_every=checkpoint_every,
+                after=after,
+                quiet=quiet,
+            ).run()
     return runs.load(folder)
 
 

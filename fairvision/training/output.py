@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,32 @@ def take_up(folder: Path, config: Mapping[str, Any]) -> bool:
     """Check that a run was started with these settings; return whether it is finished."""
     check_same(folder, runs.read_config(folder), config)
     return (folder / runs.BEST).is_file()
+
+
+@contextmanager
+def kept_from_others(folder: Path) -> Iterator[None]:
+    """Lock a run folder, as far as the system and its disk know locks; killing this ends it.
+
+    Raises
+    ------
+    InputError
+        If another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with (folder / runs.CONFIG).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is training into {folder}: let it end, or name another folder"
+            ) from None
+        except OSError:  # a disk without locks
+            pass
+        yield
 
 
 def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor]) -> None:

@@ -206,3 +206,16 @@ def test_about_once_a_minute(monkeypatch):
 def test_never_is_no_rhythm():
     with pytest.raises(InputError, match="checkpoint every must be at least 1"):
         train("nowhere", "nothing", checkpoint_every=0)
+
+
+def test_a_folder_that_another_process_trains_into_is_refused(folder, tmp_path):
+    place = tmp_path / "run"
+    with pytest.raises(InputError, match="diverged"):
+        train(folder, place, lr=1e30)
+    with (
+        output.kept_from_others(place),
+        pytest.raises(InputError, match="another process is training into"),
+    ):
+        train(folder, place, lr=1e30, resume=True)
+    with output.kept_from_others(place):
+        pass
