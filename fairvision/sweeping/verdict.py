@@ -118,7 +118,9 @@ def _pick(board: Board) -> str:
     first, others = board.methods[0], board.methods[1:]
     if board.seeds < 2:
         return "Which to pick: one seed cannot tell. Sweep again with --seeds 0,1,2."
-    of_first = {name: own for (method, name), own in board.learnt.items() if method == first}
+    of_first = {
+        name: own for (method, name), own in board.learnt.items() if method == first and own.seeds
+    }
     if of_first and all(learnt.little for learnt in of_first.values()):
         name, learnt = next(iter(of_first.items()))
         return (

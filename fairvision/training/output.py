@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,12 @@ def check_output(folder: Path, *, resume: bool, overwrite: bool) -> bool:
 
 
 def begin(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Make a run folder that holds the settings only."""
-    with whole_folder(folder, marker=runs.CONFIG, overwrite=overwrite) as part:
+    """Make a run folder that holds the settings only; not in place of one in use."""
+    used = (folder / runs.CONFIG).is_file()
+    with (
+        kept_from_others(folder) if used else nullcontext(),
+        whole_folder(folder, marker=runs.CONFIG, overwrite=overwrite) as part,
+    ):
         write_json(part / runs.CONFIG, config)
 
 

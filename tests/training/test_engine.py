@@ -158,7 +158,7 @@ def test_compiled_it_learns_the_same(folder, tmp_path, monkeypatch):
 
 def test_a_network_that_does_not_compile_is_one_clear_line(folder, tmp_path, monkeypatch):
     def fails(graph, inputs):
-        raise NotImplementedError("an operation without a kernel\n\nset this and that")
+        raise RuntimeError("an operation without a kernel\n\nset this and that")
 
     real = nn.Module.compile
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))

@@ -212,10 +212,12 @@ def test_a_folder_that_another_process_trains_into_is_refused(folder, tmp_path):
     place = tmp_path / "run"
     with pytest.raises(InputError, match="diverged"):
         train(folder, place, lr=1e30)
-    with (
-        output.kept_from_others(place),
-        pytest.raises(InputError, match="another process is training into"),
-    ):
-        train(folder, place, lr=1e30, resume=True)
+    for again in ({"resume": True}, {"overwrite": True}):
+        with (
+            output.kept_from_others(place),
+            pytest.raises(InputError, match="another process is training into"),
+        ):
+            train(folder, place, lr=1e30, **again)
+    assert (place / runs.CONFIG).is_file()
     with output.kept_from_others(place):
         pass
