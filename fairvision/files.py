@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, check_file, reading
 
 
 @contextmanager
@@ -94,19 +94,9 @@ def inside(folder: str | Path, relative: str) -> Path:
 
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; `InputError` names the file and the line where it cannot be read."""
-    path = Path(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a JSON file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} line {error.lineno} is not valid JSON: {error.msg}") from None
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be read") from None
+    path = check_file(path, "a JSON file")
+    with reading(path, "JSON"):
+        return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def write_json(path: str | Path, value: Any) -> None:

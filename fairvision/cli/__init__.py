@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from importlib import import_module
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import click
 
 from fairvision import __version__
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.processes import may_tell
+from fairvision.cli import endings
+from fairvision.errors import FairvisionWarning
 
 COMMANDS = {
     "demo": "Draw pictures, train two models, audit them, write the report.",
@@ -67,32 +66,11 @@ def fairvision() -> None:
 def main() -> None:
     """Run the command line: bad input is one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
+    endings.prepare()
     try:
         fairvision(standalone_mode=False)
-    except InputError as error:
-        _end(str(error), 2)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "fairvision"
-        _end(f"{error.format_message()} ({command} --help explains)", 2)
-    except (click.Abort, KeyboardInterrupt):
-        _end("stopped", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _end(f"{where}{error.strerror or error}", 2)
-
-
-def _end(message: str, code: int) -> None:
-    if may_tell():
-        click.echo(f"fairvision: {' '.join(message.split())}", err=True)
-    sys.exit(code)
+    except BaseException as error:
+        endings.end(error)
 
 
 def _show_warning(

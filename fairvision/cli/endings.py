@@ -1,0 +1,108 @@
+"""How a command ends: whatever stops it is one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from fairvision.errors import LONGEST, InputError, one_line
+from fairvision.processes import may_tell
+
+BAD, STOPPED = 2, 130
+TRACEBACK = "FAIRVISION_TRACEBACK"
+
+_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "alloc_cpu",
+    "bad_alloc",
+    "can't start new thread",
+)
+
+
+def prepare() -> None:
+    """Let a terminated process clean up as after Ctrl-C, and print in any code page."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def end(error: BaseException) -> NoReturn:
+    """Say in one line what stopped a command, and end the process.
+
+    With `FAIRVISION_TRACEBACK=1` in the environment, what nobody foresaw is raised again.
+    """
+    match error:
+        case SystemExit():
+            raise error
+        case click.exceptions.Exit():
+            sys.exit(error.exit_code)
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            sys.exit(BAD)
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "fairvision"
+            _end(error.format_message(), BAD, f" ({command} --help explains)")
+        case click.ClickException():
+            _end(error.format_message(), BAD)
+        case InputError():
+            _end(str(error), BAD)
+        case click.Abort() if isinstance(error.__cause__, EOFError):  # not from the keyboard
+            end(error.__cause__)
+        case click.Abort() | KeyboardInterrupt():
+            _end("stopped", STOPPED)
+        case BrokenPipeError():
+            sys.stderr.close()
+            sys.exit(1)
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            _end(f"{where}{error.strerror or error}", BAD)
+    if is_of_memory(error):
+        _end("not enough memory: a smaller --batch-size or --size, or fewer --workers, help", BAD)
+    if os.environ.get(TRACEBACK):
+        raise error
+    _end(
+        f"unexpected {type(error).__name__} in {_place(error)}: {error}",
+        BAD,
+        f" (please report it; {TRACEBACK}=1 shows how it came about)",
+    )
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Say whether memory or threads ran out; torch and others raise plain errors for it.
+
+    >>> is_of_memory(MemoryError()), is_of_memory(RuntimeError("can't start new thread"))
+    (True, True)
+    >>> is_of_memory(RuntimeError("shapes differ"))
+    False
+    """
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in told for words in _OF_MEMORY)
+
+
+def _place(error: BaseException) -> str:
+    """Return the last place in fairvision that an error went through."""
+    package = Path(__file__).parents[1]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(package):
+            return f"{Path(frame.filename).relative_to(package).as_posix()} line {frame.lineno}"
+    return "a library"
+
+
+def _end(message: str, code: int, advice: str = "") -> NoReturn:
+    if may_tell():
+        room = LONGEST - len(advice.encode("utf-8"))
+        click.echo(f"fairvision: {one_line(message, room)}{advice}", err=True)
+    sys.exit(code)
