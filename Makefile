@@ -1,12 +1,13 @@
 # make demo   install, train two models on drawn pictures, audit them, say where the report is
 # make test   install what the tests need and run them all
+# make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
 # make lint   style, format and types
 # make setup  make .venv with fairvision and its development tools
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test fuzz lint setup clean
 
 setup: .venv/.installed
 
@@ -22,6 +23,10 @@ demo: setup
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
+
+fuzz: setup
+	OMP_NUM_THREADS=1 FAIRVISION_FUZZ=$${FAIRVISION_FUZZ:-10000} \
+		$(BIN)/python -m pytest tests/fuzz --numprocesses auto --maxprocesses 8
 
 lint: setup
 	$(BIN)/ruff check .
