@@ -8,6 +8,8 @@ parser raises becomes one line that names the file.
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,3 +165,20 @@ def check_file(path: str | Path, kind: str = "a file") -> Path:
     if not path.is_file():
         raise InputError(f"{path} is not a regular file: copy what it gives to one")
     return path
+
+
+def warn_caller(message: object) -> None:
+    """Warn, with a `FairvisionWarning` that points to the line outside fairvision that asked.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warn_caller("few pictures")
+    >>> print(caught[0].message)
+    few pictures
+    """
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "fairvision":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(FairvisionWarning(message), stacklevel=depth)
