@@ -16,8 +16,11 @@ from fairvision.errors import InputError, check_file, reading
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds."""
-    path = Path(path)
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
+
+    It is absolute, since libraries that write tables take a `~` at its beginning for the home.
+    """
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -140,7 +140,7 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
 
 def history(run: Run) -> pd.DataFrame:
     """Return what was measured after each epoch, a row per epoch; docs/training.md names it all."""
-    return pd.read_csv(run.folder / HISTORY)
+    return pd.read_csv((run.folder / HISTORY).absolute())
 
 
 def score(table: pd.DataFrame, select: str) -> pd.Series:

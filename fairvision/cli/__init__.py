@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from importlib import import_module
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from fairvision import __version__
 from fairvision.cli import endings
-from fairvision.errors import FairvisionWarning
+from fairvision.errors import FairvisionWarning, InputError, shown
 
 COMMANDS = {
     "demo": "Draw pictures, train two models, audit them, write the report.",
@@ -68,9 +69,17 @@ def main() -> None:
     warnings.showwarning = _show_warning
     endings.prepare()
     try:
+        _check_arguments(sys.argv[1:])
         fairvision(standalone_mode=False)
     except BaseException as error:
         endings.end(error)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse bytes that are not UTF-8 before anything is computed: no output could hold them."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise InputError(f"{shown(argument)} is not text in UTF-8: rename it")
 
 
 def _show_warning(

@@ -8,6 +8,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from fairvision.errors import visible
+
 _MOST_LABELS = 15
 _MOST_SKEWS = 12
 
@@ -15,20 +17,20 @@ _MOST_SKEWS = 12
 def show(description: dict[str, Any]) -> None:
     """Print what `fairvision.datasets.describe` returned."""
     console = Console(markup=False, highlight=False, emoji=False)
-    console.print(f"{description['name']} ({description['folder']})", style="bold")
+    console.print(visible(f"{description['name']} ({description['folder']})"), style="bold")
     for key in ("source", "licence"):
         if description[key]:
-            console.print(f"{key}: {description[key]}")
+            console.print(visible(f"{key}: {description[key]}"))
     counts = description["counts"]
     overview = counts[counts["name"] == ""]
     console.print(_table("", overview, overview["kind"]))
     named = counts[counts["name"] != ""]
     for (kind, name), part in named.groupby(["kind", "name"], sort=False):
-        console.print(_count_table(f"{kind} {name}", part))
+        console.print(_count_table(visible(f"{kind} {name}"), part))
     for (task, attribute), part in description["skew"].groupby(["task", "attribute"], sort=False):
-        console.print(_skew_table(f"{task} by {attribute}", part))
+        console.print(_skew_table(visible(f"{task} by {attribute}"), part))
     for line in description["warnings"]:
-        console.print(f"warning: {line}", style="yellow")
+        console.print(visible(f"warning: {line}"), style="yellow")
 
 
 def _count_table(title: str, counts: pd.DataFrame) -> Table:
@@ -45,7 +47,7 @@ def _table(title: str, counts: pd.DataFrame, names: pd.Series) -> Table:
     for column in numbers:
         table.add_column(str(column), justify="right")
     for name, row in zip(names, numbers.itertuples(index=False)):
-        table.add_row(name, *map(str, row))
+        table.add_row(visible(name), *map(str, row))
     return table
 
 
@@ -60,8 +62,8 @@ def _skew_table(title: str, skew: pd.DataFrame) -> Table:
         table.add_column(column, justify="right")
     for row in shown.to_dict("records"):
         table.add_row(
-            row["label"],
-            row["group"],
+            visible(row["label"]),
+            visible(row["group"]),
             f"{row['share']:.1%}",
             f"{row['overall']:.1%}",
             f"{row['skew']:+.1%}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,15 @@ import click
 
 from fairvision.attribution import METHODS
 from fairvision.cli import options
+from fairvision.cli.printing import say, say_json
 
 
 @click.command("audit")
-@click.argument("sources", nargs=-1, required=True, metavar="RUN…", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="RUN…", type=options.PATH)
 @options.output
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Dataset folder; by default the one that the first run was trained on.",
 )
 @click.option("--split", default="test", show_default=True, help="Which pictures are audited.")
@@ -36,7 +36,7 @@ from fairvision.cli import options
 )
 @click.option(
     "--train",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="With --predictions: table (or folder) with the truth of the training split.",
 )
 @click.option(
@@ -122,9 +122,9 @@ def command(
         return
     if as_json:
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))
+        say_json({**paths, "verdict": done.verdict})
     else:
-        click.echo(done.verdict["headline"])
+        say(done.verdict["headline"])
         for line in lines(done.metrics):
-            click.echo(line)
-        click.echo(f"report: {done.report}")
+            say(line)
+        say(f"report: {done.report}")

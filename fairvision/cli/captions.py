@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import click
 
 from fairvision.cli import options
+from fairvision.cli.printing import say, say_json
 
 
 @click.command("captions")
-@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=options.PATH)
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     required=True,
     help="Table (csv or parquet): image_id, a column of groups, perhaps one of objects.",
 )
@@ -35,30 +35,28 @@ from fairvision.cli import options
 )
 @click.option(
     "--words",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help='JSON, the words of each group: {"woman": ["woman", "she"], …}.',
 )
 @click.option(
     "--object-words",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help='JSON, words for objects besides their names: {"tv": ["television"], …}.',
 )
 @click.option(
     "--human",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="JSON, captions that people wrote of the same pictures: gives LIC.",
 )
 @click.option(
     "--train",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Labels table of the training split: the reference of amplification.",
 )
 @click.option(
     "--name", "names", multiple=True, help="What a model is called; one for each, in their order."
 )
-@click.option(
-    "--images", type=click.Path(path_type=Path), help="Folder with the pictures, for the report."
-)
+@click.option("--images", type=options.PATH, help="Folder with the pictures, for the report.")
 @click.option(
     "--show", multiple=True, metavar="ID", help="A picture that the report is to show; repeatable."
 )
@@ -102,7 +100,7 @@ def command(
     )
     if as_json:
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))
+        say_json({**paths, "verdict": done.verdict})
     else:
-        click.echo(done.verdict["headline"])
-        click.echo(f"report: {done.report}")
+        say(done.verdict["headline"])
+        say(f"report: {done.report}")

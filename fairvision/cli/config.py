@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from fairvision import runs
+from fairvision.cli import options
 from fairvision.errors import InputError
 from fairvision.methods import METHODS, find
 
@@ -101,7 +102,7 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
 
 option = click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     is_eager=True,
     expose_value=False,
     callback=_take_up,

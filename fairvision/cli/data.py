@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairvision.cli import options
+from fairvision.cli.printing import say, say_json
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     from fairvision.datasets import Dataset
 
-_PATH = click.Path(path_type=Path)
 _fractions = (
     click.option(
         "--val-fraction",
@@ -91,7 +90,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--count", type=int, default=3000, show_default=True, help="Number of pictures.")
 @click.option(
     "--bias",
@@ -116,8 +115,8 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
-@click.argument("table", metavar="TABLE", type=_PATH)
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("table", metavar="TABLE", type=options.PATH)
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--attribute",
     "attributes",
@@ -164,7 +163,7 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     help="Column of train, val and test; by default split, if there, else at random.",
 )
 @click.option(
-    "--images", type=_PATH, help="Folder where relative paths start; by default the table's."
+    "--images", type=options.PATH, help="Folder where relative paths start; by default the table's."
 )
 @_add(_importing)
 def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
@@ -178,10 +177,10 @@ def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
-@click.argument("instances", metavar="INSTANCES.json", type=_PATH)
-@click.argument("captions", metavar="CAPTIONS.json", type=_PATH)
-@click.argument("images", metavar="IMAGES", type=_PATH)
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("instances", metavar="INSTANCES.json", type=options.PATH)
+@click.argument("captions", metavar="CAPTIONS.json", type=options.PATH)
+@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
@@ -199,10 +198,10 @@ def coco(quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--source",
-    type=_PATH,
+    type=options.PATH,
     help="Folder of the four idx files, gzipped or not, or above MNIST/raw; by default they are "
     "downloaded.",
 )
@@ -220,10 +219,10 @@ def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "--source",
-    type=_PATH,
+    type=options.PATH,
     help="Folder that holds cifar-10-batches-py, or a parquet file, or a folder of them; by "
     "default CIFAR-10 is downloaded.",
 )
@@ -255,7 +254,7 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
-@click.argument("folder", metavar="DIR", type=_PATH)
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @options.as_json
 def show(folder: Path, as_json: bool) -> None:
     """Show what is in a dataset.
@@ -267,7 +266,7 @@ def show(folder: Path, as_json: bool) -> None:
     description = datasets.describe(datasets.load(folder))
     if as_json:
         frames = {key: description[key].to_dict("records") for key in ("counts", "skew")}
-        click.echo(json.dumps(description | frames, indent=1, ensure_ascii=False))
+        say_json(description | frames)
         return
 
     from fairvision.cli import _data_tables
@@ -282,5 +281,5 @@ def _hushed(quiet: bool) -> bool:
 def _done(dataset: Dataset) -> None:
     splits = dataset.samples["split"].value_counts(sort=False)
     counts = ", ".join(f"{name} {n}" for name, n in splits.items())
-    click.echo(f"{dataset.root}: {len(dataset)} pictures ({counts})")
-    click.echo(f"what is in it: fairvision data show {dataset.root}")
+    say(f"{dataset.root}: {len(dataset)} pictures ({counts})")
+    say(f"what is in it: fairvision data show {dataset.root}")

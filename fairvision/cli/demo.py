@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fairvision.cli import options
+from fairvision.cli.printing import say
 
 
 @click.command("demo")
@@ -42,7 +43,6 @@ def command(**settings: Any) -> None:
     """
     from fairvision.demonstration import demo
 
-    say = (lambda _: None) if settings["quiet"] else click.echo
-    audit = demo(**settings, say=say)
-    click.echo(audit.verdict["headline"])
-    click.echo(f"report: {audit.folder / 'report.html'}")
+    audit = demo(**settings, say=(lambda _: None) if settings["quiet"] else say)
+    say(audit.verdict["headline"])
+    say(f"report: {audit.folder / 'report.html'}")

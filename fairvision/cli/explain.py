@@ -9,13 +9,12 @@ import click
 
 from fairvision.attribution import METHODS
 from fairvision.cli import options
+from fairvision.cli.printing import say
 
 
 @click.command(name="explain")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument(
-    "images", nargs=-1, required=True, metavar="IMAGE…", type=click.Path(path_type=Path)
-)
+@click.argument("run", type=options.PATH)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH)
 @options.output
 @click.option(
     "--attribution",
@@ -64,4 +63,4 @@ def command(
         overwrite=overwrite,
         quiet=quiet or not sys.stderr.isatty(),
     )
-    click.echo(f"explanations: {folder / 'index.html'}")
+    say(f"explanations: {folder / 'index.html'}")

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-output = click.option(
-    "--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder to write."
-)
+
+class UserPath(click.Path):
+    """A path as a user writes it: the one place where `~` becomes the user's home."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, checked as `click.Path` does."""
+        text = os.fspath(value)
+        if "\0" in text:
+            self.fail("a path cannot hold a NUL character", param, ctx)
+        return super().convert(os.path.expanduser(text), param, ctx)
+
+
+PATH = UserPath(path_type=Path)
+FILE = UserPath(path_type=Path, dir_okay=False)
+FOLDER = UserPath(path_type=Path, file_okay=False)
+PATH_OR_NAME = UserPath(path_type=str)
+
+output = click.option("--output", "-o", type=PATH, required=True, help="Folder to write.")
 overwrite = click.option(
     "--overwrite", is_flag=True, help="Replace what an earlier call wrote there."
 )

@@ -9,13 +9,12 @@ from typing import Any
 import click
 
 from fairvision.cli import options
+from fairvision.cli.printing import say
 
 
 @click.command(name="pictures")
-@click.argument("audit", type=click.Path(path_type=Path))
-@click.argument(
-    "run_folders", nargs=-1, required=True, metavar="RUN…", type=click.Path(path_type=Path)
-)
+@click.argument("audit", type=options.PATH)
+@click.argument("run_folders", nargs=-1, required=True, metavar="RUN…", type=options.PATH)
 @options.output
 @click.option(
     "--per-cell",
@@ -26,7 +25,7 @@ from fairvision.cli import options
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Dataset folder; by default the one that the first run was trained on.",
 )
 @options.device
@@ -45,4 +44,4 @@ def command(output: Path, quiet: bool, **rest: Any) -> None:
     from fairvision.auditing.pictures import pictures
 
     folder = pictures(output=output, quiet=quiet or not sys.stderr.isatty(), **rest)
-    click.echo(f"pictures: {folder}")
+    say(f"pictures: {folder}")

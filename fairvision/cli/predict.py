@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairvision.cli import options
+from fairvision.cli.printing import say, say_json
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,14 +23,12 @@ SMALL = 64
 
 
 @click.command(name="predict")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument(
-    "images", nargs=-1, required=True, metavar="IMAGE…", type=click.Path(path_type=Path)
-)
+@click.argument("run", type=options.PATH)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH)
 @options.prepare
 @click.option(
     "--prepared",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     help="Folder to write the prepared pictures to, as the network sees them.",
 )
 @click.option(
@@ -40,13 +39,13 @@ SMALL = 64
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     help="Dataset folder for --familiarity; by default the one that the run was trained on.",
 )
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     help="CSV file to write, with every probability, in place of the table.",
 )
 @options.overwrite
@@ -90,7 +89,7 @@ def command(
         loaded, files, prepare=prepare, familiarity=known, device=device, quiet=quiet
     )
     if note := postprocessing.without_groups(loaded):
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     if prepared is not None:
         own_pictures.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:
@@ -98,10 +97,10 @@ def command(
             found[name] = found[name].map(";".join, na_action="ignore")
         with whole_file(output) as part:
             found.to_csv(part, index=False)
-        click.echo(f"{len(found)} pictures: {output}")
+        say(f"{len(found)} pictures: {output}")
     elif as_json:
         records = json.loads(found.to_json(orient="records"))
-        click.echo(json.dumps(records, indent=1, ensure_ascii=False))
+        say_json(records)
     else:
         _show(found, loaded, known, why_not)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from fairvision.cli import audit, config, train
+from fairvision.cli.printing import say, say_json
 from fairvision.methods import METHODS
 
 _NOT_SHARED = ("data", "output", "method", "seed", "resume")
@@ -67,18 +67,18 @@ def command(context: click.Context, data: Path, output: Path, as_json: bool, **g
                 for name, own in per_method.items()
             },
             quiet=silent or not sys.stderr.isatty(),
-            say=(lambda _: None) if silent else click.echo,
+            say=(lambda _: None) if silent else say,
             **{**given, **of_methods},
         )
     except KeyboardInterrupt:
-        click.echo("stopped: the same command continues the sweep", err=True)
+        say("stopped: the same command continues the sweep", err=True)
         raise
     if as_json:
         paths = {"leaderboard": str(done.page), "table": str(done.folder / "leaderboard.csv")}
-        click.echo(json.dumps({**paths, "verdict": done.verdict}, ensure_ascii=False, indent=1))
+        say_json({**paths, "verdict": done.verdict})
         return
-    click.echo(done.verdict["headline"])
-    click.echo(f"leaderboard: {done.page}")
+    say(done.verdict["headline"])
+    say(f"leaderboard: {done.page}")
 
 
 _own = command.params

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 import click
 
 from fairvision.cli import config, options
+from fairvision.cli.printing import say, say_json
 from fairvision.methods import METHODS, describe, find
 
 
 def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
     if method == "list":
-        click.echo(describe())
+        say(describe())
         context.exit()
     return method
 
@@ -26,7 +26,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     options_metavar="[OPTIONS] [--OPTION-OF-THE-METHOD VALUE]...",
 )
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=options.PATH)
 @options.output
 @config.option
 @click.option(
@@ -47,6 +47,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 )
 @click.option(
     "--weights",
+    type=options.PATH_OR_NAME,
     help="What it starts from: a name that torchvision publishes (IMAGENET1K_V1, DEFAULT), DEFAULT "
     "of timm, a .pth or .safetensors file, or another run. By default random.",
 )
@@ -202,25 +203,23 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
         run = train(output=output, **{**settings, **of_method})
     except KeyboardInterrupt:
         if (output / runs.CONFIG).is_file():
-            click.echo(
-                f"{output} is unfinished: the same command with --resume continues it", err=True
-            )
+            say(f"{output} is unfinished: the same command with --resume continues it", err=True)
         raise
     if not is_first():
         return
     summary = runs.summary(run)
     if as_json:
-        click.echo(json.dumps(summary, indent=1))
+        say_json(summary)
         return
     for name, why in run.config.get("chosen", {}).items():
-        click.echo(f"{name} {run.config['options'][name]}: {why}")
+        say(f"{name} {run.config['options'][name]}: {why}")
     for name, n in summary["pictures"].items():
-        click.echo(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
-    click.echo(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
+        say(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
+    say(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
     if (rule := postprocessing.read(run)) is not None:
         known = f"{rule.known} of {rule.pictures} validation pictures"
-        click.echo(f"thresholds per {rule.attribute}: learnt from {known}")
-    click.echo(f"run: {run.folder}")
+        say(f"thresholds per {rule.attribute}: learnt from {known}")
+    say(f"run: {run.folder}")
 
 
 def _method_options(context: click.Context) -> dict[str, str]:
