@@ -16,6 +16,7 @@ from rich.progress import track
 from fairvision import metrics, runs
 from fairvision.datasets import picture_tensor, read_picture
 from fairvision.datasets.decoding import read_to_size
+from fairvision.datasets.doubts import Doubts
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
 from fairvision.own_pictures import prepare_digit
@@ -73,16 +74,18 @@ def predict(
     starts: Iterable[int] = range(0, len(files), batch_size)
     if not quiet:
         starts = track(starts, "pictures", console=Console(stderr=True), transient=True)
-    found, features = [], []
+    found, features, doubts = [], [], Doubts()
     for start in starts:
         now = files[start : start + batch_size]
         if as_digits:
-            some = [prepare_digit(read_picture(file)).convert("RGB") for file in now]
+            read = [read_picture(file, doubts=doubts) for file in now]
+            some = [prepare_digit(picture).convert("RGB") for picture in read]
         else:
-            some = [read_to_size(file, run.size) for file in now]
+            some = [read_to_size(file, run.size, doubts) for file in now]
         seen, given = features_and_scores(network, as_batch(some, run.size, where))
         features.append(seen)
         found.append(given)
+    doubts.tell()
     table: dict[str, pd.Series] = {"image": pd.Series([str(file) for file in files])}
     for name, labels in run.heads.items():
         scores = np.concatenate([batch[name] for batch in found])

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from fairvision.datasets import read_picture
+from fairvision.datasets.doubts import Doubts
 from fairvision.files import whole_folder
 
 LIST = "prepared.csv"
@@ -116,7 +117,7 @@ def write_prepared(files: Sequence[Path], folder: str | Path, *, overwrite: bool
         digits = len(str(len(files)))
         names = [f"{row:0{digits}d}-{file.stem}.png" for row, file in enumerate(files, 1)]
         for name, file in zip(names, files):
-            prepare_digit(read_picture(file)).save(part / name)
+            prepare_digit(read_picture(file, doubts=Doubts())).save(part / name)
         written = pd.DataFrame({"prepared": names, "image": [str(file) for file in files]})
         written.to_csv(part / LIST, index=False)
 

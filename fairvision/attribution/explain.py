@@ -26,6 +26,7 @@ from fairvision.attribution.layers import gradcam_layer
 from fairvision.attribution.maps import attribute
 from fairvision.attribution.page import page
 from fairvision.datasets import read_picture
+from fairvision.datasets.doubts import Doubts
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
 from fairvision.models.lecture_cnn import sees_places_apart
@@ -100,9 +101,10 @@ def explain(
 
     settings = {"fairvision": __version__, "run": run.name, "method": method, "head": head}
     entries: list[dict[str, Any]] = []
+    doubts = Doubts()
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         for path in paths:
-            picture = read_picture(path)
+            picture = read_picture(path, doubts=doubts)
             if as_digits:
                 picture = prepare_digit(picture).convert("RGB")
             grey = grey and _is_grey(picture)
@@ -137,6 +139,7 @@ def explain(
             kernel_sheet(kernels, notes).save(folder / settings["kernels"])
         files.write_json(folder / MARKER, settings | {"pictures": entries})
         files.write_text(folder / "index.html", page(settings, entries))
+    doubts.tell()
     return Path(output)
 
 

@@ -12,6 +12,7 @@ from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.auditing.telling import in_turn
 from fairvision.datasets import Dataset, open_pixels, read_mask, read_picture
+from fairvision.datasets.doubts import Doubts
 
 if TYPE_CHECKING:
     import torch
@@ -160,12 +161,12 @@ def _cell(column: Any, row: int) -> float | None:
 
 def _picture(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarray | None]:
     sample = truth.samples.loc[row]
-    picture = read_picture(truth.root / sample["image"])
+    picture = read_picture(truth.root / sample["image"], doubts=Doubts())
     small = picture.copy()
     small.thumbnail((side, side))
     if not isinstance(sample["mask"], str):
         return np.asarray(small), None
-    mask = Image.fromarray(read_mask(truth.root / sample["mask"], picture.size))
+    mask = Image.fromarray(read_mask(truth.root / sample["mask"], picture.size, doubts=Doubts()))
     return np.asarray(small), np.asarray(mask.resize(small.size, Image.Resampling.NEAREST))
 
 

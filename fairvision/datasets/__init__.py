@@ -12,8 +12,9 @@ from fairvision.datasets.coco import from_coco
 from fairvision.datasets.description import describe
 from fairvision.datasets.drawing import scenes
 from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset, Task, load, save
+from fairvision.datasets.masks import read_mask
 from fairvision.datasets.mnist import from_mnist
-from fairvision.datasets.pictures import read_mask, read_picture
+from fairvision.datasets.pictures import read_picture
 from fairvision.datasets.pixels import Pixels
 from fairvision.datasets.regions import read_regions, save_regions
 from fairvision.datasets.table import from_table

@@ -17,8 +17,10 @@ from PIL import Image
 from rich.progress import track
 
 from fairvision.datasets.description import small_groups
+from fairvision.datasets.doubts import Doubts
 from fairvision.datasets.folder import Dataset, load, parse_settings, save, settings_of
-from fairvision.datasets.pictures import read_mask, read_picture
+from fairvision.datasets.masks import read_mask
+from fairvision.datasets.pictures import read_picture
 from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import inside, whole_folder
@@ -70,7 +72,8 @@ def import_dataset(
         (part / "images").mkdir()
         (part / "masks").mkdir()
         names = _file_names(dataset.samples["id"])
-        stored = _store_all(sources, names, part, skip_broken, workers, quiet)
+        doubts = Doubts()
+        stored = _store_all(sources, names, part, doubts, skip_broken, workers, quiet)
         samples = dataset.samples.copy()
         samples["image"] = [s.image if s else None for s in stored]
         samples["mask"] = [s.mask if s else None for s in stored]
@@ -84,6 +87,7 @@ def import_dataset(
         save(dataset, part)
         if regions is not None:
             save_regions(regions[regions["id"].isin(samples["id"])], dataset)
+    doubts.tell()
     imported = load(folder)
     empty = [source.where for source, s in zip(sources, stored) if s and s.empty_mask]
     if empty:
@@ -124,13 +128,14 @@ def _store_all(
     sources: Sequence[Source],
     names: Sequence[str],
     folder: Path,
+    doubts: Doubts,
     skip_broken: bool,
     workers: int | None,
     quiet: bool,
 ) -> list[_Stored | None]:
     def attempt(source: Source, name: str) -> _Stored | InputError:
         try:
-            return _store(source, name, folder)
+            return _store(source, name, folder, doubts)
         except InputError as error:
             return InputError(f"{source.where}: {error}")
 
@@ -154,12 +159,12 @@ def _store_all(
     return stored
 
 
-def _store(source: Source, name: str, folder: Path) -> _Stored:
+def _store(source: Source, name: str, folder: Path, doubts: Doubts) -> _Stored:
     """Check and copy the files of one row."""
-    size = read_picture(source.picture).size
+    size = read_picture(source.picture, doubts=doubts).size
     person = None
     if isinstance(source.mask, Path):
-        person = read_mask(source.mask, size)
+        person = read_mask(source.mask, size, doubts=doubts)
     elif source.mask is not None:
         person = source.mask(size)
     image = f"images/{name}{_suffix(source.picture)}"

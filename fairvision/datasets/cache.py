@@ -152,6 +152,7 @@ def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    decoder.doubts.tell()
     images.flush()
     masks.flush()
     np.save(folder / _MARKER, masks.reshape(n, -1).any(axis=1))

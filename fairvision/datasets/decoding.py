@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fairvision.datasets.doubts import Doubts
 from fairvision.datasets.folder import Dataset
-from fairvision.datasets.pictures import picture_size, read_mask, read_picture
+from fairvision.datasets.masks import read_mask
+from fairvision.datasets.pictures import picture_size, read_picture
 from fairvision.errors import InputError
 
 _MARGIN = 3
@@ -18,15 +20,17 @@ _MARGIN = 3
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes pictures and masks of a dataset, row by row, at one size."""
+    """Decodes pictures and masks of a dataset, row by row, at one size; gathers what is odd."""
 
     dataset: Dataset
     size: int
+    doubts: Doubts = field(default_factory=Doubts)
 
     def picture(self, row: int) -> np.ndarray:
         """Return the picture of a row, (size, size, 3) uint8."""
         try:
-            return resize(read_to_size(self._path("image", row), self.size), self.size)
+            picture = read_to_size(self._path("image", row), self.size, self.doubts)
+            return resize(picture, self.size)
         except InputError as error:
             raise self._named(error, row) from None
 
@@ -37,7 +41,8 @@ class Decoder:
             return None
         try:
             upright = picture_size(self._path("image", row))
-            return resize_mask(read_mask(self.dataset.root / path, upright), self.size)
+            mask = read_mask(self.dataset.root / path, upright, doubts=self.doubts)
+            return resize_mask(mask, self.size)
         except InputError as error:
             raise self._named(error, row) from None
 
@@ -56,9 +61,9 @@ class Decoder:
         return InputError(f"{error} (sample {name!r} of {self.dataset.root})")
 
 
-def read_to_size(path: str | Path, size: int) -> Image.Image:
+def read_to_size(path: str | Path, size: int, doubts: Doubts | None = None) -> Image.Image:
     """Read a picture that is to be shrunk by `resize`, no larger than that needs it."""
-    return read_picture(path, least=_MARGIN * size)
+    return read_picture(path, least=_MARGIN * size, doubts=doubts)
 
 
 def resize(picture: Image.Image, size: int) -> np.ndarray:

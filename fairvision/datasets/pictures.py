@@ -1,77 +1,82 @@
-"""Reading one picture or one mask from a file, whatever its kind."""
+"""Reading one picture from a file, whatever its kind."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+import PIL
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from fairvision.errors import InputError
+from fairvision.datasets.doubts import Doubts
+from fairvision.errors import InputError, check_file
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _ON_ITS_SIDE = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
+_PROGRAMS = ("EPS", "WMF")  # formats whose files are programs that draw
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
+_DEEP, _TWELVE_BITS = 65535, 4095
+
+_MANY_FRAMES = "animated pictures or files of several pages, of which the first is taken"
+_DARK = (
+    "pictures whose 16-bit values reach no more than 4,095 of 65,535, so they are read as nearly "
+    "black (if they hold 12 bits, multiply them by 16 first)"
+)
 
 
-def read_picture(path: str | Path, *, least: int | None = None) -> Image.Image:
+def read_picture(
+    path: str | Path, *, least: int | None = None, doubts: Doubts | None = None
+) -> Image.Image:
     """Read a picture as upright RGB.
 
     Grey, palette, CMYK and 16-bit pictures are converted, transparent ones laid on white, and
-    rotation noted by the camera (EXIF) is applied.
+    rotation noted by the camera (EXIF) is applied. Integers of 16 bits range to 65,535, of TIFF's
+    12 bits to 4,095; floating-point pictures range to 1 or, where they go beyond it, to 255. Of
+    animated pictures the first one is taken.
 
     Parameters
     ----------
     path : a picture file
     least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster,
         but with no side below so many pixels; by default it is decoded as it is
+    doubts : gathers what is odd about the picture; by default that is warned of at once
 
     Raises
     ------
     InputError
-        If the file is missing, truncated or not a picture.
+        If the file is missing, truncated or not a picture, promises more pixels than can safely be
+        decoded, or has values beyond the range of its kind.
     """
-    picture = _open(path, least)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _from_deep(picture)
+    read = decode(path, least=least, doubts=doubts)
+    picture = read.image
+    if is_deep(picture):
+        return _from_deep(read, path, doubts)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
+        with damage_told(path):
+            picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
-
-
-def read_mask(path: str | Path, size: tuple[int, int]) -> np.ndarray:
-    """Read a mask: every pixel above 0 belongs to the person.
-
-    Parameters
-    ----------
-    path : a picture file of one channel (of several, any above 0 counts; transparency does not)
-    size : (width, height) of the upright picture that the mask belongs to
-
-    Returns
-    -------
-    (height, width) bool
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or its size is not the picture's.
-    """
-    mask = _open(path)
-    if mask.size != tuple(size):
-        raise InputError(
-            f"mask {path} is {mask.width}×{mask.height} pixels but its picture is "
-            f"{size[0]}×{size[1]}: make the mask at the picture's size"
-        )
-    if mask.mode == "P":
-        mask = mask.convert("RGB")
-    elif mask.mode in ("RGBA", "LA"):
-        mask = mask.convert(mask.mode.rstrip("A"))
-    person: np.ndarray = np.any(np.atleast_3d(np.asarray(mask) > 0), axis=2)
-    return person
+    with damage_told(path):
+        picture = picture.convert("RGB")
+    if read.sixteen_bits and 0 < np.asarray(picture).max() <= _TWELVE_BITS >> 8:
+        note(_DARK, path, doubts)
+    return picture
 
 
 @contextmanager
@@ -97,45 +102,173 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     InputError
         If the file is missing or not a picture.
     """
-    with _told(path), quiet_warnings(), Image.open(path) as picture:
-        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
-        return (picture.height, picture.width) if turned else picture.size
+    with _opened(path) as picture:
+        return _upright_size(picture)
 
 
-def _open(path: str | Path, least: int | None = None) -> Image.Image:
-    """Decode a file completely and turn it upright."""
-    with _told(path), quiet_warnings(), Image.open(path) as picture:
+class Decoded(NamedTuple):
+    """A decoded file.
+
+    Attributes
+    ----------
+    image : upright, in the mode that the file has
+    kind : Pillow's name of the format
+    white : the value of white in 16-bit grey; below 0 where it is that of black
+    sixteen_bits : whether the file holds 16 bits per colour, of which Pillow gives the upper 8
+    """
+
+    image: Image.Image
+    kind: str
+    white: int
+    sixteen_bits: bool
+
+
+def decode(
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    least: int | None = None,
+    doubts: Doubts | None = None,
+) -> Decoded:
+    """Decode a file completely and turn it upright.
+
+    With `size`, (width, height), a mask of another size is refused before it is decoded.
+    """
+    with _opened(path) as picture:
+        if size is not None and _upright_size(picture) != tuple(size):
+            width, height = _upright_size(picture)
+            raise InputError(
+                f"mask {path} is {width}×{height} pixels but its picture is {size[0]}×{size[1]}: "
+                "make the mask at the picture's size"
+            )
+        sixteen_bits = any(";16" in str(part) for part in getattr(picture, "tile", ()))
+        several = picture.format in _ANIMATED and _has_frames(picture)
         if least is not None:
             picture.draft(None, (least, least))
+        white = _white(picture)
         picture.load()
-        return ImageOps.exif_transpose(picture)
+        turn = _TURNS.get(_orientation(picture))
+        upright = picture.copy() if turn is None else picture.transpose(turn)
+        read = Decoded(upright, picture.format or "", white, sixteen_bits)
+    if several:
+        note(_MANY_FRAMES, path, doubts)
+    return read
+
+
+def note(kind: str, path: str | Path, doubts: Doubts | None) -> None:
+    """Note what is odd about a file, or warn of it where nobody gathers."""
+    gathering = Doubts() if doubts is None else doubts
+    gathering.note(kind, path)
+    if doubts is None:
+        gathering.tell()
+
+
+def is_deep(picture: Image.Image) -> bool:
+    """Say whether a picture is grey with more than 8 bits."""
+    return picture.mode.startswith("I") or picture.mode == "F"
+
+
+def deep_values(picture: Image.Image, path: str | Path) -> np.ndarray:
+    """Return the values of a deep picture in float64; `InputError` where one is not finite."""
+    values = np.asarray(picture).astype(np.float64)
+    bad = np.count_nonzero(~np.isfinite(values))
+    if bad:
+        raise InputError(f"picture {path}: {bad} of its {values.size} values are NaN or infinite")
+    return values
 
 
 @contextmanager
-def _told(path: str | Path) -> Iterator[None]:
-    """Turn what Pillow raises into one line that names the file."""
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """Open a picture by its header."""
+    if not os.path.exists(path):
+        raise InputError(f"picture {path} is missing")
+    check_file(path, "a picture")
+    _quiet_libtiff()
+    with damage_told(path), quiet_warnings(), Image.open(path) as picture:
+        if picture.format in _PROGRAMS:
+            raise InputError(f"{path} is a program that draws ({picture.format}): save it as PNG")
+        if min(picture.size) < 1:
+            raise InputError(f"picture {path} has no pixels")
+        yield picture
+
+
+@contextmanager
+def damage_told(path: str | Path) -> Iterator[None]:
+    """Turn whatever Pillow raises into one line that names the file."""
     try:
         yield
-    except FileNotFoundError:
-        raise InputError(f"picture {path} is missing") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a picture") from None
+    except InputError:
+        raise
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a picture that can be read") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path} has more pixels than can safely be decoded") from None
     except PermissionError:
         raise InputError(f"picture {path} may not be read: permission denied") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputError(f"picture {path} is truncated or damaged ({error})") from None
+    except MemoryError:
+        raise InputError(f"picture {path} takes more memory than there is") from None
+    except Exception as error:  # of damaged files Pillow raises errors of many kinds
+        reason = str(error) or type(error).__name__
+        raise InputError(f"picture {path} is truncated or damaged ({reason})") from None
 
 
-def _from_deep(picture: Image.Image) -> Image.Image:
+@cache
+def _quiet_libtiff() -> None:
+    """Keep libtiff from printing to stderr by itself, for which Pillow has no switch."""
+    for library in (Path(PIL.__file__).parents[1] / "pillow.libs").glob("libtiff*"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the orientation that EXIF notes, 1 where there is none or EXIF is damaged."""
+    try:
+        noted = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # whatever is wrong with the notes, the pixels are there
+        return 1
+    return noted if isinstance(noted, int) else 1
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return (width, height) of an opened picture once it is upright."""
+    # Pillow turns TIFF itself, and gives the turned size from the start
+    turned = picture.format != "TIFF" and _orientation(picture) in _ON_ITS_SIDE
+    return (picture.height, picture.width) if turned else picture.size
+
+
+def _has_frames(picture: Image.Image) -> bool:
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except Exception:  # what follows the first picture does not matter
+        return False
+
+
+def _white(picture: Image.Image) -> int:
+    """Return the value of white in a picture of 16-bit integers; below 0 where that is black."""
+    tags = getattr(picture, "tag_v2", {})
+    bits = tags.get(ExifTags.Base.BitsPerSample, (16,))[0]
+    white = 2**bits - 1 if bits in range(9, 16) else _DEEP
+    inverted = picture.mode.startswith("I;16") and tags.get(262) == 0  # white is zero
+    return -white if inverted else white
+
+
+def _from_deep(read: Decoded, path: str | Path, doubts: Doubts | None) -> Image.Image:
     """Scale 16-bit and floating-point grey to 8 bits by the range of their kind."""
-    values = np.asarray(picture).astype(np.float64)
+    picture, kind, white, _ = read
+    values = deep_values(picture, path)
+    low, high = float(values.min()), float(values.max())
     if picture.mode == "F":
-        values = values * 255 if values.max(initial=0) <= 1 else values
-    elif picture.mode.startswith("I;16") or values.max(initial=0) > 255:
-        values = values / 257
-    grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
+        top = 1 if high <= 2 else 255
+        slack = top / 20  # resampling overshoots
+    else:
+        eight = picture.mode == "I" and kind != "PPM" and high <= 255
+        top, slack = 255 if eight else abs(white), 0
+    if low < -slack or high > top + slack:
+        raise InputError(
+            f"picture {path}: its values go from {low:g} to {high:g}, but those of such a picture "
+            f"must lie in 0 to {'1, or 0 to 255' if picture.mode == 'F' else f'{top:,}'}"
+        )
+    if top == _DEEP and 0 < high <= _TWELVE_BITS:
+        note(_DARK, path, doubts)
+    grey = np.clip(np.rint(values * 255 / top), 0, 255).astype(np.uint8)
+    return Image.fromarray(255 - grey if white < 0 else grey).convert("RGB")

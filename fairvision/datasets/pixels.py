@@ -100,6 +100,7 @@ class StreamedPixels(Pixels):
                     yield _ended(*ahead.popleft())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+        self._decoder.doubts.tell()
 
     def _begin(self, rows: np.ndarray, pool: ThreadPoolExecutor) -> tuple[Taken, list[Future]]:
         side = self._size

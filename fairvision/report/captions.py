@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from fairvision.datasets.doubts import Doubts
 from fairvision.datasets.pictures import read_picture
 from fairvision.report import _HERE, _environment, plots, words
 from fairvision.report import figures as _figures
@@ -108,6 +109,8 @@ def _bars(
 def _by_kind(gallery: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for item in gallery:
-        picture = None if item["file"] is None else data_uri(read_picture(item["file"]))
+        picture = (
+            None if item["file"] is None else data_uri(read_picture(item["file"], doubts=Doubts()))
+        )
         kinds.setdefault(item["kind"], []).append({**item, "picture": picture})
     return kinds
