@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fairvision.errors import InputError, check_file, reading
+from fairvision.unfinished import bring_to_disk, exchange, unfinished
 
 
 @contextmanager
@@ -19,26 +20,41 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     It is absolute, since libraries that write tables take a `~` at its beginning for the home.
+
+    Raises
+    ------
+    InputError
+        If `path` is a folder, a pipe or a device.
     """
     path = Path(path).absolute()
+    if path.is_symlink():
+        path = resolved(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file for the output")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file, so it is not replaced: name another one")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with unfinished(path, folder=False) as part:
+        yield part
+        bring_to_disk(part)
+        part.replace(path)
 
 
 @contextmanager
-def whole_folder(path: str | Path, *, marker: str, overwrite: bool = False) -> Iterator[Path]:
+def whole_folder(
+    path: str | Path, *, marker: str | None, overwrite: bool = False
+) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; rename it to `path` if the block succeeds.
+
+    At every moment the old folder or the new one is at `path`, whole. What others put there while
+    the block ran is not touched.
 
     Parameters
     ----------
     path : path of the folder to make
     marker : name of the file by which a folder of this kind is recognised. `overwrite`
-        replaces only a folder that holds it, so that a mistyped path destroys nothing.
+        replaces only a folder that holds it, so that a mistyped path destroys nothing; None
+        replaces any folder
     overwrite : replace what an earlier call wrote
 
     Raises
@@ -46,39 +62,81 @@ def whole_folder(path: str | Path, *, marker: str, overwrite: bool = False) -> I
     InputError
         If the folder holds something already and may not be replaced.
     """
-    path = Path(path)
     check_vacant(path, marker=marker, overwrite=overwrite)
-    path = path.resolve()
+    path = resolved(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    with unfinished(path, folder=True) as part:
+        yield part
+        bring_to_disk(part)
+        _put(part, path, marker, overwrite)
+
+
+def _put(part: Path, path: Path, marker: str | None, overwrite: bool) -> None:
+    """Rename a folder to `path`; what is replaced is left where the folder was."""
+    check_vacant(path, marker=marker, overwrite=overwrite)
+    if overwrite and path.is_dir():
+        exchange(part, path)
+        if any(part.iterdir()) and marker is not None and not (part / marker).is_file():
+            exchange(part, path)  # put there since it was looked at
+            raise InputError(_foreign(path, marker))
+        return
+    if path.is_dir() and os.name == "nt":
+        path.rmdir()
     try:
-        beside.chmod(0o777 & ~_umask())
-        yield beside
-        if path.exists():
-            shutil.rmtree(path)
-        beside.replace(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        part.rename(path)  # which the system refuses where there is something by now
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{path} was filled by another program meanwhile: name another") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise InputError(f"{path} was filled by another program meanwhile: name another") from None
 
 
-def check_vacant(path: str | Path, *, marker: str, overwrite: bool = False) -> None:
+def check_vacant(path: str | Path, *, marker: str | None, overwrite: bool = False) -> None:
     """Raise `InputError` unless a folder can be written at `path`; see `whole_folder`."""
     path = Path(path)
     if not path.exists():
         return
     if not path.is_dir():
         raise InputError(f"{path} is a file: choose a folder for the output")
-    if Path.cwd().is_relative_to(path.resolve()):
+    if Path.cwd().is_relative_to(resolved(path)):
         raise InputError("the output cannot be the folder you are in: name another one")
+    if path.is_mount():
+        raise InputError(f"{path} is where a disk is mounted: name a folder in it for the output")
     if not any(path.iterdir()):
         return
     if not overwrite:
         raise InputError(f"{path} is not empty: choose another folder or add --overwrite")
-    if not (path / marker).is_file():
-        raise InputError(
-            f"{path} holds no {marker}, so it was not written by this command: "
-            "--overwrite does not touch it; choose another folder"
-        )
+    if marker is not None and not (path / marker).is_file():
+        raise InputError(_foreign(path, marker))
+
+
+def _foreign(path: Path, marker: str) -> str:
+    return (
+        f"{path} holds no {marker}, so it was not written by this command: "
+        "--overwrite does not touch it; choose another folder"
+    )
+
+
+def resolved(path: str | Path) -> Path:
+    """Return a path without links; `InputError` where they lead in a circle."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError):
+        raise InputError(f"{path} is a link that leads in a circle") from None
+
+
+def digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(f"{folder}/a.txt", "abc")
+    ...     digest(f"{folder}/a.txt")[:8]
+    'ba7816bf'
+    """
+    with reading(path), Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def inside(folder: str | Path, relative: str) -> Path:
@@ -88,8 +146,8 @@ def inside(folder: str | Path, relative: str) -> Path:
     Traceback (most recent call last):
     fairvision.errors.InputError: path '../etc/passwd' leaves its folder /data
     """
-    root = Path(folder).resolve()
-    path = (root / relative).resolve()
+    root = resolved(folder)
+    path = resolved(root / relative)
     if not path.is_relative_to(root):
         raise InputError(f"path {relative!r} leaves its folder {folder}")
     return path
@@ -112,9 +170,3 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
