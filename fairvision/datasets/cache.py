@@ -7,10 +7,11 @@ import mmap
 import os
 import shutil
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,14 @@ from fairvision.datasets.folder import Dataset
 from fairvision.datasets.pictures import quiet_warnings
 from fairvision.datasets.pixels import Pixels, StreamedPixels, Taken
 from fairvision.datasets.stamps import file_stamps
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError, check_file, reading
 from fairvision.files import whole_folder
 
 CACHES = ("auto", "always", "never")
 
 _FORMAT = 2
 _PIECE = 32
-_MARKER = "has_mask.npy"
+IMAGES, MASKS, HAS_MASK = "images.npy", "masks.npy", "has_mask.npy"
 _PER_PIXEL = 4  # bytes: three colours and the mask
 
 
@@ -41,10 +42,10 @@ class CachedPixels(Pixels):
     images, masks, has_mask : of all rows, see `Taken`; the first two memory-mapped
     """
 
-    def __init__(self, folder: Path):
-        self.images = np.load(folder / "images.npy", mmap_mode="r")
-        self.masks = np.load(folder / "masks.npy", mmap_mode="r")
-        self.has_mask = np.load(folder / _MARKER)
+    def __init__(self, folder: Path, count: int, size: int):
+        self.images = _load(folder / IMAGES, (count, size, size, 3), np.uint8)
+        self.masks = _load(folder / MASKS, (count, size, size), np.uint8)
+        self.has_mask = np.array(_load(folder / HAS_MASK, (count,), np.bool_))
 
     def take(self, rows: np.ndarray) -> Taken:
         """Return some rows, in the order asked for."""
@@ -79,8 +80,8 @@ def open_pixels(
     workers : threads that decode; by default one per core
     quiet : show no progress
     cache : "always" decodes all pictures and keeps them, "never" decodes them whenever they are
-        asked for, "auto" keeps them unless they take more than half of what is free on the disk. A
-        cache that is there is used.
+        asked for, "auto" keeps them unless they take more than half of what is free on the disk, or
+        the disk cannot be written. A cache that is there is used; a damaged one is made again.
 
     Raises
     ------
@@ -91,19 +92,53 @@ def open_pixels(
     if cache not in CACHES:
         raise InputError(f"cache {cache!r} is not one of {', '.join(CACHES)}")
     place = _cache_root() / _key(dataset, size)
-    if not (place / _MARKER).is_file():
+    try:
+        if place.is_dir():
+            try:
+                return CachedPixels(place, len(dataset), size)
+            except InputError as error:
+                _warn(f"the cache is damaged ({error}): the pictures are decoded again")
         if not _is_kept(dataset, size, cache, quiet):
             return StreamedPixels(dataset, size, workers)
-        with whole_folder(place, marker=_MARKER, overwrite=True) as part:
+        with whole_folder(place, marker=None, overwrite=True) as part:
             _build(dataset, size, part, workers or os.cpu_count() or 1, quiet)
-    return CachedPixels(place)
+        return CachedPixels(place, len(dataset), size)
+    except OSError as error:
+        problem = f"the cache {error.filename or place} cannot be used: {error.strerror or error}"
+        if cache == "always":
+            raise InputError(
+                f"{problem}: set FAIRVISION_CACHE to another folder, or --cache never"
+            ) from None
+        _warn(
+            f"{problem}; pictures are decoded whenever they are needed, unless FAIRVISION_CACHE "
+            "names another folder"
+        )
+        return StreamedPixels(dataset, size, workers)
+
+
+def _load(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
+    """Return a memory-mapped array; `InputError` unless it is of this shape and type."""
+    check_file(path, "an array")
+    with reading(path, "an array"):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.shape != shape or array.dtype != kind or not array.flags.c_contiguous:
+        raise InputError(f"{path} holds {array.dtype} {array.shape}, not {np.dtype(kind)} {shape}")
+    return array
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FairvisionWarning, stacklevel=3)
 
 
 def _cache_root() -> Path:
     root = os.environ.get("FAIRVISION_CACHE")
     if root:
-        return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fairvision"
+        return Path(root).expanduser()
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # nobody's home
+        base = Path(tempfile.gettempdir())
+    return base / "fairvision"
 
 
 def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
@@ -134,9 +169,8 @@ def _key(dataset: Dataset, size: int) -> str:
 
 def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool) -> None:
     n, decoder = len(dataset), Decoder(dataset, size)
-    new = partial(np.lib.format.open_memmap, mode="w+", dtype=np.uint8)
-    images = new(folder / "images.npy", shape=(n, size, size, 3))
-    masks = new(folder / "masks.npy", shape=(n, size, size))
+    images = _new(folder / IMAGES, (n, size, size, 3))
+    masks = _new(folder / MASKS, (n, size, size))
 
     def decode(rows: range) -> int:
         for row in rows:
@@ -155,7 +189,16 @@ def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool)
     decoder.doubts.tell()
     images.flush()
     masks.flush()
-    np.save(folder / _MARKER, masks.reshape(n, -1).any(axis=1))
+    np.save(folder / HAS_MASK, masks.reshape(n, -1).any(axis=1))
+
+
+def _new(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Make an array on the disk; `OSError` where there is no room, not a bus error later."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 @contextmanager

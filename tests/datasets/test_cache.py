@@ -1,6 +1,8 @@
 """The cache: decoded once, whole or not at all, made anew when the files change."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from fairvision import datasets
 from fairvision.datasets import batches, open_pixels
 from fairvision.datasets.batching import HeldPixels, hold
 from fairvision.datasets.decoding import resize_mask
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 
 
 @pytest.fixture
@@ -110,3 +112,51 @@ def test_held_on_a_device_they_are_the_same(toy):
         for name in ("images", "masks", "has_mask"):
             assert torch.equal(getattr(one, name), getattr(other, name))
     assert hold(pixels, torch.device("cpu")) is pixels
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "has_mask.npy"])
+@pytest.mark.parametrize("damage", ["removed", "cut", "text", "fewer rows", "other type", "huge"])
+def test_a_damaged_cache_is_made_again(toy, cache, name, damage):
+    whole = np.array(open_pixels(toy, 8).images)
+    (path,) = cache.glob(f"*/{name}")
+    array = np.load(path)
+    if damage == "removed":
+        path.unlink()
+    elif damage == "cut":
+        os.truncate(path, path.stat().st_size // 2)
+    elif damage == "text":
+        path.write_text("no array")
+    elif damage == "huge":
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"(5,", b"(5000000000,"))
+    else:
+        np.save(path, array[:3] if damage == "fewer rows" else array.astype(np.float32))
+    with pytest.warns(FairvisionWarning, match=f"damaged.*{name}.*decoded again"):
+        assert (open_pixels(toy, 8).images == whole).all()
+    assert (open_pixels(toy, 8).images == whole).all()
+    assert len(list(cache.iterdir())) == 1
+
+
+@pytest.fixture
+def unwritable(monkeypatch):
+    """A cache below a file: no folder can be made there, whoever asks."""
+    monkeypatch.setenv("FAIRVISION_CACHE", f"{Path(__file__).resolve()}/cache")
+
+
+def test_a_cache_that_cannot_be_written_is_passed_over(toy, unwritable):
+    with pytest.warns(FairvisionWarning, match="FAIRVISION_CACHE names another folder"):
+        pixels = open_pixels(toy, 8)
+    assert pixels.take(np.arange(5)).images.shape == (5, 8, 8, 3)
+    with pytest.raises(InputError, match="--cache never"):
+        open_pixels(toy, 8, cache="always")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no room")
+def test_a_full_disk_is_noticed_before_pictures_are_written(toy, cache, monkeypatch):
+    def full(*arguments: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.warns(FairvisionWarning, match="No space left"):
+        open_pixels(toy, 8)
+    assert not list(cache.iterdir())
