@@ -13,7 +13,7 @@ import pandas as pd
 
 from fairvision.datasets import Task
 from fairvision.errors import InputError
-from fairvision.files import read_json
+from fairvision.files import digest, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
 FIRST = "first"
+CHECKSUMS = "sha256"  # in config.json: of the files with weights
 
 _COUNT = "train/n/"
 WEIGHTS = {"best": BEST, "last": LAST}
@@ -132,10 +133,24 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
     built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))
+    _check_unchanged(run, path, state)
     # MNASNet does not load without the version numbers of its modules, which safetensors lacks.
     state._metadata = built.state_dict()._metadata  # type: ignore[attr-defined]
     models.fit(built, state, source=str(path))
     return built.to(device).eval()
+
+
+def _check_unchanged(run: Run, path: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Raise `InputError` unless weights are those that training wrote, by their checksum."""
+    checksum = run.config.get(CHECKSUMS, {}).get(path.name)
+    if checksum is None or checksum == digest(path):
+        return
+    is_nan = any(tensor.isnan().any() for tensor in state.values() if tensor.is_floating_point())
+    raise InputError(
+        f"{path} is not what training wrote: its checksum differs from that in {CONFIG}"
+        f"{' (it holds NaN)' if is_nan else ''}; train again, or take {CHECKSUMS!r} out of "
+        f"{CONFIG} if you changed the weights yourself"
+    )
 
 
 def history(run: Run) -> pd.DataFrame:

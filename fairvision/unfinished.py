@@ -7,6 +7,7 @@ removes it; what another process is writing keeps its lock and is left alone.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ _TOKEN = re.compile(rf"[0-9a-f]{{16}}({re.escape(_SUFFIX)}|{re.escape(_ASIDE)})"
 _LONGEST = 120  # bytes of a name that is repeated in the name of its unfinished output
 _MANY = 256  # files that are brought to the disk one by one
 
+_OF_WRITING = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux
 
 
@@ -37,7 +39,8 @@ def unfinished(path: Path, *, folder: bool) -> Iterator[Path]:
     try:
         yield part
     except OSError as error:
-        if error.filename is not None and str(error.filename).startswith(str(part)):
+        of_part = str(error.filename or "").startswith(str(part))
+        if of_part or (error.filename is None and error.errno in _OF_WRITING):
             error.filename = str(path)  # what the user knows
         raise
     finally:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Mapping
@@ -19,8 +18,9 @@ import torch
 from torch import Tensor
 
 from fairvision import runs
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.errors import FairvisionWarning, InputError, reading
 from fairvision.files import whole_file
+from fairvision.unfinished import clear_inside
 
 PREVIOUS = "previous.ckpt"
 
@@ -97,7 +97,7 @@ def save(folder: Path, progress: Progress, state: Mapping[str, Stateful]) -> Non
         with part.open("wb") as file:
             file.write(_HEAD + bytes(_DIGEST))
             body = _Digesting(file)
-            torch.save(content, cast(BinaryIO, body))
+            _save(content, cast(BinaryIO, body))
             file.seek(len(_HEAD))
             file.write(body.digest.digest())
             file.flush()
@@ -117,11 +117,7 @@ def load(folder: Path, state: Mapping[str, Stateful]) -> Progress:
     InputError
         If there are checkpoints and none can be used.
     """
-    for left in folder.glob(".*.part"):
-        if left.is_file():
-            left.unlink(missing_ok=True)
-        else:
-            shutil.rmtree(left, ignore_errors=True)
+    clear_inside(folder)
     damaged: list[str] = []
     for path in (folder / runs.CHECKPOINT, folder / PREVIOUS):
         if not path.is_file():
@@ -131,8 +127,9 @@ def load(folder: Path, state: Mapping[str, Stateful]) -> Progress:
         except _DamagedError as error:
             damaged.append(f"{path} is damaged ({error})")
             continue
-        for name, own in state.items():
-            own.load_state_dict(content[name])
+        for name, part in state.items():
+            with reading(path, "the state of this training"):
+                part.load_state_dict(content[name])
         if damaged:
             warnings.warn(
                 f"{damaged[0]}: the run continues from {path.name}, which is a little older",
@@ -199,6 +196,17 @@ class _Digesting(io.RawIOBase):
         return self._file.write(data)
 
 
+def _save(content: Mapping[str, Any], file: BinaryIO) -> None:
+    """Write by `torch.save`; what stopped it is raised, not torch's complaint that it was."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        stop = error.__context__
+        while stop is not None and not isinstance(stop, (KeyboardInterrupt, OSError, MemoryError)):
+            stop = stop.__context__
+        raise stop or error from None
+
+
 def _read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         if file.read(len(_HEAD)) != _HEAD:
@@ -208,7 +216,10 @@ def _read(path: Path) -> dict[str, Any]:
         if hashlib.file_digest(file, "sha256").digest() != told:
             raise _DamagedError("cut off or changed: its checksum differs")
         file.seek(start)
-        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    if content["format"] != _FORMAT:
+        try:
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise _DamagedError(f"not what torch writes: {type(error).__name__}") from None
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise InputError(f"{path} was written by another version of fairvision")
     return content

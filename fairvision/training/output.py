@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -67,9 +69,10 @@ def kept_from_others(folder: Path) -> Iterator[None]:
     except ImportError:  # Windows
         yield
         return
-    with (folder / runs.CONFIG).open("rb") as file:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
                 f"another process is training into {folder}: let it end, or name another folder"
@@ -77,12 +80,22 @@ def kept_from_others(folder: Path) -> Iterator[None]:
         except OSError:  # a disk without locks
             pass
         yield
+    finally:
+        os.close(descriptor)
 
 
 def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor]) -> None:
-    """Write the weights. The best come last: a folder that holds them is a finished run."""
-    for name, state in ((runs.LAST, last), (runs.BEST, best)):
+    """Write the weights and, into config.json, their checksums.
+
+    The best come last: a folder that holds them is a finished run.
+    """
+    contents = {
+        name: tensor_bytes({k: v.detach().cpu().contiguous() for k, v in state.items()})
+        for name, state in ((runs.LAST, last), (runs.BEST, best))
+    }
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    config = runs.read_config(folder)
+    write_json(folder / runs.CONFIG, {**config, runs.CHECKSUMS: checksums})
+    for name, content in contents.items():
         with whole_file(folder / name) as part:
-            part.write_bytes(
-                tensor_bytes({k: v.detach().cpu().contiguous() for k, v in state.items()})
-            )
+            part.write_bytes(content)
