@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairvision.files import check_vacant, write_json
+from fairvision.files import whole_folder, write_json
 
 if TYPE_CHECKING:
     from fairvision.auditing import Audit
@@ -67,11 +66,9 @@ def demo(
     from fairvision.training import train
 
     output = Path(output)
-    check_vacant(output, marker=_MARKER, overwrite=overwrite)
-    if output.exists():
-        shutil.rmtree(output)
     settings = {"count": count, "bias": bias, "groups": groups, "size": size, "seed": seed}
-    write_json(output / _MARKER, settings)
+    with whole_folder(output, marker=_MARKER, overwrite=overwrite) as part:
+        write_json(part / _MARKER, settings)
 
     say(f"drawing {count} pictures: in {bias:.0%} of them the surroundings go with the group")
     scenes(

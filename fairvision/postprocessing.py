@@ -202,6 +202,7 @@ def read(run: runs.Run) -> Rule | None:
     path = run.folder / FILE
     if not path.is_file():
         raise InputError(f"run {run.folder} lacks its {FILE}: train it again with --overwrite")
+    runs.check_unchanged(run, path)
     told = read_json(path)
     try:
         rule = Rule(

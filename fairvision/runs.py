@@ -26,7 +26,7 @@ LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
 FIRST = "first"
-CHECKSUMS = "sha256"  # in config.json: of the files with weights
+CHECKSUMS = "sha256"  # in config.json, by file: of what gives a run its answers
 
 _COUNT = "train/n/"
 WEIGHTS = {"best": BEST, "last": LAST}
@@ -133,24 +133,21 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
     built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))
-    _check_unchanged(run, path, state)
+    check_unchanged(run, path)
     # MNASNet does not load without the version numbers of its modules, which safetensors lacks.
     state._metadata = built.state_dict()._metadata  # type: ignore[attr-defined]
     models.fit(built, state, source=str(path))
     return built.to(device).eval()
 
 
-def _check_unchanged(run: Run, path: Path, state: Mapping[str, torch.Tensor]) -> None:
-    """Raise `InputError` unless weights are those that training wrote, by their checksum."""
-    checksum = run.config.get(CHECKSUMS, {}).get(path.name)
-    if checksum is None or checksum == digest(path):
-        return
-    is_nan = any(tensor.isnan().any() for tensor in state.values() if tensor.is_floating_point())
-    raise InputError(
-        f"{path} is not what training wrote: its checksum differs from that in {CONFIG}"
-        f"{' (it holds NaN)' if is_nan else ''}; train again, or take {CHECKSUMS!r} out of "
-        f"{CONFIG} if you changed the weights yourself"
-    )
+def check_unchanged(run: Run, path: Path) -> None:
+    """Raise `InputError` unless a file of a run is as training wrote it, by its checksum."""
+    checksum = (run.config.get(CHECKSUMS) or {}).get(path.name)
+    if checksum is not None and checksum != digest(path):
+        raise InputError(
+            f"{path} is damaged or was changed: its checksum differs from that in {CONFIG}; train "
+            f"again, or take {CHECKSUMS!r} out of {CONFIG} if you changed it yourself"
+        )
 
 
 def history(run: Run) -> pd.DataFrame:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pandas as pd
 import pytest
 import torch
 
-from fairvision import runs
+from fairvision import datasets, runs, train
 from fairvision.datasets import Task
 from fairvision.errors import InputError
+from fairvision.files import read_json, write_json
 
 
 @pytest.fixture
@@ -94,6 +96,24 @@ def test_damaged_or_foreign_weights(folder, make_run):
     one_line(folder, r"model\.safetensors do not fit the network: size mismatch")
     (folder / runs.BEST).write_bytes(b"half")
     one_line(folder, "model.safetensors is damaged")
+
+
+@pytest.mark.parametrize("which", runs.WEIGHTS)
+def test_a_flipped_bit_of_the_weights_is_told(tmp_path, which):
+    data = tmp_path / "data"
+    with warnings.catch_warnings(action="ignore"):
+        datasets.scenes(data, count=30, size=16)
+        run = train(data, output=tmp_path / "run", model="small_cnn", size=16, epochs=1)
+    path = run.folder / runs.WEIGHTS[which]
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is damaged or was changed: its checksum differs"):
+        runs.network(run, which=which)
+    config = read_json(run.folder / runs.CONFIG)
+    del config[runs.CHECKSUMS]
+    write_json(run.folder / runs.CONFIG, config)
+    runs.network(runs.load(run.folder), which=which)
 
 
 def test_the_summary_names_the_best_epoch(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import check_vacant, read_json, whole_file, write_json, write_text
+from fairvision.files import read_json, whole_file, whole_folder, write_json, write_text
 from fairvision.report.figures import KEYS, Figures, read
 from fairvision.sweeping import board, verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan
@@ -141,10 +140,8 @@ def _take_up(folder: Path, told: dict[str, Any], *, overwrite: bool) -> None:
     """Begin a sweep, or check that the one in the folder can be continued."""
     before = folder / MARKER
     if not before.is_file() or overwrite:
-        check_vacant(folder, marker=MARKER, overwrite=overwrite)
-        if folder.exists():
-            shutil.rmtree(folder)
-        write_json(before, told)
+        with whole_folder(folder, marker=MARKER, overwrite=overwrite) as part:
+            write_json(part / MARKER, told)
         return
     try:
         stored = read_json(before)

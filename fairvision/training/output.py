@@ -12,9 +12,9 @@ from typing import Any
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from fairvision import runs
+from fairvision import postprocessing, runs
 from fairvision.errors import InputError
-from fairvision.files import check_vacant, whole_file, whole_folder, write_json
+from fairvision.files import check_vacant, digest, whole_file, whole_folder, write_json
 from fairvision.training.settings import check_same
 
 
@@ -85,7 +85,7 @@ def kept_from_others(folder: Path) -> Iterator[None]:
 
 
 def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor]) -> None:
-    """Write the weights and, into config.json, their checksums.
+    """Write the weights and, into config.json, checksums of all that the run's answers rest on.
 
     The best come last: a folder that holds them is a finished run.
     """
@@ -94,6 +94,8 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
         for name, state in ((runs.LAST, last), (runs.BEST, best))
     }
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    if (folder / postprocessing.FILE).is_file():
+        checksums[postprocessing.FILE] = digest(folder / postprocessing.FILE)
     config = runs.read_config(folder)
     write_json(folder / runs.CONFIG, {**config, runs.CHECKSUMS: checksums})
     for name, content in contents.items():
