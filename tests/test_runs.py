@@ -102,7 +102,7 @@ def test_damaged_or_foreign_weights(folder, make_run):
 def test_a_flipped_bit_of_the_weights_is_told(tmp_path, which):
     data = tmp_path / "data"
     with warnings.catch_warnings(action="ignore"):
-        datasets.scenes(data, count=30, size=16)
+        datasets.scenes(data, count=60, bias=0.8, size=16)
         run = train(data, output=tmp_path / "run", model="small_cnn", size=16, epochs=1)
     path = run.folder / runs.WEIGHTS[which]
     content = bytearray(path.read_bytes())
