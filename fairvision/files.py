@@ -6,13 +6,17 @@ import errno
 import hashlib
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fairvision.errors import InputError, check_file, reading
+from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.unfinished import bring_to_disk, exchange, unfinished
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape of a surrogate
 
 
 @contextmanager
@@ -154,10 +158,30 @@ def inside(folder: str | Path, relative: str) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file; `InputError` names the file and the line where it cannot be read."""
+    """Read a JSON file; `InputError` names the file and the line where it cannot be read.
+
+    A name that is there twice in one object is refused, and so is half a character, which no
+    output could hold.
+    """
     path = check_file(path, "a JSON file")
     with reading(path, "JSON"):
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_once)
+    if _HALF.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = shown(error.object[error.start])
+            raise InputError(f"{path} holds half a character, {half}: write all of it") from None
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the name {shown(twice)} is there twice in one object")
+    return names
 
 
 def write_json(path: str | Path, value: Any) -> None:

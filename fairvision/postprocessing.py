@@ -8,18 +8,17 @@ is fairlearn's, and neither fairlearn nor anything that could be executed is sto
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairvision import runs
+from fairvision import runs, shapes
 from fairvision.datasets import Dataset
 from fairvision.draws import draw
-from fairvision.errors import InputError
-from fairvision.files import read_json, write_json
+from fairvision.errors import InputError, shown
+from fairvision.files import write_json
 
 FILE = "postprocessing.json"
 ALWAYS, NEVER = -1.0, 2.0  # thresholds that every probability is above, and none is
@@ -71,6 +70,24 @@ class Interpolation:
             [ALWAYS, low, high],
             NEVER,
         )
+
+
+_SHARES = ("p0", "p1", "p_ignore", "prediction_constant")
+_THRESHOLDS = ("threshold0", "threshold1")
+_INTERPOLATION = shapes.only(
+    {
+        **dict.fromkeys(_SHARES, shapes.number(0, 1)),
+        **dict.fromkeys(_THRESHOLDS, shapes.number(ALWAYS, NEVER)),
+    }
+)
+_SHAPE = shapes.table(
+    {
+        "attribute": shapes.text,
+        "tasks": shapes.named(shapes.named(shapes.named(_INTERPOLATION))),
+        "known": shapes.whole(),
+        "pictures": shapes.whole(),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -203,25 +220,20 @@ def read(run: runs.Run) -> Rule | None:
     if not path.is_file():
         raise InputError(f"run {run.folder} lacks its {FILE}: train it again with --overwrite")
     runs.check_unchanged(run, path)
-    told = read_json(path)
-    try:
-        rule = Rule(
-            attribute=str(told["attribute"]),
-            tasks={
-                task: {
-                    label: {group: _interpolation(own) for group, own in groups.items()}
-                    for label, groups in some.items()
-                }
-                for task, some in told["tasks"].items()
-            },
-            known=int(told["known"]),
-            pictures=int(told["pictures"]),
+    told = shapes.read(path, _SHAPE, runs.AGAIN)
+    if told["attribute"] != attribute:
+        raise InputError(
+            f"{path} is damaged: it is about {shown(told['attribute'])}, and config.json about "
+            f"{shown(attribute)}: {runs.AGAIN}"
         )
-        if rule.attribute != attribute:
-            raise ValueError("of another attribute")
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise InputError(f"{path} is damaged: train the run again with --overwrite") from None
-    return rule
+    tasks = {
+        task: {
+            label: {group: Interpolation(**numbers) for group, numbers in groups.items()}
+            for label, groups in labels.items()
+        }
+        for task, labels in told["tasks"].items()
+    }
+    return Rule(attribute, tasks, told["known"], told["pictures"])
 
 
 def without_groups(run: runs.Run) -> str:
@@ -233,10 +245,3 @@ def without_groups(run: runs.Run) -> str:
         f"run {run.folder} has thresholds per {attribute}, which is not known of these pictures: "
         "scores are as the network gives them"
     )
-
-
-def _interpolation(told: Mapping[str, Any]) -> Interpolation:
-    numbers = {field.name: told[field.name] for field in fields(Interpolation)}
-    if not all(type(number) in (int, float) for number in numbers.values()):
-        raise TypeError("not numbers")
-    return Interpolation(**{name: float(number) for name, number in numbers.items()})

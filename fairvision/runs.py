@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from fairvision import shapes
 from fairvision.datasets import Task
-from fairvision.errors import InputError
-from fairvision.files import digest, read_json
+from fairvision.datasets.decoding import LARGEST_SIDE
+from fairvision.datasets.folder import parse_settings
+from fairvision.errors import InputError, check_file, reading, shown
+from fairvision.files import digest
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +33,32 @@ FIRST = "first"
 CHECKSUMS = "sha256"  # in config.json, by file: of what gives a run its answers
 
 _COUNT = "train/n/"
+AGAIN = "train the run again with --overwrite"
+_DOMAINS = shapes.only(
+    {"attribute": shapes.text, "groups": shapes.whole(1, 10_000), "rule": shapes.text}
+)
+_TASK = shapes.table({"labels": shapes.each(shapes.text), "many": shapes.truth})
+_SHAPE = shapes.table(
+    {
+        "method": shapes.text,
+        "model": shapes.text,
+        "weights": shapes.perhaps(shapes.text),
+        "size": shapes.whole(1, LARGEST_SIDE),
+        "attributes": shapes.named(shapes.each(shapes.text)),
+        "tasks": shapes.named(_TASK),
+        "options": shapes.table({}),
+        "seed": shapes.whole(),
+        "data": shapes.table(
+            {"fingerprint": shapes.text}, perhaps={"path": shapes.text, "name": shapes.text}
+        ),
+    },
+    perhaps={
+        "domains": shapes.named(_DOMAINS),
+        "postprocessing": shapes.perhaps(shapes.text),
+        "chosen": shapes.named(shapes.text),
+        CHECKSUMS: shapes.named(shapes.text),
+    },
+)
 WEIGHTS = {"best": BEST, "last": LAST}
 
 
@@ -96,18 +126,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read the config.json of a run, finished or not; `InputError` where it cannot be used."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is not a run folder: it holds no {CONFIG}")
-    config = read_json(folder / CONFIG)
-    try:
-        run = Run(folder, config)
-        texts = [config["method"], config["model"], config["data"]["fingerprint"]]
-        texts += [label for labels in run.heads.values() for label in labels]
-        usable = all(isinstance(text, str) for text in texts) and isinstance(run.size, int)
-        usable = usable and run.size > 0 and bool(run.heads) and isinstance(config["options"], dict)
-        usable = usable and isinstance(config["seed"], int) and "weights" in config
-    except (AttributeError, KeyError, TypeError):
-        usable = False
-    if not usable:
-        raise InputError(f"{folder / CONFIG} is damaged: train the run again with --overwrite")
+    config = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
+    attributes, tasks = parse_settings(folder / CONFIG, config)
+    if not (attributes or tasks):
+        raise InputError(f"{folder / CONFIG} is damaged: it names nothing to predict: {AGAIN}")
     return config
 
 
@@ -142,7 +164,7 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
 
 def check_unchanged(run: Run, path: Path) -> None:
     """Raise `InputError` unless a file of a run is as training wrote it, by its checksum."""
-    checksum = (run.config.get(CHECKSUMS) or {}).get(path.name)
+    checksum = run.config.get(CHECKSUMS, {}).get(path.name)
     if checksum is not None and checksum != digest(path):
         raise InputError(
             f"{path} is damaged or was changed: its checksum differs from that in {CONFIG}; train "
@@ -152,7 +174,17 @@ def check_unchanged(run: Run, path: Path) -> None:
 
 def history(run: Run) -> pd.DataFrame:
     """Return what was measured after each epoch, a row per epoch; docs/training.md names it all."""
-    return pd.read_csv((run.folder / HISTORY).absolute())
+    path = check_file(run.folder / HISTORY, "a table")
+    with reading(path, "a table"):
+        table = pd.read_csv(path.absolute(), index_col=False)
+    counts = table.filter(regex=f"^{_COUNT.rstrip('/')}(/|$)")
+    texts = table.columns.difference(table.select_dtypes("number").columns)
+    if table.empty or not {"epoch", "train/n"} <= set(table):
+        raise InputError(f"{path} is damaged: it has no figures of an epoch: {AGAIN}")
+    if len(texts) or not np.isfinite(counts).all(axis=None):
+        wrong = shown(texts[0]) if len(texts) else "of the counts"
+        raise InputError(f"{path} is damaged: column {wrong} does not hold numbers: {AGAIN}")
+    return table
 
 
 def score(table: pd.DataFrame, select: str) -> pd.Series:

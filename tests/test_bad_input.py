@@ -212,7 +212,10 @@ RUNS = {
     "another network": (settings(model="resnet18"), "model.safetensors do not fit the network"),
     "another size": (settings(size=32), "model.safetensors do not fit the network"),
     "impossible size": (settings(size=3), "cannot take pictures of 3 × 3 pixels"),
-    "endless size": (settings(size=10**9), "cannot take pictures of 1000000000 × 1000000000"),
+    "endless size": (
+        settings(size=10**9),
+        "config.json is damaged: size must be a whole number from 1 to 4096",
+    ),
     "no such network": (settings(model="resnet19"), "there is no network 'resnet19'"),
     "no heads": (settings(attributes={}, tasks={}), "config.json is damaged"),
     "settings cut": (halve(runs.CONFIG), "is not valid JSON"),

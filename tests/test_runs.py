@@ -11,6 +11,7 @@ from fairvision import datasets, runs, train
 from fairvision.datasets import Task
 from fairvision.errors import InputError
 from fairvision.files import read_json, write_json
+from fairvision.training import stored_options
 
 
 @pytest.fixture
@@ -71,6 +72,15 @@ def test_an_unfinished_run(folder):
         {"size": -1},
         {"model": None},
         {"data": "here"},
+        {"data": {"path": 1.5, "fingerprint": ""}},
+        {"size": True},
+        {"size": 10**9},
+        {"seed": float("nan")},
+        {"weights": ["a.pth"]},
+        {"attributes": {"gender": ["female", None]}},
+        {"domains": {"gender": {"attribute": "gender", "groups": 10**12, "rule": "sum"}}},
+        {"domains": {"gender": {"attribute": "gender", "groups": 2, "rule": "sum", "more": 1}}},
+        {"postprocessing": 3},
     ],
 )
 def test_a_damaged_config(folder, change):
@@ -79,7 +89,14 @@ def test_a_damaged_config(folder, change):
     one_line(folder, r"config.json is damaged")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", "{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "7", "{}", "null", "[" * 99_999, "1" * 5_000, '{"a": 1, "a": 2}'),
+        '{"a": "\\ud800"}',
+        "\ufeff[]",
+    ],
+)
 def test_a_config_that_is_no_description(folder, text):
     (folder / runs.CONFIG).write_text(text)
     one_line(folder, "config.json")
@@ -125,3 +142,20 @@ def test_the_summary_names_the_best_epoch(folder):
     assert summary["training_pictures"] == 9
     assert summary["pictures"] == {"cross_entropy/gender": 0}
     assert summary["best"] == {"val/loss": 0.3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\x00", "epoch\n", "epoch,train/n\n1,many\n", "epoch,train/n\n1,\n", "epoch,val\n1,2\n"],
+)
+def test_a_damaged_history(folder, text):
+    (folder / runs.HISTORY).write_text(text)
+    with pytest.raises(InputError, match=r"history\.csv"):
+        runs.summary(runs.load(folder))
+
+
+def test_options_of_another_type_are_not_taken_up(folder):
+    config = json.loads((folder / runs.CONFIG).read_text())
+    (folder / runs.CONFIG).write_text(json.dumps(config | {"options": {"epochs": "3"}}))
+    with pytest.raises(InputError, match=r"options.epochs must be a whole number .*not '3'"):
+        stored_options(folder)

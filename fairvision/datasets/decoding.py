@@ -14,6 +14,8 @@ from fairvision.datasets.masks import read_mask
 from fairvision.datasets.pictures import picture_size, read_picture
 from fairvision.errors import InputError
 
+LARGEST_SIDE = 4096
+"""Pixels of the longest side that a network is given: more is a mistake, and fills memory."""
 _MARGIN = 3
 """A picture first shrinks by whole numbers, to no less than so many times its final size."""
 

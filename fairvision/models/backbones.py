@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
+from fairvision.datasets.decoding import LARGEST_SIDE
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
 from fairvision.models.inception import InceptionV3
@@ -111,6 +112,11 @@ def backbone(name: str, size: int) -> Backbone:
         If there is no such network, or if it cannot take pictures of this size.
     """
     check(name)
+    if size > LARGEST_SIDE:
+        raise InputError(
+            f"{name} cannot take pictures of {size} × {size} pixels, choose another size "
+            f"(usual: {default_size(name)}, at most {LARGEST_SIDE})"
+        )
     try:
         network, classifier = _without_classifier(name, size)
         for module in network.modules():

@@ -34,7 +34,7 @@ def lecture_cnn(size: int) -> nn.Sequential:
 
     Parameters
     ----------
-    size : height and width of the pictures in pixels, at least 6
+    size : height and width of the pictures in pixels, at least 6 and at most 512
 
     Examples
     --------
@@ -44,6 +44,8 @@ def lecture_cnn(size: int) -> nn.Sequential:
     """
     if size < 6:
         raise ValueError("two 3 × 3 convolutions and a pooling need at least 6 × 6 pixels")
+    if size > 512:
+        raise ValueError("its dense layer would have more than 500 million weights")
     pooled = (size - 4) // 2
     network = nn.Sequential()
     network.add_module("conv1", nn.Conv2d(3, 32, kernel_size=3))

@@ -13,7 +13,7 @@ import torch
 import torchvision
 
 import fairvision
-from fairvision import models, runs
+from fairvision import methods, models, runs, shapes
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 
@@ -172,6 +172,13 @@ def stored_options(folder: str | Path) -> dict[str, Any]:
     if not (folder / runs.CONFIG).exists():
         return {}
     config = runs.read_config(folder)
+    kinds = {
+        **shapes.fields_of(Settings),
+        **shapes.fields_of(methods.find(config["method"]).Settings),
+    }
+    shapes.read(
+        folder / runs.CONFIG, shapes.table({"options": shapes.table({}, kinds)}), runs.AGAIN
+    )
     return {
         **{name: config[name] for name in ("method", "model", "weights", "size", "seed")},
         "attribute": list(config["attributes"]),
