@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,13 +77,14 @@ def whole_folder(
 
 
 def _put(part: Path, path: Path, marker: str | None, overwrite: bool) -> None:
-    """Rename a folder to `path`; what is replaced is left where the folder was."""
+    """Rename a folder to `path`; what it replaces is removed when it is in place."""
     check_vacant(path, marker=marker, overwrite=overwrite)
     if overwrite and path.is_dir():
         exchange(part, path)
         if any(part.iterdir()) and marker is not None and not (part / marker).is_file():
             exchange(part, path)  # put there since it was looked at
             raise InputError(_foreign(path, marker))
+        shutil.rmtree(part, ignore_errors=True)
         return
     if path.is_dir() and os.name == "nt":
         path.rmdir()
