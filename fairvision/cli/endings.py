@@ -25,6 +25,7 @@ _OF_MEMORY = (
     "alloc_cpu",
     "bad_alloc",
     "can't start new thread",
+    "could not create a primitive",  # what oneDNN says
 )
 
 
