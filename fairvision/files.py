@@ -17,6 +17,10 @@ from typing import Any
 from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.unfinished import bring_to_disk, exchange, unfinished
 
+_OF_SYSTEMS = (
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "$recycle.bin"),
+    *("system volume information", "lost+found"),
+)
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape of a surrogate
 
 
@@ -157,6 +161,15 @@ def inside(folder: str | Path, relative: str) -> Path:
     if not path.is_relative_to(root):
         raise InputError(f"path {relative!r} leaves its folder {folder}")
     return path
+
+
+def is_of_system(name: str) -> bool:
+    """Return whether a file or folder is one that systems leave among those of users.
+
+    >>> [name for name in (".DS_Store", "._a.jpg", "Thumbs.db", "a.jpg") if is_of_system(name)]
+    ['.DS_Store', '._a.jpg', 'Thumbs.db']
+    """
+    return name.startswith(".") or name.lower() in _OF_SYSTEMS
 
 
 def read_json(path: str | Path) -> Any:

@@ -175,7 +175,7 @@ def check_unchanged(run: Run, path: Path) -> None:
 def history(run: Run) -> pd.DataFrame:
     """Return what was measured after each epoch, a row per epoch; docs/training.md names it all."""
     path = check_file(run.folder / HISTORY, "a table")
-    with reading(path, "a table"):
+    with reading(path, "csv"):
         table = pd.read_csv(path.absolute(), index_col=False)
     counts = table.filter(regex=f"^{_COUNT.rstrip('/')}(/|$)")
     texts = table.columns.difference(table.select_dtypes("number").columns)

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from fairvision import runs
 from fairvision.cli import options
-from fairvision.errors import InputError
+from fairvision.errors import InputError, check_file, one_line, reading, shown
 from fairvision.methods import METHODS, find
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
@@ -66,7 +66,7 @@ def method_options(context: click.Context, chosen: Sequence[str]) -> dict[str, d
         for key in plain:
             if not any(key in own for own in has.values()):
                 which = " or ".join(chosen)
-                raise InputError(f"{path}: key {key!r} is not an option of method {which}")
+                raise InputError(f"{path}: key {shown(key)} is not an option of method {which}")
     return {
         name: {**{k: v for k, v in plain.items() if k in has[name]}, **tables.get(name, {})}
         for name in chosen
@@ -115,8 +115,7 @@ def _read(path: Path, options: Mapping[str, click.Parameter]) -> dict[str, Any]:
     if path.name == runs.CONFIG:
         from fairvision.training import stored_options
 
-        if not path.is_file():
-            raise InputError(f"{path} does not exist")
+        check_file(path, "the config.json of a run")
         data = runs.read_config(path.parent)["data"]
         stored = {"data": data.get("path"), **stored_options(path.parent)}
         return {
@@ -126,14 +125,9 @@ def _read(path: Path, options: Mapping[str, click.Parameter]) -> dict[str, Any]:
         }
     if path.suffix != ".toml":
         raise InputError(f"{path}: give a .toml file, or the {runs.CONFIG} of a run")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
+    path = check_file(path, "a TOML file")
+    with reading(path, "TOML"):
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def _options(command: click.Command) -> dict[str, click.Parameter]:
@@ -150,7 +144,7 @@ def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
     """Return a value as the command line would give it, or refuse it with file and key."""
     if isinstance(value, list) or parameter.multiple:
         if not (parameter.multiple or isinstance(parameter.type, Several)):
-            raise InputError(f"{path}: key {key!r} takes one value, not a list")
+            raise InputError(f"{path}: key {shown(key)} takes one value, not a list")
         parts = value if isinstance(value, list) else [value]
         given: Any = [_text(path, key, part) for part in parts]
     else:
@@ -158,13 +152,16 @@ def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
     try:
         parameter.type_cast_value(click.Context(click.Command(key)), given)
     except click.BadParameter as error:
-        raise InputError(f"{path}: key {key!r}: {error.message}") from None
+        raise InputError(f"{path}: key {shown(key)}: {error.message}") from None
     return given
 
 
 def _text(path: Path, key: str, value: Any) -> str:
     if not isinstance(value, (str, bool, int, float)):
-        raise InputError(f"{path}: key {key!r} takes text, a number, true or false, not {value!r}")
+        given = one_line(repr(value), 80)
+        raise InputError(
+            f"{path}: key {shown(key)} takes text, a number, true or false, not {given}"
+        )
     return str(value)
 
 
@@ -172,4 +169,4 @@ def _unknown(path: Path, key: str, before: str, known: set[str]) -> None:
     name = key.removeprefix(before)
     near = get_close_matches(name.replace("-", "_"), known, n=1)
     hint = f": did you mean {before}{near[0]}?" if near else ""
-    raise InputError(f"{path}: key {key!r} is not an option{hint}")
+    raise InputError(f"{path}: key {shown(key)} is not an option{hint}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from fairvision.errors import InputError
+from fairvision.datasets.pictures import quiet_warnings
+from fairvision.errors import InputError, check_file, reading, shown
+from fairvision.files import is_of_system
 
 CLASSES = (
     "airplane",
@@ -67,10 +70,12 @@ def read_parquet(source: Path) -> tuple[Cifar10, Cifar10]:
         table = _read(path)
         pictures, labels = _pictures(path, table), _labels(path, table)
         if "split" in table.column_names:
-            splits = np.array(table["split"].to_pylist(), object)
-            strange = next((s for s in splits if s not in _PARTS), None)
-            if strange is not None:
-                raise InputError(f"{path}: split {strange!r} is neither train nor test")
+            with reading(path, "parquet"):
+                named = table["split"].to_pylist()
+            strange = [split for split in named if split not in _PARTS]
+            if strange:
+                raise InputError(f"{path}: split {shown(strange[0])} is neither train nor test")
+            splits = np.array(named, object)
         else:
             part = next((part for part in _PARTS if path.name.startswith(part)), None)
             if part is None:
@@ -92,22 +97,26 @@ def read_parquet(source: Path) -> tuple[Cifar10, Cifar10]:
 
 def _files(source: Path) -> list[Path]:
     if source.is_dir():
-        files = sorted(source.rglob("*.parquet"))
+        files = [
+            path
+            for path in sorted(source.rglob("*.parquet"))
+            if not any(map(is_of_system, path.relative_to(source).parts))
+        ]
         if not files:
             raise InputError(f"{source} holds neither cifar-10-batches-py nor parquet files")
         return files
-    if not source.is_file():
-        raise InputError(f"{source} does not exist")
-    return [source]
+    return [check_file(source, "a parquet file or a folder of them")]
 
 
 def _read(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a parquet file that can be read ({str(error).splitlines()[0]})"
-        ) from None
+    path = check_file(path, "a parquet file")
+    with reading(path, "parquet"):
+        table = pq.read_table(path.absolute(), partitioning=None)
+        table.validate(full=True)
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise InputError(f"{path} has several columns called {shown(twice[0])}")
+    return table
 
 
 def _pictures(path: Path, table: pa.Table) -> np.ndarray:
@@ -124,18 +133,17 @@ def _pictures(path: Path, table: pa.Table) -> np.ndarray:
         column = pa.chunked_array([chunk.field("bytes") for chunk in column.chunks])
     pictures = np.empty((len(column), SIDE, SIDE, 3), np.uint8)
     for row, content in enumerate(column):
-        try:
-            with Image.open(io.BytesIO(content.as_py())) as picture:
-                size, pixels = picture.size, picture.convert("RGB")
-        except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(
-                f"{path} row {row + 1}: the picture cannot be read ({error})"
-            ) from None
-        if size != (SIDE, SIDE):
-            raise InputError(
-                f"{path} row {row + 1}: the picture is {size[0]}×{size[1]} pixels, not 32×32"
-            )
-        pictures[row] = np.asarray(pixels)
+        picture_of = f"{path} row {row + 1}: the picture"
+        encoded = content.as_py()
+        if encoded is None:
+            raise InputError(f"{picture_of} cannot be read: it is missing")
+        with reading(picture_of):
+            picture = Image.open(io.BytesIO(encoded))
+        if picture.size != (SIDE, SIDE):
+            width, height = picture.size
+            raise InputError(f"{picture_of} is {width}×{height} pixels, not 32×32")
+        with reading(picture_of), quiet_warnings():
+            pictures[row] = np.asarray(picture.convert("RGB"))
     return pictures
 
 
@@ -152,22 +160,26 @@ def _labels(path: Path, table: pa.Table) -> np.ndarray:
     names = _class_names(path, table.schema)
     places: dict[Any, int] = {name: place for place, name in enumerate(CLASSES)}
     places |= {number: places[name] for number, name in enumerate(names)}
-    labels = table["label"].to_pylist()
-    strange = next((row for row, label in enumerate(labels) if label not in places), None)
+    with reading(path, "parquet"):
+        labels = table["label"].to_pylist()
+    strange = next((row for row, label in enumerate(labels) if not _is_among(label, places)), None)
     if strange is not None:
-        raise InputError(
-            f"{path} row {strange + 1}: label {labels[strange]!r} is not a class of CIFAR-10"
-        )
+        label = shown(labels[strange])
+        raise InputError(f"{path} row {strange + 1}: label {label} is not a class of CIFAR-10")
     return np.array([places[label] for label in labels], np.int64)
+
+
+def _is_among(label: Any, places: dict[Any, int]) -> bool:
+    return type(label) in (int, str) and label in places
 
 
 def _class_names(path: Path, schema: pa.Schema) -> tuple[str, ...]:
     """Return what numbers stand for: as Hugging Face's metadata say, else CIFAR-10's own order."""
     try:
         told = json.loads((schema.metadata or {})[b"huggingface"])
-        names = tuple(told["info"]["features"]["label"]["names"])
-    except (KeyError, TypeError, ValueError):
+        names = tuple(map(str, told["info"]["features"]["label"]["names"]))
+    except (KeyError, RecursionError, TypeError, ValueError):
         return CLASSES
     if set(names) != set(CLASSES):
-        raise InputError(f"{path} holds other classes than CIFAR-10: {', '.join(map(str, names))}")
+        raise InputError(f"{path} holds other classes than CIFAR-10: {shown(list(names))}")
     return names

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from fairvision.datasets.folder import Dataset
 from fairvision.datasets.samples import cell_text
-from fairvision.errors import InputError
+from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.files import whole_file
 
 REGIONS = "regions.parquet"
@@ -38,12 +38,11 @@ def read_regions(dataset: Dataset) -> pd.DataFrame:
         One line naming file, row and column of what cannot be used.
     """
     path = dataset.root / REGIONS
-    if not path.exists():
+    if not os.path.lexists(path):
         return no_regions()
-    try:
-        table = pd.read_parquet(path)
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    path = check_file(path, "a table of boxes")
+    with reading(path):
+        table = pd.read_parquet(path.absolute())
     return _check(path, table, dataset)
 
 
@@ -123,6 +122,9 @@ def _check(path: Path, table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
         if column not in table and column != "task":
             there = ", ".join(map(str, table))
             raise InputError(f"{path} has no column {column!r}: it has {there}")
+    if table.columns.has_duplicates:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise InputError(f"{path} has two columns called {shown(twice)}")
     texts = [c for c in ("id", "task", "label") if c in table]
     checked = pd.DataFrame(
         {c: pd.Series([cell_text(v) for v in table[c]], name=c, dtype=object) for c in texts}
@@ -135,13 +137,27 @@ def _check(path: Path, table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     )
     checked["task"] = _tasks(path, checked, dataset)
     for side in SIDES:
-        numbers = pd.to_numeric(table[side], errors="coerce").astype(np.float64)
+        numbers = _numbers(table[side])
         _refuse(path, ~numbers.between(0, 1), table[side], "is not a share from 0 to 1")
         checked[side] = numbers
     for start, end in (("left", "right"), ("top", "bottom")):
         wrong = ~(checked[start] < checked[end])
         _refuse(path, wrong, checked[end], f"is not above {start}, so the box is empty")
     return checked[list(COLUMNS)]
+
+
+def _numbers(cells: pd.Series) -> pd.Series:
+    """Return cells as numbers; NaN where they are none."""
+    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
+        return cells.astype(np.float64)
+    return pd.Series([_number(cell) for cell in cells], dtype=np.float64)
+
+
+def _number(cell: Any) -> float:
+    try:
+        return np.nan if isinstance(cell, (bool, np.bool_)) else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
 
 
 def _tasks(path: Path, checked: pd.DataFrame, dataset: Dataset) -> pd.Series:
@@ -170,5 +186,5 @@ def _refuse(path: Path, wrong: pd.Series, values: Any, problem: str) -> None:
         value = values.iloc[row]
         value = value.item() if isinstance(value, np.generic) else value
         raise InputError(
-            f"{path} row {row + 1}, column {values.name!r}: {value!r} {problem}{others}"
+            f"{path} row {row + 1}, column {values.name!r}: {shown(value)} {problem}{others}"
         )

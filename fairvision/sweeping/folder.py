@@ -14,12 +14,12 @@ from typing import Any
 import pandas as pd
 
 import fairvision
-from fairvision import datasets, runs
+from fairvision import datasets, runs, shapes
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
 from fairvision.datasets import Dataset
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import read_json, whole_file, whole_folder, write_json, write_text
+from fairvision.errors import FairvisionWarning, InputError, check_file, reading
+from fairvision.files import whole_file, whole_folder, write_json, write_text
 from fairvision.report.figures import KEYS, Figures, read
 from fairvision.sweeping import board, verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan
@@ -28,6 +28,23 @@ from fairvision.training import stored_options, train
 MARKER = "sweep.json"
 AUDIT = "audit.json"
 PAGE, TABLE, FIGURES = "leaderboard.html", "leaderboard.csv", "figures.csv"
+NUMBERS = ("value", "low", "high")
+
+_SWEEP = shapes.table(
+    {
+        "data": shapes.table({"fingerprint": shapes.text}),
+        "options": shapes.table({}),
+        "options_of_methods": shapes.named(shapes.table({})),
+    }
+)
+_AUDIT = shapes.table(
+    {
+        "fairvision": shapes.text,
+        "models": shapes.each(shapes.text),
+        "settings": shapes.table({}),
+        "verdict": shapes.table({"warnings": shapes.each(shapes.text)}),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -143,15 +160,10 @@ def _take_up(folder: Path, told: dict[str, Any], *, overwrite: bool) -> None:
         with whole_folder(folder, marker=MARKER, overwrite=overwrite) as part:
             write_json(part / MARKER, told)
         return
-    try:
-        stored = read_json(before)
-        fingerprint = stored["data"]["fingerprint"]
-        own = {**stored["options_of_methods"], **told["options_of_methods"]}
-        then = {
-            name: stored["options"] | some for name, some in stored["options_of_methods"].items()
-        }
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(f"{before} is damaged: sweep again with --overwrite") from None
+    stored = shapes.read(before, _SWEEP, "sweep again with --overwrite")
+    fingerprint = stored["data"]["fingerprint"]
+    own = {**stored["options_of_methods"], **told["options_of_methods"]}
+    then = {name: stored["options"] | some for name, some in stored["options_of_methods"].items()}
     again = "repeat them, choose another folder, or begin anew with --overwrite"
     if fingerprint != told["data"]["fingerprint"]:
         raise InputError(
@@ -213,7 +225,8 @@ def _audit_all(
             continue
         place = folder / "audits" / f"seed-{seed}"
         sources = [_run(folder, name, seed) for name in methods]
-        if not _is_done(place, sources, methods, how):
+        audited = _audited(place, sources, methods, how)
+        if audited is None:
             say(f"auditing seed {seed}")
             with warnings.catch_warnings():  # the page tells them, once for all seeds
                 warnings.simplefilter("ignore", FairvisionWarning)
@@ -230,8 +243,8 @@ def _audit_all(
                     quiet=plan.shared["quiet"],
                     **how,
                 )
-        found[seed] = read(_read_metrics(place / "metrics.csv"), methods)
-        notes[seed] = read_json(place / AUDIT)["verdict"]["warnings"]
+            audited = _read_audit(place, methods)
+        found[seed], notes[seed] = audited
     if not found:
         raise InputError(f"no run could be trained; {next(iter(failed.values()))}")
     every = dict.fromkeys(text for texts in notes.values() for text in texts)
@@ -242,28 +255,46 @@ def _audit_all(
     ]
 
 
-def _is_done(
+def _audited(
     place: Path, sources: Sequence[Path], methods: Sequence[str], how: dict[str, Any]
-) -> bool:
-    """Whether an audit of these runs, made in this way, is there already."""
+) -> tuple[Figures, list[str]] | None:
+    """Return an audit of these runs, made in this way, if it is there already and whole."""
     if not (place / AUDIT).is_file():
-        return False
-    told = read_json(place / AUDIT)
+        return None
+    try:
+        told = shapes.read(place / AUDIT, _AUDIT, "")
+        audited = _read_audit(place, methods)
+    except InputError:
+        return None
     newest = max((run / runs.BEST).stat().st_mtime_ns for run in sources)
-    return (
+    is_same = (
         told["fairvision"] == fairvision.__version__
         and told["models"] == list(methods)
-        and all(told["settings"][name] == value for name, value in how.items())
+        and all(told["settings"].get(name) == value for name, value in how.items())
         and (place / AUDIT).stat().st_mtime_ns >= newest
     )
+    return audited if is_same else None
+
+
+def _read_audit(place: Path, methods: Sequence[str]) -> tuple[Figures, list[str]]:
+    """Return the figures and the warnings of an audit."""
+    notes = shapes.read(place / AUDIT, _AUDIT, "audit again")["verdict"]["warnings"]
+    return read(_read_metrics(place / "metrics.csv"), list(methods)), notes
 
 
 def _read_metrics(path: Path) -> pd.DataFrame:
     """Read a metrics table; a group may be called "NA"."""
-    numbers = {"value": [""], "low": [""], "high": [""]}
-    return pd.read_csv(
-        path, dtype=dict.fromkeys(KEYS, str), keep_default_na=False, na_values=numbers
-    )
+    path = check_file(path, "a table")
+    texts, numbers = dict.fromkeys([*KEYS, "unit"], str), dict.fromkeys(NUMBERS, float)
+    with reading(path, "csv"):
+        return pd.read_csv(
+            path.absolute(),
+            index_col=False,
+            usecols=[*texts, *numbers, "n"],
+            dtype={**texts, **numbers, "n": int},
+            keep_default_na=False,
+            na_values={name: [""] for name in numbers},
+        )
 
 
 def _write(

@@ -132,7 +132,7 @@ def test_files_that_are_none(run_cli, data, tmp_path, write):
         "options.yaml": "give a .toml file, or the config.json of a run",
         "none.toml": "none.toml does not exist",
         "none/config.json": "none/config.json does not exist",
-        "latin.toml": "is not a text file in UTF-8",
+        "latin.toml": "is not text in UTF-8",
     }.items():
         result = run_cli("train", data, "--config", tmp_path / name, "-o", tmp_path / "run")
         assert (result.code, result.err.count("\n")) == (2, 1)
