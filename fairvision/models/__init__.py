@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 import torch
 
 from fairvision.models.backbones import SMALL, backbone, default_size, names
+from fairvision.models.checkpoints import read_tensors
 from fairvision.models.devices import find_device
 from fairvision.models.domain_head import DomainHead, Domains
 from fairvision.models.network import Network
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
-from fairvision.models.weights import fit, load_weights, read_tensors
+from fairvision.models.weights import fit, load_weights
 
 __all__ = [
     "REGIMES",

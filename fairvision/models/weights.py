@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import torch
 import torchvision
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, one_line, shown
 from fairvision.models import timm_networks
 from fairvision.models.backbones import OURS, Backbone, is_timm
+from fairvision.models.checkpoints import current_name, read_tensors
 
-_SUFFIXES = (".pth", ".pt", ".safetensors")
+_SUFFIXES = (".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors")
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 _AUXILIARY_CLASSIFIER = "AuxLogits.fc."
 
@@ -28,9 +26,9 @@ def load_weights(backbone: Backbone, name: str, size: int, weights: str) -> None
     Parameters
     ----------
     backbone, name, size : what `backbone` made, and of what
-    weights : path of a .pth, .pt or .safetensors file, or the name of published weights:
-        torchvision's, such as "IMAGENET1K_V1" or "DEFAULT", are downloaded once into $TORCH_HOME;
-        timm's, "DEFAULT", into $HF_HOME.
+    weights : path of a .safetensors file or of what `torch.save` wrote (.pth, .pt, .ckpt, …), or
+        the name of published weights: torchvision's, such as "IMAGENET1K_V1" or "DEFAULT", are
+        downloaded once into $TORCH_HOME; timm's, "DEFAULT", into $HF_HOME.
 
     Raises
     ------
@@ -39,14 +37,15 @@ def load_weights(backbone: Backbone, name: str, size: int, weights: str) -> None
         holds more than tensors.
     """
     is_file = weights.endswith(_SUFFIXES) or Path(weights).exists()
+    wanted = backbone.module.state_dict().keys()
     if is_timm(name):
         if not is_file and (weights != "DEFAULT" or not timm_networks.is_published(name)):
             there = "DEFAULT" if timm_networks.is_published(name) else "none"
             raise _not_there(weights, name, there)
-        state = read_tensors(weights) if is_file else None
+        state = read_tensors(weights, wanted) if is_file else None
         timm_networks.load(backbone.module, name, size, state, source=weights)
         return
-    state = read_tensors(weights) if is_file else _published(weights, name)
+    state = read_tensors(weights, wanted) if is_file else _published(weights, name)
     fit(backbone.module, state, classifier=backbone.classifier, source=weights)
 
 
@@ -73,26 +72,6 @@ def _not_there(weights: str, name: str, published: str) -> InputError:
     )
 
 
-def read_tensors(path: str | Path) -> Mapping[str, Tensor]:
-    """Read a file of named tensors; nothing in it is executed."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"weights file {path} is not there")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damage has no one kind of error
-        reason = (str(error) or "cut off").splitlines()[0].partition(". ")[0]
-        raise InputError(f"{path} is damaged or holds more than tensors: {reason}") from None
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path} holds no named tensors")
-    return content
-
-
 def fit(
     network: nn.Module,
     state: Mapping[str, Tensor],
@@ -114,34 +93,37 @@ def fit(
     ignored = (_AUXILIARY_CLASSIFIER, *(f"{layer}." for layer in classifier))
     if not getattr(network, "auxiliary_width", 0):
         ignored = (*ignored, *_AUXILIARY)
+    named = ((current_name(k.removeprefix("module.")), value) for k, value in state.items())
     fitted = OrderedDict(
         (key, value.float() if value.is_floating_point() else value)
-        for key, value in _current_names(state).items()
+        for key, value in named
         if not key.startswith(ignored)
     )
+    expected = network.state_dict()
+    for key, value in fitted.items():
+        floating = key in expected and expected[key].is_floating_point()
+        if floating and not value.is_floating_point():
+            raise InputError(
+                f"weights {source} do not fit the network: {shown(key)} holds {value.dtype}"
+            )
     if isinstance(network, VisionTransformer) and "encoder.pos_embedding" in fitted:
         fitted = interpolate_embeddings(network.image_size, network.patch_size, fitted)
     # torchvision translates old names by this version number, which safetensors files lack.
-    fitted._metadata = getattr(state, "_metadata", {"": {"version": network._version}})  # type: ignore[attr-defined]
+    versions = getattr(state, "_metadata", None) or {"": {"version": network._version}}
+    fitted._metadata = versions  # type: ignore[attr-defined]
     try:
         missing, unknown = network.load_state_dict(fitted, strict=False)
-    except RuntimeError as error:
+    except Exception as error:  # torch may meet anything in a strange file
+        reason = [*str(error).splitlines(), "", ""][:2]
         raise InputError(
-            f"weights {source} do not fit the network: {str(error).splitlines()[1].strip()}"
+            f"weights {source} do not fit the network: {(reason[1] or reason[0]).strip()}"
         ) from None
     # Without weights of its own, an auxiliary classifier starts at random.
     missing = [key for key in missing if not key.startswith(_AUXILIARY)]
     for what, keys in (("are missing", missing), ("are not part of it", unknown)):
         if keys:
+            there = f"; the file has {shown(next(iter(unknown or state), 'none'))}"
             raise InputError(
                 f"weights {source} do not fit the network: {len(keys)} tensors {what}, "
-                f"such as {keys[0]}"
+                f"such as {one_line(keys[0], 80)}{there if keys is missing else ''}"
             )
-
-
-def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo the prefix of data-parallel training and the names of DenseNet's old checkpoints."""
-    return {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", key.removeprefix("module.")): v
-        for key, v in state.items()
-    }

@@ -1,0 +1,212 @@
+"""From a file of weights, of whatever program, to named tensors; nothing in it is executed."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+from fairvision.errors import FairvisionWarning, InputError, check_file, shown
+
+_DEEPEST = 4  # dictionaries within dictionaries that are looked into
+_USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
+_AVERAGED = {"ema", "swa", "averaged"}
+
+
+def read_tensors(path: str | Path, wanted: Collection[str] = ()) -> Mapping[str, Tensor]:
+    """Read a file of named tensors; nothing in it is executed.
+
+    What programs put around them is taken off: dictionaries such as `{"model_state_dict": …}`, and
+    prefixes such as `module.` or `model._orig_mod.`, whichever leaves the most names that are
+    wanted. Whatever else a checkpoint holds is neither looked up nor run.
+
+    Parameters
+    ----------
+    path : of a .safetensors file, or of what `torch.save` wrote
+    wanted : names that the network has
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, holds no named tensors, or several that would fit.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"weights file {path} is not there")
+    check_file(path, "a weights file")
+    content, foreign = _load(path)
+    candidates = list(_candidates(content))
+    if not candidates:
+        if foreign:
+            raise InputError(
+                f"{path} is damaged or holds more than tensors, of which there are none by name, "
+                f"but a {foreign[-1]}: save model.state_dict() in its place"
+            )
+        raise InputError(f"{path} holds no named tensors")
+    names = frozenset(wanted)
+    views = [view for candidate in candidates for view in _views(candidate, names)]
+    views.sort(key=lambda view: (-view.fitting, *_rank(view.label), -len(view.tensors)))
+    best = views[0]
+    _check_choice(path, best, [view for view in views[1:] if view.fitting == best.fitting])
+    for name, tensor in best.tensors.items():
+        if not _is_plain(tensor):
+            raise InputError(
+                f"{path} is damaged or holds more than tensors: {shown(name)} is not a plain "
+                "tensor with a number for each position"
+            )
+    return best.tensors
+
+
+class _View(NamedTuple):
+    """A way to take named tensors from a file."""
+
+    label: str
+    tensors: Mapping[str, Tensor]
+    fitting: int  # names that are wanted
+
+
+class _Inert:
+    """Stands for whatever a checkpoint holds beside tensors."""
+
+    def __new__(cls, *_: object) -> _Inert:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _load(path: Path) -> tuple[Any, list[str]]:
+    """Return what a file holds, and the names of kinds that are not tensors."""
+    foreign = ["argparse.Namespace"]
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+        if path.suffix == ".safetensors" or start[8:] == b"{":
+            return load_file(path), []
+        if zipfile.is_zipfile(path):
+            _check_promise(path)
+            foreign = get_unsafe_globals_in_checkpoint(path)
+        with (
+            warnings.catch_warnings(action="ignore"),
+            safe_globals([(_Inert, name) for name in foreign]),
+        ):
+            return torch.load(path, map_location="cpu", weights_only=True), foreign
+    except InputError:
+        raise
+    except Exception as error:  # damage has no one kind of error
+        reason = (str(error) or "cut off").splitlines()[0].partition(". ")[0]
+        blamed = re.search(r"GLOBAL (\S+)", str(error))
+        if blamed:
+            reason = f"{blamed[1]}; save its state_dict alone"
+        raise InputError(f"{path} is damaged or holds more than tensors: {reason}") from None
+
+
+def _check_promise(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it holds; torch packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        promised = sum(entry.file_size for entry in archive.infolist())
+    if promised > path.stat().st_size:
+        raise InputError(
+            f"{path} is damaged or holds more than tensors: it promises {promised} bytes and has "
+            f"{path.stat().st_size}"
+        )
+
+
+def _candidates(content: Any, label: str = "", depth: int = 0) -> Iterator[_View]:
+    """Yield the dictionaries of named tensors in what a file holds."""
+    if not isinstance(content, Mapping) or depth > _DEEPEST:
+        return
+    tensors = OrderedDict(
+        (name, value)
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    )
+    if tensors:
+        tensors._metadata = getattr(content, "_metadata", None)  # type: ignore[attr-defined]
+        yield _View(label, tensors, 0)
+    for name, value in content.items():
+        yield from _candidates(value, f"{label}.{name}".lstrip("."), depth + 1)
+
+
+def _views(candidate: _View, wanted: frozenset[str]) -> Iterator[_View]:
+    """Yield a dictionary as it is, and without each prefix that leaves more names wanted."""
+    label, tensors, _ = candidate
+    plain = sum(current_name(name) in wanted for name in tensors)
+    yield _View(label, tensors, plain)
+    prefixes: Counter[str] = Counter()
+    for name in map(current_name, tensors):
+        for dot in re.finditer(r"\.", name):
+            if name[dot.end() :] in wanted:
+                prefixes[name[: dot.end()]] += 1
+    for prefix, fitting in prefixes.items():
+        if fitting > plain:
+            yield _View(f"{label}.{prefix}".strip("."), _without(prefix, tensors), fitting)
+
+
+def _without(prefix: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
+    rest = OrderedDict((k[len(prefix) :], v) for k, v in tensors.items() if k.startswith(prefix))
+    versions = getattr(tensors, "_metadata", None)
+    if versions is not None:
+        versions = {f"{k}."[len(prefix) :].rstrip("."): v for k, v in versions.items()
+                    if f"{k}.".startswith(prefix)}  # fmt: skip
+    rest._metadata = versions or None  # type: ignore[attr-defined]
+    return rest
+
+
+def _rank(label: str) -> tuple[bool, int]:
+    """Return the order in which equals are taken: averages last, usual names first."""
+    parts = re.split(r"[._]", label)
+    outer = label.partition(".")[0]
+    usual = _USUAL.index(outer) if outer in _USUAL else len(_USUAL)
+    return not _AVERAGED.isdisjoint(parts), usual
+
+
+def _check_choice(path: Path, best: _View, others: list[_View]) -> None:
+    """Refuse or warn where other tensors of the file fit as well."""
+    others = [view for view in others if view.fitting and not _same(view.tensors, best.tensors)]
+    if not others:
+        return
+    labels = ", ".join(shown(view.label) for view in others)
+    message = f"{path} holds several weights that fit: {shown(best.label)} and {labels}"
+    usual = best.label.partition(".")[0] in _USUAL
+    if usual or _rank(best.label)[0] < min(_rank(view.label)[0] for view in others):
+        warnings.warn(
+            f"{message}; {shown(best.label)} is taken (for another, save it alone)",
+            FairvisionWarning,
+            stacklevel=3,
+        )
+    else:
+        raise InputError(f"{message}: save the one that is meant alone")
+
+
+def _same(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    return some.keys() == others.keys() and all(
+        value is others[name]
+        or (_is_plain(value) and _is_plain(others[name]) and torch.equal(value, others[name]))
+        for name, value in some.items()
+    )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Say whether a tensor has a number of its own for each position."""
+    plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+    return plain and tensor.nbytes <= tensor.untyped_storage().nbytes()
+
+
+def current_name(name: str) -> str:
+    """Return what a tensor of DenseNet's old checkpoints is called now.
+
+    >>> current_name("denseblock1.denselayer1.norm.1.weight")
+    'denseblock1.denselayer1.norm1.weight'
+    """
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", name)
