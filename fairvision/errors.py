@@ -57,8 +57,8 @@ def one_line(message: object, longest: int = LONGEST) -> str:
         return text
     room = longest - len(_CUT.encode("utf-8"))
     ahead, behind = room - room // 2, room // 2
-    start = encoded[:ahead].decode("utf-8", errors="ignore")
-    return start + _CUT + encoded[-behind:].decode("utf-8", errors="ignore")
+    ends = encoded[:ahead], encoded[len(encoded) - behind :]
+    return _CUT.join(part.decode("utf-8", errors="ignore") for part in ends).strip()
 
 
 def visible(text: str) -> str:
