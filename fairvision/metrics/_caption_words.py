@@ -8,6 +8,7 @@ in Image Captioning", CVPR 2022 (arXiv:2203.15395) hide go beyond it, and are hi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ OTHER = "other"  # what a caption is that names several groups, or none
 MASK = "maskedword"  # one token for any tokeniser, and no word of a caption
 
 _TOKEN = re.compile(r"[a-z0-9']+")
+APOSTROPHES = "\u2019\u2018\u201b\u02bc\u02b9\u2032\u00b4\uff07"  # besides the plain one
+_PLAIN = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 _WOMAN = """
 girl sister mom wife woman bride female lady women girls ladies females moms actress nun girlfriend
 her she
@@ -46,13 +49,40 @@ Words = Mapping[str, Iterable[str]]
 Caption = str | tuple[str, ...] | None  # one, several of one picture, unknown
 
 
+def plainly(caption: str) -> str:
+    """Return a caption in lower case, as if it had been written with a plain keyboard.
+
+    Typographic apostrophes become plain ones, the forms of a letter (full-width, ligatures, letter
+    and accent apart) one form (NFKC), and characters that are not seen, as soft hyphens, nothing.
+
+    >>> plainly("A man\u2019s \uff28\uff41\uff54")
+    "a man's hat"
+    """
+    if not caption.isascii():
+        caption = unicodedata.normalize("NFKC", caption.translate(_PLAIN))
+        caption = caption.translate(_PLAIN)  # those that were part of another character
+        caption = "".join(c for c in caption if unicodedata.category(c) != "Cf")
+    return caption.lower()
+
+
 def tokens(caption: str) -> list[str]:
     """Return the words of a caption in lower case.
 
     >>> tokens("A man's best friend, 2 dogs.")
     ['a', "man's", 'best', 'friend', '2', 'dogs']
     """
-    return _TOKEN.findall(caption.lower())
+    return _TOKEN.findall(plainly(caption))
+
+
+def hide(token: str, hidden: frozenset[str], mask: str = MASK) -> str:
+    """Return a token with the mask in place of a hidden word, alone or between apostrophes.
+
+    >>> [hide(token, frozenset(["man"])) for token in ("man", "man's", "'man'", "manly")]
+    ['maskedword', "maskedword's", "'maskedword'", 'manly']
+    """
+    if token in hidden:
+        return mask
+    return "'".join(mask if part in hidden else part for part in token.split("'"))
 
 
 def caption_genders(captions: Iterable[Any], words: Words | None = None) -> np.ndarray:
@@ -117,14 +147,16 @@ def mask_words(
         None, NaN or an empty list: unknown.
     words : mapping of group to words, or words, optional
         What to hide. By default the lists of `caption_genders` and the further words that Hirota et
-        al. (2022) hide, such as "he", "mother" and "herself".
+        al. (2022) hide, such as "he", "mother" and "herself". Of "man's" and "he'll" the word is
+        hidden too, and what follows it stays.
     mask : str
         What stands in their place; the default is one token for any tokeniser, and in no caption.
 
     Returns
     -------
     (n,) ndarray of objects
-        The captions in lower case; lists where lists were given, None where unknown.
+        The captions in lower case, typographic apostrophes and letters as plain ones (NFKC); lists
+        where lists were given, None where unknown.
 
     Raises
     ------
@@ -139,16 +171,16 @@ def mask_words(
     """
     hidden = read_hidden(words)
 
-    def hide(caption: str) -> str:
-        return _TOKEN.sub(lambda m: mask if m[0] in hidden else m[0], caption.lower())
+    def masked_text(caption: str) -> str:
+        return _TOKEN.sub(lambda m: hide(m[0], hidden, mask), plainly(caption))
 
     read = read_captions("captions", captions)
     masked = np.empty(len(read), dtype=object)
     for row, caption in enumerate(read):
         if isinstance(caption, str):
-            masked[row] = hide(caption)
+            masked[row] = masked_text(caption)
         elif caption is not None:
-            masked[row] = [hide(one) for one in caption]
+            masked[row] = [masked_text(one) for one in caption]
     return masked
 
 
@@ -245,10 +277,10 @@ def _read_list(what: str, words: Any) -> frozenset[str]:
         raise InputError(f"{what} must be a list of words, not {words!r}")
     read = set()
     for word in words:
-        if not isinstance(word, str) or _TOKEN.fullmatch(word.lower()) is None:
+        if not isinstance(word, str) or _TOKEN.fullmatch(plainly(word)) is None:
             raise InputError(
                 f"{what} holds {word!r}: a word is made of the letters a to z, digits and "
                 "apostrophes, without spaces"
             )
-        read.add(word.lower())
+        read.add(plainly(word))
     return frozenset(read)

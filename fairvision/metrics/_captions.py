@@ -14,10 +14,17 @@ from scipy.special import rel_entr
 
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._caption_words import OTHER, Words, caption_genders, words_for
+from fairvision.metrics._caption_words import (
+    OTHER,
+    Words,
+    caption_genders,
+    read_captions,
+    words_for,
+)
+from fairvision.metrics._grouping import as_objects
 from fairvision.metrics._inputs import read_groups
 from fairvision.metrics._result import Result, pair_keys, summarise
-from fairvision.metrics._rows import Rows
+from fairvision.metrics._rows import Rows, as_column, counted
 from fairvision.metrics._sampling import Sampling
 
 OUTCOMES = ["correct", "incorrect", OTHER]
@@ -127,10 +134,18 @@ def caption_report(
     woman  2      0.5        0.5    0.0
     man    2      0.5        0.0    0.5
     """
-    found, read = read_groups(groups=groups)
+    texts = as_objects(read_captions("captions", captions))
+    also = {name: sampling.get(name) for name in ("counts", "weights", "strata")}
+    given = {name: as_column(name, of) for name, of in {"groups": groups, **also}.items()}
+    columns, times = counted({"captions": texts, **given})
+    sampling = {**sampling, "counts": times}
+    for name in ("weights", "strata"):
+        sampling[name] = columns.get(name)  # type: ignore[literal-required]
+    found, read = read_groups(groups=columns["groups"])
     kinds = words_for([name for name in found if name != OTHER], words)
     names = list(kinds)
-    said = pd.Categorical(caption_genders(captions, kinds), [*names, OTHER]).codes.astype(int)
+    genders = caption_genders(columns["captions"], kinds)
+    said = pd.Categorical(genders, [*names, OTHER]).codes.astype(int)
     truth = np.array([names.index(name) if name in names else -1 for name in [*found, None]])
     truth = truth[read["groups"]]
     rows = Rows({"captions": said, "groups": truth}, sampling)

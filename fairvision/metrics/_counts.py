@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import check_rows, is_table, read_table
-from fairvision.metrics._rows import as_column, condense, read_counts
+from fairvision.metrics._inputs import is_table, read_table
+from fairvision.metrics._rows import as_column, condense, counted
 
 
 class Counts(Mapping[str, Any]):
@@ -83,13 +83,11 @@ class Counts(Mapping[str, Any]):
         missing = [name for name, values in given.items() if values is None]
         if missing or not given:
             raise InputError(f"{', '.join(missing) or 'columns'} must be given")
-        check_rows(**{name: len(values) for name, values in given.items()})
+        given, row_counts = counted(given, self.keyword)
         for name, values in given.items():
             if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
                 self._declare(name, pd.CategoricalIndex(values).categories)
-        row_counts = given.pop(self.keyword, None)
-        many = None if row_counts is None else read_counts(row_counts)
-        _, counts, units = condense(given, many)
+        _, counts, units = condense(given, row_counts)
         columns = {}
         for name, values in units.items():
             if is_table(name, values):

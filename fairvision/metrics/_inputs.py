@@ -265,12 +265,13 @@ def check_simple(what: str, array: np.ndarray) -> None:
 
 
 def check_rows(**arrays: Any) -> int:
-    """Return the number of rows that all have (arrays, or numbers of rows)."""
-    (first, rows), *others = (
-        (what, values if isinstance(values, int) else _length(what, values))
+    """Return the number of rows that all have (arrays, or numbers of rows); 0 without any."""
+    lengths = {
+        what: values if isinstance(values, int) else _length(what, values)
         for what, values in arrays.items()
-    )
-    for what, found in others:
+    }
+    first, rows = next(iter(lengths.items()), ("", 0))
+    for what, found in lengths.items():
         if found != rows:
             raise InputError(f"{what} has {found} rows, but {first} has {rows}")
     return rows

@@ -15,6 +15,7 @@ from fairvision.metrics._caption_words import (
     MASK,
     Caption,
     Words,
+    hide,
     read_captions,
     read_hidden,
     tokens,
@@ -174,7 +175,7 @@ def _texts(captions: list[Caption], known: np.ndarray, hidden: frozenset[str]) -
     for caption, used in zip(captions, known):
         several = [caption] if isinstance(caption, str) else caption
         words = [tokens(one) for one in several or ()] if used else []
-        masked = [" ".join(MASK if w in hidden else w for w in text) for text in words]
+        masked = [" ".join(hide(word, hidden) for word in text) for text in words]
         read.append([text or SILENT for text in masked])
     return read
 

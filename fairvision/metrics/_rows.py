@@ -50,11 +50,9 @@ class Rows(Mapping[str, Any]):
         unexpected = options.keys() - {option.name for option in fields(Drawing)}
         if unexpected:
             raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
-        read = {name: _as_read(name, values) for name, values in {**columns, **also}.items()}
-        given = {name: values for name, values in read.items() if values is not None}
-        if given:
-            check_rows(**{name: len(values) for name, values in given.items()})
-        row_counts = read_counts(given.pop("counts")) if "counts" in given else None
+        read = {name: as_column(name, values) for name, values in {**columns, **also}.items()}
+        given, row_counts = counted(read)
+        given = {name: _as_read(name, values) for name, values in given.items()}
         drawing = Drawing(**options)
         units, counts, self._columns = condense(given, row_counts, drawing.replicates > 0)
         weight = self._columns.pop("weights", None)
@@ -90,6 +88,24 @@ class Rows(Mapping[str, Any]):
         """Return the number of images, all or those of the units used, (units,) bool."""
         counts = self.sample.counts
         return int(counts.sum() if used is None else counts[used].sum())
+
+
+def counted(
+    columns: Mapping[str, Any], keyword: str = "counts"
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Return the columns that are given, as from `as_column`, and how often each row counts.
+
+    A row that counts 0 times is not there: whatever it holds, it is not looked at.
+    """
+    given = {name: values for name, values in columns.items() if values is not None}
+    check_rows(**{name: len(values) for name, values in given.items()})
+    if keyword not in given:
+        return given, None
+    counts = read_counts(given.pop(keyword))
+    (present,) = counts.nonzero()
+    if len(present) < len(counts):
+        given = {name: take(values, present) for name, values in given.items()}
+    return given, counts[present]
 
 
 def condense(
@@ -332,10 +348,9 @@ def as_column(name: str, values: Any) -> Any:
     return array
 
 
-def _as_read(name: str, values: Any) -> Any:
+def _as_read(name: str, column: Any) -> Any:
     """Return a column; tables of 0 and 1 as booleans, for all who look at them."""
-    column = as_column(name, values)
-    if column is None or not is_table(name, column):
+    if not is_table(name, column):
         return column
     held = zeros_and_ones(np.asarray(column))
     if held is None:
