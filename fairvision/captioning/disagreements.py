@@ -14,12 +14,12 @@ from fairvision.captioning.files import identity
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
 from fairvision.errors import InputError
-from fairvision.metrics._caption_words import APOSTROPHES, OTHER, tokens
+from fairvision.metrics._caption_words import APOSTROPHES, OTHER, plainly
 
 ASKED = "asked for"
 MOST = 2000  # pictures in the list of all
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-_WORD = re.compile(rf"(?:[^\W_]|['{APOSTROPHES}])+")
+_WORD = re.compile(rf"[a-z0-9'{APOSTROPHES}]+", re.IGNORECASE | re.ASCII)
 
 
 def choose(
@@ -154,7 +154,7 @@ def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[s
     group_of = {word: group for group, own in words.items() for word in own}
     done = 0
     for match in _WORD.finditer(caption):
-        group = next((group_of[word] for word in tokens(match[0]) if word in group_of), None)
+        group = group_of.get(plainly(match[0]))
         if group is not None:
             if match.start() > done:
                 yield caption[done : match.start()], ""

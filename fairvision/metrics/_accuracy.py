@@ -183,19 +183,26 @@ def confusion(
     row = np.where(true < 0, len(names), true)
     cells = one_label_each(guess).cells(row, shape, answered)
 
+    def counted(weights: np.ndarray) -> np.ndarray:
+        return (cells @ weights).reshape(*shape, weights.shape[1])
+
+    def images(weights: np.ndarray) -> np.ndarray:
+        of_group = counted(weights).sum(axis=1)
+        return np.vstack([of_group[: len(names)].sum(axis=0), of_group.repeat(shape[1], axis=0)])
+
     def statistic(weights: np.ndarray) -> np.ndarray:
-        counts = (cells @ weights).reshape(*shape, weights.shape[1])
+        counts = counted(weights)
         known = counts[: len(names)]
         overall = ratio(np.trace(known), known.sum(axis=(0, 1)))
         shares = ratio(counts, counts.sum(axis=1, keepdims=True))
         return np.vstack([overall, shares.reshape(cells.shape[0], weights.shape[1])])
 
-    of_group = (cells @ rows.sample.counts).astype(int).reshape(shape).sum(axis=1)
+    n = images(rows.sample.counts[:, None])[:, 0].astype(int)
     return summarise(
         rows.sample,
         statistic,
-        of_group[: len(names)].sum(),
+        n[0],
         "confusion",
-        pairs={**pair_keys(listed, names), "n": np.repeat(of_group, shape[1])},
-        shares=True,
+        pairs={**pair_keys(listed, names), "n": n[1:]},
+        shares=rows.sample.effective(images),
     )

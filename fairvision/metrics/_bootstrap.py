@@ -103,6 +103,19 @@ class Sample:
         """Return what units weigh that were drawn so often, (units, b)."""
         return drawn if self.weight is None else drawn * self.weight[:, None]
 
+    def effective(self, images: Statistic) -> np.ndarray:
+        """Return how many images of equal weight say as much as those that shares are of.
+
+        `images` adds up what the images of each share weigh. By Kish (1965) the number is
+        (Σ w)² / Σ w², at most the number of images.
+        """
+        counts = self.counts.astype(float)
+        if self.weight is None:
+            return images(counts[:, None])[..., 0]
+        share = self.weight / max(self.weight.max(initial=0), np.finfo(float).tiny)
+        both = images(counts[:, None] * np.stack([share, share**2], axis=1))
+        return np.nan_to_num(ratio(both[..., 0] ** 2, both[..., 1]))
+
     def estimate(
         self, statistic: Statistic, whole: bool = False, value: np.ndarray | None = None
     ) -> np.ndarray:

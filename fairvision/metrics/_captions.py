@@ -304,6 +304,10 @@ def _outcomes(
         counts = (member @ weights).reshape(*shape, weights.shape[1])
         return counts, ratio(counts, counts.sum(axis=1, keepdims=True))
 
+    def images(weights: np.ndarray) -> np.ndarray:
+        of_each = counted(weights)[0].sum(axis=1)
+        return np.vstack([of_each.sum(axis=0), of_each.repeat(shape[1], axis=0)])
+
     def error(weights: np.ndarray) -> np.ndarray:
         counts, shares = counted(weights)
         wrong = ratio(counts[:, 1].sum(axis=0), counts.sum(axis=(0, 1)))
@@ -317,7 +321,8 @@ def _outcomes(
 
     pairs = {**pair_keys(names, OUTCOMES), "n": np.repeat(of_group, shape[1])}
     n = int(of_group.sum())
-    wrong: Result = summarise(rows.sample, error, n, "error", pairs=pairs, shares=True)
+    shares = rows.sample.effective(images)
+    wrong: Result = summarise(rows.sample, error, n, "error", pairs=pairs, shares=shares)
     apart: Result = summarise(rows.sample, divergence, n, "outcome_divergence", pairs=pairs)
     return wrong, replace(apart, pairs=wrong.pairs)  # their intervals are those of shares
 

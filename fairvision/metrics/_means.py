@@ -175,6 +175,7 @@ def _means(rows: Rows, values: np.ndarray, members: np.ndarray, name: str) -> li
     members = members & read_where(rows.get("where"), len(values)) & ~np.isnan(values)
     sums, ones = np.where(members, values, 0.0), members.astype(float)
     shares = bool(np.isin(values, (0, 1))[members.any(axis=0)].all())
+    images = rows.sample.effective(lambda weights: ones @ weights) if shares else None
     estimates = rows.sample.estimate(partial(_mean, sums, ones))
     return [
         summarise(
@@ -182,7 +183,7 @@ def _means(rows: Rows, values: np.ndarray, members: np.ndarray, name: str) -> li
             partial(_mean, sums[i : i + 1], ones[i : i + 1]),
             rows.count(members[i]),
             name,
-            shares=shares,
+            shares=None if images is None else images[i : i + 1],
             estimates=estimates[i],
         )
         for i in range(len(members))

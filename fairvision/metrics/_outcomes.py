@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -115,21 +115,35 @@ class Outcomes:
         """Return a rate of all images, with its pairs."""
         rate, pooled = self._rate(measure)
         pairs = self.pairs(measure)
-        n = edge = self._images(rate)
-        if self.labels is not None and not pooled:
-            images = rate.images(self._counts.sum(axis=1))
-            edge = images[images > 0].min(initial=n)  # a mean of shares is no share of all images
-        found: Result = summarise(
+        return summarise(
             self.sample,
             partial(self.figures, [measure]),
-            edge,
+            self._images(rate),
             measure,
             pairs=pairs,
-            shares=rate.share,
+            shares=self._denominators(measure) if rate.share else None,
             whole=True,
             estimates=estimates,
         )
-        return found if edge == n else replace(found, n=n)
+
+    def _denominators(self, measure: str) -> np.ndarray:
+        """Return how many images value and pairs of a rate are shares of, (1 + pairs,).
+
+        A mean over labels is no share of all images: it counts as one of the label with fewest.
+        """
+        rate, pooled = self._rate(measure)
+
+        def images(weights: np.ndarray) -> np.ndarray:
+            counts = self._count(weights)
+            counts = counts.sum(axis=2, keepdims=True) if pooled else counts
+            of_labels = rate.images(counts.sum(axis=1))
+            return np.vstack([of_labels, rate.images(counts).reshape(-1, weights.shape[1])])
+
+        labels = 1 if pooled else self._shape[1]
+        of_labels, pairs = np.split(self.sample.effective(images), [labels])
+        value = of_labels[of_labels > 0].min(initial=np.inf)
+        keyed = 0 if (keys := self.pairs(measure)) is None else len(keys["n"])
+        return np.append(value, pairs[:keyed])
 
     def pairs(self, measure: str) -> dict[str, np.ndarray] | None:
         """Return the keys and n of the pairs of a rate, if it has any."""

@@ -80,4 +80,6 @@ def reasons(
 
     n = rows.count(known)
     pairs = {"label": CELLS, "n": n}
-    return summarise(rows.sample, statistic, n, "reasons", pairs=pairs, shares=True)
+    images = rows.sample.effective(lambda weights: known[None] @ weights)
+    shares = images.repeat(1 + len(CELLS))
+    return summarise(rows.sample, statistic, n, "reasons", pairs=pairs, shares=shares)

@@ -16,6 +16,7 @@ from fairvision.metrics._bootstrap import Sample, Statistic
 _KEYS = ["group", "label", "direction"]
 UNDIRECTED = "undirected"  # as the `direction` of measures that have none
 _NONE = np.empty(0)
+_NOISE = 1e-9  # of a weighted share
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,6 +29,8 @@ class Result(float):
     is defined, or those that BCa takes instead. It is NaN where the figure is undefined, or defined
     in fewer than half of them. A share of images that is exactly 0 or 1 in all replicates has the
     exact interval of Clopper and Pearson (1934): the bootstrap cannot draw what it has not seen.
+    With unequal weights it is that of as many images as Kish's effective sample size,
+    (Σ w)² / Σ w².
 
     Attributes
     ----------
@@ -109,7 +112,7 @@ def summarise(
     name: str,
     *,
     pairs: Mapping[str, Any] | None = None,
-    shares: bool = False,
+    shares: np.ndarray | None = None,
     whole: bool = False,
     adjust: Callable[[np.ndarray], np.ndarray] | None = None,
     value: np.ndarray | None = None,
@@ -126,7 +129,8 @@ def summarise(
     n : images that the value rests on
     name : of the measure
     pairs : key columns, one value per pair, and further columns, among them the pairs' `n`
-    shares : value and pairs are shares of their n images
+    shares : (1 + pairs,) numbers of images of which value and pairs are shares, if they are such;
+        see `Sample.effective`
     whole : the statistic adds up numbers of images first; see `Sample.estimate`
     adjust : what is done to estimates (1 + pairs, 1 + replicates)
     value : the statistic on the images as they are (1 + pairs, 1), if that is known already
@@ -143,11 +147,8 @@ def summarise(
             estimates = adjust(estimates)
     estimates = np.atleast_2d(estimates) + 0.0  # −0 is 0
     low, high = sample.interval(estimates, rows)
-    if shares and sample.weight is None:
-        of = np.concatenate(
-            [[n], [] if pairs is None else np.broadcast_to(pairs["n"], len(low) - 1)]
-        )
-        low, high = _at_the_edge(sample, estimates, low, high, of)
+    if shares is not None:
+        low, high = _at_the_edge(sample, estimates, low, high, shares)
     table = None
     if pairs is not None:
         figures = {"value": estimates[1:, 0], "low": low[1:], "high": high[1:]}
@@ -170,11 +171,16 @@ def summarise(
 def _at_the_edge(
     sample: Sample, estimates: np.ndarray, low: np.ndarray, high: np.ndarray, n: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Replace the interval of shares that are 0 or 1 by that of Clopper and Pearson."""
+    """Replace the interval of shares that are 0 or 1 by that of Clopper and Pearson.
+
+    Sums of weights may miss 0 and 1 by what floats leave; sums of images do not.
+    """
     reach = ((1 - sample.drawing.confidence) / 2) ** (1 / np.maximum(n, 1))
     value, drawn = estimates[:, 0], bool(sample.drawing.replicates)
-    low = np.where((value == 1) & drawn, reach, low)
-    return low, np.where((value == 0) & drawn, 1 - reach, high)
+    noise = 0 if sample.weight is None else _NOISE
+    none, every = (value <= noise) & drawn, (value >= 1 - noise) & drawn
+    low, high = np.where(none, value, low), np.where(every, value, high)
+    return np.where(every, reach, low), np.where(none, 1 - reach, high)
 
 
 def pair_keys(groups: list[Any], labels: list[Any]) -> dict[str, np.ndarray]:

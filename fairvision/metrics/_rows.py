@@ -53,6 +53,8 @@ class Rows(Mapping[str, Any]):
         read = {name: as_column(name, values) for name, values in {**columns, **also}.items()}
         given, row_counts = counted(read)
         given = {name: _as_read(name, values) for name, values in given.items()}
+        if "weights" in given and _all_the_same(_read_weights(given["weights"])):
+            del given["weights"]
         drawing = Drawing(**options)
         units, counts, self._columns = condense(given, row_counts, drawing.replicates > 0)
         weight = self._columns.pop("weights", None)
@@ -375,6 +377,11 @@ def _read_weights(values: Any) -> np.ndarray:
     if (weights > _HEAVIEST).any():
         raise InputError(f"weights must be at most {_HEAVIEST:g}: divide all of them")
     return weights
+
+
+def _all_the_same(weights: np.ndarray) -> bool:
+    """Say whether images weigh the same, and something: as if there were no weights."""
+    return bool(len(weights)) and bool(weights[0] > 0) and bool((weights == weights[0]).all())
 
 
 def _read_strata(values: Any) -> np.ndarray:

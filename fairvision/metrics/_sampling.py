@@ -26,10 +26,12 @@ class Sampling(TypedDict, total=False):
         a stratum of its own.
     counts : (n,) whole numbers, optional
         How many images each row stands for, as a table of counts has them; see `Counts`. By default
-        1. The result is the same as that of the rows repeated.
+        1. The result is the same as that of the rows repeated; a row that counts 0 times is not
+        there, whatever it holds.
     weights : (n,) numbers, optional
         How much each image weighs in the figure, as survey weights do; by default 1. `n` goes on
-        counting images.
+        counting images, also those that weigh 0, whose labels and groups exist. Equal weights are
+        the same as none.
     """
 
     replicates: int

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -84,6 +85,67 @@ def test_a_share_at_the_edge_has_the_exact_interval() -> None:
     never = metrics.error_rate([1] * 20, [1] * 20, confidence=0.9)
     exact = stats.binomtest(0, 20).proportion_ci(0.9, method="exact")
     assert (never.low, never.high) == pytest.approx((exact.low, exact.high))
+
+
+SHARES = {
+    "accuracy": lambda **more: metrics.accuracy(ONES, ONES, **more),
+    "accuracy of a group": lambda **more: metrics.accuracy(ONES, ONES, GROUPS, **more),
+    "accuracy of a table": lambda **more: metrics.accuracy(TABLE, TABLE, GROUPS, **more),
+    "accuracy of classes": lambda **more: metrics.accuracy(NAMES, NAMES, GROUPS, **more),
+    "precision of classes": lambda **more: metrics.precision(NAMES, NAMES, GROUPS, **more),
+    "selection_rate": lambda **more: metrics.selection_rate(None, ONES, **more),
+    "mean": lambda **more: metrics.mean(ONES, **more),
+    "confusion": lambda **more: metrics.confusion(NAMES, NAMES, **more),
+    "reasons": lambda **more: metrics.reasons(ONES, ONES, **more),
+    "captions": lambda **more: metrics.caption_report(NAMES, NAMES, **more).error,
+}
+ONES, TABLE = [1] * 60, [[1, 0]] * 60
+NAMES, GROUPS = ["man", "woman", "woman"] * 20, ["f", "m"] * 30
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("weight", [1, 0.1, 3])
+def test_equal_weights_are_no_weights(share: str, weight: float) -> None:
+    weighted, plain = SHARES[share](weights=[weight] * 60), SHARES[share]()
+    assert (weighted.value, weighted.low, weighted.high, weighted.n) == (
+        plain.value,
+        plain.low,
+        plain.high,
+        plain.n,
+    )
+    assert weighted.low < weighted.high
+    if plain.pairs is not None:
+        pd.testing.assert_frame_equal(weighted.pairs, plain.pairs)
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_a_weighted_share_at_the_edge_has_the_interval_of_its_effective_images(share: str) -> None:
+    weights = np.tile([0.1, 0.7, 0, 1.3, 0.2, 0.3], 10)
+    result = SHARES[share](weights=weights)
+    assert result.n == 60
+    assert result.low <= result.value <= result.high
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    reach = 0.025 ** (1 / effective)
+    if share == "precision of classes":  # the fewest of a label decide
+        assert result.low < reach
+    else:
+        low_or_high = result.low if result.value > 0.5 else 1 - result.high
+        assert low_or_high == pytest.approx(reach)
+    if result.pairs is not None:
+        edges = result.pairs[result.pairs["value"].round(9).isin([0, 1])]
+        assert (edges["high"] - edges["low"] > 1 - reach - 1e-12).all()
+
+
+def test_one_heavy_image_says_as_much_as_one() -> None:
+    result = metrics.accuracy([1] * 20, [1] * 20, weights=[1] + [1e-12] * 19)
+    assert (result.low, result.high, result.n) == (pytest.approx(0.025), 1, 20)
+
+
+def test_an_image_that_weighs_nothing_is_an_image() -> None:
+    result = metrics.accuracy(["a", "b"], ["a", "a"], weights=[1, 0])
+    assert (result.value, result.n) == (1, 2)
+    assert metrics.selection_rate(None, ["a", "b"], weights=[1, 0], replicates=0).value == 0.5
+    assert np.isnan(metrics.accuracy([1, 1], [1, 1], weights=[0, 0]).value)
 
 
 def test_alike_images_are_drawn_as_their_number_says() -> None:

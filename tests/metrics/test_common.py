@@ -210,6 +210,7 @@ for _kind in ("label", "table"):
             {"labels": _kind, "groups": "group", "pred_groups": "pred_group"},
         ),
     }
+KEYWORDS = {"counts": 120, "train_counts": 90}  # and the rows that they say the number of
 CONTINUOUS = {"mean", "mean, where", "mean_by_group and gap", "accuracy, many"}  # sums of fractions
 NO_MEASURE = {
     "CaptionReport",
@@ -441,6 +442,54 @@ def test_batches_add_up_to_the_last_digit(case: str, columns: Columns) -> None:
         assert (result.value, result.n) == (pytest.approx(expected.value, abs=1e-12), expected.n)
         if case not in CONTINUOUS:
             assert result.value == expected.value
+
+
+def with_foreign_rows(column: np.ndarray) -> np.ndarray:
+    """A column, and five rows of values that it would not hold."""
+    value = {"O": "zebra", "b": True}.get(column.dtype.kind, 7.5)
+    return np.concatenate([column, np.full((5, *column.shape[1:]), value).astype(column.dtype)])
+
+
+def assert_equal(found: Result, expected: Result) -> None:
+    assert found.value == pytest.approx(expected.value, abs=1e-12, nan_ok=True)
+    assert found.n == expected.n
+    assert (found.pairs is None) == (expected.pairs is None)
+    if expected.pairs is not None:
+        pd.testing.assert_frame_equal(found.pairs, expected.pairs, atol=1e-12)
+
+
+def as_declared(column: np.ndarray) -> Any:
+    """Names as categories, of which some never occur."""
+    if column.dtype != object:
+        return column
+    categories = ["cat", "dog", "elk", "f", "m", "nobody", "x", "zebra"]
+    return pd.Categorical(column, categories) if {*column} <= {*categories, None} else column
+
+
+@every_measure
+@pytest.mark.parametrize("container", [np.asarray, as_declared, np.ndarray.tolist])
+def test_rows_that_count_0_times_are_not_there(
+    case: str, container: Callable[[np.ndarray], Any], columns: Columns
+) -> None:
+    random = np.random.default_rng(3)
+    times = {n: random.integers(0, 3, n) for n in (120, 90)}
+    times[120][columns["label"] == "elk"] = 0
+    of_rows = {keyword: np.append(times[n], [0] * 5) for keyword, n in KEYWORDS.items()}
+    given = {name: container(with_foreign_rows(column)) for name, column in columns.items()}
+    repeated = each_row(columns, lambda column: container(np.repeat(column, times[len(column)], 0)))
+    function, arguments = MEASURES[case]
+    expected = call(case, repeated, replicates=0)
+    batches = []
+    for keyword, counts in of_rows.items():
+        mine = [a for a in arguments if a.startswith("train_") == (keyword == "train_counts")]
+        if mine:
+            batches.append(metrics.Counts(keyword))
+            batches[-1].update(**{keyword: counts}, **{a: given[arguments[a]] for a in mine})
+            assert batches[-1].total == counts.sum()
+    keywords = {batch.keyword: of_rows[batch.keyword] for batch in batches}
+    assert_equal(call(case, given, **keywords, replicates=0), expected)
+    together = {name: column for batch in batches for name, column in batch.items()}
+    assert_equal(function(**together, replicates=0), expected)
 
 
 @every_measure

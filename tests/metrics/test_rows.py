@@ -163,3 +163,35 @@ def test_lists_of_names_and_of_rows_are_told_apart():
     assert is_table("labels", [[1, 0], [0, 1]])
     with pytest.raises(InputError, match="rows of different lengths"):
         is_table("labels", [[1, 0], 1])
+
+
+def test_rows_that_count_0_times_decide_nothing():
+    for rate in (metrics.false_positive_rate, metrics.selection_rate):
+        counted = rate(["a", "b"], ["a", "a"], counts=[1, 0], replicates=5)
+        assert repr(counted) == repr(rate(["a"], ["a"], replicates=5))
+    captions, groups = ["a man", "her", 3, "his"], ["man", "woman", "robot", "woman"]
+    with pytest.raises(InputError, match="row 2 holds 3"):
+        metrics.caption_report(captions, groups)
+    captions[2] = "beep"
+    report = metrics.caption_report(captions, groups, counts=[2, 1, 0, 1], strata=list("aabb"))
+    expected = metrics.caption_report(
+        ["a man", "a man", "her", "his"], ["man", "man", "woman", "woman"], strata=list("aaab")
+    )
+    assert repr(report) == repr(expected)
+    typical = metrics.context_typical_group(
+        ["kite", "kite"], ["f", "m"], ["kite"], train_counts=[3, 0]
+    )
+    assert typical.tolist() == ["f"]
+    assert len(metrics.mean_by_group([1, 0], ["f", "m"], counts=[2, 0], replicates=0)) == 1
+
+
+def test_counts_of_zero_only_leave_the_columns():
+    counts = metrics.Counts()
+    counts.update(truth=["a", "b"], predicted=["a", "a"], counts=[0, 0])
+    assert (counts.total, counts.different, set(counts)) == (0, 0, {"truth", "predicted", "counts"})
+    counts.update(truth=["c"], predicted=["c"], counts=[2])
+    other = metrics.Counts()
+    other.update(truth=["d"], predicted=["c"], counts=[0])
+    counts.merge(other)
+    result = metrics.precision(**counts, replicates=0)
+    assert result.pairs["label"].tolist() == ["c"]
