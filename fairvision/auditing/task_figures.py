@@ -80,10 +80,14 @@ def calibration_figures(model: Samples, head: str, chance: Chance) -> Figures:
 def _parity_figures(
     model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
 ) -> Figures:
-    """Yield how far the rates of the groups lie apart, as a mean over labels and of each label."""
+    """Yield how far the rates of the groups lie apart, as a mean over labels and of each label.
+
+    Demographic parity is of answers and groups: of all pictures that have both, whatever their
+    truth.
+    """
     groups = named(model.truth, attribute)
     given = named(model.truth, task), named(model.truth, task, guess), groups
-    selected = metrics.selection_rate(*given, **chance)
+    selected = metrics.selection_rate(None, *given[1:], **chance)
     yield Key("demographic_parity_difference", attribute, task), metrics.gap(selected)
     yield Key("demographic_parity_ratio", attribute, task), metrics.group_ratio(selected)
     for measure in (metrics.equalized_odds_difference, metrics.equalized_odds_ratio):

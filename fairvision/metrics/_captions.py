@@ -140,7 +140,7 @@ def caption_report(
     columns, times = counted({"captions": texts, **given})
     sampling = {**sampling, "counts": times}
     for name in ("weights", "strata"):
-        sampling[name] = columns.get(name)  # type: ignore[literal-required]
+        sampling[name] = columns.get(name)
     found, read = read_groups(groups=columns["groups"])
     kinds = words_for([name for name in found if name != OTHER], words)
     names = list(kinds)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.errors import FairvisionWarning, InputError, warn_caller
 from fairvision.metrics._bootstrap import Sample, mean_of_defined, ratio
 from fairvision.metrics._grouping import Grouping, Groups, columns_of, read_grouping
 from fairvision.metrics._inputs import Labels, read_labels, read_where
@@ -113,7 +113,7 @@ class Outcomes:
 
     def result(self, measure: str, estimates: np.ndarray | None = None) -> Result:
         """Return a rate of all images, with its pairs."""
-        rate, pooled = self._rate(measure)
+        rate, _ = self._rate(measure)
         pairs = self.pairs(measure)
         return summarise(
             self.sample,
@@ -233,6 +233,11 @@ def read_outcomes(
     guess = read["predicted"]
     true = read.get("truth", guess)
     keep = true.known & guess.known & read_where(rows.get("where"), len(guess.known))
+    if not blind and guess.known.any() and not true.known.any():
+        warn_caller(
+            "truth is unknown for every image, so none takes part; selection rates need no truth: "
+            "give truth=None"
+        )
     place: int | None = None
     if positive is not None:
         place = _place(positive, names, guess.many)

@@ -23,8 +23,8 @@ def selection_rate(
 ) -> Result:
     """Share of images that are predicted positive: (TP + FP) / n.
 
-    An image takes part where truth and prediction are known. With `truth=None` predictions are
-    enough.
+    It needs no truth: with `truth=None` an image takes part where its prediction is known. With
+    truth it is the rate of the images whose truth is known as well, as all other rates are.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def selection_rate(
     Warns
     -----
     FairvisionWarning
-        A known group has fewer than 10 images in the denominator; `positive` occurs nowhere.
+        A known group has fewer than 10 images in the denominator; `positive` occurs nowhere; the
+        truth of the selection rate is given, and unknown for every image.
 
     References
     ----------

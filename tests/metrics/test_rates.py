@@ -389,3 +389,10 @@ def test_small_groups_are_told_and_unknown_ones_are_not() -> None:
     groups = ["f"] * 10 + ["m"] * 3 + [None] * 2
     with pytest.warns(FairvisionWarning, match="fewer than 10 images: selection_rate of m on 3$"):
         metrics.selection_rate(None, [1] * 15, groups)
+
+
+def test_a_selection_rate_of_truth_that_is_all_unknown_says_that_it_needs_none() -> None:
+    with pytest.warns(FairvisionWarning, match="truth is unknown for every image.*truth=None"):
+        result = metrics.selection_rate([None, None], [1, 0], replicates=0)
+    assert np.isnan(result.value)
+    assert metrics.selection_rate(None, [1, 0], replicates=0) == 0.5
