@@ -163,6 +163,15 @@ def inside(folder: str | Path, relative: str) -> Path:
     return path
 
 
+def path_text(path: str | Path) -> str:
+    r"""Return a path as text that can be written; bytes that are no UTF-8 become escapes.
+
+    >>> path_text(os.fsdecode(b"a\xff.png"))
+    'a\\udcff.png'
+    """
+    return str(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
 def is_of_system(name: str) -> bool:
     """Return whether a file or folder is one that systems leave among those of users.
 

@@ -18,6 +18,7 @@ from fairvision.datasets import picture_tensor, read_picture
 from fairvision.datasets.decoding import read_to_size
 from fairvision.datasets.doubts import Doubts
 from fairvision.errors import InputError
+from fairvision.files import is_of_system, path_text
 from fairvision.models import Network, find_device
 from fairvision.own_pictures import prepare_digit
 
@@ -43,7 +44,7 @@ def predict(
     ----------
     run : a run folder, or the run loaded from it
     images : picture files, and folders whose picture files are taken in the order of their names
-        (folders inside them are not)
+        (folders inside them are not, nor what systems leave there, such as "._a.jpg")
     prepare : "digit" makes each picture one like those of MNIST (`own_pictures.prepare_digit`),
         "none" takes it as it is; "auto" is "digit" for a run that was trained on MNIST
     familiarity : what `learn_familiarity` found, for the last two kinds of columns
@@ -86,7 +87,7 @@ def predict(
         features.append(seen)
         found.append(given)
     doubts.tell()
-    table: dict[str, pd.Series] = {"image": pd.Series([str(file) for file in files])}
+    table: dict[str, pd.Series] = {"image": pd.Series(list(map(path_text, files)))}
     for name, labels in run.heads.items():
         scores = np.concatenate([batch[name] for batch in found])
         said = answers(scores, labels, name in network.many)
@@ -160,7 +161,11 @@ def _files_at(path: Path) -> Iterator[Path]:
         yield path
         return
     readable = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in readable and f.is_file())
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in readable and not is_of_system(file.name) and file.is_file()
+    )
     if not files:
         raise InputError(f"folder {path} holds no pictures")
     yield from files

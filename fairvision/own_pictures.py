@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from fairvision.datasets import read_picture
 from fairvision.datasets.doubts import Doubts
-from fairvision.files import whole_folder
+from fairvision.files import path_text, whole_folder
 
 LIST = "prepared.csv"
 
@@ -115,10 +115,12 @@ def write_prepared(files: Sequence[Path], folder: str | Path, *, overwrite: bool
     """
     with whole_folder(folder, marker=LIST, overwrite=overwrite) as part:
         digits = len(str(len(files)))
-        names = [f"{row:0{digits}d}-{file.stem}.png" for row, file in enumerate(files, 1)]
+        names = [
+            f"{row:0{digits}d}-{path_text(file.stem)}.png" for row, file in enumerate(files, 1)
+        ]
         for name, file in zip(names, files):
             prepare_digit(read_picture(file, doubts=Doubts())).save(part / name)
-        written = pd.DataFrame({"prepared": names, "image": [str(file) for file in files]})
+        written = pd.DataFrame({"prepared": names, "image": list(map(path_text, files))})
         written.to_csv(part / LIST, index=False)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -141,3 +142,15 @@ def test_digits_are_prepared_for_a_run_trained_on_mnist(make_run, tmp_path):
     np.testing.assert_allclose(said("one.png", prepare="none"), plain, rtol=1e-5)
     with pytest.raises(InputError, match="'photo' is not one of auto, digit, none"):
         said("one.png", prepare="photo")
+
+
+def test_what_systems_leave_in_folders_is_no_picture(make_run, tmp_path):
+    folder = tmp_path / "pictures"
+    (folder / "@eaDir").mkdir(parents=True)
+    for name in (b"a.png", b"\xff.png"):
+        Image.new("RGB", (8, 8)).save(folder / os.fsdecode(name), format="PNG")
+    for name in ("._a.png", ".hidden.jpg", ".DS_Store", "Thumbs.db", "@eaDir/a.png"):
+        (folder / name).write_bytes(b"\0")
+    table = inference.predict(make_run(), folder, device="cpu")
+    assert table["image"].tolist() == [str(folder / "a.png"), rf"{folder}/\udcff.png"]
+    table.to_csv(tmp_path / "t.csv")

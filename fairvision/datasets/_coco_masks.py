@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 
 _TOLERANCE = 1.0
 """Pixels by which a polygon may leave the picture: exports round."""
+LARGEST, MOST_PIXELS = 1e9, 2**28
+_LONGEST_RUN = 64  # bits
 
 
 def draw_masks(segmentations: Iterable[tuple[str, Any]], height: int, width: int) -> np.ndarray:
@@ -31,7 +33,7 @@ def draw_masks(segmentations: Iterable[tuple[str, Any]], height: int, width: int
     for where, segmentation in segmentations:
         try:
             union |= _draw(segmentation, height, width)
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
+        except Exception as error:  # whatever stands there in place of a segmentation
             raise InputError(f"{where} cannot be drawn: {error}") from None
     return union
 
@@ -50,28 +52,24 @@ def box_of(
 
     Returns
     -------
-    None where the annotation has neither, or covers nothing of the picture
+    None where the annotation has neither, or covers nothing of the picture; what leaves the picture
+    is cut off
 
     Raises
     ------
     InputError
-        If the box is not of four numbers or leaves the picture, or as `draw_masks` does.
+        If the box is not of four numbers, or as `draw_masks` does.
     """
     width, height = size
     if min(size) < 1:  # the picture itself is refused when it is read
         return None
     box, segmentation = annotation.get("bbox"), annotation.get("segmentation")
     if box is not None:
-        try:
-            x, y, wide, high = (float(number) for number in box)
-        except (TypeError, ValueError):
-            raise InputError(f"{where}: bbox {box!r} is not x, y, width, height") from None
+        x, y, wide, high = _numbers(where, box)
         xs, ys = np.array([x, x + wide]), np.array([y, y + high])
-        if not (_within(xs, width) and _within(ys, height) and min(wide, high) >= 0):
-            raise InputError(
-                f"{where}: bbox {box!r} lies outside the picture of {width}×{height} pixels"
-            )
     elif segmentation:
+        if width * height > MOST_PIXELS:
+            raise InputError(f"{where}: its picture of {width}×{height} pixels cannot be drawn")
         mask = draw_masks([(f"{where}: segmentation", segmentation)], height, width)
         if not mask.any():
             return None
@@ -81,6 +79,28 @@ def box_of(
     left, right = np.clip(xs / width, 0, 1).tolist()
     top, bottom = np.clip(ys / height, 0, 1).tolist()
     return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def leaves_picture(annotation: dict[str, Any], size: tuple[int, int]) -> bool:
+    """Return whether the box of an annotation, which is one of four numbers, is to be cut off.
+
+    >>> leaves_picture({"bbox": [-3, 0, 5, 5]}, (60, 40)), leaves_picture({}, (60, 40))
+    (True, False)
+    """
+    if annotation.get("bbox") is None:
+        return False
+    x, y, wide, high = map(float, annotation["bbox"])
+    return not (
+        _within(np.array([x, x + wide]), size[0]) and _within(np.array([y, y + high]), size[1])
+    )
+
+
+def _numbers(where: str, box: Any) -> tuple[float, ...]:
+    """Return x, y, width and height of a box."""
+    of_four: list[Any] = box if isinstance(box, list) and len(box) == 4 else [None]
+    if all(type(n) in (int, float) and abs(n) < LARGEST for n in of_four) and min(box[2:]) >= 0:
+        return tuple(map(float, box))
+    raise InputError(f"{where}: bbox {shown(box)} is not x, y, width, height")
 
 
 def run_lengths(compressed: bytes) -> list[int]:
@@ -98,6 +118,8 @@ def run_lengths(compressed: bytes) -> list[int]:
         bits = byte - 48
         number |= (bits & 0x1F) << shift
         shift += 5
+        if shift > _LONGEST_RUN:
+            raise ValueError("a run length is too large")
         if not bits & 0x20:
             if bits & 0x10:
                 number -= 1 << shift

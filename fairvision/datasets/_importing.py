@@ -22,8 +22,10 @@ from fairvision.datasets.folder import Dataset, load, parse_settings, save, sett
 from fairvision.datasets.masks import read_mask
 from fairvision.datasets.pictures import read_picture
 from fairvision.datasets.regions import save_regions
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import inside, whole_folder
+from fairvision.errors import FairvisionWarning, InputError, one_line, shown
+from fairvision.files import whole_folder
+
+_MOST_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def import_dataset(
         (part / "masks").mkdir()
         names = _file_names(dataset.samples["id"])
         doubts = Doubts()
-        stored = _store_all(sources, names, part, doubts, skip_broken, workers, quiet)
+        results = _store_all(sources, names, part, doubts, skip_broken, workers, quiet)
+        stored = [result if isinstance(result, _Stored) else None for result in results]
         samples = dataset.samples.copy()
         samples["image"] = [s.image if s else None for s in stored]
         samples["mask"] = [s.mask if s else None for s in stored]
@@ -89,6 +92,11 @@ def import_dataset(
             save_regions(regions[regions["id"].isin(samples["id"])], dataset)
     doubts.tell()
     imported = load(folder)
+    if broken := [str(result) for result in results if isinstance(result, InputError)]:
+        warn(
+            f"left out: {len(broken)} of {len(sources)} pictures of {origin}, which cannot be "
+            f"used: {first_few(broken, origin)}"
+        )
     empty = [source.where for source, s in zip(sources, stored) if s and s.empty_mask]
     if empty:
         warn(
@@ -96,19 +104,24 @@ def import_dataset(
             + ", ".join(empty[:5])
             + (", …" if len(empty) > 5 else "")
         )
+    for name in imported.attributes:
+        if not (imported.codes(name) >= 0).any():
+            warn(f"{name} is not known of any picture: no figure by {name} can be computed")
     for message in small_groups(imported):
         warn(message)
     return imported
 
 
 def locate(root: Path, path: str, where: str) -> Path:
-    """Return where a source file lies; a relative path may not lead out of `root`."""
-    if Path(path).is_absolute():
-        return Path(path)
-    try:
-        return inside(root, path)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
+    """Return where a source file lies.
+
+    Absolute paths are taken as they are, and links are followed: their bytes are copied, as the
+    user could do. A relative path may not lead out of `root` by "..".
+    """
+    plain = os.path.normpath(path)
+    if not os.path.isabs(plain) and plain.split(os.sep)[0] == os.pardir:
+        raise InputError(f"{where}: path {shown(path)} leaves its folder {root}")
+    return root / plain
 
 
 def warn(message: str) -> None:
@@ -132,31 +145,33 @@ def _store_all(
     skip_broken: bool,
     workers: int | None,
     quiet: bool,
-) -> list[_Stored | None]:
+) -> list[_Stored | InputError]:
     def attempt(source: Source, name: str) -> _Stored | InputError:
         try:
             return _store(source, name, folder, doubts)
         except InputError as error:
             return InputError(f"{source.where}: {error}")
 
-    stored: list[_Stored | None] = []
+    stored: list[_Stored | InputError] = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         results = pool.map(attempt, sources, names)
         try:
             for result in track(
                 results, "reading pictures", total=len(sources), transient=True, disable=quiet
             ):
-                if isinstance(result, _Stored):
-                    stored.append(result)
-                elif skip_broken:
-                    warn(f"left out: {result}")
-                    stored.append(None)
-                else:
+                if isinstance(result, InputError) and not skip_broken:
                     raise InputError(f"{result} (--skip-broken leaves such pictures out)")
+                stored.append(result)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     return stored
+
+
+def first_few(problems: Sequence[str], origin: Path) -> str:
+    """Return the first of many lines about a file as one; the rest is counted elsewhere."""
+    few = [one_line(problem.removeprefix(f"{origin} "), 110) for problem in problems[:_MOST_TOLD]]
+    return "; ".join([*few, "…"] if len(problems) > len(few) else few)
 
 
 def _store(source: Source, name: str, folder: Path, doubts: Doubts) -> _Stored:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairvision.datasets._coco_masks import box_of, draw_masks
-from fairvision.datasets._importing import Source, import_dataset, locate, warn
+from fairvision.datasets._coco_masks import box_of, draw_masks, leaves_picture
+from fairvision.datasets._importing import Source, first_few, import_dataset, locate, warn
 from fairvision.datasets._splits import random_splits
 from fairvision.datasets.caption_words import WORDS, perceived_gender
 from fairvision.datasets.folder import SPLITS, Dataset, Task
 from fairvision.datasets.regions import SIDES
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.files import read_json
 
 _PERSON = "person"
@@ -45,7 +45,8 @@ def from_coco(
 
     The mask of a picture is the union of its `person` annotations, crowds included; pictures
     without any have no mask. The task `objects` holds every other category that is annotated in
-    the picture; the boxes of these, crowds included, are the regions. The attribute `gender`
+    the picture; the boxes of these, crowds included, are the regions, without what of them leaves
+    the picture. The attribute `gender`
     (female, male) is what the captions say that people perceive: the group whose words occur,
     unknown where words of both or of neither do (Hendricks et al., ECCV 2018).
 
@@ -57,7 +58,7 @@ def from_coco(
     split : train, val or test for all pictures; by default each is given one at random
     val_fraction, test_fraction, seed : of the random splits
     name, licence : of the dataset, as noted in `dataset.json`
-    skip_broken : leave out pictures that cannot be used, with a warning for each
+    skip_broken : leave out pictures, and boxes of objects, that cannot be used, with one warning
     workers : threads that decode; by default one per core
     overwrite : replace a dataset folder that is there
     quiet : show no progress
@@ -75,7 +76,7 @@ def from_coco(
     if split is not None and split not in SPLITS:
         raise InputError(f"split {split!r} is not one of {', '.join(SPLITS)}")
     instances, captions, images = Path(instances), Path(captions), Path(images)
-    listed = _read_instances(instances)
+    listed = _read_instances(instances, skip_broken)
     said = _read_captions(captions, set(listed.pictures))
     rows = list(listed.pictures)
     objects = tuple(category for category in listed.categories.values() if category != _PERSON)
@@ -141,14 +142,14 @@ class _Instances:
     boxes: list[tuple[Any, ...]]
 
 
-def _read_instances(path: Path) -> _Instances:
+def _read_instances(path: Path, skip_broken: bool) -> _Instances:
     content = read_json(path)
     pictures: dict[Any, dict[str, Any]] = {}
     names: set[str] = set()
     wanted = {"id": (int, str), "file_name": str, "width": int, "height": int}
     for where, entry in _entries(path, content, "images", wanted):
         if str(entry["id"]) in names:
-            raise InputError(f"{where}: id {entry['id']!r} is there twice")
+            raise InputError(f"{where}: id {shown(entry['id'])} is there twice")
         names.add(str(entry["id"]))
         pictures[entry["id"]] = entry
     if not pictures:
@@ -156,28 +157,48 @@ def _read_instances(path: Path) -> _Instances:
     categories: dict[Any, str] = {}
     for where, entry in _entries(path, content, "categories", {"id": (int, str), "name": str}):
         if entry["id"] in categories or entry["name"] in categories.values():
-            raise InputError(f"{where}: id {entry['id']!r} or its name is there twice")
+            raise InputError(f"{where}: id {shown(entry['id'])} or its name is there twice")
         categories[entry["id"]] = entry["name"]
     if _PERSON not in categories.values():
         warn(f"{path} has no category called {_PERSON!r}: the pictures get no masks")
     people, objects, boxes = defaultdict(list), defaultdict(set), []
+    clipped: list[str] = []
+    broken: list[str] = []
     wanted = {"image_id": (int, str), "category_id": (int, str)}
     for where, entry in _entries(path, content, "annotations", wanted):
         picture, category = entry["image_id"], entry["category_id"]
         if picture not in pictures:
-            raise InputError(f"{where}: image_id {picture!r} is not among the images")
+            raise InputError(f"{where}: image_id {shown(picture)} is not among the images")
         if category not in categories:
-            raise InputError(f"{where}: category_id {category!r} is not among the categories")
+            raise InputError(f"{where}: category_id {shown(category)} is not among the categories")
         if categories[category] != _PERSON:
             objects[picture].add(categories[category])
             size = pictures[picture]["width"], pictures[picture]["height"]
-            box = box_of(where, entry, size)
+            try:
+                box = box_of(where, entry, size)
+            except InputError as error:
+                if not skip_broken:
+                    raise InputError(f"{error} (--skip-broken leaves such boxes out)") from None
+                broken.append(str(error))
+                continue
+            if leaves_picture(entry, size):
+                clipped.append(where)
             if box is not None:
                 boxes.append((str(picture), "objects", categories[category], *box))
         elif entry.get("segmentation") is None:
             raise InputError(f"{where} has no 'segmentation'")
         else:
             people[picture].append((f"{where}: segmentation", entry["segmentation"]))
+    if clipped:
+        warn(
+            f"{path}: {len(clipped)} boxes of objects leave their pictures, and are cut off there: "
+            + first_few(clipped, path)
+        )
+    if broken:
+        warn(
+            f"left out: {len(broken)} boxes of objects of {path}, which cannot be used: "
+            + first_few(broken, path)
+        )
     return _Instances(pictures, categories, people, objects, boxes)
 
 
@@ -187,6 +208,7 @@ def _read_captions(path: Path, pictures: set[Any]) -> defaultdict[Any, list[str]
     wanted = {"image_id": (int, str), "caption": str}
     said: defaultdict[Any, list[str]] = defaultdict(list)
     elsewhere = 0
+    _check_captions(path, content)
     also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
     for where, entry in _entries(path, content, "annotations", wanted):
         if entry["image_id"] in pictures:
@@ -194,10 +216,28 @@ def _read_captions(path: Path, pictures: set[Any]) -> defaultdict[Any, list[str]
         elif entry["image_id"] in also:
             elsewhere += 1
         else:
-            raise InputError(f"{where}: image_id {entry['image_id']!r} is not among the images")
+            raise InputError(
+                f"{where}: image_id {shown(entry['image_id'])} is not among the images"
+            )
     if elsewhere:
         warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
     return said
+
+
+def _check_captions(path: Path, content: Any) -> None:
+    """Refuse a file without any caption: it would leave every gender unknown."""
+    entries = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        return
+    entries = [entry for entry in entries if isinstance(entry, dict)]
+    if any("caption" in entry for entry in entries):
+        return
+    names = [list(e["attributes"]) for e in entries if isinstance(e.get("attributes"), dict)]
+    there = f"; its annotations have the attributes {shown(names[0])}" if names else ""
+    raise InputError(
+        f"{path} holds no captions, and gender is what captions say{there}: write a table of the "
+        "pictures with a column of groups, and import it by fairvision data csv"
+    )
 
 
 def _entries(
@@ -215,7 +255,7 @@ def _entries(
             if name not in entry:
                 raise InputError(f"{where} has no {name!r}")
             if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
-                raise InputError(f"{where}: {name!r} cannot be {entry[name]!r}")
+                raise InputError(f"{where}: {name!r} cannot be {shown(entry[name])}")
         yield where, entry
 
 

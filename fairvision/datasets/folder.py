@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairvision.datasets.layouts import refuse_known
 from fairvision.datasets.samples import FIXED, SEPARATOR, SPLITS, TEXT, read_samples
 from fairvision.datasets.stamps import file_stamps, text_bytes
 from fairvision.errors import InputError
@@ -120,6 +121,8 @@ def load(folder: str | Path) -> Dataset:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give a dataset folder (see fairvision data)")
+    if not (root / "dataset.json").exists():
+        refuse_known(root)
     settings = read_json(root / "dataset.json")
     attributes, tasks = parse_settings(root / "dataset.json", settings)
     return Dataset(

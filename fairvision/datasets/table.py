@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from fairvision.datasets._importing import Source, import_dataset, locate
 from fairvision.datasets._splits import random_splits
 from fairvision.datasets.folder import SEPARATOR, SPLITS, UNKNOWN, Dataset, Task
-from fairvision.errors import InputError
+from fairvision.datasets.layouts import refuse_known
+from fairvision.errors import InputError, check_file
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _COMPRESSED = (".gz", ".bz2", ".xz")
@@ -107,6 +108,7 @@ def from_table(
     ['young', 'old', None, 'young']
     """
     path = Path(table)
+    refuse_known(path)
     raw = _read(path)
     columns = {
         kind: dict(c) if isinstance(c, Mapping) else {x: x for x in c}
@@ -163,8 +165,7 @@ def from_table(
 
 def _read(path: Path) -> pd.DataFrame:
     """Read a table as text: None where a cell is null, lists as they are."""
-    if not path.is_file():
-        raise InputError(f"table {path} does not exist")
+    path = check_file(path, "a table")
     kind = Path(path.stem if path.suffix in _COMPRESSED else path.name).suffix.lower()
     try:
         if kind == ".parquet":

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from fairvision.datasets import from_coco, load, read_mask
-from fairvision.datasets._coco_masks import draw_masks, run_lengths
+from fairvision.datasets import from_coco, load, read_mask, read_regions
+from fairvision.datasets._coco_masks import box_of, draw_masks, run_lengths
 from fairvision.datasets.caption_words import WORDS, perceived_gender
 from fairvision.errors import FairvisionWarning, InputError
 
@@ -169,6 +169,63 @@ def test_broken_pictures_are_left_out_on_demand(tmp_path):
     with pytest.warns(FairvisionWarning, match="left out: .*picture 2: .*is missing"):
         made = make(tmp_path / "in", **files, skip_broken=True)
     assert made.samples["id"].tolist() == ["1", "3", "4", "5"]
+
+
+def with_boxes(*boxes):
+    def change(instances, captions):
+        own = [{"image_id": 1, "category_id": 12, "bbox": box} for box in boxes]
+        instances["annotations"] = [*instances["annotations"][:2], *own]
+
+    return changed(change)
+
+
+def test_boxes_that_leave_their_pictures_are_cut_off_with_one_warning(tmp_path):
+    with pytest.warns(FairvisionWarning) as told:
+        made = make(tmp_path / "in", **with_boxes([-3, 0, 7, 6], [2, 1, 4, 3], [0, 0, 99, 6]))
+    lines = [str(w.message) for w in told if "boxes of objects" in str(w.message)]
+    assert len(lines) == 1
+    assert "2 boxes of objects leave their pictures" in lines[0]
+    assert "annotations[2]; annotations[4]" in lines[0]
+    assert read_regions(made)["right"].tolist() == [0.5, 0.75, 1]
+
+
+def test_boxes_that_are_none_are_left_out_on_demand(tmp_path):
+    files = with_boxes([2, 1, 4, 3], "box", [1, 2], [0, 0, -5, 2])
+    with pytest.raises(
+        InputError, match=r"annotations\[3\]: bbox 'box' .*--skip-broken leaves such"
+    ):
+        make(tmp_path / "in", **files)
+    with pytest.warns(FairvisionWarning, match="left out: 3 boxes of objects of .*annotations"):
+        made = make(tmp_path / "in", **files, skip_broken=True)
+    assert len(read_regions(made)) == 1
+    assert made.samples["objects"][0] == ("cup",)
+
+
+def test_a_file_without_captions_is_told(tmp_path):
+    empty = changed(lambda i, c: c.update(annotations=[]))
+    with pytest.raises(InputError, match=r"captions\.json holds no captions, and gender is what"):
+        make(tmp_path / "in", **empty)
+
+    def of_people(instances, captions):
+        captions["annotations"] = [{"image_id": 1, "attributes": {"gender": "female"}}]
+
+    with pytest.raises(InputError, match=r"have the attributes \['gender'\]: write a table of"):
+        make(tmp_path / "in", **changed(of_people))
+
+    def of_dogs(instances, captions):
+        for entry in captions["annotations"]:
+            entry["caption"] = "a dog"
+
+    with pytest.warns(FairvisionWarning, match="gender is not known of any picture"):
+        make(tmp_path / "in", **changed(of_dogs))
+
+
+def test_endless_run_lengths_and_pictures_end(tmp_path):
+    with pytest.raises(InputError, match="a run length is too large"):
+        draw_masks([("it", {"size": [6, 8], "counts": "o" * 1_000_000})], 6, 8)
+    huge = {"segmentation": {"size": [10**6, 10**6], "counts": [10**12]}}
+    with pytest.raises(InputError, match="cannot be drawn"):
+        box_of("it", huge, (10**6, 10**6))
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.data())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fairvision import datasets
-from fairvision.datasets._coco_masks import box_of
+from fairvision.datasets._coco_masks import box_of, leaves_picture
 from fairvision.datasets._scene_canvas import Canvas
 from fairvision.datasets._scene_contexts import CONTEXTS
 from fairvision.datasets.hiding import elsewhere
@@ -222,16 +222,39 @@ def test_boxes_of_annotations(annotation, box):
     assert found == (None if box is None else pytest.approx(box))
 
 
-@pytest.mark.parametrize("box", [[1, 2, 3], "box", 7, [1, 2, 3, "x"], [[1], 2, 3, 4]])
+@pytest.mark.parametrize(
+    "box",
+    [
+        [1, 2, 3],
+        "box",
+        7,
+        [1, 2, 3, "x"],
+        [[1], 2, 3, 4],
+        [4, 4, -2, 1],
+        [0, 0, np.nan, 1],
+        [True, 1, 2, 3],
+        [10**400, 1, 2, 3],
+    ],
+)
 def test_boxes_that_are_none(box):
     with pytest.raises(InputError, match=r"^it: bbox .* is not x, y, width, height$"):
         box_of("it", {"bbox": box}, (8, 6))
 
 
-@pytest.mark.parametrize("box", [[0, 0, 80, 6], [-5, 0, 3, 3], [4, 4, -2, 1], [0, 0, np.nan, 1]])
-def test_boxes_that_leave_the_picture(box):
-    with pytest.raises(InputError, match=r"it: bbox .* lies outside the picture of 8×6 pixels"):
-        box_of("it", {"bbox": box}, (8, 6))
+@pytest.mark.parametrize(
+    ("box", "rest"),
+    [
+        ([0, 0, 80, 6], (0, 0, 1, 1)),
+        ([-5, 0, 7, 3], (0, 0, 0.25, 0.5)),
+        ([4, 4, 99, 1], (0.5, 4 / 6, 1, 5 / 6)),
+        ([-5, 0, 3, 3], None),
+        ([9.5, 0, 3, 3], None),
+    ],
+)
+def test_boxes_are_cut_off_at_the_edge_of_the_picture(box, rest):
+    assert box_of("it", {"bbox": box}, (8, 6)) == (None if rest is None else pytest.approx(rest))
+    assert leaves_picture({"bbox": box}, (8, 6))
+    assert not leaves_picture({"bbox": [-0.5, 0, 9, 6]}, (8, 6))
 
 
 def test_real_annotations(shared, tmp_path):

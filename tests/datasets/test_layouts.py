@@ -1,0 +1,79 @@
+"""Layouts of known data sets: one line says what they look like, and the recipe works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairvision.datasets import from_table, load
+from fairvision.errors import InputError
+
+DOCS = Path(__file__).parents[2] / "docs" / "data.md"
+pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+
+
+def draw(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), 99, np.uint8)).save(path)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    for i in range(4):
+        draw(tmp_path / "img_align_celeba" / f"{i}.jpg")
+        draw(tmp_path / "folder" / ("train", "val")[i % 2] / ("cat", "dog")[i // 2] / f"{i}.png")
+        draw(tmp_path / "UTKFace" / f"{20 + i}_{i % 2}_0_2017011617452512{i}.jpg.chip.jpg")
+    lines = [
+        "4",
+        "Male Smiling",
+        *(f"{i}.jpg  {1 - 2 * (i % 2)} -1" for i in range(3)),
+        "3.jpg 1 1",
+    ]
+    (tmp_path / "list_attr_celeba.txt").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("list_attr_celeba.txt", "CelebA's list of attributes"),
+        ("folder", "an ImageFolder"),
+        ("folder/train", "an ImageFolder"),
+        ("UTKFace", "UTKFace"),
+    ],
+)
+def test_what_a_layout_looks_like_is_said(place, name, layout):
+    words = f"{name} looks like {layout}.*Layouts of known data sets"
+    with pytest.raises(InputError, match=words):
+        from_table(name, "out", attributes=["gender"])
+    if (place / name).is_dir():
+        with pytest.raises(InputError, match=words):
+            load(name)
+
+
+def test_other_folders_are_only_folders(place):
+    (place / "empty").mkdir()
+    with pytest.raises(InputError, match=r"dataset.json does not exist"):
+        load("empty")
+    with pytest.raises(InputError, match=r"empty is a folder, not a table"):
+        from_table("empty", "out", attributes=["gender"])
+
+
+def test_the_recipes_work(place):
+    section = DOCS.read_text().partition("## Layouts of known data sets")[2]
+    (recipe,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[:1]
+    exec(recipe, {})
+    made = from_table(
+        "celeba.csv", "1", images="img_align_celeba", attributes=["Male"], tasks=["Smiling"]
+    )
+    assert made.samples["Male"].tolist() == ["yes", "no", "yes", "yes"]
+    made = from_table("folder.csv", "2", tasks=["class"])
+    assert made.samples["split"].tolist() == ["train", "train", "val", "val"]
+    assert sorted(made.samples["class"]) == ["cat", "cat", "dog", "dog"]
+    made = from_table("utkface.csv", "3", attributes=["gender"])
+    assert made.samples["gender"].tolist() == ["male", "female", "male", "female"]
