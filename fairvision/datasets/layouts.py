@@ -12,6 +12,7 @@ from fairvision.files import is_of_system
 _RECIPE = "docs/data.md, 'Layouts of known data sets', has the five lines that make a table of it"
 _UTKFACE = re.compile(r"\d{1,3}_[01]_(\d_)?\d{8,}.*\.(jpe?g|png)(\.chip\.jpg)?", re.IGNORECASE)
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _LOOKED_AT = 50  # entries of a folder
 
 
@@ -43,9 +44,10 @@ def _layout(path: Path) -> str:
     entries = _entries(path)
     if any(_UTKFACE.fullmatch(entry.name) for entry in entries):
         return "UTKFace, whose file names hold age, gender and race"
-    folders = [entry for entry in entries if entry.is_dir()]
-    below = [inner for folder in folders[:3] for inner in _entries(folder) if inner.is_dir()]
-    if any(_holds_pictures(folder) for folder in (*folders[:3], *below[:9])):
+    labels = [entry for entry in entries if entry.is_dir()]
+    if labels and all(label.name.lower() in _SPLITS for label in labels):
+        labels = [inner for split in labels for inner in _entries(split) if inner.is_dir()]
+    if len(labels) > 1 and all(map(_holds_pictures, labels)):
         return "an ImageFolder, a folder of pictures per label"
     return ""
 
