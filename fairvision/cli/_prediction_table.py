@@ -41,8 +41,7 @@ def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
         cells = [Text(name)]
         for head, labels in heads.items():
             scores = {label: row[f"score/{head}/{label}"] for label in labels}
-            answer = ", ".join(row[head]) or "none" if isinstance(row[head], tuple) else row[head]
-            cells.append(Text(answer or "undefined", style="bold"))
+            cells.append(Text(_answer(row[head]), style="bold"))
             cells += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
             if f"sure/{head}" in found:
                 cells.append(Text(f"{row[f'sure/{head}']:.2f}"))
@@ -74,6 +73,13 @@ def notes(found: pd.DataFrame, known: Familiarity) -> list[str]:
         + (": nothing that was measured says how sure the model may be there." if far else ".")
     )
     return said
+
+
+def _answer(answer: object) -> str:
+    """Return an answer as text; where the network gives NaN, pandas holds None or NaN."""
+    if isinstance(answer, tuple):
+        return ", ".join(answer) or "none"
+    return answer if isinstance(answer, str) else "undefined"
 
 
 def _probability(value: float) -> Text:

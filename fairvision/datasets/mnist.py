@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
-import struct
 import tempfile
-import zlib
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pandas as pd
 
+from fairvision.datasets import idx
 from fairvision.datasets._small_pictures import held_out, picture_paths, write_pictures
 from fairvision.datasets.folder import Dataset, Task, load, save
 from fairvision.errors import InputError
@@ -105,9 +102,12 @@ def from_mnist(
 
 def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (pictures, labels) of the training and of the test part."""
-    from torchvision.datasets import MNIST
-
     with tempfile.TemporaryDirectory(prefix="mnist-") as root:
+        if source is not None:  # first, as what is wrong with it needs no torch
+            _lay_out(source, Path(root, "MNIST", "raw"))
+
+        from torchvision.datasets import MNIST
+
         if source is None:
             try:
                 MNIST(root, download=True)
@@ -116,15 +116,13 @@ def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
                     f"MNIST cannot be downloaded ({str(error).strip().splitlines()[-1]}): "
                     "--source FOLDER takes the four idx files from a folder"
                 ) from None
-        else:
-            _lay_out(source, Path(root, "MNIST", "raw"))
         parts = []
         for is_train, name in ((True, "train"), (False, "t10k")):
             where = f"{name}-… of {'MNIST' if source is None else source}"
             try:
                 read = MNIST(root, train=is_train)
                 pictures, labels = read.data.numpy().copy(), read.targets.numpy().copy()
-            except (AssertionError, IndexError, KeyError, RuntimeError, ValueError) as error:
+            except Exception as error:  # torchvision's reader raises errors of many kinds
                 raise InputError(f"{where} is no idx file or is damaged ({error})") from None
             _check(where, pictures, labels)
             parts.append((pictures, labels))
@@ -133,29 +131,35 @@ def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def _lay_out(source: Path, raw: Path) -> None:
     """Put the idx files of a folder, unzipped, where torchvision looks for them."""
+    files = [_file(source, f"{name}-ubyte") for name in _FILES]
+    headers = [idx.read_header(file) for file in files]
+    for pictures, labels in zip(range(0, len(files), 2), range(1, len(files), 2)):
+        _check_shapes(str(files[pictures]), headers[pictures].shape, headers[labels].shape)
     raw.mkdir(parents=True)
-    for name in _FILES:
-        name = f"{name}-ubyte"
-        places = [source / name, source / "MNIST" / "raw" / name]
-        found = [q for p in places for q in (p, p.with_name(f"{name}.gz")) if q.is_file()]
-        if not found:
-            raise InputError(
-                f"{source} holds neither {name} nor {name}.gz, nor does its MNIST/raw: "
-                "give the folder of the four idx files"
-            )
-        unzip = gzip.open if found[0].suffix == ".gz" else open
-        try:
-            with unzip(found[0], "rb") as packed, (raw / name).open("wb") as plain:
-                shutil.copyfileobj(packed, plain)
-        except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
-            raise InputError(f"{found[0]} is truncated or damaged ({error})") from None
+    for name, file, header in zip(_FILES, files, headers):
+        idx.unpack(file, header, raw / f"{name}-ubyte")
+
+
+def _file(source: Path, name: str) -> Path:
+    places = [source / name, source / "MNIST" / "raw" / name]
+    files = [q for p in places for q in (p, p.with_name(f"{name}.gz")) if q.exists()]
+    if not files:
+        raise InputError(
+            f"{source} holds neither {name} nor {name}.gz, nor does its MNIST/raw: "
+            "give the folder of the four idx files"
+        )
+    return files[0]
 
 
 def _check(where: str, pictures: np.ndarray, labels: np.ndarray) -> None:
-    if pictures.ndim != 3 or labels.shape != pictures.shape[:1] or not len(labels):
-        raise InputError(
-            f"{where}: pictures of shape {pictures.shape} and labels of shape {labels.shape} "
-            "do not belong together"
-        )
+    _check_shapes(where, pictures.shape, labels.shape)
     if labels.min() < 0 or labels.max() > 9:
         raise InputError(f"{where}: label {labels.max()} is not a digit")
+
+
+def _check_shapes(where: str, pictures: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    if len(pictures) != 3 or labels != pictures[:1] or 0 in pictures:
+        raise InputError(
+            f"{where}: pictures of shape {pictures} and labels of shape {labels} do not belong "
+            "together"
+        )

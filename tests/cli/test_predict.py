@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from fairvision import datasets, runs
 from fairvision.own_pictures import LIST
@@ -30,6 +32,18 @@ def test_table(run_cli, make_run, picture):
     assert name == "street.png"
     assert answer == ["female", "male"][probabilities.index(max(probabilities))]
     assert sum(map(float, probabilities)) == pytest.approx(1, abs=0.011)
+
+
+@pytest.mark.parametrize("tasks", [{}, TASKS])
+def test_a_network_that_gives_nan_has_no_answer(run_cli, make_run, picture, tasks):
+    run = make_run(tasks=tasks)
+    state = load_file(run / runs.BEST)
+    save_file({name: torch.full_like(t, torch.nan) for name, t in state.items()}, run / runs.BEST)
+    shown = run_cli("predict", run, picture, "--no-familiarity")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.count("undefined") == 1 + len(tasks)
+    (record,) = json.loads(run_cli("predict", run, picture, "--json", "--no-familiarity").out)
+    assert all(record[name] is None for name in record if name != "image")
 
 
 def test_of_several_heads_the_highest_are_shown(run_cli, make_run, picture):

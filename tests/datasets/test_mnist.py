@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import struct
 from pathlib import Path
 from urllib.error import URLError
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from fairvision.datasets import read_picture
+from fairvision.datasets.idx import read_header, unpack
 from fairvision.datasets.mnist import from_mnist
 from fairvision.errors import InputError
 
@@ -115,6 +118,54 @@ def test_damage_is_one_line_and_nothing_is_written(write, tmp_path, kind, messag
         from_mnist(tmp_path / "out", source=source)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_header_promises_is_refused_before_it_is_unpacked(write, tmp_path, monkeypatch):
+    source, unpacked = write(), []
+    monkeypatch.setattr("fairvision.datasets.idx.unpack", lambda *_: unpacked.append(1))
+    header = bytes([0, 0, 8, 3]) + struct.pack(">III", 2**31 - 1, 28, 28)
+    (source / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(10**6)))
+    with pytest.raises(InputError, match=r"it promises 2147483647 × 28 × 28 values in \d+ bytes"):
+        from_mnist(tmp_path / "out", source=source)
+    header = bytes([0, 0, 8, 3]) + struct.pack(">III", 1000, 28, 28)
+    (source / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(784_000)))
+    with pytest.raises(InputError, match=r"\(1000, 28, 28\) and labels of shape \(30,\) do not"):
+        from_mnist(tmp_path / "out", source=source)
+    assert not unpacked
+
+
+def test_no_more_is_unpacked_than_promised(tmp_path):
+    packed = tmp_path / "labels.gz"
+    packed.write_bytes(gzip.compress(idx(np.arange(9)) + bytes(10**7)))
+    with pytest.raises(InputError, match="holds more than it promises"):
+        unpack(packed, read_header(packed), tmp_path / "plain")
+    assert (tmp_path / "plain").stat().st_size == 8 + 9
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\x0d\1\0\0\0\1\0", "no idx file of pictures or labels"),
+        (b"\0\0\x08\2\0\0\0\1\0\0\0\1\0", "no idx file of pictures or labels"),
+        (b"\0\0\x08", "no idx file of pictures or labels"),
+        (b"\0\0\x08\3\0\0", "no idx file of pictures or labels"),
+        (b"\0\0\x08\1\0\0\0\2\0", "promises 2 values in 9 bytes"),
+    ],
+)
+def test_headers(tmp_path, content, message):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_header(tmp_path / "file")
+
+
+def test_pipes_and_folders_in_place_of_files(write, tmp_path):
+    source = write()
+    for kind, make in (("a regular file", os.mkfifo), ("a folder", os.mkdir)):
+        place = source / "t10k-labels-idx1-ubyte"
+        make(place)
+        with pytest.raises(InputError, match=rf"t10k-labels-idx1-ubyte is .*{kind}"):
+            from_mnist(tmp_path / "out", source=source)
+        place.rmdir() if place.is_dir() else place.unlink()
 
 
 def test_no_network_is_one_line(monkeypatch, tmp_path):
