@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from fairvision.errors import warn_caller
 
-MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a"))
+MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "-1"))
 _NAMED = 3  # of each kind, in a warning
 _LONGEST = 30
 

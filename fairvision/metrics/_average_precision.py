@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from fairvision.errors import InputError
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._grouping import Groups, columns_of, read_grouping, warn_of_small
-from fairvision.metrics._inputs import common_columns, read_indicators, read_table
 from fairvision.metrics._result import Result, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._scored import read_scored
 
 
 def average_precision(
@@ -35,10 +34,12 @@ def average_precision(
 
     Parameters
     ----------
-    targets : (n, labels) of 0 and 1, or (n,) for one label
-        A row with NaN, None or -1 is unknown.
+    targets : (n, labels) of 0 and 1, (n,) of 0 and 1 for one label, or (n,) names or codes
+        A row with NaN, None or -1 is unknown. Of names or codes, each class is a label that holds
+        where it is the one (one against the rest).
     scores : (n, labels) numbers, or (n,)
-        Larger means surer. A row with NaN is unknown.
+        Larger means surer. A row with NaN is unknown. With a name or code per image, a column per
+        class: of a DataFrame by name, else in the order of the codes, or of `labels`.
     groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
         As in `selection_rate`. A label is rarer in one group than in another, and then has a lower
         average precision there without being found less well.
@@ -70,16 +71,8 @@ def average_precision(
     1      1       NaN  3
     """
     rows = Rows({"targets": targets, "scores": scores, **columns_of(groups)}, sampling)
-    holds, known, names = read_indicators("targets", rows["targets"])
-    table, columns = read_table("scores", rows["scores"])
-    names = common_columns({"targets": names, "scores": columns})
-    names = names if labels is None else list(labels)
-    if not holds.shape[1] == table.shape[1] == len(names):
-        raise InputError(
-            f"targets have {holds.shape[1]} labels, scores {table.shape[1]}, and {len(names)} "
-            "are named"
-        )
-    known &= ~np.isnan(table).any(axis=1)
+    read = read_scored("targets", rows["targets"], rows["scores"], labels)
+    holds, table, known, names = read.held, read.scores, read.known, read.names
     grouping = read_grouping(groups, rows, known)
     sets = [known]
     if grouping.attributes:

@@ -12,10 +12,11 @@ from fairvision.errors import InputError
 from fairvision.metrics._average_precision import centred
 from fairvision.metrics._bootstrap import mean_of_defined, ratio
 from fairvision.metrics._grouping import Groups, columns_of, read_grouping, warn_of_small
-from fairvision.metrics._inputs import common_columns, read_labels, read_table, read_where
+from fairvision.metrics._inputs import read_where
 from fairvision.metrics._result import Result, summarise
 from fairvision.metrics._rows import Rows
 from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._scored import read_scored
 
 _ROUNDING = 1e-6  # of scores that came from float32
 
@@ -127,28 +128,12 @@ def calibration_error(
 
 def _read(truth: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any] | None]:
     """Return what is right and how surely, (units, labels), what is known, and labels if many."""
-    table, columns = read_table("scores", scores)
-    known = ~np.isnan(table).any(axis=1)
-    if (np.abs(table[known] - 0.5) > 0.5 + _ROUNDING).any():
+    read = read_scored("truth", truth, scores)
+    table, known = read.scores, read.known
+    if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
         raise InputError("scores must be probabilities, between 0 and 1")
-    names, read = read_labels(truth=truth)
-    true = read["truth"]
-    known = known & true.known
-    if true.many:
-        named = common_columns({"truth": names, "scores": columns})
-        return true.held, table, known, named if len(names) > 1 else None
-    if table.shape[1] == 1:
-        if not set(names) <= {0, 1}:
-            raise InputError("with one column of scores, truth must hold 0 and 1")
-        place = names.index(1) if 1 in names else -2
-        return (true.held == place)[:, None], table, known, None
-    absent = [name for name in names if name not in columns]
-    if absent:
-        raise InputError(
-            f"scores have no column for the label {absent[0]!r}: give a DataFrame with the labels "
-            "as columns, or truth as the number of the column"
-        )
-    column = np.array([*(columns.index(name) for name in names), -1])[true.held]
+    if not read.classes:
+        return read.held, table, known, read.names if len(read.names) > 1 else None
+    rows = np.arange(len(table))
     surest = np.where(known[:, None], table, 0).argmax(axis=1)
-    highest = table[np.arange(len(table)), surest]
-    return (surest == column)[:, None], highest[:, None], known, None
+    return read.held[rows, surest][:, None], table[rows, surest][:, None], known, None

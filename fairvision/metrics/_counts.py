@@ -179,14 +179,15 @@ class Counts(Mapping[str, Any]):
 
 
 _WAITING = 50_000  # different rows of batches that are kept before they are summed
+_NAN = -128  # stands for it in a byte
 _N = " n"  # no argument of a measure has this name
 
 
 def _packed(name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
     """Return each row of a table as bytes, a byte per number if all are 0, 1 or unknown."""
     numbers, labels = read_table(name, values)
-    whole = np.where(np.isnan(numbers), -1, numbers)
-    rows = whole.astype(np.int8) if np.isin(whole, (-1, 0, 1)).all() else numbers
+    whole = np.where(np.isnan(numbers), _NAN, numbers)
+    rows = whole.astype(np.int8) if np.isin(whole, (-1, 0, 1, _NAN)).all() else numbers
     packed = np.empty(len(rows), dtype=object)
     packed[:] = [row.tobytes() for row in rows]
     return packed, labels
@@ -195,4 +196,7 @@ def _packed(name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
 def _unpacked(column: pd.Series, labels: list[Any]) -> pd.DataFrame:
     kinds = {len(labels): np.int8, 8 * len(labels): np.float64}
     rows = [np.frombuffer(row, kinds[len(row)]) for row in column]
-    return pd.DataFrame(np.array(rows).reshape(len(rows), len(labels)), columns=labels)
+    numbers = np.array(rows).reshape(len(rows), len(labels))
+    if (numbers == _NAN).any() and numbers.dtype == np.int8:
+        numbers = np.where(numbers == _NAN, np.nan, numbers)
+    return pd.DataFrame(numbers, columns=labels)

@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError
+from fairvision.metrics._codings import tell_of_codes, tell_of_signs, tell_of_void_scores
 from fairvision.metrics._containers import plain
+from fairvision.spellings import warn_of_spellings
 
 _CACHED = 1 << 20  # bytes of a table looked at together, so that they are fetched once
 UNKNOWN = "unknown"  # the reserved name of the row of figures whose group is not known
@@ -128,6 +130,8 @@ def read_groups(
 ) -> tuple[list[Any], dict[str, np.ndarray]]:
     """Return the common names of the groups, and each array given as codes (-1 = unknown)."""
     columns = {what: _column(what, values) for what, values in arrays.items() if values is not None}
+    names_of_all = (name for column in columns.values() for name in column.found)
+    warn_of_spellings(" and ".join([*columns][:2]), [UNKNOWN, *names_of_all])
     for column in columns.values():
         column.found = [None if name == UNKNOWN else name for name in column.found]
         column.declared = [name for name in column.declared if name != UNKNOWN]
@@ -139,14 +143,17 @@ def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels
     given = {what: values for what, values in arrays.items() if values is not None}
     tables = [what for what, values in given.items() if is_table(what, values)]
     if not tables:
-        names, codes = _codes({what: _column(what, values) for what, values in given.items()})
+        read_one = {what: _column(what, values) for what, values in given.items()}
+        names_of_all = [name for column in read_one.values() for name in column.found]
+        warn_of_spellings(" and ".join([*read_one][:2]), names_of_all)
+        names, codes = _codes(read_one)
         return names, {what: one_label_each(code) for what, code in codes.items()}
     single = [what for what in given if what not in tables]
     if single:
         raise InputError(
             f"{single[0]} holds one label per row, but {tables[0]} is a table of rows × labels"
         )
-    read, columns = {}, {}
+    read, columns = dict[str, Labels](), dict[str, list[Any]]()
     for what, values in given.items():
         held, known, columns[what] = read_indicators(what, values)
         read[what] = Labels(held, known)
@@ -168,6 +175,7 @@ def read_indicators(what: str, values: ArrayLike) -> tuple[np.ndarray, np.ndarra
     if held is not None:
         return held, np.ones(len(table), bool), names
     known = ~((table != table) | (table == -1)).any(axis=1)
+    tell_of_signs(what, table)
     if not np.isin(table[known], (0, 1)).all():
         raise InputError(f"{what} must hold 0 and 1 only (-1 or NaN: unknown); see metrics.decide")
     return (table == 1) & known[:, None], known, names
@@ -217,6 +225,13 @@ def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndar
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{what} has several columns of the name {twice!r}")
     return table, names or list(range(table.shape[1]))
+
+
+def read_scores(what: str, values: ArrayLike) -> tuple[np.ndarray, list[Any]]:
+    """Return scores (rows, columns) and the columns' names; say it where -1 may mean unknown."""
+    table, names = read_table(what, values)
+    tell_of_void_scores(what, table)
+    return table, names
 
 
 def read_values(what: str, values: ArrayLike) -> np.ndarray:
@@ -311,6 +326,7 @@ def common_columns(columns: dict[str, list[Any]]) -> list[Any]:
             raise InputError(
                 f"the columns of {what} are not named, or ordered, as those of {first}"
             )
+    warn_of_spellings(f"columns of {first}", names)
     return names
 
 
@@ -359,6 +375,8 @@ def _codes(
         raise InputError(f"{named} holds names, but {coded} holds numbers")
     universe = list(names or ())
     if names is None:
+        of_all = (name for column in columns.values() for name in (*column.found, *column.declared))
+        tell_of_codes(" and ".join([*columns][:2]), of_all)
         declared = [name for column in columns.values() for name in column.declared]
         universe = list(dict.fromkeys(name for name in declared if name != -1))
     strays = sorted({name for found in known.values() for name in found}.difference(universe))
@@ -384,6 +402,12 @@ def _names_or_numbers(what: str, found: list[Any], names: Sequence[Any] | None) 
         raise InputError(f"{what} must hold names or codes, not scores; see metrics.decide")
     codes = [None if number is None or number == -1 else int(number) for number in found]
     if names is None:
+        below = min((code for code in codes if code is not None), default=0)
+        if below < 0:
+            raise InputError(
+                f"{what} holds the code {below}: codes are 0 or more; give -1, NaN or None where "
+                "it means unknown"
+            )
         return codes
     if not all(code is None or 0 <= code < len(names) for code in codes):
         raise InputError(f"{what} holds codes outside 0 to {len(names) - 1}")

@@ -21,6 +21,7 @@ from fairvision.metrics._sampling import Sampling
 
 _DENSE = 1 << 14  # numbers in a matrix that need no sparse one
 _NOWHERE = -2  # the place of a label that does not occur; unknown labels are −1
+_TEXTS = {"0", "1", "0.0", "1.0", "False", "True", "false", "true", "FALSE", "TRUE"}
 _NOISE = 1e-9  # of the weight of a group: what is left where floats should have cancelled
 
 
@@ -243,6 +244,11 @@ def read_outcomes(
         place = _place(positive, names, guess.many)
     elif not guess.many and set(names) <= {0, 1}:
         place = names.index(1) if 1 in names else _NOWHERE
+    elif not guess.many and 0 < len(names) <= 2 and set(names) <= _TEXTS:
+        warn_caller(
+            f"labels are the texts {' and '.join(map(repr, names))}, so each in turn is positive: "
+            f"give numbers, or positive={names[-1]!r}"
+        )
     labels: list[Any] | None = names
     if place is not None:
         true, guess, labels = _one(true, place), _one(guess, place), None

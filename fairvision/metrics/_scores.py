@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import check_rows, read_indicators, read_table
+from fairvision.metrics._inputs import read_scores, read_table
+from fairvision.metrics._scored import read_scored
 
 _ROUNDING = 1e-3  # of probabilities in half precision
 
@@ -58,7 +59,7 @@ def decide(
     >>> metrics.decide([[0.7, 0.8], [0.5, 0.4]], many=True, threshold=[0.4, 0.8])
     array([[1, 0], [1, 0]], dtype=int8)
     """
-    table, labels = read_table("scores", scores)
+    table, labels = read_scores("scores", scores)
     unknown = np.isnan(table).any(axis=1)
     if not many:
         if abstain_below is None:
@@ -81,8 +82,8 @@ def calibrate_thresholds(targets: ArrayLike, scores: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    targets : (n, labels) of 0 and 1, or (n,) for one label
-        A row with NaN, None or -1 is unknown.
+    targets : (n, labels) of 0 and 1, (n,) of 0 and 1 for one label, or (n,) names or codes
+        As in `average_precision`. A row with NaN, None or -1 is unknown.
     scores : (n, labels) numbers, or (n,)
         A row with NaN is unknown. Unknown rows take no part.
 
@@ -112,15 +113,11 @@ def calibrate_thresholds(targets: ArrayLike, scores: ArrayLike) -> np.ndarray:
     >>> metrics.calibrate_thresholds([1, 1, 0, 0], [0.4, 0.2, 0.6, 0.3])
     array([0.3])
     """
-    held, known, names = read_indicators("targets", targets)
-    table, _ = read_table("scores", scores)
-    check_rows(targets=held, scores=table)
-    if table.shape != held.shape:
-        raise InputError(f"scores has {table.shape[1]} labels (columns), but targets {len(names)}")
-    known = known & ~np.isnan(table).any(axis=1)
-    if not known.any():
-        return np.full(len(names), np.nan)
-    return np.array([_calibrated(*column) for column in zip(held[known].T, table[known].T)])
+    read = read_scored("targets", targets, scores)
+    if not read.known.any():
+        return np.full(len(read.names), np.nan)
+    columns = zip(read.held[read.known].T, read.scores[read.known].T)
+    return np.array([_calibrated(*column) for column in columns])
 
 
 def _calibrated(held: np.ndarray, scores: np.ndarray) -> float:
