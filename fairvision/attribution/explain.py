@@ -21,6 +21,7 @@ from fairvision.attribution.activations import (
     kernels_for_grey,
     stages,
 )
+from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.drawings import activation_sheet, evidence_sheet, kernel_sheet
 from fairvision.attribution.layers import gradcam_layer
 from fairvision.attribution.maps import attribute
@@ -101,7 +102,7 @@ def explain(
 
     settings = {"fairvision": __version__, "run": run.name, "method": method, "head": head}
     entries: list[dict[str, Any]] = []
-    doubts = Doubts()
+    doubts, sums = Doubts(), Sums()
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         for path in paths:
             picture = read_picture(path, doubts=doubts)
@@ -115,7 +116,8 @@ def explain(
                     settings["layer"] = layer = gradcam_layer(network, batch, layer)
             scores = _probabilities(network, batch, run)
             groups = shown or _most_probable(scores[head])
-            maps = _maps(network, batch, head, run.heads[head], groups, method, layer)
+            with adding_up(sums):
+                maps = _maps(network, batch, head, run.heads[head], groups, method, layer)
             said = _answers(scores, network.many)
             stem = f"{len(entries) + 1:03d}-{_plain(path.stem)}"
             entry = {"image": str(path), "answers": said, "evidence": f"{stem}-evidence.png"}
@@ -140,6 +142,7 @@ def explain(
         files.write_json(folder / MARKER, settings | {"pictures": entries})
         files.write_text(folder / "index.html", page(settings, entries))
     doubts.tell()
+    sums.tell()
     return Path(output)
 
 

@@ -11,6 +11,7 @@ import torch
 from captum.metrics import infidelity, sensitivity_max
 from torch import Tensor, nn
 
+from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.curves import (
     Plain,
     Score,
@@ -104,9 +105,10 @@ def faithfulness(
         found["infidelity"] = _infidelity(
             network, images, targets, maps, plain, chosen, perturbations
         )
-        found["sensitivity"] = _sensitivity(
-            network, images, targets, method, chosen, signed, perturbations, radius
-        )
+        with adding_up(Sums()):  # whether they do was told for the pictures as they are
+            found["sensitivity"] = _sensitivity(
+                network, images, targets, method, chosen, signed, perturbations, radius
+            )
         for name in ("infidelity", "sensitivity"):
             found[name] = found[name].masked_fill(blank, torch.nan)
     return found

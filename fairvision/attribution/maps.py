@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fairvision.attribution import METHODS
+from fairvision.attribution.completeness import adding_up
 from fairvision.attribution.gradcam import enlarged, gradcam, gradcam_plus_plus, guided_gradcam
 from fairvision.attribution.gradients import (
     gradient_shap,
@@ -117,6 +118,12 @@ def attribute(
     InputError
         For an unknown method, head or class, an option out of range, or a layer without positions.
 
+    Warns
+    -----
+    FairvisionWarning
+        Where maps of deep_lift are off by more than 1% of the change of the logit, or those of
+        integrated_gradients by more than the tolerance.
+
     Examples
     --------
     A network that sums the red of the left half; the evidence lies there and nowhere else:
@@ -167,7 +174,12 @@ def numbered(
             f"{tuple(images.shape)}"
         )
     maps = images.new_full((len(images), *images.shape[2:]), torch.nan, dtype=torch.float32)
-    with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
+    with (
+        adding_up(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        undisturbed(network, frozen=True),
+    ):
         maps = maps.clone()  # a tensor made in inference mode cannot be written to outside
         targets = targets_of(target, images)
         # The sum is finite where all are, and cheaper to look at.

@@ -24,7 +24,8 @@ def occlusion(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
     if window > min(height, width) or stride > window:
         raise InputError(
             f"a window of {window} pixels every {stride} pixels does not cover pictures of "
-            f"{height} × {width}"
+            f"{height} × {width}: choose a window of at most {min(height, width)} and a stride of "
+            "no more than it"
         )
     channels = images.shape[1]
     squares = (-((window - height) // stride) + 1) * (-((window - width) // stride) + 1)

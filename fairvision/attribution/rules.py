@@ -16,24 +16,42 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from fairvision.attribution import maxima
+from fairvision.attribution.completeness import note
 from fairvision.attribution.options import Explained, chosen, gradient, plain_pictures
 
 _RELU = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
-_ELEMENTWISE = (
-    *_RELU,
-    *(F.relu6, F.hardtanh, F.leaky_relu, F.elu, F.selu, F.celu, F.softplus, F.softsign),
-    *(F.gelu, F.silu, F.mish, F.hardswish, F.hardsigmoid, F.logsigmoid),
-    *(torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_, F.sigmoid),
-    *(torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_, F.tanh),
+_ONE_BY_ONE = (
+    *("relu", "relu6", "hardtanh", "leaky_relu", "elu", "selu"),
+    *("celu", "prelu", "rrelu", "threshold", "softplus", "softsign"),
+    *("gelu", "silu", "mish", "hardswish", "hardsigmoid", "logsigmoid"),
+    *("hardshrink", "softshrink", "tanhshrink", "sigmoid", "expit", "tanh"),
+    *("clamp", "clip", "clamp_min", "clamp_max", "abs", "absolute"),
+    *("square", "sqrt", "rsqrt", "exp", "exp2", "expm1"),
+    *("log", "log2", "log10", "log1p", "sin", "cos"),
+    *("tan", "sinh", "cosh", "asin", "acos", "atan"),
+    *("arcsin", "arccos", "arctan", "asinh", "acosh", "atanh"),
+    *("erf", "erfc", "reciprocal", "pow", "__pow__", "float_power"),
+    *("sinc", "logit"),
 )
-_MAXIMA = (F.max_pool2d, torch.max_pool2d, F.adaptive_max_pool2d)
+_ELEMENTWISE = {
+    getattr(place, name + end)
+    for place in (torch, Tensor, torch.special, F)
+    for name in _ONE_BY_ONE
+    for end in ("", "_")
+    if hasattr(place, name + end)
+}
+_PRODUCTS = (
+    *(torch.mul, torch.multiply, Tensor.mul, Tensor.multiply, Tensor.__mul__, Tensor.__rmul__),
+    *(Tensor.mul_, Tensor.multiply_, Tensor.__imul__),
+)
 _CLOSE = 1e-7
 
-Rule = Callable[..., Tensor]
+Rule = Callable[..., Any]
 
 
 class _Rules(TorchFunctionMode):
-    """While active, some of torch's functions of activations do something else."""
+    """While active, some of torch's functions do something else with what comes from pictures."""
 
     def __init__(self, rules: Mapping[Any, Rule]) -> None:
         super().__init__()
@@ -42,11 +60,17 @@ class _Rules(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         rule = self.rules.get(func)
-        values = args[0] if args else kwargs.get("input")
-        if rule is None or not isinstance(values, Tensor) or not values.requires_grad:
+        given = (*args, *kwargs.values())
+        if rule is None or not any(isinstance(v, Tensor) and v.requires_grad for v in given):
             return func(*args, **kwargs)
-        kwargs.pop("input", None)
-        return rule(func, values, *args[1:], **kwargs)
+        if "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        answer = rule(func, *args, **kwargs)
+        name = getattr(func, "__name__", "")
+        in_place = name == "__imul__" or (name.endswith("_") and not name.endswith("__"))
+        if in_place or kwargs.get("inplace"):
+            return args[0].copy_(answer)
+        return answer
 
 
 def guided_backprop(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
@@ -59,21 +83,24 @@ def deep_lift(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
     """Return multipliers of the rescale rule times the difference from a plain picture.
 
     Shrikumar et al., ICML 2017, arXiv 1704.02685, section 3.5.1. Maxima are shared out between the
-    positions that are largest in the picture and in the plain picture.
+    positions that are largest in the picture and in the plain picture, products between their
+    factors. Whether the values add up to the change of the logit is noted for `adding_up`.
     """
     plain = plain_pictures(images, explained.options.baseline)
     found = []
     pairs = max(1, explained.options.batch_size // 2)
+    rules: dict[Any, Rule] = dict.fromkeys(_ELEMENTWISE, _rescaled)
+    rules |= dict.fromkeys(_PRODUCTS, _product) | maxima.RULES
     for start in range(0, len(images), pairs):
         some = images[start : start + pairs].detach().requires_grad_()
         start_from = plain[start : start + pairs]
-        rules: dict[Any, Rule] = dict.fromkeys(_ELEMENTWISE, _rescaled)
-        rules |= dict.fromkeys(_MAXIMA, _rescaled_maxima)
         with _Rules(rules):
             logits = explained.logits(torch.cat([some, start_from]))
-        own = logits[: len(some)]
-        multipliers = gradient(chosen(own, targets[start : start + pairs]), some)
-        found.append(multipliers * (some.detach() - start_from))
+        own = targets[start : start + pairs]
+        ends = chosen(logits, own.repeat(2)).chunk(2)
+        values = gradient(ends[0], some) * (some.detach() - start_from)
+        note(explained.options, values, ends[0].detach(), ends[1].detach())
+        found.append(values)
     return torch.cat(found)
 
 
@@ -83,43 +110,39 @@ def _guided(func: Any, values: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return answer
 
 
-def _rescaled(func: Any, values: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def _rescaled(func: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
     """Answer as the function does, with the slope between the two halves for a gradient."""
-    if len(values) % 2:
+    others = (*args, *kwargs.values())
+    if not maxima.in_halves(values) or any(
+        isinstance(other, Tensor) and other.requires_grad and not other.is_leaf for other in others
+    ):
         return func(values, *args, **kwargs)
     inputs = values.detach().requires_grad_()
     answer = func(inputs.clone(), *args, **kwargs)
     slope = torch.autograd.grad(answer.sum(), inputs)[0]
     answer = answer.detach()
-    rise, run = _difference(answer), _difference(inputs.detach())
+    rise, run = maxima.difference(answer), maxima.difference(inputs.detach())
     close = run.abs() < _CLOSE
     between = torch.where(close, slope.chunk(2)[0], rise / run.masked_fill(close, 1))
     return answer + (values - values.detach()) * between.repeat(2, *[1] * (values.ndim - 1))
 
 
-def _rescaled_maxima(func: Any, values: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """Share the difference of two maxima between the position of each."""
-    if len(values) % 2 or values.ndim != 4 or kwargs.get("return_indices"):
-        return func(values, *args, **kwargs)
-    located = F.max_pool2d if func is torch.max_pool2d else func
-    answer, places = located(values.detach(), *args, **kwargs | {"return_indices": True})
-    top, plain_top = answer.flatten(2).chunk(2)
-    here, there = places.flatten(2).chunk(2)
-    picture = values.chunk(2)[0].flatten(2)
-    run = _difference(values.detach()).flatten(2)
-    run_here, run_there = run.gather(2, here), run.gather(2, there)
-    larger = torch.maximum(top, plain_top)
-    same, also_same = run_here.abs() < _CLOSE, run_there.abs() < _CLOSE
-    at_here = (larger - plain_top) / run_here.masked_fill(same, 1)
-    at_here = torch.where(same, (here == there).to(at_here), at_here)
-    at_there = (top - larger) / run_there.masked_fill(also_same, 1)
-    at_there = at_there.masked_fill(also_same, 0)
-    moves = picture - picture.detach()
-    live = moves.gather(2, here) * at_here + moves.gather(2, there) * at_there
-    first, second = answer.chunk(2)
-    return torch.cat([first + live.view_as(first), second])
+def _product(func: Any, first: Any, second: Any, **kwargs: Any) -> Any:
+    """Answer as a product does; each factor has the mean of the other one for a gradient."""
+    if not maxima.in_halves(first) or not maxima.in_halves(second) or first.ndim != second.ndim:
+        return func(first, second, **kwargs)
+    answer = first.detach() * second.detach()
+    if len(answer) != len(first) or len(answer) != len(second):
+        return func(first, second, **kwargs)
+    for live, other in ((first, second), (second, first)):
+        if not other.requires_grad and live.shape == answer.shape:  # a gate of unknown origin
+            return _rescaled(lambda values, by=other: values * by, live)
+    for live, other in ((first, second), (second, first)):
+        if live.requires_grad:
+            answer = answer + (live - live.detach()) * _mean_of_halves(other.detach())
+    return answer
 
 
-def _difference(values: Tensor) -> Tensor:
-    first, second = values.chunk(2)
-    return first - second
+def _mean_of_halves(values: Tensor) -> Tensor:
+    mean = (values.chunk(2)[0] + values.chunk(2)[1]) / 2
+    return mean.repeat(2, *[1] * (values.ndim - 1))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
+from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.maps import numbered
 from fairvision.attribution.options import Options, targets_of
 
@@ -57,7 +58,7 @@ def attribute_stream(
     chosen = Options(**options)
     parameter = next(network.parameters(), None)
     waiting: list[tuple[Tensor, Tensor]] = []
-    first = 0
+    first, sums = 0, Sums()
 
     def finish() -> Iterator[Tensor]:
         nonlocal first
@@ -65,7 +66,10 @@ def attribute_stream(
             images, targets = (torch.cat(parts) for parts in zip(*waiting))
             sizes = [len(images) for images, _ in waiting]
             waiting.clear()
-            maps = numbered(network, images, targets, method, chosen, signed=signed, first=first)
+            with adding_up(sums):
+                maps = numbered(
+                    network, images, targets, method, chosen, signed=signed, first=first
+                )
             first += len(images)
             yield from maps.split(sizes)
 
@@ -81,3 +85,4 @@ def attribute_stream(
         if sum(len(images) for images, _ in waiting) >= chosen.batch_size:
             yield from finish()
     yield from finish()
+    sums.tell()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fairvision import metrics, postprocessing, processes
 from fairvision.attribution import attribute as attribute_maps
+from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.together import answers_and_gradcam
 from fairvision.auditing.schema import score_columns
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column, labels_of
@@ -90,6 +91,7 @@ def collect(
         head: [run.heads[head].index(label) for label in labels_of(dataset, head)] for head in heads
     }
     parts: dict[str, list[np.ndarray]] = defaultdict(list)
+    sums = Sums()
     for batch in track(
         batches(dataset, pixels, batch_size, device=device, order=np.arange(len(dataset))[own]),
         description=f"audits {name}",
@@ -102,7 +104,8 @@ def collect(
             for head in heads
             if head in dataset.attributes
         }
-        said, maps = _show(network, batch, targets, attribution)
+        with adding_up(sums):
+            said, maps = _show(network, batch, targets, attribution)
         people = batch.masks[:, 0] > 0
         level = _numpy(metrics.chance_level(people))
         parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
@@ -117,6 +120,7 @@ def collect(
             for measure, values in _measured(found, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
         pixels.let_go()
+    sums.tell()
     own_scores = {column: np.concatenate(values) for column, values in parts.items()}
     scores = processes.gathered(pd.DataFrame(own_scores))
     if (rule := postprocessing.read(run)) is not None:

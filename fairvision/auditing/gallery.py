@@ -144,13 +144,15 @@ def _maps(
     import torch
 
     from fairvision.attribution import attribute as attribute_maps
+    from fairvision.attribution.completeness import Sums, adding_up
     from fairvision.datasets import batches
 
     groups = run.attributes[attribute]
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
     pixels = open_pixels(truth, run.size, cache="never")
     (batch,) = batches(truth, pixels, len(rows), device=device, order=np.array(rows))
-    maps = attribute_maps(network, batch.images, target.to(device), method, head=attribute)
+    with adding_up(Sums()):  # whether they do was told when all pictures were measured
+        maps = attribute_maps(network, batch.images, target.to(device), method, head=attribute)
     return maps.cpu().numpy()
 
 

@@ -6,7 +6,7 @@ Needs the network: its copies are broken, never itself. What is expected of each
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fairvision import metrics, processes
 from fairvision.attribution import attribute as attribute_maps
+from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.curves import moved
 from fairvision.attribution.faithfulness import faithfulness
 from fairvision.auditing.collect import true_class
@@ -169,6 +170,11 @@ def checks(
     people = masks.cpu().numpy()
     area = metrics.chance_level(people)
     maps = maps_of(network, images, targets)
+
+    def of_changed(*changed: Any) -> Tensor:
+        with adding_up(Sums()):  # whether they do was told for the network as it is
+            return maps_of(*changed)
+
     found = maps.cpu().numpy()
     for measure in MEASURES:
         own = _score(measure, found, people)
@@ -186,7 +192,7 @@ def checks(
             ("sanity_own_masks", own - others),
         ):
             yield metric, measure, metrics.mean(values, **chance)
-    yield from _of_weights(network, images, people, targets, maps_of, maps, chance)
+    yield from _of_weights(network, images, people, targets, of_changed, maps, chance)
     some = slice(_FEWER)
     values = faithfulness(
         network,
@@ -313,7 +319,7 @@ def _of_weights(
     images: Tensor,
     people: np.ndarray,
     targets: Tensor,
-    maps_of: partial[Tensor],
+    maps_of: Callable[..., Tensor],
     maps: Tensor,
     chance: dict[str, Any],
 ) -> Found:
