@@ -194,7 +194,8 @@ def test_what_the_rule_does_not_follow_is_told_in_one_line(name):
     worst = (delta / rise).abs().argmax()
     assert len(told) == 1
     assert "of 8 pictures do not add up" in told[0]
-    assert float(told[0].split("off by ")[1].split()[0]) == pytest.approx(float(delta[worst]), rel=0.01)
+    amount = float(told[0].split("off by ")[1].split()[0])
+    assert amount == pytest.approx(float(delta[worst]), rel=0.01)
     assert "use integrated_gradients" in told[0]
 
 
