@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.datasets import Dataset
 
 SMALL = 10
+FEW = 3  # groups that have a line each
 COUNTED = (
     "the tables are too large to be held, so pictures were counted: no average precision, no "
     "calibration, no gap between probabilities, no evidence and no attackers, which need every "
@@ -71,10 +72,8 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
     truth = models[0].truth
     for attribute, groups in truth.attributes.items():
         codes = truth.codes(attribute)
-        for code, group in enumerate(groups):
-            n = models[0].count(codes == code)
-            if n < SMALL:
-                yield f"{attribute}: few pictures of {group} ({n}): its figures say little"
+        pictures = {group: models[0].count(codes == i) for i, group in enumerate(groups)}
+        yield from few_pictures(attribute, pictures)
         unknown = models[0].count(codes < 0)
         if unknown:
             yield f"{attribute}: unknown for {unknown} of {models[0].pictures} pictures"
@@ -85,7 +84,7 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
             yield from _without_evidence(model, attribute, guess)
             never = [g for i, g in enumerate(groups) if not np.any(guess == i)]
             if never:
-                yield f"{attribute}: {model.model} never predicts {', '.join(never)}"
+                yield f"{attribute}: {model.model} never predicts {listed(never)}"
         for task in truth.tasks:
             yield from _few_of_labels(models, attribute, task)
     for metric, words in (
@@ -96,6 +95,36 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
         for keys, rows in small.groupby(["attribute", "task"], sort=False):
             n = rows["n"].min()
             yield f"{keys[0]}: {keys[1]} {words} in few pictures ({n}): their accuracy says little"
+
+
+def few_pictures(attribute: str, pictures: Mapping[str, int]) -> Iterator[str]:
+    """Yield which groups have few pictures, given how many each has; of many groups in one line.
+
+    >>> list(few_pictures("age", {"young": 3, "old": 40}))
+    ['age: few pictures of young (3): its figures say little']
+    >>> list(few_pictures("age", {"a": 3, "b": 1, "c": 2, "d": 9, "e": 40}))
+    ['4 of 5 groups of age have fewer than 10 pictures: b (1), c (2), a (3), d (9): their ...']
+    """
+    small = {group: n for group, n in pictures.items() if n < SMALL}
+    if len(small) <= FEW:
+        for group, n in small.items():
+            yield f"{attribute}: few pictures of {group} ({n}): its figures say little"
+        return
+    named = listed([f"{group} ({small[group]})" for group in sorted(small, key=small.__getitem__)])
+    yield (
+        f"{len(small)} of {len(pictures)} groups of {attribute} have fewer than {SMALL} pictures: "
+        f"{named}: their figures say little"
+    )
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names for a message, the first of many.
+
+    >>> listed(["a", "b", "c", "d"], most=3)
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _few_of_labels(models: Sequence[Samples], attribute: str, task: str) -> Iterator[str]:

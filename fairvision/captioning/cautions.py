@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fairvision.auditing.absences import few_pictures, listed
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
 from fairvision.metrics._caption_words import tokens
-
-SMALL = 10
 
 
 def left_out(
@@ -48,17 +47,16 @@ def cautions(
 ) -> Iterator[str]:
     """Yield what to know before trusting figures."""
     attribute, rows = truth.attribute, truth.rows
-    for group in words:
-        n = int((rows["group"] == group).sum())
-        if n < SMALL:
-            yield f"{attribute}: few pictures of {group} ({n}): its figures say little"
+    yield from few_pictures(
+        attribute, {group: int((rows["group"] == group).sum()) for group in words}
+    )
     unknown = int(rows["group"].isna().sum())
     if unknown:
         yield f"{attribute}: unknown for {unknown} of {len(truth)} pictures: they take no part"
     for model in models:
         never = [group for group in words if not (model.named == group).any()]
         if never:
-            yield f"{attribute}: {model.model} never names {', '.join(never)}"
+            yield f"{attribute}: {model.model} never names {listed(never)}"
         empty = sum(not caption.strip() for caption in model.captions)
         if empty:
             yield f"{model.model}: {empty} of {len(truth)} captions are empty: they name nobody"
@@ -72,7 +70,7 @@ def cautions(
         foreign = [label for label in truth.vocabulary if not tokens(label)]
         if foreign:
             yield (
-                f"{truth.task}: {', '.join(foreign)} cannot be found in captions: their words are "
+                f"{truth.task}: {listed(foreign)} cannot be found in captions: their words are "
                 "made of the letters a to z and digits"
             )
     if human is not None:

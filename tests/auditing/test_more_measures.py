@@ -12,6 +12,7 @@ from fairvision import metrics
 from fairvision.auditing import absences, amplification_figures
 from fairvision.auditing.measures import COLUMNS, measure
 from fairvision.auditing.tables import read_predictions
+from fairvision.errors import FairvisionWarning
 
 GROUPS, LABELS, OBJECTS = ("a", "b", "c"), ("ski", "surf", "chess"), ("kite", "tie")
 CHANCE = {"replicates": 100, "confidence": 0.95, "seed": 0}
@@ -422,3 +423,12 @@ def test_without_all_versions_there_is_no_such_bias(drawn, tmp_path, change):
         table.loc[5, "group"] = None
     rows = measure(*read(tmp_path, drawn["train"], A=table, B=table), replicates=10)
     assert "cifar10s_bias" not in set(rows["metric"])
+
+
+def test_very_many_small_groups_are_one_short_line():
+    pictures = {f"person {i} {'x' * 200}": i % 12 for i in range(3000)}
+    (line,) = absences.few_pictures("identity", pictures)
+    told = str(FairvisionWarning(line))
+    assert told.startswith("2500 of 3000 groups of identity have fewer than 10 pictures: person 0 ")
+    assert told.endswith("and 2492 more: their figures say little")
+    assert len(told.encode()) <= 500
