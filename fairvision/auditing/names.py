@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairvision.errors import InputError
+from fairvision.files import resolved
 
 RESERVED = (
     "report.html",
@@ -59,7 +60,7 @@ def model_names(sources: Sequence[Path], given: Sequence[str] | None = None) -> 
 
 
 def _parts(source: Path) -> list[str]:
-    path = source.resolve()
+    path = resolved(source)
     if path.suffix in (".parquet", ".csv"):
         path = path.parent if path.stem == "samples" else path.with_suffix("")
     return [part for part in path.parts if part != path.anchor] or ["model"]

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from fairvision.errors import visible
 from fairvision.familiarity import FAR, Familiarity
 
 MOST_SHOWN = 3
@@ -30,18 +31,18 @@ def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
     shown = Table(box=None, header_style="bold", pad_edge=False)
     shown.add_column("picture", overflow="fold")
     for head, labels in heads.items():
-        shown.add_column(head)
+        shown.add_column(Text(visible(head)))
         for label in labels if each else ["probabilities"]:
-            shown.add_column(Text(label), justify="right" if each else "left")
+            shown.add_column(Text(visible(label)), justify="right" if each else "left")
         if f"sure/{head}" in found:
             shown.add_column("sure", justify="right")
     if "farther_than" in found:
         shown.add_column("farther than", justify="right")
     for name, (_, row) in zip(names, found.iterrows()):
-        cells = [Text(name)]
+        cells = [Text(visible(name))]
         for head, labels in heads.items():
             scores = {label: row[f"score/{head}/{label}"] for label in labels}
-            cells.append(Text(_answer(row[head]), style="bold"))
+            cells.append(Text(visible(_answer(row[head])), style="bold"))
             cells += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
             if f"sure/{head}" in found:
                 cells.append(Text(f"{row[f'sure/{head}']:.2f}"))
@@ -90,4 +91,4 @@ def _highest(scores: Mapping[str, float]) -> Text:
     """Return the highest probabilities: the first few, and all above .5."""
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     shown = [f"{k} {v:.2f}" for n, (k, v) in enumerate(ranked) if n < MOST_SHOWN or v > 0.5]
-    return Text(", ".join(shown))
+    return Text(visible(", ".join(shown)))

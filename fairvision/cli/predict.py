@@ -11,7 +11,7 @@ import click
 
 from fairvision.cli import options
 from fairvision.cli.printing import say, say_json
-from fairvision.errors import InputError
+from fairvision.errors import InputError, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,4 +134,4 @@ def _show(found: pd.DataFrame, run: Run, known: Familiarity | None, why_not: str
     console.print(tables.table(found, run.heads))
     for note in tables.notes(found, known) if known else [why_not]:
         if note:
-            console.print(f"\n{note}", markup=False, highlight=False)
+            console.print(f"\n{visible(note)}", markup=False, highlight=False)

@@ -11,8 +11,10 @@ from typing import TypeVar
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from fairvision import runs
+from fairvision.errors import visible
 from fairvision.files import whole_file
 from fairvision.processes import is_first
 
@@ -89,7 +91,8 @@ class Log:
                 self._events.add_scalar(name, value, int(row["epoch"]))
         self._events.flush()
         if not self.quiet:
-            self._bar.console.print(one_line(row, self.epochs), soft_wrap=True, highlight=False)
+            line = Text(visible(one_line(row, self.epochs)))
+            self._bar.console.print(line, soft_wrap=True)
 
 
 def one_line(row: dict[str, float], epochs: int) -> str:

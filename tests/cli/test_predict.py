@@ -204,3 +204,13 @@ def test_own_digits(run_cli, make_run, tmp_path):
     assert plain.code == 2
     assert "add --prepare digit" in plain.err
     assert not (tmp_path / "x").exists()
+
+
+def test_escapes_in_names_are_visible(run_cli, make_run, tmp_path):
+    run = make_run(attributes={"[red]g\x1b[31m": ["a\x1b[2J", "b[/b]"]})
+    Image.new("RGB", (8, 8)).save(tmp_path / "p\x1b[1m.png")
+    shown = run_cli("predict", run, tmp_path / "p\x1b[1m.png", "--device", "cpu", "--quiet")
+    assert shown.code == 0, shown.err
+    assert "\x1b" not in shown.out + shown.err
+    for text in (r"[red]g\x1b[31m", r"a\x1b[2J", "b[/b]", r"p\x1b[1m.png"):
+        assert text in shown.out
