@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fairvision.attribution.answers import chosen, gradient
 from fairvision.attribution.layers import as_maps, gradcam_layer, prefix_tokens
-from fairvision.attribution.options import Explained, chosen, gradient
+from fairvision.attribution.options import Explained
 from fairvision.attribution.rules import guided_backprop
 from fairvision.errors import InputError
 

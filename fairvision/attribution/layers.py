@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fairvision.attribution.answers import NOT_REACHED, ask, heads_of
 from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
@@ -193,7 +194,7 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
         for name, module in network.named_modules():
             module.register_forward_hook(partial(hook, name))
         start = image.detach().clone().requires_grad_()
-        reached = _reached(network(start.clone()), list(seen.values()))
+        first, *reached = _reached(ask(network, start.clone()), [start, *seen.values()])
 
     widths: dict[int, Counter[int]] = {}  # by how many tokens there are: stages differ
     for output in seen.values():
@@ -208,6 +209,8 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
             inside = isinstance(network.get_submodule(name), nn.Linear) or output.shape[2] != usual
         if maps is not None and maps.isnan().any() and not inside:
             usable.append(name)
+    if not usable and (first is None or not first.isnan().any()):
+        raise InputError(NOT_REACHED)
     if not usable:
         raise InputError(
             "the answer of this network depends on no layer with positions (maps, or tokens of a "
@@ -221,10 +224,13 @@ def _reached(answer: Any, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
 
     NaN times anything is NaN, so the way is found also through weights that are still zero.
     """
-    answers = list(answer.values()) if isinstance(answer, Mapping) else [answer]
-    answers = [one for one in answers if isinstance(one, Tensor) and one.requires_grad]
-    if not answers or not outputs:
-        return (None,) * len(outputs)
+    answers = [one for one in heads_of(answer).values() if isinstance(one, Tensor)]
+    if not answers:
+        kind = type(answer).__name__
+        raise InputError(f"the network must answer with logits (pictures, classes), not {kind}")
+    answers = [one for one in answers if one.requires_grad]
+    if not answers:
+        raise InputError(NOT_REACHED)
     seeds = [torch.full_like(one, torch.nan) for one in answers]
     return torch.autograd.grad(answers, outputs, seeds, allow_unused=True)
 

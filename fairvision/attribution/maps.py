@@ -21,6 +21,7 @@ from fairvision.attribution.gradients import (
 from fairvision.attribution.noise import through_noise
 from fairvision.attribution.options import Explained, Options, plain_pictures, targets_of
 from fairvision.attribution.perturbations import feature_ablation, occlusion
+from fairvision.attribution.reach import check_reach
 from fairvision.attribution.rules import deep_lift, guided_backprop
 from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
@@ -41,6 +42,7 @@ _RAW: dict[str, Raw] = {
     "occlusion": occlusion,
     "feature_ablation": feature_ablation,
 }
+_WITHOUT_GRADIENTS = ("occlusion", "feature_ablation")
 # Gradients per pixel: how sharply the logit answers to a change, in whichever direction.
 _UNSIGNED = ("guided_gradcam", "guided_backprop", "saliency")
 
@@ -76,12 +78,13 @@ def attribute(
     Parameters
     ----------
     network : any classifier: called with images, it returns logits (n, classes), or a dictionary
-        of them. Its modes, hooks, gradients and which parameters take them are afterwards as they
-        were, even after an error.
+        or tuple of them. Its modes, hooks, gradients and which parameters take them are afterwards
+        as they were, even after an error.
     images : (n, 3, height, width) float, what the network takes
     target : position of the class, (n,) int64 or one for all; -1 is unknown
     method : one of `METHODS`
-    head : which logits, where the network returns a dictionary of several
+    head : which logits, where the network returns several: the name in its dictionary, or the
+        position in its tuple ("0"); by default the only ones, or those called "logits"
     layer : dotted name of the layer for the Grad-CAM methods; default: see `gradcam_layer`
     baseline : the plain picture of integrated_gradients, deep_lift, gradient_shap, and what hides
         in occlusion and feature_ablation; anything that broadcasts to `images`; by default each
@@ -116,7 +119,8 @@ def attribute(
     Raises
     ------
     InputError
-        For an unknown method, head or class, an option out of range, or a layer without positions.
+        For an unknown method, head or class, an option out of range, a layer without positions, or
+        where gradients do not reach the picture.
 
     Warns
     -----
@@ -190,6 +194,8 @@ def numbered(
             some = Explained(network, _options_of(options, rows, images, method))
             taken = _taken(images, rows)
             found = _raw(some, taken, targets[rows], rows.cpu() + first, method)
+            if method not in _WITHOUT_GRADIENTS and not found.any():
+                check_reach(some, taken, targets[rows])
             maps[rows] = _finished(found.detach(), images, method, signed)
     return maps
 

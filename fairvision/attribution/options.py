@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fairvision.attribution.answers import ask, chosen, gradient, logits_of
 from fairvision.errors import InputError
 
 PRECISIONS = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}
@@ -65,7 +66,7 @@ class Explained:
     def answer(self, images: Tensor) -> Any:
         """Return what the network gives, of all heads."""
         with self._autocast(images.device):
-            return self.network(images)
+            return ask(self.network, images)
 
     def scores(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return the logit of each picture's target, (n,) in float32 or better."""
@@ -80,25 +81,6 @@ class Explained:
     def _autocast(self, device: torch.device) -> AbstractContextManager[None]:
         dtype = PRECISIONS[self.options.precision]
         return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
-
-
-def logits_of(answer: Any, head: str | None, images: Tensor) -> Tensor:
-    """Return the logits (n, classes) of a head from all that a network answered for pictures."""
-    if isinstance(answer, Mapping):
-        heads = list(answer)
-        if head is None and len(heads) == 1:
-            head = heads[0]
-        if head is None:
-            raise InputError(f"say which head is explained: one of {', '.join(heads)}")
-        if head not in answer:
-            raise InputError(f"the network has no head {head!r}; it has {', '.join(heads)}")
-        answer = answer[head]
-    elif head is not None:
-        raise InputError(f"the network has no head {head!r}: it answers with one tensor")
-    if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
-        said = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-        raise InputError(f"the network must answer with logits (pictures, classes), not {said}")
-    return answer
 
 
 def targets_of(target: Tensor | Sequence[int] | int, images: Tensor) -> Tensor:
@@ -119,21 +101,6 @@ def targets_of(target: Tensor | Sequence[int] | int, images: Tensor) -> Tensor:
             f"{len(images)} pictures"
         )
     return targets.long().expand(len(images))
-
-
-def chosen(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return one logit per picture, (n,) in float32 or better."""
-    if len(targets) and int(targets.max()) >= logits.shape[1]:
-        raise InputError(f"target {int(targets.max())}: the head has {logits.shape[1]} classes")
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return logits.gather(1, targets[:, None])[:, 0]
-
-
-def gradient(scores: Tensor, of: Tensor) -> Tensor:
-    """Return the gradient of the sum of some scores; zero where nothing connects them."""
-    if not scores.requires_grad:
-        return torch.zeros_like(of)
-    return torch.autograd.grad(scores.sum(), of, materialize_grads=True)[0]
 
 
 def plain_pictures(images: Tensor, baseline: Tensor | float | None) -> Tensor:

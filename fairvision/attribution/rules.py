@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from fairvision.attribution import maxima
+from fairvision.attribution.answers import chosen, gradient
 from fairvision.attribution.completeness import note
-from fairvision.attribution.options import Explained, chosen, gradient, plain_pictures
+from fairvision.attribution.options import Explained, plain_pictures
 
 _RELU = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 _ONE_BY_ONE = (

@@ -33,19 +33,19 @@ def undisturbed(network: nn.Module, *, frozen: bool = False) -> Iterator[None]:
     modules = list(network.modules())
     modes = [module.training for module in modules]
     hooks = [{name: getattr(module, name).copy() for name in _HOOKS} for module in modules]
-    free = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    taking = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
     network.eval()
     try:
         if frozen:
-            for parameter in free:
+            for parameter, _ in taking:
                 parameter.requires_grad_(False)
         yield
     finally:
-        for parameter in free:
-            parameter.requires_grad_(True)
-        for module, training, before in zip(modules, modes, hooks):
+        for parameter, before in taking:
+            parameter.requires_grad_(before)
+        for module, training, own in zip(modules, modes, hooks):
             module.training = training
-            for name, kept in before.items():
+            for name, kept in own.items():
                 now = getattr(module, name)
                 if now != kept:
                     now.clear()

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from fairvision.attribution.answers import chosen, gradient, logits_of
 from fairvision.attribution.gradcam import enlarged, planned, positions, weighted
-from fairvision.attribution.options import Explained, Options, chosen, logits_of
+from fairvision.attribution.options import Explained, Options
 from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
@@ -75,12 +76,9 @@ def answers_and_gradcam(
             if plan is None or not kept:
                 raise InputError(f"layer {layer!r} takes no part in the answer")
             scores = chosen(logits, target.clamp(min=0))
-            slope = torch.zeros_like(kept[-1])
-            if scores.requires_grad:
-                (slope,) = torch.autograd.grad(
-                    scores.sum(), kept[-1], retain_graph=True, materialize_grads=True
-                )
-            weights = positions(slope, plan, images).mean(dim=(2, 3))
+            weights = positions(gradient(scores, kept[-1], again=True), plan, images).mean(
+                dim=(2, 3)
+            )
             small = weighted(weights, positions(kept[-1].detach(), plan, images)).float()
             large = enlarged(small if signed else small.relu(), images)[:, 0]
             maps[head] = torch.where((whole & (target >= 0))[:, None, None], large, torch.nan)
