@@ -59,7 +59,7 @@ def read_mask(
         levels, codes = _levels(mask, path)
         _check_transparency(mask, levels > 0, path)
     person = levels > 0
-    above = set(np.unique(codes[person]).tolist())
+    above = _distinct(codes[person])
     if kind in _LOSSY and len(above) > 1:
         if levels.max() < _HALF:
             raise InputError(
@@ -77,6 +77,13 @@ def read_mask(
     if person.all():
         note(_EVERYTHING, path, doubts)
     return person
+
+
+def _distinct(values: np.ndarray) -> set[float]:
+    """Return the values that occur; quickly where there is one, as in most masks."""
+    if values.size and values.min() == values.max():
+        return {values[0].item()}
+    return set(np.unique(values).tolist())
 
 
 def _levels(mask: Image.Image, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
