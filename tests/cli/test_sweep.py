@@ -93,8 +93,8 @@ def test_the_config_of_a_run_gives_the_options_of_all(run_cli, data, tmp_path):
         (["--methods", ""], "'' is not one of"),
         (["--methods", "baseline,baseline"], "baseline is there twice in --methods"),
         (["--methods", "baseline", "--beta", "3"], "--beta is an option of none of baseline"),
-        (["--methods", "baseline", "--epochz", "3"], "No such option '--epochz'"),
-        (["--methods", "baseline", "--seed", "3"], "No such option '--seed'"),
+        (["--methods", "baseline", "--epochz", "3"], "No such option"),
+        (["--methods", "baseline", "--seed", "3"], "No such option"),
         (["--methods", "adversarial", "--attribute", "shirt"], "nothing was trained, because 1 of"),
     ],
 )
@@ -102,6 +102,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run_cli, data, tmp_path, argum
     result = run_cli("sweep", data, *arguments, "-o", tmp_path / "out")
     assert (result.code, result.out) == (2, "")
     assert message in result.err
+    assert message != "No such option" or arguments[2] in result.err
     assert result.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -8,6 +8,7 @@ import warnings
 import zlib
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +39,8 @@ def test_every_mode_becomes_the_same_grey(tmp_path, mode):
     else:
         picture = Image.fromarray(GREY).convert("RGB" if mode == "CMYK" else "L").convert(mode)
         expected = GREY
+    if mode == "YCbCr" and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow before 13 does not read the TIFFs in YCbCr that it writes")
     path = tmp_path / ("picture.tif" if mode in ("CMYK", "YCbCr", "F", "I") else "picture.png")
     picture.save(path)
     read = read_picture(path)
