@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
+from fairvision.metrics._containers import plain
 from fairvision.metrics._inputs import UNKNOWN
 
 OTHER = "other"  # what a caption is that names several groups, or none
@@ -248,6 +249,7 @@ def read_captions(what: str, captions: Iterable[Any]) -> list[Caption]:
     """Return texts, tuples of texts, and None where unknown."""
     if isinstance(captions, pd.DataFrame) and "caption" in captions:
         captions = captions["caption"]
+    captions = plain(captions)
     alone = isinstance(captions, (str, bytes, Mapping, pd.DataFrame))
     if alone or not isinstance(captions, Iterable) or getattr(captions, "ndim", 1) == 0:
         raise InputError(

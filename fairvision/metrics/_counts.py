@@ -128,7 +128,7 @@ class Counts(Mapping[str, Any]):
         if name in self._labels:
             return _unpacked(column, self._labels[name])
         if name in self._declared:
-            return pd.Categorical(column, categories=self._declared[name])
+            return _categorical(column, self._declared[name])
         return column.to_numpy()
 
     def __iter__(self) -> Iterator[str]:
@@ -183,6 +183,13 @@ _NAN = -128  # stands for it in a byte
 _N = " n"  # no argument of a measure has this name
 
 
+def _categorical(column: pd.Series, declared: pd.Index) -> pd.Categorical:
+    """Return values of declared categories, and of those that other batches hold beside them."""
+    names = pd.Index(column.dropna().unique(), dtype=object)
+    strays = names.difference(declared.astype(object), sort=False)
+    return pd.Categorical(column, declared.astype(object).append(strays))
+
+
 def _packed(name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
     """Return each row of a table as bytes, a byte per number if all are 0, 1 or unknown."""
     numbers, labels = read_table(name, values)
@@ -197,6 +204,7 @@ def _unpacked(column: pd.Series, labels: list[Any]) -> pd.DataFrame:
     kinds = {len(labels): np.int8, 8 * len(labels): np.float64}
     rows = [np.frombuffer(row, kinds[len(row)]) for row in column]
     numbers = np.array(rows).reshape(len(rows), len(labels))
-    if (numbers == _NAN).any() and numbers.dtype == np.int8:
-        numbers = np.where(numbers == _NAN, np.nan, numbers)
+    small = np.array([row.dtype == np.int8 for row in rows], dtype=bool)[:, None]
+    unknown = small & (numbers == _NAN)
+    numbers = np.where(unknown, np.nan, numbers) if unknown.any() else numbers
     return pd.DataFrame(numbers, columns=labels)

@@ -219,7 +219,7 @@ def group_metrics(
     accuracy = 0.85 [nan, nan] (n = 40)
     """
     chosen = [] if isinstance(measures, str) else list(measures)
-    wrong = [measure for measure in chosen if measure not in list(RATES)]
+    wrong = [m for m in chosen if not isinstance(m, str) or m not in RATES]
     if wrong or not chosen:
         found = wrong[0] if wrong else measures
         raise InputError(f"measures must be a list of {', '.join(RATES)}, not {found!r}")

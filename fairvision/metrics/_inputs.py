@@ -17,6 +17,7 @@ from fairvision.metrics._codings import tell_of_codes, tell_of_signs, tell_of_vo
 from fairvision.metrics._containers import plain
 from fairvision.spellings import warn_of_spellings
 
+_NUMBERS = (bool, int, float, np.bool_, np.number)
 _CACHED = 1 << 20  # bytes of a table looked at together, so that they are fetched once
 UNKNOWN = "unknown"  # the reserved name of the row of figures whose group is not known
 
@@ -214,7 +215,7 @@ def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndar
     names = list(values.columns) if isinstance(values, pd.DataFrame) else None
     try:
         table = np.asarray(values)
-        table = table if table.dtype.kind in numbers else np.asarray(values, dtype=float)
+        table = table if table.dtype.kind in numbers else _floats(values)
     except (TypeError, ValueError):
         raise InputError(f"{what} must be a table of numbers, rows × columns") from None
     if table.ndim == 1:
@@ -225,6 +226,15 @@ def read_table(what: str, values: ArrayLike, numbers: str = "") -> tuple[np.ndar
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{what} has several columns of the name {twice!r}")
     return table, names or list(range(table.shape[1]))
+
+
+def _floats(values: Any) -> np.ndarray:
+    """Return numbers as floats, NaN for None and pandas' NA."""
+    try:
+        return np.asarray(values, dtype=float)
+    except TypeError:
+        array = np.asarray(values, dtype=object)
+        return np.where(pd.isna(array), np.nan, array).astype(float)
 
 
 def read_scores(what: str, values: ArrayLike) -> tuple[np.ndarray, list[Any]]:
@@ -241,7 +251,7 @@ def read_values(what: str, values: ArrayLike) -> np.ndarray:
         if isinstance(values, pd.Series):
             array = values.to_numpy(dtype=float, na_value=np.nan)
         else:
-            array = np.asarray(values, dtype=float)
+            array = _floats(values)
     except (TypeError, ValueError):
         raise InputError(f"{what} must hold one number per row") from None
     if array.ndim != 1:
@@ -369,7 +379,7 @@ def _codes(
     """Code columns over common names: those given, or the categories and all other values."""
     read = {what: _names_or_numbers(what, column.found, names) for what, column in columns.items()}
     known = {what: [name for name in found if name is not None] for what, found in read.items()}
-    numeric = {what: _is_numeric(_kind(found)) for what, found in known.items() if found}
+    numeric = {what: not isinstance(found[0], str) for what, found in known.items() if found}
     if len(set(numeric.values())) > 1:
         named, coded = sorted(numeric, key=lambda what: numeric[what])[:: len(numeric) - 1]
         raise InputError(f"{named} holds names, but {coded} holds numbers")
@@ -394,6 +404,8 @@ def _names_or_numbers(what: str, found: list[Any], names: Sequence[Any] | None) 
     """Return names or whole numbers, None where unknown; codes as the names given."""
     known = [name for name in found if name is not None]
     kind = _kind(known)
+    if kind.startswith("mixed") and all(isinstance(name, _NUMBERS) for name in known):
+        kind = "integer"  # and booleans among them
     if not _is_numeric(kind):
         if kind not in ("string", "empty"):
             raise InputError(f"{what} must hold names or whole numbers, one per row")

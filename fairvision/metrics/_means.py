@@ -136,9 +136,11 @@ def gap(by_group: Mapping[Any, Result] | Result) -> Result:
     defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
     if len(defined) < 2:
         sample = made(next(iter(by_group.values()))).sample
-        undefined = partial(np.full_like, fill_value=np.nan)
         return summarise(
-            sample, lambda weights: undefined(weights[:1]), sum(r.n for r in defined), "gap"
+            sample,
+            lambda weights: np.full(weights.shape[1], np.nan),
+            sum(r.n for r in defined),
+            "gap",
         )
     largest = max(defined, key=float)
     smallest = min(reversed(defined), key=float)  # not the same one where all are equal

@@ -387,5 +387,8 @@ def _all_the_same(weights: np.ndarray) -> bool:
 def _read_strata(values: Any) -> np.ndarray:
     if is_table("strata", values):
         raise InputError("strata must hold one value per row")
-    codes, names = pd.factorize(pd.Series(values))
+    try:
+        codes, names = pd.factorize(pd.Series(values))
+    except TypeError:
+        raise InputError("strata must hold names or codes, one per row") from None
     return np.where(codes < 0, len(names), codes)

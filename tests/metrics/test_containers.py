@@ -129,3 +129,45 @@ def test_counts_keep_every_digit():
 def test_what_cannot_be_read_is_told(call, match):
     with pytest.raises(InputError, match=match):
         call()
+
+
+def test_batches_that_declare_categories_and_others_lose_nothing():
+    counts = metrics.Counts()
+    counts.update(truth=pd.Categorical(["a"], ["a", "z"]), predicted=["a"])
+    counts.update(truth=["b"], predicted=np.array(["c"]))
+    counts.update(truth=pa.array(["c"]).dictionary_encode(), predicted=["c"])
+    result = metrics.precision(**counts, replicates=0)
+    assert dict(zip(result.pairs["label"], result.pairs["n"])) == {"a": 1, "b": 0, "c": 2, "z": 0}
+    assert result.n == 3
+
+
+def test_batches_of_booleans_and_of_numbers_are_the_same_labels():
+    counts = metrics.Counts()
+    counts.update(truth=[True, False], predicted=np.array([1, 0], np.int8))
+    counts.update(truth=[1.0, None], predicted=pd.Series([False, pd.NA], dtype="boolean"))
+    assert repr(metrics.accuracy(**counts)) == repr(metrics.accuracy([1, 0, 1], [1, 0, 0]))
+    assert metrics.accuracy([True, 0, 1], [1, 0, True]) == 1
+
+
+def test_unknown_scores_of_a_batch_of_zeros_and_ones_stay_unknown():
+    counts = metrics.Counts()
+    counts.update(targets=[[1, 0], [0, 1]], scores=[[1, 0], [np.nan, 1]])
+    counts.update(targets=[[1, 0], [0, 1]], scores=[[0.5, 0.25], [0.75, 1]])
+    assert metrics.average_precision(**counts, replicates=0).n == 3
+
+
+def test_na_of_pandas_is_unknown_among_plain_values():
+    assert metrics.mean([1.0, pd.NA, 0.0], replicates=0).n == 2
+    assert metrics.decide([[0.2, 0.8], [pd.NA, 0.5]], many=False).tolist() == [1, -1]
+
+
+def test_captions_of_pyarrow_and_numpy():
+    captions = ["a man", None, "her bike"]
+    masked = np.ma.masked_array(np.array(["a man", "?", "her bike"], object), mask=[0, 1, 0])
+    for container in (pa.array(captions), pa.chunked_array([captions]), masked):
+        assert metrics.caption_genders(container).tolist() == ["man", None, "woman"]
+
+
+def test_a_gap_of_groups_without_rows_is_undefined():
+    empty = metrics.mean_by_group([], pd.Categorical([], ["f", "m"]))
+    assert np.isnan(metrics.gap(empty).value)

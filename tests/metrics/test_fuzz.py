@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib.util
 import re
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from brute_force import complete, directed, mals, multi, universe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ common = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(common)
 
 Columns = dict[str, Any]
+Row = tuple[Any, Any]  # the labels that hold, and the group; None where unknown
 
 
 def as_list(column: np.ndarray) -> Any:
@@ -194,69 +194,6 @@ def test_broken_input_is_an_error_or_a_figure(case: str, data: st.DataObject) ->
         check(result)
 
 
-# definitions over dicts, of rows in which all is known; labels are the set of what holds
-Row = tuple[Any, ...]
-
-
-def share(part: float, whole: float) -> float:
-    return part / whole if whole else np.nan
-
-
-def mean(values: list[float]) -> float:
-    defined = [value for value in values if not np.isnan(value)]
-    return share(sum(defined), len(defined))
-
-
-def pairs_of(rows: list[Row]) -> Counter:
-    return Counter((label, group) for labels, group in rows for label in labels)
-
-
-def mals(train: list[Row], pred: list[Row], groups: list, labels: list) -> float:
-    was, now = pairs_of(train), pairs_of(pred)
-    sums = []
-    for label in labels:
-        of_train, of_pred = (sum(c[label, g] for g in groups) for c in (was, now))
-        leaning = [g for g in groups if was[label, g] * len(groups) > of_train]
-        changes = [share(now[label, g], of_pred) - share(was[label, g], of_train) for g in leaning]
-        sums.append(sum(changes) if of_train and of_pred else np.nan)
-    return mean(sums) if len(groups) > 1 else np.nan
-
-
-def directed(
-    train: list[Row], true: list[Row], said: list[Row], groups: list, labels: list, to_task: bool
-) -> float:
-    was, before, now = pairs_of(train), pairs_of(true), pairs_of(said)
-    of_train, of_true = (Counter(group for _, group in rows) for rows in (train, true))
-    values = []
-    for label in labels:
-        trained, with_label = (sum(c[label, g] for g in groups) for c in (was, before))
-        for g in groups:
-            lean = np.sign(was[label, g] * len(train) - trained * of_train[g])
-            whole = of_true[g] if to_task else with_label
-            values.append(lean * share(now[label, g] - before[label, g], whole))
-    return mean(values) if len(groups) > 1 else np.nan
-
-
-def multi(train: list[Row], pred: list[Row], groups: list) -> float:
-    counts: list[Counter] = [Counter(), Counter()]
-    for rows, counter in zip((train, pred), counts):
-        for labels, group in rows:
-            for size in range(1, len(labels) + 1):
-                counter.update((m, group) for m in combinations(sorted(labels), size))
-    was, now = counts
-    sums = []
-    for m in {m for m, _ in was} & {m for m, _ in now}:
-        of_train, of_pred = (sum(c[m, g] for g in groups) for c in counts)
-        sums.append(
-            sum(
-                abs(now[m, g] / of_pred - was[m, g] / of_train)
-                for g in groups
-                if was[m, g] * len(groups) > of_train
-            )
-        )
-    return mean(sums) if len(groups) > 1 else np.nan
-
-
 def is_known(value: Any) -> bool:
     return value is not None and value == value and value not in (-1, "unknown")
 
@@ -276,17 +213,6 @@ def rows_of(drawn: Columns, labels: str, group: str, counts: np.ndarray | None =
         for label, of, n in zip(drawn[labels], drawn[group], times)
         for _ in range(n)
     ]
-
-
-def universe(*rows: list[Row]) -> tuple[list, list]:
-    groups = sorted({group for some in rows for _, group in some if group is not None})
-    labels = sorted({label for some in rows for held, _ in some for label in held or ()})
-    return groups, labels
-
-
-def complete(*rows: list[Row]) -> list[list[Row]]:
-    kept = [all(None not in row for row in together) for together in zip(*rows)]
-    return [[row for row, keep in zip(some, kept) if keep] for some in rows]
 
 
 def oracle(case: str, drawn: Columns, kind: str, counts: np.ndarray) -> float:
