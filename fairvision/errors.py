@@ -142,6 +142,8 @@ def _problem(error: Exception, kind: str) -> str:
     line = getattr(error, "lineno", None)
     reason = getattr(error, "msg", None) or next(iter(str(error).splitlines()), "")
     reason = reason or type(error).__name__
+    if "integer string conversion" in reason:  # Python's advice is about programs, not files
+        reason = "a number in it has too many digits"
     where = f"line {line} " if isinstance(line, int) else ""
     return f"{where}is not valid {what}: {reason}" if kind else f"{where}cannot be read: {reason}"
 

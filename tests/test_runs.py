@@ -144,6 +144,11 @@ def test_the_summary_names_the_best_epoch(folder):
     assert summary["best"] == {"val/loss": 0.3}
 
 
+def test_a_number_without_end(folder):
+    (folder / runs.CONFIG).write_text("1" * 5_000)
+    one_line(folder, r"config.json is not valid JSON: a number in it has too many digits$")
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "\x00", "epoch\n", "epoch,train/n\n1,many\n", "epoch,train/n\n1,\n", "epoch,val\n1,2\n"],
