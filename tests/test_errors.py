@@ -52,7 +52,11 @@ def test_values_are_shown_short_and_printable(value):
 @pytest.mark.parametrize(
     ("content", "parse", "words"),
     [
-        (b'{"x": ' + b"1" * 5000 + b"}", json.loads, "is not valid JSON: a number in it has too many digits"),
+        (
+            b'{"x": ' + b"1" * 5000 + b"}",
+            json.loads,
+            "is not valid JSON: a number in it has too many digits",
+        ),
         (b"[" * 99999, json.loads, "is nested too deeply"),
         (b"{]", json.loads, "line 1 is not valid JSON"),
         (b"\xff", lambda raw: json.loads(raw.decode()), "is not text in UTF-8"),

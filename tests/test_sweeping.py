@@ -139,6 +139,21 @@ def test_finished_runs_and_audits_are_kept(data, again, monkeypatch):
     assert after.replace("workers <bdi>1</bdi>, ", "") == before
 
 
+def test_a_damaged_audit_is_made_again_and_a_damaged_sweep_is_told(data, again):
+    audit = again / "audits" / "seed-0"
+    table, text = (audit / "metrics.csv").read_bytes(), (audit / "audit.json").read_text("utf-8")
+    for name, content in {
+        "metrics.csv": table[: len(table) // 2],
+        "audit.json": text.replace('"warnings": [', '"warnings": [1, ') + " ",
+    }.items():
+        (audit / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        fairvision.sweep(data, output=again, methods=BOTH, seeds=[0, 1], **QUICK)
+        assert (audit / "metrics.csv").read_bytes() == table
+    (again / "sweep.json").write_text('{"data": {"fingerprint": "a"}, "options": [1]}')
+    with pytest.raises(InputError, match=r"sweep.json is damaged: options must be an object"):
+        fairvision.sweep(data, output=again, methods=BOTH, seeds=[0, 1], **QUICK)
+
+
 def test_a_method_and_a_seed_are_added(data, again, monkeypatch):
     names = trained(monkeypatch)
     methods = [*BOTH, "jtt"]

@@ -68,7 +68,7 @@ def _parts(source: Path) -> list[str]:
 
 def _safe(name: str) -> str:
     """Return `name` without what a folder's name, or `B - A` as a name of rows, cannot hold."""
-    name = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", name).replace(" - ", "-").strip(" .")
+    name = re.sub(r'[\x00-\x1f\ud800-\udfff/\\:*?"<>|]', "_", name).replace(" - ", "-").strip(" .")
     return f"{name}_model" if name.lower() in RESERVED else name[:120] or "model"
 
 

@@ -51,7 +51,15 @@ def test_given_names_are_kept():
 
 @pytest.mark.parametrize(
     "names",
-    [["one"], ["same", "same"], ["a/b", "c"], ["a - b", "c"], ["", "c"], ["audit.json", "c"]],
+    [
+        ["one"],
+        ["same", "same"],
+        ["a/b", "c"],
+        ["a - b", "c"],
+        ["", "c"],
+        ["audit.json", "c"],
+        ["a\ud800", "c"],
+    ],
 )
 def test_given_names_that_cannot_be_used_are_refused(names):
     with pytest.raises(InputError):
