@@ -218,7 +218,8 @@ def group_metrics(
     >>> rates["accuracy"]
     accuracy = 0.85 [nan, nan] (n = 40)
     """
-    chosen = [] if isinstance(measures, str) else list(measures)
+    several = isinstance(measures, Iterable) and not isinstance(measures, str)
+    chosen = list(measures) if several else []
     wrong = [m for m in chosen if not isinstance(m, str) or m not in RATES]
     if wrong or not chosen:
         found = wrong[0] if wrong else measures
