@@ -19,6 +19,7 @@ from fairvision.auditing import absences, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
 from fairvision.auditing.measures import CONFIDENCE, measure
 from fairvision.auditing.tables import Samples
+from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, read_json, whole_folder, write_json, write_text
 
@@ -227,7 +228,7 @@ def _write(
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         write(material, folder)
-        metrics.to_csv(folder / "metrics.csv", index=False)
+        write_csv(metrics, folder / "metrics.csv")
         write_text(folder / "report.html", page)
         write_json(
             folder / MARKER,
@@ -243,9 +244,7 @@ def _write(
 
 def _written(folder: Path) -> Audit:
     """Return what the first process has written."""
-    empty = {name: [""] for name in ("value", "low", "high")}
-    metrics = pd.read_csv(folder / "metrics.csv", keep_default_na=False, na_values=empty)
-    return Audit(folder, metrics, read_json(folder / MARKER)["verdict"])
+    return Audit(folder, read_metrics(folder / "metrics.csv"), read_json(folder / MARKER)["verdict"])
 
 
 def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:

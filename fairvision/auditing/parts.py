@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, SupportsInt
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, reading, shown
+from fairvision.table_files import COMPRESSED, open_parquet, read_csv, read_parquet
 
 SUFFIX = ".parquet"
 Refuse = Callable[[SupportsInt, str, str], NoReturn]  # row, column, what is wrong with it
@@ -59,7 +58,7 @@ class Table:
 
     def refuse(self, row: SupportsInt, column: str, problem: str) -> NoReturn:
         """Raise `InputError` for a cell."""
-        raise InputError(f"{self.place(int(row))}, column {column!r}: {problem}")
+        raise InputError(f"{self.place(int(row))}, column {shown(column)}: {problem}")
 
     def read(self) -> pa.Table:
         """Return all rows."""
@@ -67,9 +66,8 @@ class Table:
             return self.content
         tables = []
         for part in self.parts:
-            with _readable(part):
-                tables.append(pq.ParquetFile(part).read().select(self.names))
-        with _readable(self.path):
+            tables.append(read_parquet(part, self.names))
+        with reading(self.path):
             schema = pa.schema(list(self.types.items()))
             return pa.concat_tables([table.cast(schema) for table in tables]).combine_chunks()
 
@@ -82,14 +80,14 @@ class Table:
         """
         start = 0
         for part, rows in zip(self.parts, self.rows_of):
-            with _readable(part):
+            with reading(part):
                 schema = pq.read_schema(part)
                 text = [name for name in coded if _is_text(schema.field(name).type)]
                 file = pq.ParquetFile(part, read_dictionary=text)
                 batches = file.iter_batches(size, columns=list(columns))
             read = 0
             while True:
-                with _readable(part):
+                with reading(part):
                     batch = next(batches, None)
                 if batch is None:
                     break
@@ -107,20 +105,22 @@ def open_table(path: Path) -> Table:
         One line: it does not exist, is no table or is broken, has no rows or no column `id`, or
         the parts of a folder have different columns.
     """
-    table = _csv(path) if path.suffix == ".csv" and not path.is_dir() else _parquet(path)
+    table = _csv(path) if is_csv(path) and not path.is_dir() else _parquet(path)
     if "id" not in table.types:
-        raise InputError(f"{path} has no column 'id': it has {', '.join(table.names)}")
+        raise InputError(f"{path} has no column 'id': it has {_some(table.names)}")
     if not table.rows:
         raise InputError(f"{path} has no rows")
     return table
 
 
+def is_csv(path: Path) -> bool:
+    """Say whether a file is csv by its name, perhaps compressed."""
+    name = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    return name.suffix.lower() == ".csv"
+
+
 def _csv(path: Path) -> Table:
-    with _readable(path):
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        frame.columns = frame.columns.map(str)
-        text = pa.schema([(name, pa.large_string()) for name in frame])
-        content = pa.Table.from_pandas(frame, text, preserve_index=False)
+    content = read_csv(path)
     types = dict(zip(content.column_names, content.schema.types))
     return Table(path, (path,), (len(content),), types, content=content)
 
@@ -130,11 +130,8 @@ def _parquet(path: Path) -> Table:
     types: dict[str, pa.DataType] = {}
     rows_of, note = [], None
     for part in parts:
-        with _readable(part):
-            file = pq.ParquetFile(part)
-            own = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
-        if len(own) < len(file.schema_arrow.names):
-            raise InputError(f"{part} has two columns of one name")
+        file = open_parquet(part)
+        own = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
         if part == parts[0]:
             types, note = own, _note(part, file.schema_arrow.metadata)
         types = _common(parts[0], types, part, own)
@@ -228,19 +225,6 @@ def _note(part: Path, metadata: dict[bytes, bytes] | None) -> Any:
         return json.loads((metadata or {}).get(b"PANDAS_ATTRS", b"{}")).get("fairvision")
     except (ValueError, AttributeError):
         raise InputError(f"{part}: the notes in its metadata are damaged") from None
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read: {said}") from None
 
 
 def _some(names: Any) -> str:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from fairvision import metrics
 from fairvision.auditing import cells, tables
-from fairvision.auditing.parts import Table, open_table
+from fairvision.auditing.parts import Table, is_csv, open_table
 from fairvision.auditing.schema import Schema, infer, truth_columns
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
@@ -67,7 +67,7 @@ class _Batch:
 
 def too_large(paths: Sequence[Path]) -> bool:
     """Say whether any of the tables is too large to be held; csv is held."""
-    return any(open_table(path).rows > LIMIT for path in paths if path.suffix != ".csv")
+    return any(open_table(path).rows > LIMIT for path in paths if not is_csv(path))
 
 
 def read_predictions(
@@ -169,7 +169,7 @@ def _write_counts(
 
 
 def _open(path: Path) -> Table:
-    if path.suffix == ".csv":
+    if is_csv(path):
         raise InputError(
             f"{path}: a table of more than {LIMIT} rows, and those it is compared with, must be "
             "parquet"

@@ -22,6 +22,7 @@ from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import Said, measure
+from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, whole_folder, write_json, write_text
 
@@ -128,7 +129,8 @@ def captions(
         raise InputError("give at least one file of captions")
     called = model_names([_stem(path) for path in paths], names)
     console = Console(stderr=True, quiet=quiet)
-    with console.status("reads captions"):
+    with console.status("reads captions"), python_warnings.catch_warnings(record=True) as doubts:
+        python_warnings.simplefilter("always", FairvisionWarning)
         tables = read_labels(
             Path(labels),
             attribute=attribute,
@@ -161,7 +163,8 @@ def captions(
             seed=seed,
         )
     about_data = cautions(material.models, truth, kinds, material.human)
-    notes = list(dict.fromkeys([*material.notes, *about_data, *(str(w.message) for w in caught)]))
+    said = [*(str(w.message) for w in doubts), *material.notes, *about_data]
+    notes = list(dict.fromkeys([*said, *(str(w.message) for w in caught)]))
     absent = left_out(
         truth, kinds, reference=material.reference, human=material.human, rounds=rounds
     )
@@ -228,7 +231,7 @@ def _write(
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         table = _table(material.models, material.truth)
         table.to_parquet(folder / "captions.parquet", index=False)
-        figures.to_csv(folder / "metrics.csv", index=False)
+        write_csv(figures, folder / "metrics.csv")
         write_text(folder / "report.html", page)
         about = {"fairvision": fairvision.__version__, "models": called}
         write_json(folder / MARKER, {**about, "settings": settings, "verdict": decided})

@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from fairvision.captioning.files import identity
 from fairvision.datasets import UNKNOWN
-from fairvision.datasets.samples import cell_labels, cell_text
-from fairvision.errors import InputError
+from fairvision.datasets.coding import coded
+from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
+from fairvision.errors import InputError, shown, warn_caller
 from fairvision.metrics._caption_words import OTHER
+from fairvision.table_files import COMPRESSED, read_csv, read_parquet
 
 IDS = ("image_id", "id")
 ATTRIBUTE, OBJECTS, SPLIT = "gender", "objects", "test"  # where nothing else is asked for
@@ -91,26 +93,30 @@ def read_labels(
     the rows that are audited, and all rows
     """
     table = _read(path)
-    ids = next((name for name in IDS if name in table), None)
+    ids = next((name for name in IDS if name in table.column_names), None)
     if ids is None:
-        raise InputError(f"{path} has no column 'image_id': it has {_listed(table)}")
+        raise InputError(f"{path} has no column 'image_id': it has {_listed(table.column_names)}")
     if split_column is None and split is not None:
         split_column = "split"
-    task = objects or (OBJECTS if OBJECTS in table else "")
+    task = objects or (OBJECTS if OBJECTS in table.column_names else "")
     taken = (ids, task, split_column, "split")
-    attribute = attribute or _attribute(path, [c for c in map(str, table) if c not in taken])
+    attribute = attribute or _attribute(path, [c for c in table.column_names if c not in taken])
     for column in filter(None, (attribute, task, split_column)):
-        if column not in table:
-            raise InputError(f"{path} has no column {column!r}: it has {_listed(table)}")
+        if column not in table.column_names:
+            raise InputError(
+                f"{path} has no column {shown(column)}: it has {_listed(table.column_names)}"
+            )
     read = _labels(path, table, ids, attribute, task)
     if not read.vocabulary:
         if objects is not None:
             raise InputError(f"{path}, column {objects!r}: no object is known")
         read = replace(read, task="")
+    if line := coded({read.attribute: read.groups, read.task: read.vocabulary}):
+        warn_caller(f"{path}: {line}")
     if split_column is None:
         return read, read
     wanted = split or SPLIT
-    splits = table[split_column].map(cell_text)
+    splits = pd.Series(texts_of(path, table, split_column), dtype=object)
     chosen = splits == wanted
     if not chosen.any():
         there = ", ".join(sorted(splits.dropna().unique())) or "nothing"
@@ -124,8 +130,10 @@ def read_reference(path: Path, like: Labels) -> Labels:
     """Read a training table with the columns of `like`, whose groups must be the same."""
     table = _read(path)
     for column in (like.attribute, like.task):
-        if column not in table:
-            raise InputError(f"{path} has no column {column!r}: it has {_listed(table)}")
+        if column not in table.column_names:
+            raise InputError(
+                f"{path} has no column {shown(column)}: it has {_listed(table.column_names)}"
+            )
     read = _labels(path, table, None, like.attribute, like.task)
     for row, group in enumerate(read.rows["group"]):
         if group is not None and group not in like.groups:
@@ -133,25 +141,17 @@ def read_reference(path: Path, like: Labels) -> Labels:
     return read
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> pa.Table:
     """Read a table; the cells of csv stay text."""
-    try:
-        if path.name.endswith((".csv", ".csv.gz")):
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        elif path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            raise InputError(f"{path} is not a table: give a .csv or .parquet file")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    table.columns = table.columns.map(str)
-    if table.empty:
+    if path.name.lower().endswith((".csv", *(f".csv{end}" for end in COMPRESSED))):
+        table = read_csv(path)
+    elif path.suffix.lower() == ".parquet":
+        table = read_parquet(path)
+    else:
+        raise InputError(f"{path} is not a table: give a .csv or .parquet file")
+    if not len(table):
         raise InputError(f"{path} has no rows")
-    return table.reset_index(drop=True)
+    return table
 
 
 def _attribute(path: Path, columns: list[str]) -> str:
@@ -164,14 +164,13 @@ def _attribute(path: Path, columns: list[str]) -> str:
     )
 
 
-def _labels(path: Path, table: pd.DataFrame, ids: str | None, attribute: str, task: str) -> Labels:
-    groups = [cell_text(cell) for cell in table[attribute]]
+def _labels(path: Path, table: pa.Table, ids: str | None, attribute: str, task: str) -> Labels:
+    groups, _ = names_of(path, table, attribute, (UNKNOWN,))
+    nothing: list[Any] = [None] * len(table)
     rows: dict[str, list[Any]] = {
-        "id": [
-            None if ids is None else identity(cell) for cell in (table[ids] if ids else table.index)
-        ],
-        "group": [None if group in (UNKNOWN, OTHER) else group for group in groups],
-        "objects": [cell_labels(cell) for cell in table[task]] if task else [None] * len(table),
+        "id": nothing if ids is None else [identity(x) for x in texts_of(path, table, ids)],
+        "group": [None if group == OTHER else group for group in groups],
+        "objects": label_sets_of(path, table, task, ())[0].tolist() if task else nothing,
     }
     seen: set[str] = set()
     for row, own in enumerate(rows["id"]) if ids else ():

@@ -142,9 +142,8 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
 )
 @click.option(
     "--separator",
-    default=";",
-    show_default=True,
-    help="Between the labels of a --many column; alone in a cell it means none of the labels.",
+    help="Between the labels of a --many column, by default ';'; alone in a cell it means none of "
+    "the labels.",
 )
 @click.option(
     "--unknown",

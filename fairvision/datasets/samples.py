@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.files import inside
+from fairvision.table_files import not_text, open_parquet, read_csv, read_parquet
 
 if TYPE_CHECKING:
     from fairvision.datasets.folder import Task
@@ -131,19 +131,15 @@ def _read_text(
     path: Path, wanted: Sequence[str], named: Mapping[str, Sequence[str]], many: Collection[str]
 ) -> dict[str, pa.ChunkedArray]:
     """Return the columns of a file as text: null where empty; labels joined, "" for none."""
-    try:
-        if path.suffix == ".csv":
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            there = table.column_names
-        else:
-            there = pq.read_schema(path).names
-            table = pq.read_table(path, columns=[c for c in wanted if c in there])
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    if path.suffix == ".csv":
+        table = read_csv(path)
+        there = table.column_names
+    else:
+        there = open_parquet(path).schema_arrow.names
+        table = read_parquet(path, wanted)
     for column in wanted:
         if column != "mask" and column not in there:
-            raise InputError(f"{path} has no column {column!r}: it has {', '.join(there)}")
+            raise InputError(f"{path} has no column {shown(column)}: it has {', '.join(there)}")
     rows, found = _Rows([path], [len(table)]), {}
     for column in wanted:
         if column not in there:
@@ -153,6 +149,8 @@ def _read_text(
         is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
         if column in many and (is_list or pa.types.is_fixed_size_list(values.type)):
             found[column] = _joined(rows, column, values, named[column])
+        elif reason := not_text(values.type):
+            raise InputError(f"{path}, column {shown(column)} {reason}")
         else:
             found[column] = _as_text(values)
     return found
@@ -221,7 +219,7 @@ def _labels(text: str) -> tuple[str, ...]:
 
 
 def _not_one_of(value: str, allowed: Sequence[str]) -> str:
-    return f"{value!r} is not one of {', '.join(sorted(allowed))}"
+    return f"{shown(value)} is not one of {', '.join(sorted(allowed))}"
 
 
 def _held(text: pa.ChunkedArray) -> pd.Series:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fairvision.datasets._importing import Source, import_dataset, locate
+from fairvision.datasets._importing import Source, import_dataset, locate, warn
 from fairvision.datasets._splits import random_splits
-from fairvision.datasets.folder import SEPARATOR, SPLITS, UNKNOWN, Dataset, Task
+from fairvision.datasets.coding import coded
+from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset, Task
+from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.layouts import refuse_known
-from fairvision.errors import InputError, check_file
+from fairvision.errors import InputError, check_file, shown
+from fairvision.table_files import COMPRESSED, read_csv, read_parquet
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_COMPRESSED = (".gz", ".bz2", ".xz")
 _SPLITS = {s: s for s in SPLITS} | {
     "training": "train",
     "validation": "val",
@@ -41,7 +40,7 @@ def from_table(
     id: str | None = None,
     split: str | None = None,
     images: str | Path | None = None,
-    separator: str = SEPARATOR,
+    separator: str | None = None,
     unknown: Iterable[str] = (),
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
@@ -72,7 +71,8 @@ def from_table(
         picture is given one at random
     images : folder where relative paths start, and which they may not leave; by default the
         table's
-    separator : between the labels of a `many` column; a separator alone means none of the labels
+    separator : between the labels of a `many` column, by default `;`; a separator alone means none
+        of the labels. Lists that were written as text (`['cat', 'tree']`) are read as lists.
     unknown : texts, besides an empty cell and `unknown`, that mean not known
     val_fraction, test_fraction, seed : of the random splits
     name, licence : of the dataset, as noted in `dataset.json`
@@ -89,11 +89,17 @@ def from_table(
     ------
     InputError
         If the table cannot be read, names no attribute or task, lacks a column, repeats an id, has
-        a path that leaves its folder, or if a picture or mask cannot be used; nothing is written.
+        a path that leaves its folder or labels that could be read in two ways, or if a picture or
+        mask cannot be used; nothing is written.
+
+    Warns
+    -----
+    FairvisionWarning
+        Columns hold codes such as 0 and 1, or names that read alike; groups are small.
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, warnings
     >>> from PIL import Image
     >>> with tempfile.TemporaryDirectory() as place:
     ...     for i in range(4):
@@ -115,29 +121,29 @@ def from_table(
         for kind, c in (("attribute", attributes), ("task", tasks), ("many", many))
     }
     _check_columns(path, raw, columns, image, mask, id, split)
-    if not separator:
+    if separator == "":
         raise InputError("the separator is empty: give a character that no label holds")
     nothing = frozenset(text.strip().casefold() for text in (UNKNOWN, *unknown))
 
     samples = pd.DataFrame({"id": _ids(path, raw, image, id)})
-    where = [f"{path} row {row + 1} (id {text!r})" for row, text in enumerate(samples["id"])]
+    where = [f"{path} row {row + 1} (id {shown(text)})" for row, text in enumerate(samples["id"])]
     samples["split"] = _splits(path, raw, split, (val_fraction, test_fraction), seed)
-    one = _reader(nothing, None)
-    several = _reader(nothing, separator)
     groups, labels = {}, {}
     for key, column in columns["attribute"].items():
-        samples[key], groups[key] = _values(raw[column], one)
+        samples[key], groups[key] = names_of(path, raw, column, nothing)
     for key, column in columns["task"].items():
-        samples[key], names = _values(raw[column], one)
+        samples[key], names = names_of(path, raw, column, nothing)
         labels[key] = Task(names)
     for key, column in columns["many"].items():
-        samples[key], names = _values(raw[column], several)
+        samples[key], names = label_sets_of(path, raw, column, nothing, separator)
         labels[key] = Task(names, many=True)
+    if line := coded({**groups, **{key: task.labels for key, task in labels.items()}}):
+        warn(f"{path}: {line}")
 
     root = Path(images) if images is not None else path.parent
-    mask = mask or ("mask" if "mask" in raw else None)
-    pictures = _paths(root, raw[image], where)
-    masks = _paths(root, raw[mask], where) if mask else [None] * len(raw)
+    mask = mask or ("mask" if "mask" in raw.column_names else None)
+    pictures = _paths(path, raw, image, root, where)
+    masks = _paths(path, raw, mask, root, where) if mask else [None] * len(raw)
     sources = []
     for at, picture, person in zip(where, pictures, masks):
         if picture is None:
@@ -163,44 +169,28 @@ def from_table(
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Read a table as text: None where a cell is null, lists as they are."""
+def _read(path: Path) -> pa.Table:
+    """Read a table; the cells of csv stay text."""
     path = check_file(path, "a table")
-    kind = Path(path.stem if path.suffix in _COMPRESSED else path.name).suffix.lower()
-    try:
-        if kind == ".parquet":
-            stored = pq.read_table(path)
-            cells = {c: stored.column(c).to_pylist() for c in stored.column_names}
-            raw = pd.DataFrame({c: pd.Series(v, dtype=object) for c, v in cells.items()})
-        elif kind in _DELIMITERS:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                raw = pd.read_csv(
-                    path,
-                    sep=_DELIMITERS[kind],
-                    dtype=str,
-                    keep_default_na=False,
-                    index_col=False,
-                    encoding="utf-8-sig",
-                )
-        else:
-            raise InputError(f"{path} is not a table that can be read: give .csv, .tsv or .parquet")
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8: save it as UTF-8") from None
-    except (ValueError, OSError, EOFError, pa.ArrowException, pd.errors.ParserWarning) as error:
-        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    if raw.empty:
+    kind = Path(path.stem if path.suffix in COMPRESSED else path.name).suffix.lower()
+    if kind == ".parquet":
+        table = read_parquet(path)
+    elif kind in _DELIMITERS:
+        table = read_csv(path, _DELIMITERS[kind])
+    else:
+        raise InputError(f"{path} is not a table that can be read: give .csv, .tsv or .parquet")
+    if not len(table):
         raise InputError(f"{path} has no rows")
-    return raw
+    return table
 
 
 def _check_columns(
     path: Path,
-    raw: pd.DataFrame,
+    raw: pa.Table,
     columns: Mapping[str, Mapping[str, str]],
     *fixed: str | None,
 ) -> None:
-    there = ", ".join(map(str, raw))
+    there = ", ".join(raw.column_names)
     chosen = [(key, c) for named in columns.values() for key, c in named.items()]
     if not chosen:
         raise InputError(
@@ -208,28 +198,27 @@ def _check_columns(
             "people, and with --task COLUMN or --many COLUMN which holds what is classified"
         )
     for column in [*fixed, *(c for _, c in chosen)]:
-        if column is not None and column not in raw:
-            raise InputError(f"{path} has no column {column!r}: it has {there}")
+        if column is not None and column not in raw.column_names:
+            raise InputError(f"{path} has no column {shown(column)}: it has {there}")
     names = [key for key, _ in chosen]
     for key in names:
         if names.count(key) > 1:
             raise InputError(f"{key!r} is named twice among the attributes and tasks")
 
 
-def _ids(path: Path, raw: pd.DataFrame, image: str, id: str | None) -> list[str]:
-    id = id or ("id" if "id" in raw else None)
+def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
+    id = id or ("id" if "id" in raw.column_names else None)
     if id is None:
-        stems = [Path(_text(v) or "").stem for v in raw[image]]
+        stems = [Path(text or "").stem for text in texts_of(path, raw, image)]
         unique = all(stems) and len(set(stems)) == len(stems)
         return stems if unique else [str(row) for row in range(1, len(raw) + 1)]
     seen: dict[str, int] = {}
-    for row, value in enumerate(raw[id], 1):
-        text = _text(value)
+    for row, text in enumerate(texts_of(path, raw, id), 1):
         if text is None:
-            raise InputError(f"{path} row {row}, column {id!r}: is empty")
+            raise InputError(f"{path} row {row}, column {shown(id)}: is empty")
         if text in seen:
             raise InputError(
-                f"{path} rows {seen[text]} and {row}, column {id!r}: both are {text!r}; "
+                f"{path} rows {seen[text]} and {row}, column {shown(id)}: both are {shown(text)}; "
                 "ids must be unique"
             )
         seen[text] = row
@@ -237,57 +226,27 @@ def _ids(path: Path, raw: pd.DataFrame, image: str, id: str | None) -> list[str]
 
 
 def _splits(
-    path: Path, raw: pd.DataFrame, split: str | None, fractions: tuple[float, float], seed: int
+    path: Path, raw: pa.Table, split: str | None, fractions: tuple[float, float], seed: int
 ) -> list[str]:
-    split = split or ("split" if "split" in raw else None)
+    split = split or ("split" if "split" in raw.column_names else None)
     if split is None:
         return random_splits(len(raw), *fractions, np.random.default_rng(seed)).tolist()
     found = []
-    for row, value in enumerate(raw[split], 1):
-        text = (_text(value) or "").lower()
+    for row, cell in enumerate(texts_of(path, raw, split), 1):
+        text = (cell or "").lower()
         if text not in _SPLITS:
             raise InputError(
-                f"{path} row {row}, column {split!r}: {value!r} is not one of {', '.join(SPLITS)}"
+                f"{path} row {row}, column {shown(split)}: {shown(cell or '')} is not one of "
+                f"{', '.join(SPLITS)}"
             )
         found.append(_SPLITS[text])
     return found
 
 
-def _reader(nothing: frozenset[str], separator: str | None) -> Callable[[Any], Any]:
-    """Return what turns a cell into a label, or into a tuple of labels; None where unknown."""
-
-    def one(cell: Any) -> str | None:
-        text = _text(cell)
-        return None if text is None or text.casefold() in nothing else text
-
-    def several(cell: Any) -> tuple[str, ...] | None:
-        if not isinstance(cell, list):
-            text = one(cell)
-            if text is None:
-                return None
-            cell = text.split(separator)
-        return tuple(dict.fromkeys(text for text in map(one, cell) if text is not None))
-
-    return one if separator is None else several
-
-
-def _values(column: pd.Series, read: Callable[[Any], Any]) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return the cells of a column as read, and the sorted names that occur in it."""
-    cells = [read(cell) for cell in column]
-    known = (cell if isinstance(cell, tuple) else (cell,) for cell in cells if cell is not None)
-    return pd.Series(cells, dtype=object), tuple(sorted({name for some in known for name in some}))
-
-
-def _paths(root: Path, cells: pd.Series, where: list[str]) -> list[Path | None]:
-    texts = map(_text, cells)
+def _paths(
+    path: Path, raw: pa.Table, column: str, root: Path, where: list[str]
+) -> list[Path | None]:
     return [
-        None if text is None else locate(root, text, f"{at}, column {cells.name!r}")
-        for at, text in zip(where, texts)
+        None if text is None else locate(root, text, f"{at}, column {shown(column)}")
+        for at, text in zip(where, texts_of(path, raw, column))
     ]
-
-
-def _text(cell: Any) -> str | None:
-    """Return a cell as text without spaces around it; None where it is empty."""
-    if cell is None or cell != cell:
-        return None
-    return str(cell).strip() or None

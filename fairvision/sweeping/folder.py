@@ -17,10 +17,11 @@ import fairvision
 from fairvision import datasets, runs, shapes
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
+from fairvision.csv_files import write_csv
 from fairvision.datasets import Dataset
-from fairvision.errors import FairvisionWarning, InputError, check_file, reading
-from fairvision.files import whole_file, whole_folder, write_json, write_text
-from fairvision.report.figures import KEYS, Figures, read
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.files import whole_folder, write_json, write_text
+from fairvision.report.figures import Figures, read, read_metrics
 from fairvision.sweeping import board, verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan
 from fairvision.training import stored_options, train
@@ -28,7 +29,6 @@ from fairvision.training import stored_options, train
 MARKER = "sweep.json"
 AUDIT = "audit.json"
 PAGE, TABLE, FIGURES = "leaderboard.html", "leaderboard.csv", "figures.csv"
-NUMBERS = ("value", "low", "high")
 
 _SWEEP = shapes.table(
     {
@@ -279,22 +279,7 @@ def _audited(
 def _read_audit(place: Path, methods: Sequence[str]) -> tuple[Figures, list[str]]:
     """Return the figures and the warnings of an audit."""
     notes = shapes.read(place / AUDIT, _AUDIT, "audit again")["verdict"]["warnings"]
-    return read(_read_metrics(place / "metrics.csv"), list(methods)), notes
-
-
-def _read_metrics(path: Path) -> pd.DataFrame:
-    """Read a metrics table; a group may be called "NA"."""
-    path = check_file(path, "a table")
-    texts, numbers = dict.fromkeys([*KEYS, "unit"], str), dict.fromkeys(NUMBERS, float)
-    with reading(path, "csv"):
-        return pd.read_csv(
-            path.absolute(),
-            index_col=False,
-            usecols=[*texts, *numbers, "n"],
-            dtype={**texts, **numbers, "n": int},
-            keep_default_na=False,
-            na_values={name: [""] for name in numbers},
-        )
+    return read(read_metrics(place / "metrics.csv"), list(methods)), notes
 
 
 def _write(
@@ -308,8 +293,7 @@ def _write(
 
     page = render(board=made, verdict=decided, settings=settings)
     for name, content in ((TABLE, table), (FIGURES, board.figures(made))):
-        with whole_file(folder / name) as part:
-            content.to_csv(part, index=False)
+        write_csv(content, folder / name)
     write_text(folder / PAGE, page)
 
 

@@ -212,9 +212,9 @@ def test_bad_requests(tmp_path, asked, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"image,age\na.png,x,y\n", "cannot be read"),
+        ("t.csv", b"image,age\na.png,x,y\n", "row 1 has 3 cells, but the header has 2"),
         ("t.csv", b"image,age\n", "has no rows"),
-        ("t.csv", b"", "cannot be read"),
+        ("t.csv", b"", "is empty"),
         ("t.csv", b"image,age\n\xff\xfe,x\n", "not text in UTF-8"),
         ("t.parquet", b"image,age\n", "cannot be read"),
         ("t.xlsx", b"PK", r"give \.csv, \.tsv or \.parquet"),
