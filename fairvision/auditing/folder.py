@@ -22,6 +22,7 @@ from fairvision.auditing.tables import Samples
 from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, read_json, whole_folder, write_json, write_text
+from fairvision.report.figures import read_metrics
 
 MARKER = "audit.json"
 LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
@@ -244,7 +245,9 @@ def _write(
 
 def _written(folder: Path) -> Audit:
     """Return what the first process has written."""
-    return Audit(folder, read_metrics(folder / "metrics.csv"), read_json(folder / MARKER)["verdict"])
+    return Audit(
+        folder, read_metrics(folder / "metrics.csv"), read_json(folder / MARKER)["verdict"]
+    )
 
 
 def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:

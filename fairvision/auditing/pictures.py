@@ -238,7 +238,7 @@ def _check_answers(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
 
 def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
     """Say which share of the pictures is in the cell, with the audit's interval."""
-    table = pd.read_csv(audited.folder / "metrics.csv")
+    table = figures.read_metrics(audited.folder / "metrics.csv")
     known = figures.read(table, [own.model for own in audited.models])
     figure = known.get(model.model, "reasons", attribute, label=cell)
     said = figure.spoken(before="95% interval ") if figure else "an unknown share"

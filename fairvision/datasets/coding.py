@@ -6,9 +6,11 @@ What can be read in one way only is read so; what could mean two things is refus
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from fairvision.errors import InputError, shown
@@ -60,10 +62,13 @@ def listed(text: str) -> tuple[str, ...] | None:
     if len(set(commas[:-1])) > 1 or (commas and commas[-1] and not all(commas)):
         return None  # 'a' 'b', 'c'
     try:
-        labels = [ast.literal_eval(item) if _is_quoted(item) else item for item in items]
+        return tuple(
+            _unquoted(item) if _is_quoted(item) else whole(item)
+            for item in items
+            if item not in _NOTHING
+        )
     except (ValueError, SyntaxError):
         return None
-    return tuple(whole(label) for label in labels if label not in _NOTHING)
 
 
 def whole(text: str) -> str:
@@ -195,6 +200,14 @@ sure which is which"
         f"column{'' if one else 's'} {said}{more}{'' if one else ' hold codes'}: figures name them "
         "so; write what they stand for, or make sure which is which"
     )
+
+
+def _unquoted(item: str) -> str:
+    """Return quoted text of JSON, or else of Python."""
+    if item.startswith('"'):
+        with suppress(ValueError):
+            return str(json.loads(item))
+    return str(ast.literal_eval(item))
 
 
 def _is_quoted(item: str) -> bool:

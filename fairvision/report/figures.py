@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from fairvision.errors import InputError, check_file, shown
 from fairvision.report import words
+from fairvision.table_files import read_csv
 
 KEYS = ["model", "metric", "attribute", "task", "group", "label"]
+NUMBERS = ["value", "low", "high", "n"]
 UNKNOWN = "unknown"
 
 
@@ -153,6 +158,37 @@ class Figures:
             and (figure := self.get(self.models[0], "hidden_accuracy", attribute, group=group))
         ]
         return max(counts) / sum(counts) if sum(counts) else math.nan
+
+
+def read_metrics(path: str | Path) -> pd.DataFrame:
+    """Read `metrics.csv` as an audit wrote it; `InputError` says that it is damaged, and where."""
+    path = check_file(path, "a metrics table")
+    try:
+        table = read_csv(path).to_pandas()
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {str(error).removeprefix(f'{path} ')}") from None
+    for column in (*KEYS, *NUMBERS, "unit"):
+        if column not in table:
+            raise InputError(f"{path} is damaged: it has no column {column!r}")
+    kinds: dict[str, Callable[[str], object]] = {"n": int, "unit": _word}
+    for column in (*NUMBERS, "unit"):
+        read_as = []
+        for row, text in enumerate(table[column], 1):
+            try:
+                read_as.append(kinds.get(column, float)(text or "nan"))
+            except ValueError:
+                raise InputError(
+                    f"{path} is damaged: row {row}, column {column!r} holds {shown(text)}"
+                ) from None
+        table[column] = read_as
+    return table
+
+
+def _word(text: str) -> str:
+    """Return a unit, which is a word."""
+    if not text.isalpha() or text == "nan":
+        raise ValueError(text)
+    return text
 
 
 def read(metrics: pd.DataFrame, models: list[str]) -> Figures:
