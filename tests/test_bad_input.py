@@ -16,6 +16,7 @@ from fairvision import datasets, runs, train
 
 QUICK = ("--size", 16, "--epochs", 1, "--batch-size", 8, "--device", "cpu")
 SHORT = ("--replicates", 10, "--device", "cpu", "--quiet")
+from fairvision.report.figures import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +135,8 @@ DATASETS = {
     "truncated": (halve("0.png"), "0.png is truncated"),
     "not a picture": (file("0.png", b"<svg/>"), "0.png is not a picture"),
     "empty picture": (file("0.png", b""), "0.png is not a picture"),
-    "table not text": (file("samples.csv", b"id,\xff\n1,2\n"), "samples.csv cannot be read"),
-    "table empty": (file("samples.csv", b""), "samples.csv cannot be read"),
+    "table not text": (file("samples.csv", b"id,\xff\n1,2\n"), "samples.csv is not text in UTF-8"),
+    "table empty": (file("samples.csv", b""), "samples.csv is empty"),
     "parquet damaged": (damaged_parquet, "samples.parquet cannot be read"),
     "no table": (file("samples.csv", None), "neither samples.parquet nor samples.csv"),
     "no settings": (file("dataset.json", None), "dataset.json does not exist"),
@@ -383,5 +384,5 @@ def test_nasty_names_go_the_whole_way_and_are_text_in_every_page(tmp_path, run_c
         text = page.read_text(encoding="utf-8")
         for tag in ("<script>alert", "<img src=x", "<i>0.png", "who <b>", "run <i>"):
             assert tag not in text
-    metrics = pd.read_csv(audit / "metrics.csv", keep_default_na=False)
+    metrics = read_metrics(audit / "metrics.csv")
     assert set(NASTY) <= set(metrics["group"])

@@ -24,7 +24,7 @@ _WHOLE = re.compile(r"[-+]?\d+\.0*")
 _INTEGER = re.compile(r"-?\d{1,3}")
 _BITS = ({"0", "1"}, {"0"}, {"1"}, {"-1", "1"}, {"False", "True"}, {"false", "true"})
 _FLAGS = {"0", "1", "-1", "True", "False", "true", "false"}
-_LISTS = re.compile(r"\[.*\]|\{.*\}|(array|set|frozenset)\(.*\)", re.DOTALL)
+_LISTS = re.compile(r"\[.*[,'\":].*\]|\{.*[,'\":].*\}|(array|set|frozenset)\([\[({].*\)", re.DOTALL)
 _OTHERS = (",", "|", "\t", " / ")
 _NAMED = 4
 

@@ -73,7 +73,8 @@ def test_words_map_names_to_lists(tmp_path, text):
         read_words(path)
 
 
-def test_lone_surrogates_are_replaced(tmp_path):
+def test_lone_surrogates_are_refused(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('[{"image_id": 1, "caption": "a \\ud800 man"}]')
-    assert read_captions(path) == {"1": "a ? man"}
+    with pytest.raises(InputError, match=r"a\.json holds half a character"):
+        read_captions(path)
