@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from fairvision import datasets, runs, train
+from fairvision.report.figures import read_metrics
 
 QUICK = ("--size", 16, "--epochs", 1, "--batch-size", 8, "--device", "cpu")
 SHORT = ("--replicates", 10, "--device", "cpu", "--quiet")
-from fairvision.report.figures import read_metrics
 
 
 @pytest.fixture(scope="module")
