@@ -116,7 +116,7 @@ def test_codes_are_named_once_and_none_is_lost(tmp_path, kind, values):
     path = save(kind, tmp_path, image=["a.png"] * 8, smile=values * 4, sex=values * 4)
     with pytest.warns(FairvisionWarning) as caught:
         made = from_table(path, tmp_path / "out", attributes=["sex"], tasks=["smile"])
-    (line,) = [text for w in caught if "codes" in (text := str(w.message))]
+    (line,) = [text for w in caught if "hold codes" in (text := str(w.message))]
     assert "'sex'" in line
     assert "'smile'" in line
     names = {str(int(v) if isinstance(v, float) else v) for v in values}
