@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -69,17 +70,17 @@ def main() -> None:
     warnings.showwarning = _show_warning
     endings.prepare()
     try:
-        _check_arguments(sys.argv[1:])
+        _check_text([os.getcwd(), *sys.argv[1:]])
         fairvision(standalone_mode=False)
     except BaseException as error:
         endings.end(error)
 
 
-def _check_arguments(arguments: list[str]) -> None:
+def _check_text(given: list[str]) -> None:
     """Refuse bytes that are not UTF-8 before anything is computed: no output could hold them."""
-    for argument in arguments:
-        if any("\ud800" <= character <= "\udfff" for character in argument):
-            raise InputError(f"{shown(argument)} is not text in UTF-8: rename it")
+    for text in given:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise InputError(f"{shown(text)} is not text in UTF-8: rename it")
 
 
 def _show_warning(

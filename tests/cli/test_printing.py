@@ -53,12 +53,19 @@ def test_any_code_page_takes_what_is_printed(data, encoding):
     assert json.loads(told.stdout)["name"] == f"Zoë {ESCAPE}"
 
 
-def test_bytes_that_are_no_text_are_refused_before_anything_is_done(run_cli, data, tmp_path):
+def test_bytes_that_are_no_text_are_refused_before_anything_is_done(
+    run_cli, data, tmp_path, monkeypatch
+):
     name = os.fsdecode(b"\xff")
     refused = run_cli("train", data, "--model", "small_cnn", "-o", tmp_path / name)
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert r"\udcff' is not text in UTF-8" in refused.err
     assert not list(tmp_path.iterdir())
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    refused = run_cli("data", "scenes", "out")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert r"\udcff' is not text in UTF-8" in refused.err
 
 
 def test_a_tilde_is_expanded_once_at_the_door(run_cli, data, tmp_path, monkeypatch):
