@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
+from fairvision import table_files
 from fairvision.datasets.pictures import quiet_warnings
 from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.files import is_of_system
@@ -67,7 +66,7 @@ def read_parquet(source: Path) -> tuple[Cifar10, Cifar10]:
     """
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {part: [] for part in _PARTS}
     for path in _files(source):
-        table = _read(path)
+        table = table_files.read_parquet(path)
         pictures, labels = _pictures(path, table), _labels(path, table)
         if "split" in table.column_names:
             with reading(path, "parquet"):
@@ -106,17 +105,6 @@ def _files(source: Path) -> list[Path]:
             raise InputError(f"{source} holds neither cifar-10-batches-py nor parquet files")
         return files
     return [check_file(source, "a parquet file or a folder of them")]
-
-
-def _read(path: Path) -> pa.Table:
-    path = check_file(path, "a parquet file")
-    with reading(path, "parquet"):
-        table = pq.read_table(path.absolute(), partitioning=None)
-        table.validate(full=True)
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if twice:
-        raise InputError(f"{path} has several columns called {shown(twice[0])}")
-    return table
 
 
 def _pictures(path: Path, table: pa.Table) -> np.ndarray:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from fairvision.datasets.folder import Dataset
 from fairvision.datasets.samples import cell_text
-from fairvision.errors import InputError, check_file, reading, shown
+from fairvision.errors import InputError, reading, shown
 from fairvision.files import whole_file
+from fairvision.table_files import read_parquet
 
 REGIONS = "regions.parquet"
 SIDES = ("left", "top", "right", "bottom")
@@ -40,9 +41,9 @@ def read_regions(dataset: Dataset) -> pd.DataFrame:
     path = dataset.root / REGIONS
     if not os.path.lexists(path):
         return no_regions()
-    path = check_file(path, "a table of boxes")
+    stored = read_parquet(path)
     with reading(path):
-        table = pd.read_parquet(path.absolute())
+        table = stored.to_pandas()
     return _check(path, table, dataset)
 
 
@@ -122,9 +123,6 @@ def _check(path: Path, table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
         if column not in table and column != "task":
             there = ", ".join(map(str, table))
             raise InputError(f"{path} has no column {column!r}: it has {there}")
-    if table.columns.has_duplicates:
-        twice = table.columns[table.columns.duplicated()][0]
-        raise InputError(f"{path} has two columns called {shown(twice)}")
     texts = [c for c in ("id", "task", "label") if c in table]
     checked = pd.DataFrame(
         {c: pd.Series([cell_text(v) for v in table[c]], name=c, dtype=object) for c in texts}

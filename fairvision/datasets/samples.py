@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision.errors import InputError, shown
-from fairvision.files import inside
+from fairvision.files import inside, is_of_system
 from fairvision.table_files import not_text, open_parquet, read_csv, read_parquet
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def table_files(root: Path) -> list[Path]:
     if table.is_file():
         return [table]
     shards = table.glob("*.parquet") if table.is_dir() else root.glob("samples-*.parquet")
-    found = sorted(path for path in shards if path.is_file())
+    found = sorted(p for p in shards if p.is_file() and not is_of_system(p.name))
     if not found and (root / "samples.csv").is_file():
         return [root / "samples.csv"]
     if not found:

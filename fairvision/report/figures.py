@@ -170,7 +170,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     for column in (*KEYS, *NUMBERS, "unit"):
         if column not in table:
             raise InputError(f"{path} is damaged: it has no column {column!r}")
-    kinds: dict[str, Callable[[str], object]] = {"n": int, "unit": _word}
+    kinds: dict[str, Callable[[str], object]] = {"n": _count, "unit": _word}
     for column in (*NUMBERS, "unit"):
         read_as = []
         for row, text in enumerate(table[column], 1):
@@ -182,6 +182,13 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
                 ) from None
         table[column] = read_as
     return table
+
+
+def _count(text: str) -> int:
+    """Return a number of pictures."""
+    if not 0 <= int(text) < 2**53:
+        raise ValueError(text)
+    return int(text)
 
 
 def _word(text: str) -> str:

@@ -138,7 +138,7 @@ def test_numbers_mean_what_the_file_says(tmp_path):
 
 def refusals():
     good = hugging_face(*TEST)
-    yield "no parquet", b"hello", "is not valid parquet"
+    yield "no parquet", b"hello", "test.parquet cannot be read"
     yield "no label", good.drop_columns("label"), "has no column 'label': it has img"
     yield "no picture", good.drop_columns("img"), "0 columns of encoded pictures"
     yield "two", good.append_column("also", good["img"]), "2 columns of encoded pictures"
