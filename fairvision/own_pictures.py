@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
+from fairvision.csv_files import write_csv
 from fairvision.datasets import read_picture
 from fairvision.datasets.doubts import Doubts
 from fairvision.files import path_text, whole_folder
@@ -121,7 +122,7 @@ def write_prepared(files: Sequence[Path], folder: str | Path, *, overwrite: bool
         for name, file in zip(names, files):
             prepare_digit(read_picture(file, doubts=Doubts())).save(part / name)
         written = pd.DataFrame({"prepared": names, "image": list(map(path_text, files))})
-        written.to_csv(part / LIST, index=False)
+        write_csv(written, part / LIST)
 
 
 def is_prepared(picture: Image.Image) -> bool:

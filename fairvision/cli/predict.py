@@ -76,7 +76,8 @@ def command(
         raise InputError("--data is for --familiarity: leave out --no-familiarity")
 
     from fairvision import inference, own_pictures, postprocessing, runs
-    from fairvision.files import check_vacant, whole_file
+    from fairvision.csv_files import write_csv
+    from fairvision.files import check_vacant
 
     if prepared is not None:
         check_vacant(prepared, marker=own_pictures.LIST, overwrite=overwrite)
@@ -95,8 +96,7 @@ def command(
     if output is not None:
         for name in (name for name, task in loaded.tasks.items() if task.many):
             found[name] = found[name].map(";".join, na_action="ignore")
-        with whole_file(output) as part:
-            found.to_csv(part, index=False)
+        write_csv(found, output)
         say(f"{len(found)} pictures: {output}")
     elif as_json:
         records = json.loads(found.to_json(orient="records"))

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from fairvision import datasets, runs
 from fairvision.own_pictures import LIST
+from fairvision.table_files import read_csv
 
 LABELS = [f"label {n}" for n in range(12)]
 TASKS = {"objects": {"labels": LABELS, "many": True}}
@@ -214,3 +215,14 @@ def test_escapes_in_names_are_visible(run_cli, make_run, tmp_path):
     assert "\x1b" not in shown.out + shown.err
     for text in (r"[red]g\x1b[31m", r"a\x1b[2J", "b[/b]", r"p\x1b[1m.png"):
         assert text in shown.out
+
+
+def test_no_cell_of_the_csv_is_a_formula(run_cli, make_run, tmp_path):
+    run = make_run(attributes={"g": ["=1+1", "=2\rb"]})
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
+    done = run_cli("predict", run, tmp_path / "p.png", "-o", tmp_path / "o.csv", "--device", "cpu")
+    assert done.code == 0, done.err
+    table = pd.read_csv(tmp_path / "o.csv")
+    assert len(table) == 1
+    assert table["g"][0].startswith("'=")
+    assert read_csv(tmp_path / "o.csv")["g"][0].as_py() in ("=1+1", "=2\rb")
