@@ -19,6 +19,9 @@ from fairvision.errors import FairvisionWarning, InputError, check_file, shown
 
 _DEEPEST = 4  # dictionaries within dictionaries that are looked into
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
+_WRAPPERS = re.compile(  # that torch puts into names where a part of a network is wrapped
+    r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?:\.|$)"
+)
 _AVERAGED = {"ema", "swa", "averaged"}
 
 
@@ -107,6 +110,8 @@ def _load(path: Path) -> tuple[Any, list[str]]:
         blamed = re.search(r"GLOBAL (\S+)", str(error))
         if blamed:
             reason = f"{blamed[1]}; save its state_dict alone"
+        elif reason.startswith("Weights only load failed"):
+            reason = "it is not what torch.save or safetensors write"
         raise InputError(f"{path} is damaged or holds more than tensors: {reason}") from None
 
 
@@ -126,12 +131,14 @@ def _candidates(content: Any, label: str = "", depth: int = 0) -> Iterator[_View
     if not isinstance(content, Mapping) or depth > _DEEPEST:
         return
     tensors = OrderedDict(
-        (name, value)
+        (_WRAPPERS.sub("", name), value)
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     )
     if tensors:
-        tensors._metadata = getattr(content, "_metadata", None)  # type: ignore[attr-defined]
+        versions = getattr(content, "_metadata", None) or {}
+        named = {_WRAPPERS.sub("", name).rstrip("."): v for name, v in versions.items()}
+        tensors._metadata = named or None  # type: ignore[attr-defined]
         yield _View(label, tensors, 0)
     for name, value in content.items():
         yield from _candidates(value, f"{label}.{name}".lstrip("."), depth + 1)

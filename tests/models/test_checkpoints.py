@@ -54,6 +54,10 @@ WRAPPERS = {
     },
     "parallel and compiled": lambda: {"model": weights(prefix="module._orig_mod.")},
     "compiled": lambda: weights(prefix="_orig_mod."),
+    "parts compiled and sharded": lambda: {
+        name.replace(".", "._fsdp_wrapped_module._orig_mod.", 1): tensor
+        for name, tensor in weights(prefix="model.").items()
+    },
     "part of another": lambda: weights(prefix="encoder.backbone.") | {"head.weight": torch.ones(2)},
     "reference script": lambda: {"model": weights(), "args": argparse.Namespace(lr=0.1)},
     "numpy and paths": lambda: {
