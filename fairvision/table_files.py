@@ -23,12 +23,14 @@ import pyarrow.parquet as pq
 
 from fairvision.csv_files import without_mark
 from fairvision.errors import InputError, check_file, reading, shown
+from fairvision.unpacking import limited
 
 ROWS = 50_000  # turned into arrow's columns at once
 _OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COMPRESSED = tuple(_OPEN)
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tabs", "|": "'|'"}
 _TEXT = pa.large_string()
+_MOST_ROWS = 100  # of parquet, for each byte of the file: rows that are alike pack well
 
 
 def read_csv(path: str | Path, separator: str = ",") -> pa.Table:
@@ -64,7 +66,9 @@ def open_parquet(path: str | Path, **options: Any) -> pq.ParquetFile:
     path = check_file(path, "a table")
     with reading(path):
         file = pq.ParquetFile(path, **options)
-        names = file.schema_arrow.names
+        names, rows = file.schema_arrow.names, file.metadata.num_rows
+    if rows > _MOST_ROWS * path.stat().st_size:
+        raise InputError(f"{path} promises {rows:,} rows, more than so small a file can hold")
     check_names(path, names)
     for name in names:
         if name != name.strip():
@@ -119,6 +123,8 @@ def not_text(kind: pa.DataType) -> str:
 def _opened(path: Path) -> Iterator[io.TextIOWrapper]:
     """Yield a file as text, by its byte-order mark."""
     with _OPEN.get(path.suffix.lower(), open)(path, "rb") as file:
+        if path.suffix.lower() in _OPEN:
+            file = limited(file, path)
         wide = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         encoding = "utf-16" if wide else "utf-8-sig"
         with io.TextIOWrapper(file, encoding=encoding, newline="") as text:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime
 import gzip
+import lzma
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -134,3 +137,24 @@ def test_no_text_is_a_formula_and_numbers_stay_numbers(tmp_path):
     assert (tmp_path / "t.csv").read_text().splitlines() == [
         *("'=name,value", "'=1+1,-0.5", "'@a,1.0", "'+b,", "'-c,2.0", "-0.5,3.0"),
     ]
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+def test_a_table_that_unpacks_to_far_more_than_tables_do_is_refused(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr("fairvision.unpacking.FREE", 2**20)
+    packed = {"gz": gzip, "bz2": bz2, "xz": lzma}[suffix].compress
+    for name, row in (("rows", b"a,b\n"), ("one", b"a")):
+        path = tmp_path / f"{name}.csv.{suffix}"
+        path.write_bytes(packed(b"id,group\n" + row * (2**24 // len(row))))
+        with pytest.raises(InputError, match=r"unpacks to more than 300 times its \d+ bytes"):
+            read_csv(path)
+    path.write_bytes(packed(b"id,group\n" + b"".join(b"%d,a\n" % row for row in range(20_000))))
+    assert read_csv(path).num_rows == 20_000
+
+
+def test_parquet_that_promises_more_rows_than_it_can_hold_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    alike = pa.array([1]).take(pa.array(np.zeros(5_000_000, np.int8)))
+    pq.write_table(pa.table({"id": alike}), path, row_group_size=5_000_000)
+    with pytest.raises(InputError, match="promises 5,000,000 rows, more than so small a file"):
+        read_parquet(path)
