@@ -17,6 +17,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]  # weights (units, b) → values 
 
 _BLOCK = 4_000_000  # weights handed to a statistic at once (32 MB)
 _KEPT = 120_000_000  # drawn counts kept for the next measure (120 MB)
+_APART = 4  # images of each row, at most, up to which they are drawn one by one
 _JACKKNIFE = 1000  # parts that are left out in turn, at most
 
 
@@ -187,19 +188,25 @@ class Sample:
         """Yield how often each unit is drawn, (units, b), for all replicates."""
         units, replicates, seed = len(self.counts), self.drawing.replicates, self.drawing.seed
         size = max(1, _BLOCK // max(1, units))
-        if self.stratum is None and bool((self.counts == 1).all()):
-            draw = _keep_rows if units * replicates <= _KEPT else _draw_rows
-            for block in draw(units, replicates, seed, size):
-                yield block.astype(kind)
+        images = int(self.counts.sum())
+        alone = images == units and bool((self.counts == 1).all())
+        apart = self.units is None and bool(self.counts.all()) and images <= _APART * units
+        if self.stratum is None and (alone or apart):
+            draw = _keep_rows if images * replicates <= _KEPT else _draw_rows
+            first = self.counts.cumsum() - self.counts
+            for block in draw(images, replicates, seed, max(1, _BLOCK // max(1, images))):
+                # as the rows repeated are drawn
+                drawn = block if alone else np.add.reduceat(block.astype(np.int32), first, axis=0)
+                yield drawn.astype(kind)
             return
         stratum = np.zeros(units, int) if self.stratum is None else self.stratum
         parts = [np.flatnonzero(stratum == s) for s in range(stratum.max(initial=-1) + 1)]
         generators = [np.random.default_rng([seed, s] if s else seed) for s in range(len(parts))]
         for start in range(0, replicates, size):
-            drawn = np.zeros((units, min(size, replicates - start)))
+            block = np.zeros((units, min(size, replicates - start)))
             for part, generator in zip(parts, generators):
-                drawn[part] = _draw(generator, self.counts[part], drawn.shape[1])
-            yield drawn
+                block[part] = _draw(generator, self.counts[part], block.shape[1])
+            yield block
 
     def _accelerated(
         self,
