@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fairvision.familiarity import Familiarity
 
 PREPARATIONS = ("auto", "digit", "none")
+ANSWER = "answer"  # in front of the columns of answers, which are never those of the truth
 
 
 def predict(
@@ -54,12 +55,13 @@ def predict(
 
     Returns
     -------
-    One row per picture: `image` (its path); per head, which is an attribute or a task, a column
-    of its name with the answer, and a column `score/<head>/<label>` per label with its probability
-    in [0, 1]. With `familiarity` a column `sure/<head>` per head with one answer, the calibrated
-    probability of that answer, and `farther_than`, the share of held-out pictures that are nearer
-    to the training data. The answer is the most probable label, or where many labels may hold the
-    tuple of those above .5; it is None where the network gives NaN. The groups of loose pictures
+    One row per picture: `id` (the file's name without its ending, where these are unique; else the
+    path), `image` (the path); per head, which is an attribute or a task, a column `answer/<head>`,
+    and a column `score/<head>/<label>` per label with its probability in [0, 1]. With
+    `familiarity` a column `sure/<head>` per head with one answer, the calibrated probability of
+    that answer, and `farther_than`, the share of held-out pictures that are nearer to the training
+    data. The answer is the most probable label, or where many labels may hold the tuple of those
+    above .5; it is None where the network gives NaN. The groups of loose pictures
     are not known, so thresholds per group (`methods.threshold_optimizer`) are not applied.
 
     Raises
@@ -87,11 +89,16 @@ def predict(
         features.append(seen)
         found.append(given)
     doubts.tell()
-    table: dict[str, pd.Series] = {"image": pd.Series(list(map(path_text, files)))}
+    paths, names = list(map(path_text, files)), [path_text(Path(file.stem)) for file in files]
+    unique = len(set(names)) == len(names)
+    table: dict[str, pd.Series] = {
+        "id": pd.Series(names if unique else paths),
+        "image": pd.Series(paths),
+    }
     for name, labels in run.heads.items():
         scores = np.concatenate([batch[name] for batch in found])
         said = answers(scores, labels, name in network.many)
-        table[name] = pd.Series(said, dtype=object)
+        table[f"{ANSWER}/{name}"] = pd.Series(said, dtype=object)
         for label, column in zip(labels, scores.T):
             table[f"score/{name}/{label}"] = pd.Series(column)
         if familiarity is not None and name in familiarity.temperature:

@@ -61,6 +61,13 @@ def read_csv(path: str | Path, separator: str = ",") -> pa.Table:
         return _parsed(path, csv.reader(file, delimiter=separator, strict=True), separator)
 
 
+def header(path: str | Path) -> list[str]:
+    """Return the names of the columns of a csv file; `InputError` where it is none."""
+    path = check_file(path, "a table")
+    with reading(path), _opened(path) as file:
+        return next(csv.reader(file, strict=True), [])
+
+
 def open_parquet(path: str | Path, **options: Any) -> pq.ParquetFile:
     """Open a parquet file, perhaps a damaged one, whose columns have names of their own."""
     path = check_file(path, "a table")

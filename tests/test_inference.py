@@ -50,11 +50,11 @@ def test_probabilities_are_those_of_the_network(make_run, pictures):
 def test_answers_follow_the_probabilities(make_run, pictures):
     table = fairvision.predict(make_run(tasks=TASKS), [pictures])
     for _, row in table.iterrows():
-        assert row[f"score/gender/{row['gender']}"] >= 0.5
+        assert row[f"score/gender/{row['answer/gender']}"] >= 0.5
         held = [
             label for label in TASKS["objects"]["labels"] if row[f"score/objects/{label}"] > 0.5
         ]
-        assert row["objects"] == tuple(held)
+        assert row["answer/objects"] == tuple(held)
 
 
 def test_folders_files_and_their_order(make_run, pictures):
@@ -82,9 +82,9 @@ def test_network_that_gives_nan_has_no_answer(make_run, pictures, monkeypatch):
     torch.nn.init.constant_(network.heads[1].weight, torch.nan)
     monkeypatch.setattr(runs, "network", lambda *_, **__: network)
     table = fairvision.predict(run, pictures)
-    assert table["gender"].tolist() == table["objects"].tolist() == [None] * 3
+    assert table["answer/gender"].tolist() == table["answer/objects"].tolist() == [None] * 3
     assert table["score/gender/female"].isna().all()
-    assert table["place"].notna().all()
+    assert table["answer/place"].notna().all()
 
 
 @pytest.mark.parametrize(

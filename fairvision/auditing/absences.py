@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairvision.auditing.amplification_figures import not_attacked
 from fairvision.auditing.answers import predicted
+from fairvision.auditing.coverage import missing
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.datasets import Dataset
 
@@ -69,6 +70,8 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
     Groups of fewer than ten pictures, unknown groups, groups never predicted, labels with fewer
     than ten pictures of a group, and accuracy by context that rests on fewer than ten pictures.
     """
+    for model in models:
+        yield from missing(model, model.missing_wrong)
     truth = models[0].truth
     for attribute, groups in truth.attributes.items():
         codes = truth.codes(attribute)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, Figures, Key, Training, named, predicted
+from fairvision.auditing.answers import Chance, Figures, Key, Training, correct, named, predicted
 from fairvision.auditing.tables import Samples, is_many
 from fairvision.datasets import Dataset
 
@@ -32,7 +32,7 @@ def context_figures(
         model.truth.targets(task),
         train_counts=training.counts,
     )
-    right = metrics.correct(truth, guess)
+    right = correct(model, truth, guess)
     agrees = metrics.mean(right, where=(typical >= 0) & (typical == truth), **chance)
     disagrees = metrics.mean(right, where=(typical >= 0) & (typical != truth), **chance)
     yield Key("accuracy_context_agrees", attribute, task), agrees

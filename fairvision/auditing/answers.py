@@ -44,6 +44,18 @@ def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | No
     return metrics.decide(scores, many=is_many(model.truth, head))
 
 
+def correct(model: Samples, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """Return whether answers are right, (n,), NaN where the truth is not known.
+
+    Where there is no answer it is NaN too, or 0 if missing answers of the model count as wrong.
+    """
+    right = metrics.correct(truth, guess)
+    if not model.missing_wrong:
+        return right
+    known, there = (codes.reshape(len(codes), -1)[:, 0] >= 0 for codes in (truth, guess))
+    return np.where(known & ~there, 0.0, right)
+
+
 def named(dataset: Dataset, head: str, codes: np.ndarray | None = None) -> Any:
     """Return the truth, or predicted codes, with the names of groups or labels.
 

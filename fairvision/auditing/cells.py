@@ -12,10 +12,16 @@ import pyarrow.compute as pc
 
 from fairvision.auditing.parts import Refuse, is_list
 from fairvision.datasets import UNKNOWN
-from fairvision.datasets.samples import SEPARATOR, cell_labels, cell_text
+from fairvision.datasets.coding import listed, split_labels, whole
+from fairvision.datasets.samples import SEPARATOR, cell_text
+from fairvision.errors import shown
+from fairvision.spellings import MISSING, folded
+from fairvision.table_files import not_text
 
 TOLERANCE = 1e-3
 ROUNDING = 1e-6
+DIGITS = 6  # of probabilities that were rounded, at most
+MOST_ROUNDING = 0.5  # of a sum; what is further off is no distribution
 WORD = 56  # labels that one whole number holds
 
 
@@ -47,14 +53,22 @@ def names(column: Any) -> np.ndarray:
 def distinct(column: Any) -> tuple[bool, set[str]]:
     """Return whether cells hold lists (or text with a separator), and which labels they hold."""
     column = _one_array(column)
-    listed = is_list(column.type)
-    codes, known = texts(column.flatten() if listed else column)
+    lists = is_list(column.type)
+    codes, known = texts(column.flatten() if lists else column)
     present = np.flatnonzero(np.bincount(codes + 1, minlength=1)[1:])
     found = {text for code in present if (text := known[code]) is not None}
-    if listed:
-        return True, found
-    separated = any(SEPARATOR in text for text in found)
-    return separated, {label for text in found for label in cell_labels(text) or ()}
+    if lists:
+        return True, _wholes(found)
+    separated = any(SEPARATOR in text or listed(text) is not None for text in found)
+    if not separated:
+        return False, _wholes(found)
+    return True, _wholes({label for text in found for label in split_labels(text, SEPARATOR)})
+
+
+def _wholes(names: set[str]) -> set[str]:
+    """Return names, of which whole numbers have no fraction, where all are numbers."""
+    wholes = {whole(name) for name in names}
+    return wholes if all(name.lstrip("-").isdecimal() for name in wholes) else names
 
 
 def positions(
@@ -77,18 +91,22 @@ def positions(
     if many and is_list(column.type):
         return _holding(column, head, labels, refuse)
     codes, known = texts(column)
-    place = {label: i for i, label in enumerate(labels)}
+    place = _places(labels)
     shape = (len(known) + 1, len(labels)) if many else (len(known) + 1,)
     looked_up = np.full(shape, -1, np.int8 if many else np.int64)  # the last one for no text
     strange: dict[int, str] = {}
     for code, text in enumerate(known):
-        some = cell_labels(text) if many else None if text in (None, UNKNOWN) else (text,)
-        if some is None:
+        if text is None or (text == UNKNOWN and not many):
             continue
-        if strays := [label for label in some if label not in place]:
-            strange[code] = strays[0]
+        some = split_labels(text, SEPARATOR) if many else (text,)
+        read = [place.get(label, place.get(whole(label), -1)) for label in some]
+        if -1 in read:
+            strange[code] = some[read.index(-1)]
+        elif many:
+            looked_up[code] = 0
+            looked_up[code, read] = 1
         else:
-            looked_up[code] = [label in some for label in labels] if many else place[some[0]]
+            looked_up[code] = read[0]
     if strange:
         for row in np.flatnonzero(np.isin(codes, list(strange))):
             _strange(int(row), head, strange[int(codes[row])], labels, refuse)
@@ -99,8 +117,11 @@ def _holding(column: Any, head: str, labels: Sequence[str], refuse: Refuse) -> n
     """Return the labels of lists as `positions` does."""
     lengths = pc.list_value_length(column).cast(pa.int64()).fill_null(-1).to_numpy()
     codes, known = texts(column.flatten())
-    place = {label: i for i, label in enumerate(labels)}
-    looked_up = np.array([*(place.get(str(text), -1) for text in known), -1], dtype=np.int64)
+    place = _places(labels)
+    looked_up = np.array(
+        [*(place.get(str(text), place.get(whole(str(text)), -1)) for text in known), -1],
+        dtype=np.int64,
+    )
     position = looked_up[codes]
     row = np.repeat(np.arange(len(column)), np.maximum(lengths, 0))
     for wrong in np.flatnonzero(position < 0):
@@ -112,17 +133,42 @@ def _holding(column: Any, head: str, labels: Sequence[str], refuse: Refuse) -> n
     return holds
 
 
+def _places(labels: Sequence[str]) -> dict[str, int]:
+    """Return the position of each label, also of "1.0" by its other name "1"."""
+    return {whole(label): i for i, label in enumerate(labels)} | {
+        label: i for i, label in enumerate(labels)
+    }
+
+
 def _strange(row: int, head: str, label: str | None, labels: Sequence[str], refuse: Refuse) -> None:
-    refuse(row, head, f"{label!r} is not one of {', '.join(labels)}")
+    """Refuse a label that is none of those that there are, and say what it may be."""
+    hint = ""
+    text = str(label)
+    if same := [other for other in labels if folded(other) == folded(text)]:
+        hint = f" (write {shown(text)} and {shown(same[0])} alike)"
+    elif label is None or folded(text) in MISSING:
+        hint = " (leave the cell empty if it means unknown)"
+    elif listed(text) is not None or {part.strip() for part in text.split(",")} <= {*labels}:
+        hint = f" (several labels are written {labels[0]}{SEPARATOR}{labels[-1]})"
+    refuse(row, head, f"{shown(label)} is not one of {_few(labels)}{hint}")
+
+
+def _few(labels: Sequence[str]) -> str:
+    more = f", … ({len(labels)} in all)" if len(labels) > 8 else ""
+    return ", ".join(shown(label, 40)[1:-1] for label in labels[:8]) + more
 
 
 def fractions(column: Any, name: str, refuse: Refuse) -> np.ndarray:
     """Return numbers from 0 to 1 as float64, NaN where the cell is empty."""
     column = _one_array(column)
     kind = column.type
+    if reason := not_text(kind):
+        refuse(0, name, f"{reason.replace(': write it as text', '')}, not numbers from 0 to 1")
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
+    if pa.types.is_decimal(kind):
+        column, kind = column.cast(pa.float64()), pa.float64()
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.int8()), pa.int8()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
@@ -136,20 +182,23 @@ def fractions(column: Any, name: str, refuse: Refuse) -> np.ndarray:
     wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING)) & ~empty
     if wrong.any():
         row = int(wrong.argmax())
-        refuse(row, name, f"{column[row].as_py()!r} is not a number from 0 to 1")
+        refuse(row, name, f"{shown(column[row].as_py())} is not a number from 0 to 1")
     return values
 
 
 def check_probabilities(
-    columns: Mapping[str, np.ndarray], head: str, many: bool, refuse: Refuse
+    columns: Mapping[str, np.ndarray], head: str, many: bool, refuse: Refuse, rounded: set[str]
 ) -> np.ndarray:
     """Return (n, labels) probabilities: rows are all empty or not at all, and sum to 1 unless many.
+
+    Rows whose sum differs from 1 by no more than rounding explains are divided by it.
 
     Parameters
     ----------
     columns : numbers of each score column of the head
+    rounded : heads of which rows were divided; filled
     """
-    listed = list(columns)
+    names = list(columns)
     values = np.array(list(columns.values())).T  # sums over columns that lie together are fast
     total = values.sum(axis=1)
     undefined = np.isnan(total)
@@ -158,19 +207,50 @@ def check_probabilities(
         partly = undefined & ~empty.all(axis=1)
         if partly.any():
             row = int(partly.argmax())
-            column = listed[int(empty[row].argmax())]
+            column = names[int(empty[row].argmax())]
             refuse(row, column, "is empty but others of the row are not")
     off = np.abs(total - 1) > TOLERANCE
     if not many and off.any():
-        row = int(off.argmax())
-        kind = listed[0].partition("/")[0]
-        refuse(
-            row,
-            f"{kind}/{head}/…",
-            f"the probabilities sum to {total[row]:.4g}, not to 1 (where several labels "
-            "may hold at once, write the true ones as a list, or with ';' in csv)",
-        )
+        explained = np.abs(total[off] - 1) <= _rounding(values) + ROUNDING
+        if not explained.all():
+            row = int(np.flatnonzero(off)[int(explained.argmin())])
+            kind = names[0].partition("/")[0]
+            refuse(row, f"{kind}/{head}/…", _wrong_sum(float(total[row])))
+        values = values / np.where(off, total, 1)[:, None]
+        rounded.add(head)
     return np.ascontiguousarray(values)
+
+
+def _rounding(values: np.ndarray) -> float:
+    """Return how far the sum of probabilities (n, labels) may be from 1 by their rounding.
+
+    >>> round(_rounding(np.array([[0.33, 0.33, 0.33], [0.5, 0.26, 0.25]])), 4)
+    0.015
+    """
+    given = values[~np.isnan(values)]
+    if (given == np.round(given)).all():
+        return 0.0  # 0 and 1 are answers
+    for digits in range(1, DIGITS):
+        if (np.abs(given - np.round(given, digits)) < 1e-9).all():
+            return float(min(values.shape[1] * 0.5 * 10.0**-digits, MOST_ROUNDING))
+    short = given.astype(np.float32).view(np.uint32)
+    nearest = ((short + 0x7FFF + ((short >> 16) & 1)) & 0xFFFF0000).astype(np.uint32)
+    bfloat16 = nearest.view(np.float32)
+    if (np.abs(given - bfloat16) <= 1e-6 * np.abs(given) + 1e-9).all():
+        return 2.0**-8  # one unit of 8 bits: each is rounded, and so was what they were divided by
+    return 0.0
+
+
+def _wrong_sum(total: float) -> str:
+    if abs(total - 1) < 0.1:
+        return (
+            f"the probabilities sum to {total:.4g}, not to 1, and rounding does not explain it: "
+            "write more digits, and every label"
+        )
+    return (
+        f"the probabilities sum to {total:.4g}, not to 1 (where several labels may hold at once, "
+        "write the true ones as a list, or with ';' in csv)"
+    )
 
 
 def packed(holds: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import warnings as python_warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from fairvision.files import check_vacant, read_json, whole_folder, write_json, 
 from fairvision.report.figures import read_metrics
 
 MARKER = "audit.json"
+MISSING = ("leave-out", "wrong")
 LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
 PER_CELL = 4
 
@@ -61,6 +62,7 @@ def audit(
     train: str | Path | None = None,
     attributes: Sequence[str] = (),
     names: Sequence[str] | None = None,
+    missing: str = MISSING[0],
     replicates: int = 1000,
     seed: int = 0,
     device: str = "auto",
@@ -87,6 +89,8 @@ def audit(
     train : table with the truth of the training split, for `predictions`
     attributes : with `predictions`, columns that are attributes, where the tables do not say it
     names : what the models are called; by default after their folders or files
+    missing : what pictures without an answer of the model are to its accuracies: "leave-out" of
+        them, or answered "wrong"
     replicates : bootstrap replicates of the 95% intervals
     seed : of the bootstrap; the models share its draws, so differences are paired
     device, batch_size, workers : where and how the models run
@@ -128,6 +132,8 @@ def audit(
         raise InputError("what models lean on is not in tables: --leaning is for runs")
     if files and sanity:
         raise InputError("tables cannot be asked again: --sanity is for runs")
+    if missing not in MISSING:
+        raise InputError(f"missing {missing!r} is not one of {', '.join(MISSING)}")
     if sanity_pictures < 1:
         raise InputError("sanity_pictures must be 1 or more")
     if run_folders and (train is not None or attributes):
@@ -157,8 +163,10 @@ def audit(
         attribution = "as given in the tables"
         material = of_tables(files, names, split, data, train, attributes)
     if first:
+        wrong = missing == "wrong"
+        material.models = [replace(model, missing_wrong=wrong) for model in material.models]
         chance = {"replicates": replicates, "seed": seed}
-        settings = {"split": split, "attribution": attribution}
+        settings = {"split": split, "attribution": attribution, "missing": missing}
         done = _conclude(Path(output), material, settings, chance, overwrite)
     processes.wait()
     return done if first else _written(Path(output))
@@ -200,6 +208,7 @@ def _conclude(
         "split": settings["split"],
         "n": models[0].pictures,
         "attribution": settings["attribution"],
+        "missing": settings["missing"],
         "replicates": chance["replicates"],
         "confidence": CONFIDENCE,
         "seed": chance["seed"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from fairvision import datasets
-from fairvision.auditing import streaming, tables
+from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.datasets import Dataset
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 from fairvision.processes import own_device
 
 if TYPE_CHECKING:
@@ -173,12 +174,16 @@ def of_tables(
     whole = None if data is None else datasets.load(data)
     train_counts = None
     options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
-    if streaming.too_large(files):
-        counted = streaming.read_predictions(files, called, **options)
-        models, reference, notes = counted.models, counted.reference, counted.notes
-        train_counts = counted.train_counts
-    else:
-        models, reference, notes = tables.read_predictions(files, called, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FairvisionWarning)
+        if streaming.too_large(files):
+            counted = streaming.read_predictions(files, called, **options)
+            models, reference, notes = counted.models, counted.reference, counted.notes
+            train_counts = counted.train_counts
+        else:
+            models, reference, notes = tables.read_predictions(files, called, **options)
+    notes += [str(w.message) for w in caught]
+    notes += [line for model in models if (line := coverage.always_right(model))]
     if train is not None and streaming.too_large([Path(train)]):
         reference, train_counts = streaming.read_truth(Path(train), models[0].truth)
     elif train is not None:

@@ -16,7 +16,8 @@ from fairvision.auditing.amplification_figures import (
     context_figures,
     set_figures,
 )
-from fairvision.auditing.answers import Chance, Figures, Key, Training, by_group, predicted
+from fairvision.auditing.answers import Chance, Figures, Key, Training, by_group, correct, predicted
+from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import APART, SPLIT, evidence_figures, judged
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
@@ -34,6 +35,7 @@ DIFFERENCES = (
     "calibration_error_gap",
     "cifar10s_bias",
     "context_gap",
+    "coverage_gap",
     "demographic_parity_difference",
     "directional A->T",
     "directional T->A",
@@ -120,13 +122,14 @@ def _figures(model: Samples, training: Training | None, chance: Chance) -> Figur
         yield from set_figures(model, attribute, tasks, training, chance)
     for task in model.truth.tasks:
         yield from task_figures(model, task, chance)
+    yield from coverage_figures(model, chance)
 
 
 def _attribute_figures(model: Samples, attribute: str, chance: Chance) -> Figures:
     truth = model.truth.codes(attribute)
     guess = predicted(model, attribute)
     if guess is not None:
-        right = metrics.correct(truth, guess)
+        right = correct(model, truth, guess)
         yield Key("accuracy", attribute), metrics.mean(right, **chance)
         yield Key("error", attribute), metrics.mean(1 - right, **chance)
         yield from accuracy_by_group(model, attribute, right, chance)

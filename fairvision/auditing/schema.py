@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairvision.auditing.parts import Table
 from fairvision.datasets import UNKNOWN, Dataset, Task
-from fairvision.errors import InputError
+from fairvision.datasets.coding import check_label, coded, warn_of_names
+from fairvision.errors import InputError, shown
+from fairvision.table_files import not_text
 
 FIXED = ("id", "image", "mask", "split")
+NO_TRUTH = (*FIXED, "farther_than")  # the latter is of `fairvision predict`
+GROUPS = 50  # of a column without scores that may be meant as an attribute, at most
+SMALLEST = 4  # below so many rows for each group, groups cannot be told from names
 Look = Callable[[str], tuple[bool, set[str] | None]]
 
 
@@ -56,16 +61,19 @@ def infer(
     *,
     data: Dataset | None = None,
     attributes: Sequence[str] = (),
+    covered: bool = False,
 ) -> tuple[Schema, list[str]]:
     """Decide what the columns of a table are.
 
     In this order: what the file itself carries (a table that an audit wrote); what `data` says;
     `attributes`; columns of truth that hold lists are tasks; heads with the person hidden are
-    attributes; otherwise the first column of truth is the attribute, which is noted.
+    attributes; otherwise the first column of truth is the attribute, which is noted, unless
+    columns with and without scores compete for it, which is refused.
 
     Parameters
     ----------
     look : says of a column of truth whether it holds lists, and which labels, or None for too many
+    covered : whether `data` has the pictures of the table, and so the truth that it lacks
 
     Returns
     -------
@@ -78,18 +86,22 @@ def infer(
         known = _carried(path, table.note)
     elif data is not None:
         known = Schema(data.attributes, data.tasks)
-    if known is not None and not attributes:
-        used = {name for name in known.heads() if name in table.types or name in heads}
-        groups = {name: some for name, some in known.attributes.items() if name in used}
-        return Schema(groups, {k: task for k, task in known.tasks.items() if k in used}), []
+    if known is not None and {*attributes} <= {*known.heads()}:
+        used = {name for name in known.heads() if name in table.types or name in heads or covered}
+        return _chosen(path, known, used, attributes), []
 
     columns = truth_columns(table)
+    if heads and not {*heads} & {*columns}:
+        raise InputError(
+            f"{path} has no truth, only what a model says of {_listed(heads)}: add columns of "
+            "these names with the truth, or --data DIR with the dataset that the pictures are from"
+        )
     for name in (*attributes, *heads):
         if name not in columns:
-            raise InputError(f"{path} has no column {name!r} with the truth")
+            raise InputError(f"{path} has no column {shown(name)} with the truth")
     lists = [name for name in columns if look(name)[0]]
     for name in set(lists) & set(attributes):
-        raise InputError(f"{path} column {name!r} holds lists: it is a task, not an attribute")
+        raise InputError(f"{path} column {shown(name)} holds lists: it is a task, not an attribute")
     notes = []
     chosen = list(attributes) or [
         head
@@ -97,25 +109,77 @@ def infer(
         if any(name.startswith((f"hidden/{head}/", f"person/{head}/")) for name in table.names)
     ]
     if not chosen:
-        chosen = [name for name in columns if name not in lists and name in heads][:1]
-        chosen = chosen or [name for name in columns if name not in lists][:1]
+        chosen = _attribute(table, [name for name in columns if name not in lists], heads, look)
         if len(columns) > 1 and chosen:
             notes.append(f"column {chosen[0]!r} was taken for the attribute (see --attribute)")
     tasks = [name for name in columns if name not in chosen and (name in heads or name in lists)]
-    for name in columns:
-        if name not in chosen and name not in tasks:
-            notes.append(f"column {name!r} has no scores and was not used (see --attribute)")
+    idle = [name for name in columns if name not in chosen and name not in tasks]
+    if idle:
+        one = len(idle) == 1
+        notes.append(
+            f"column{'' if one else 's'} {_listed(idle)} {'has' if one else 'have'} no scores and "
+            f"{'was' if one else 'were'} not used (see --attribute)"
+        )
 
-    labels = {name: _values(path, name, heads.get(name), look) for name in (*chosen, *tasks)}
+    labels = {name: _values(table, name, heads.get(name), look) for name in (*chosen, *tasks)}
+    if line := coded(labels):
+        notes.append(line)
+    for name, values in labels.items():
+        warn_of_names(f"column {shown(name)}", values)
     return Schema(
         {name: labels[name] for name in chosen},
         {name: Task(labels[name], name in lists) for name in tasks},
     ), notes
 
 
+def _chosen(path: Path, known: Schema, used: Collection[str], attributes: Sequence[str]) -> Schema:
+    """Return what is used of a schema; `attributes` says which of it are, if it says any."""
+    for name in attributes:
+        if known.many(name):
+            raise InputError(f"{path}: {shown(name)} holds many labels: it is a task")
+    mine = attributes or list(known.attributes)
+    tasks = {name: Task(labels) for name, labels in known.heads().items()} | dict(known.tasks)
+    return Schema(
+        {name: groups for name, groups in known.heads().items() if name in mine and name in used},
+        {name: task for name, task in tasks.items() if name not in mine and name in used},
+    )
+
+
+def _attribute(
+    table: Table, columns: Sequence[str], heads: Collection[str], look: Look
+) -> list[str]:
+    """Return the first column of truth; `InputError` where others may be meant as well.
+
+    A column without scores may hold groups, so it comes into question beside one with scores.
+    """
+    scored = [name for name in columns if name in heads]
+    bare = [name for name in columns if name not in heads and _may_be_groups(table, name, look)]
+    if not bare:
+        return scored[:1] or list(columns)[:1]
+    if (
+        len(bare) == 1
+        and len(scored) < 2
+        and columns.index(bare[0]) <= min(map(columns.index, scored), default=len(columns))
+    ):
+        return bare
+    several = [name for name in columns if name in scored or name in bare]
+    raise InputError(
+        f"{table.path}: say by --attribute which column holds the groups: {_listed(several)} "
+        f"({_listed(bare)} {'has' if len(bare) == 1 else 'have'} no scores)"
+    )
+
+
+def _may_be_groups(table: Table, name: str, look: Look) -> bool:
+    """Say whether a column without scores has groups: a few values that come again."""
+    values = look(name)[1]
+    if values is None or not 2 <= len(values - {UNKNOWN}) <= GROUPS:
+        return False
+    return 2 * len(values) <= table.rows or table.rows < 2 * SMALLEST
+
+
 def truth_columns(table: Table) -> list[str]:
     """Return the columns that may hold the truth of an attribute or a task."""
-    return [name for name in table.names if name not in FIXED and "/" not in name]
+    return [name for name in table.names if name not in NO_TRUTH and "/" not in name]
 
 
 def _carried(path: Path, carried: Any) -> Schema:
@@ -141,19 +205,31 @@ def _heads(names: Sequence[str]) -> dict[str, list[str]]:
     return heads
 
 
-def _values(path: Path, name: str, scored: Sequence[str] | None, look: Look) -> tuple[str, ...]:
+def _values(table: Table, name: str, scored: Sequence[str] | None, look: Look) -> tuple[str, ...]:
     """Return the groups or labels of a column: those that have scores, or else those it holds."""
+    path = table.path
     if UNKNOWN in (scored or ()):
         raise InputError(f"{path}: column 'score/{name}/{UNKNOWN}' scores a reserved name")
     found = scored or look(name)[1]
     if found is None:
-        raise InputError(
-            f"{path}: column {name!r} has too many different values for an attribute or a task "
-            "(see --attribute)"
+        reason = not_text(table.types[name]) or (
+            "has too many different values for an attribute or a task (see --attribute)"
         )
+        raise InputError(f"{path}: column {shown(name)} {reason}")
     values = [value for value in (scored or sorted(found)) if value != UNKNOWN]
     if len(values) < 2:
-        raise InputError(
-            f"{path}: column {name!r} needs at least two groups or labels, it has {len(values)}"
+        hint = (
+            f" ('score/{name}/{values[0]}'): add a column with 1 − p" if scored and values else ""
         )
+        raise InputError(
+            f"{path}: column {shown(name)} needs at least two groups or labels, it has "
+            f"{len(values)}{hint}"
+        )
+    for value in values:
+        check_label(f"{path}, column {shown(name)}", value)
     return tuple(values)
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = [shown(name, 40) for name in names]
+    return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")

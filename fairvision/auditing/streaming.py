@@ -19,12 +19,15 @@ import pyarrow.compute as pc
 
 from fairvision import metrics
 from fairvision.auditing import cells, tables
-from fairvision.auditing.parts import Table, is_csv, open_table
+from fairvision.auditing.given import Given
+from fairvision.auditing.parts import Table, is_csv, is_list, open_table
 from fairvision.auditing.schema import Schema, infer, truth_columns
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.files import whole_file
+from fairvision.ids import as_number
+from fairvision.table_files import not_text
 
 LIMIT = 2_000_000  # rows of a table that is held in memory
 BATCH = 1 << 17  # rows read at once
@@ -98,14 +101,22 @@ def read_predictions(
             looked.update(_look(first, truth_columns(first)))
         return looked[name]
 
-    schema, notes = infer(first, look, data=data, attributes=attributes)
+    given = [None if data is None else Given(data) for _ in opened]
+    _, start = next(first.batches(["id"], BATCH))
+    covered = tables.covers(given[0], cells.names(start.column("id")))
+    schema, notes = infer(first, look, data=data, attributes=attributes, covered=covered)
+    rounded: set[str] = set()
+    for own in given:
+        if own is not None:
+            own.ways.clear()
     splits = looked.get("split", (False, set()))[1]
     chosen = None if splits == set() else split
     training = None
     if split != "train" and (splits is None or "train" in splits):
         training = metrics.Counts()
     streams = [
-        _audited(table, schema, chosen, training if table is first else None) for table in opened
+        _audited(table, schema, chosen, training if table is first else None, own, rounded)
+        for table, own in zip(opened, given)
     ]
     counts = metrics.Counts()
     for batches in _together(opened, streams):
@@ -114,6 +125,7 @@ def read_predictions(
         for i, batch in enumerate(batches):
             columns |= _flat(i, {k: v for k, v in batch.codes.items() if i == 0 or k[0] != TRUTH})
         _count(counts, columns, first.path)
+    notes += tables.notes_of(opened, given, rounded)
     truth, decided, pictures = _counted(counts, first.path, schema, len(opened))
     models = [
         Samples(name, truth, pd.DataFrame(index=truth.samples.index), said, pictures)
@@ -135,6 +147,7 @@ def read_truth(path: Path, like: Dataset) -> tuple[Dataset, np.ndarray]:
     table = _open(path)
     schema = tables.schema_of_truth(table, like)
     counts = metrics.Counts()
+    tables.check_truth(table, schema)
     for _, _, codes in _decided(table, schema, {}, []):
         _count(counts, _flat(0, codes), path)
     truth, _, pictures = _counted(counts, path, schema, 0)
@@ -180,6 +193,11 @@ def _open(path: Path) -> Table:
 def _look(table: Table, columns: Sequence[str]) -> dict[str, tuple[bool, set[str] | None]]:
     """Return whether columns hold lists, and the labels in them, or None for too many."""
     seen: dict[str, tuple[bool, set[str] | None]] = {name: (False, set()) for name in columns}
+    for name in columns:
+        kind = table.types[name]
+        if not_text(kind.value_type if is_list(kind) else kind):
+            seen[name] = False, None
+    columns = [name for name in columns if seen[name][1] is not None]
     for _, batch in table.batches(columns, BATCH, coded=columns) if columns else ():
         for name in columns:
             lists, known = seen[name]
@@ -195,9 +213,11 @@ def _decided(
     schema: Schema,
     scored: Mapping[tuple[str, str], list[str]],
     also: Sequence[str],
+    given: Given | None = None,
+    rounded: set[str] | None = None,
 ) -> Iterator[tuple[int, pa.RecordBatch, Columns]]:
     """Yield the first row of a batch, its columns of `also`, the truth and what is predicted."""
-    heads = schema.heads()
+    heads = {head: labels for head, labels in schema.heads().items() if head in table.types}
     columns = [*also, *heads, *(name for some in scored.values() for name in some)]
     for start, batch in table.batches(columns, BATCH, coded=[*{"split"} & {*also}, *heads]):
 
@@ -208,22 +228,34 @@ def _decided(
         for head, labels in heads.items():
             cell = batch.column(head)
             codes[TRUTH, head] = cells.positions(cell, head, labels, schema.many(head), refuse)
+        if given is not None:
+            truth = {head: codes[TRUTH, head] for head in heads}
+            given.fill(cells.names(batch.column("id")), truth, schema, refuse)
+            codes = {(TRUTH, head): truth[head] for head in schema.heads()}
         for (kind, head), names in scored.items():
             many = schema.many(head)
-            values = tables.probabilities(batch, names, head, many, refuse)
+            values = tables.probabilities(
+                batch, names, head, many, refuse, set() if rounded is None else rounded
+            )
             codes[kind, head] = metrics.decide(values, many)
         yield start, batch, codes
 
 
 def _audited(
-    table: Table, schema: Schema, split: str | None, training: metrics.Counts | None
+    table: Table,
+    schema: Schema,
+    split: str | None,
+    training: metrics.Counts | None,
+    given: Given | None,
+    rounded: set[str],
 ) -> Iterator[_Batch]:
     """Yield the rows of a split, or all; count the truth of the training rows on the way."""
-    tables.check_truth(table, schema)
+    tables.check_truth(table, schema, given)
     also = ["id", "split"] if split is not None and "split" in table.types else ["id"]
     there: set[str] = set()
     audited = 0
-    for start, batch, codes in _decided(table, schema, tables.scored_heads(table, schema), also):
+    scored = tables.scored_heads(table, schema)
+    for start, batch, codes in _decided(table, schema, scored, also, given, rounded):
         ids = _ids(table, start, batch.column("id"))
         rows = np.arange(len(batch))
         if split is not None:
@@ -302,12 +334,15 @@ def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> None:
     else:
         differ = cells.names(a.ids) != cells.names(b.ids)
     if differ.any():
+        numbers = [pd.Series(cells.names(ids)).map(as_number) for ids in (a.ids, b.ids)]
+        differ = (numbers[0] != numbers[1]).to_numpy()
+    if differ.any():
         row = int(differ.argmax())
         other.refuse(
             b.rows[row],
             "id",
-            f"{b.ids[row].as_py()!r}, but {first.place(int(a.rows[row]))} has "
-            f"{a.ids[row].as_py()!r}: {_ORDER}",
+            f"{shown(b.ids[row].as_py())}, but {first.place(int(a.rows[row]))} has "
+            f"{shown(a.ids[row].as_py())}: {_ORDER}",
         )
 
 

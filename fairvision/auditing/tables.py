@@ -6,7 +6,7 @@ means is decided in `schema.py`. Tables too large to be held are in `streaming.p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ import pandas as pd
 import pyarrow as pa
 
 from fairvision.auditing import cells
-from fairvision.auditing.parts import Refuse, Table, open_table
+from fairvision.auditing.given import Given, same_ids
+from fairvision.auditing.parts import Refuse, Table, is_list, open_table
 from fairvision.auditing.schema import Schema, infer, score_columns
 from fairvision.datasets import Dataset
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.files import whole_file
+from fairvision.table_files import not_text
 
 SCORES = ("score", "hidden", "person")
 MEASURES = ("pointing_game", "relevance_mass")
@@ -39,6 +41,7 @@ class Samples:
     decided : what is predicted, by (kind, head), where tables were counted: there are no scores
         then, and each row stands for many pictures
     counts : (n,) pictures that each row stands for; None for one each
+    missing_wrong : whether pictures without an answer count as answered wrong
     """
 
     model: str
@@ -46,6 +49,7 @@ class Samples:
     scores: pd.DataFrame
     decided: Mapping[tuple[str, str], np.ndarray] | None = None
     counts: np.ndarray | None = None
+    missing_wrong: bool = False
 
     @property
     def pictures(self) -> int:
@@ -129,20 +133,58 @@ def read_predictions(
     """
     tables = [open_table(path) for path in paths]
     held = tables[0].read()
+    given = [None if data is None else Given(data) for _ in tables]
     schema, notes = infer(
-        tables[0], lambda name: cells.distinct(held[name]), data=data, attributes=attributes
+        tables[0],
+        lambda name: look(tables[0], name, held[name]),
+        data=data,
+        attributes=attributes,
+        covered=covers(given[0], cells.names(held["id"])),
     )
+    rounded: set[str] = set()
     models = [
-        _samples(table, name, table.read() if i else held, schema)
+        _samples(table, name, table.read() if i else held, schema, given[i], rounded)
         for i, (table, name) in enumerate(zip(tables, names))
     ]
+    notes += notes_of(tables, given, rounded)
     splits = models[0].truth.samples["split"]
     training = np.flatnonzero(splits == "train")
     reference = _rows(models[0], training).truth if len(training) and split != "train" else None
     audited = [np.arange(len(model.truth)) for model in models]
     if splits.notna().any():
         audited = [_of_split(table, model, split) for table, model in zip(tables, models)]
-    return _align(tables, models, audited), reference, notes
+    return _align(tables, models, audited, notes), reference, notes
+
+
+def look(table: Table, name: str, column: Any) -> tuple[bool, set[str] | None]:
+    """Return whether a column of truth holds lists, and its labels; None where it is none."""
+    kind = table.types[name]
+    if not_text(kind.value_type if is_list(kind) else kind):
+        return False, None
+    return cells.distinct(column)
+
+
+def covers(given: Given | None, ids: np.ndarray) -> bool:
+    """Say whether a dataset has all pictures of some ids."""
+    return given is not None and bool((given.rows(ids) >= 0).all())
+
+
+def notes_of(
+    tables: Sequence[Table], given: Sequence[Given | None], rounded: Collection[str]
+) -> list[str]:
+    """Return what to know of how tables were read."""
+    notes = [
+        note
+        for table, own in zip(tables, given)
+        if own is not None
+        for note in own.notes(table.path, "split" in table.types)
+    ]
+    if rounded:
+        notes.append(
+            f"probabilities of {', '.join(sorted(rounded))} are rounded: rows that do not sum to 1 "
+            "were divided by their sum"
+        )
+    return notes
 
 
 def read_truth(path: Path, like: Dataset) -> Dataset:
@@ -181,24 +223,40 @@ def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str
             if there:
                 found[kind, head] = columns
     if not found:
+        single = [
+            name for name in table.names if name.count("/") == 1 and name.startswith("score/")
+        ]
+        hint = (
+            f"; {shown(single[0])} names no label: call it {single[0]}/<label>, and add 1 − p for "
+            "the other"
+            if single
+            else "; write answers alone as probabilities of 1 and 0"
+        )
         raise InputError(
             f"{table.path} has no probabilities: columns are called score/<attribute>/<group>, "
-            "with one for every group"
+            f"with one for every group{hint}"
         )
     return found
 
 
-def probabilities(held: Any, columns: Sequence[str], head: str, many: bool, refuse: Refuse) -> Any:
+def probabilities(
+    held: Any, columns: Sequence[str], head: str, many: bool, refuse: Refuse, rounded: set[str]
+) -> Any:
     """Return checked probabilities (n, labels) of an arrow table or batch."""
     read = {column: cells.fractions(held.column(column), column, refuse) for column in columns}
-    return cells.check_probabilities(read, head, many, refuse)
+    return cells.check_probabilities(read, head, many, refuse, rounded)
 
 
-def check_truth(table: Table, schema: Schema) -> None:
-    """Raise `InputError` unless a table has a column for the truth of everything in the schema."""
+def check_truth(table: Table, schema: Schema, given: Given | None = None) -> None:
+    """Raise `InputError` unless there is truth, as labels, for everything in the schema."""
     for head in schema.heads():
         if head not in table.types:
-            raise InputError(f"{table.path} has no column {head!r} with the truth")
+            if given is None or head not in given.heads():
+                raise InputError(f"{table.path} has no column {shown(head)} with the truth")
+            continue
+        kind = table.types[head]
+        if reason := not_text(kind.value_type if is_list(kind) else kind):
+            raise InputError(f"{table.path}: column {shown(head)} {reason}")
 
 
 def dataset(path: Path, schema: Schema, columns: Mapping[str, np.ndarray]) -> Dataset:
@@ -223,11 +281,18 @@ def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
         table.to_parquet(part, index=False)
 
 
-def _samples(table: Table, name: str, held: pa.Table, schema: Schema) -> Samples:
-    truth = _truth(table, held, schema)
+def _samples(
+    table: Table,
+    name: str,
+    held: pa.Table,
+    schema: Schema,
+    given: Given | None,
+    rounded: set[str],
+) -> Samples:
+    truth = _truth(table, held, schema, given)
     scores: dict[str, np.ndarray] = {}
     for (_, head), columns in scored_heads(table, schema).items():
-        values = probabilities(held, columns, head, schema.many(head), table.refuse)
+        values = probabilities(held, columns, head, schema.many(head), table.refuse, rounded)
         scores |= dict(zip(columns, values.T))
     for column in table.names:
         if column.startswith("evidence/"):
@@ -235,20 +300,25 @@ def _samples(table: Table, name: str, held: pa.Table, schema: Schema) -> Samples
     return Samples(name, truth, pd.DataFrame(scores))
 
 
-def _truth(table: Table, held: pa.Table, schema: Schema) -> Dataset:
+def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = None) -> Dataset:
     empty = np.full(table.rows, None)
+    check_truth(table, schema, given)
     columns = {
         name: cells.names(held[name]) if name in table.types else empty for name in ("id", "split")
     }
-    check_truth(table, schema)
-    for head, labels in schema.heads().items():
-        columns[head] = cells.positions(held[head], head, labels, schema.many(head), table.refuse)
-    identity = pd.Series(columns["id"])
+    identity = pd.Series(columns["id"], dtype=object)
     for row in np.flatnonzero(identity.isna()):
         table.refuse(row, "id", "is empty")
     for row in np.flatnonzero(identity.duplicated()):
-        table.refuse(row, "id", f"{identity[row]!r} is there twice")
-    return dataset(table.path, schema, columns)
+        table.refuse(row, "id", f"{shown(identity[row])} is there twice")
+    codes = {
+        head: cells.positions(held[head], head, labels, schema.many(head), table.refuse)
+        for head, labels in schema.heads().items()
+        if head in table.types
+    }
+    if given is not None:
+        given.fill(columns["id"], codes, schema, table.refuse)
+    return dataset(table.path, schema, columns | codes)
 
 
 def named(codes: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -283,7 +353,9 @@ def no_split(table: Table, split: str, there: set[str]) -> InputError:
 
 def other_truth(here: Any, there: Any, path: Path) -> str:
     """Return what is wrong with a cell where the first table has another truth."""
-    return f"{here!r} but {path} says {there!r} for the same id: the truth must be the same"
+    return (
+        f"{shown(here)} but {path} says {shown(there)} for the same id: the truth must be the same"
+    )
 
 
 def _rows(model: Samples, rows: np.ndarray) -> Samples:
@@ -292,19 +364,26 @@ def _rows(model: Samples, rows: np.ndarray) -> Samples:
 
 
 def _align(
-    tables: Sequence[Table], models: Sequence[Samples], audited: Sequence[np.ndarray]
+    tables: Sequence[Table],
+    models: Sequence[Samples],
+    audited: Sequence[np.ndarray],
+    notes: list[str],
 ) -> list[Samples]:
     """Bring the audited rows of every table into the order of the first; the truth is the same."""
     aligned = [_rows(models[0], audited[0])]
     first = aligned[0].truth.samples
     for table, model, own in zip(tables[1:], models[1:], audited[1:]):
         ids = model.truth.samples["id"].iloc[own]
+        if not ids.isin(first["id"]).all() and (same := same_ids([*first["id"]], [*ids])):
+            ids = ids.map(same)
+            notes.append(f"ids of {table.path.name} were found by reading them as numbers (01 = 1)")
         for a, b, where in ((first["id"], ids, table), (ids, first["id"], tables[0])):
             missing = a[~a.isin(b)]
             if len(missing):
                 raise InputError(
-                    f"{where.path} has no row for id {missing.iloc[0]!r} (and {len(missing) - 1} "
-                    "more) that another table has: tables are compared on the same pictures"
+                    f"{where.path} has no row for id {shown(missing.iloc[0])} (and "
+                    f"{len(missing) - 1} more) that another table has: tables are compared on the "
+                    "same pictures"
                 )
         rows = own[pd.Index(ids).get_indexer(pd.Index(first["id"]))]
         moved = _rows(model, rows)

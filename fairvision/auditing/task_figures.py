@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
+from fairvision.auditing.answers import Chance, Figures, Key, correct, named, predicted
 from fairvision.auditing.tables import Samples, is_many, labels_of
 from fairvision.datasets import UNKNOWN, Dataset
 from fairvision.metrics import Result
@@ -20,7 +20,7 @@ def task_figures(model: Samples, task: str, chance: Chance) -> Figures:
     if guess is None:
         return
     truth = model.truth.targets(task)
-    right = metrics.correct(truth, guess)
+    right = correct(model, truth, guess)
     yield Key("accuracy", "", task), metrics.mean(right, **chance)
     yield Key("error", "", task), metrics.mean(1 - right, **chance)
     for attribute in model.truth.attributes:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fairvision.errors import InputError
 from fairvision.files import read_json
+from fairvision.ids import as_number
 
 
 def identity(value: Any) -> str | None:
@@ -21,8 +22,7 @@ def identity(value: Any) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = str(value).strip()
-    return (text.lstrip("0") or "0") if text.isdecimal() else text or None
+    return as_number(str(value).strip()) or None
 
 
 def read_captions(path: Path) -> dict[str, str]:

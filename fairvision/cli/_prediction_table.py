@@ -42,7 +42,7 @@ def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
         cells = [Text(visible(name))]
         for head, labels in heads.items():
             scores = {label: row[f"score/{head}/{label}"] for label in labels}
-            cells.append(Text(visible(_answer(row[head])), style="bold"))
+            cells.append(Text(visible(_answer(row[f"answer/{head}"])), style="bold"))
             cells += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
             if f"sure/{head}" in found:
                 cells.append(Text(f"{row[f'sure/{head}']:.2f}"))

@@ -50,6 +50,13 @@ from fairvision.cli.printing import say, say_json
     "--name", "names", multiple=True, help="What a model is called; one for each, in their order."
 )
 @click.option(
+    "--missing",
+    type=click.Choice(["leave-out", "wrong"]),
+    default="leave-out",
+    show_default=True,
+    help="What pictures without an answer are to accuracies: left out of them, or answered wrong.",
+)
+@click.option(
     "--replicates",
     type=click.IntRange(min=1),
     default=1000,

@@ -70,8 +70,8 @@ def command(
     IMAGE… are picture files, or folders of them. Per attribute and task: the answer and the
     probabilities; --json and --output give all of them.
     """
-    if output is not None and output.exists() and not overwrite:
-        raise InputError(f"{output} is there already: choose another file or add --overwrite")
+    if output is not None and output.exists():
+        _check_replaceable(output, overwrite)
     if data is not None and familiarity is False:
         raise InputError("--data is for --familiarity: leave out --no-familiarity")
 
@@ -94,8 +94,8 @@ def command(
     if prepared is not None:
         own_pictures.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:
-        for name in (name for name, task in loaded.tasks.items() if task.many):
-            found[name] = found[name].map(";".join, na_action="ignore")
+        for name in (f"answer/{name}" for name, task in loaded.tasks.items() if task.many):
+            found[name] = found[name].map(lambda held: ";".join(held) or ";", na_action="ignore")
         write_csv(found, output)
         say(f"{len(found)} pictures: {output}")
     elif as_json:
@@ -103,6 +103,25 @@ def command(
         say_json(records)
     else:
         _show(found, loaded, known, why_not)
+
+
+def _check_replaceable(output: Path, overwrite: bool) -> None:
+    """Raise `InputError` unless a file is a table that this command wrote, and may be replaced."""
+    if not overwrite:
+        raise InputError(f"{output} is there already: choose another file or add --overwrite")
+
+    from fairvision.table_files import header
+
+    try:
+        names = header(output)
+    except InputError:
+        names = []
+    scores = [name for name in names if name.startswith("score/")]
+    if not scores or names[:2] not in (["id", "image"], ["image", scores[0].split("/")[1]]):
+        raise InputError(
+            f"{output} is no table of fairvision predict: --overwrite does not touch it; choose "
+            "another file"
+        )
 
 
 def _known(

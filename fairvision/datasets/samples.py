@@ -90,14 +90,6 @@ def cell_text(value: Any) -> str | None:
     return None if is_empty(value) or str(value) == "" else str(value)
 
 
-def cell_labels(value: Any) -> tuple[str, ...] | None:
-    """Return a cell's labels: a list in parquet, separated text in csv; None where unknown."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(map(str, value))
-    text = cell_text(value)
-    return None if text is None else _labels(text)
-
-
 def is_empty(value: Any) -> bool:
     """Return whether a cell holds nothing."""
     return value is None or (isinstance(value, float) and np.isnan(value))

@@ -38,6 +38,17 @@ WORDS = {
         "lower",
         "needs two groups with known pictures",
     ),
+    "coverage": Word(
+        "Pictures with an answer, {subject}",
+        "share of pictures that the model answers at all; what it leaves out is in no accuracy",
+        "higher",
+    ),
+    "coverage_gap": Word(
+        "Pictures with an answer, gap between groups, {subject}",
+        "group with the most answers minus the one with the fewest; 0 = alike",
+        "lower",
+        "needs two groups with known pictures",
+    ),
     "average_precision": Word(
         "Average precision on {subject}",
         "how well true labels are ranked above others, mean over labels",
@@ -331,11 +342,13 @@ SPLIT_ROWS = (
     "directional T->A, evidence outside",
     "directional T->A, outside minus inside",
 )
-TASK_ROWS = ("accuracy", "average_precision", "calibration_error")
+TASK_ROWS = ("accuracy", "coverage", "average_precision", "calibration_error")
 
 MORE_ATTRIBUTE_ROWS = {
     "How well its probabilities and its worst group fare": (
         "worst_group_accuracy",
+        "coverage",
+        "coverage_gap",
         "calibration_error",
         "calibration_error_gap",
     ),
@@ -348,6 +361,7 @@ MORE_ATTRIBUTE_ROWS = {
 }
 MORE_TASK_ROWS = (
     "worst_group_accuracy",
+    "coverage_gap",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "equalized_odds_difference",

@@ -116,7 +116,7 @@ def test_a_dataset_without_attribute(variant, draw_run, tmp_path):
     data = variant(lambda d: replace(d, attributes={}))
     done = audit(draw_run(tmp_path / "run", data), output=tmp_path / "audit", **QUICK)
     assert "no attribute" in named_out(done)
-    assert set(done.metrics["metric"]) == {"accuracy", "calibration_error", "error"}
+    assert set(done.metrics["metric"]) == {"accuracy", "calibration_error", "coverage", "error"}
     assert "no attribute" in done.verdict["headline"]
 
 

@@ -44,7 +44,7 @@ def test_a_network_that_gives_nan_has_no_answer(run_cli, make_run, picture, task
     assert (shown.code, shown.err) == (0, "")
     assert shown.out.count("undefined") == 1 + len(tasks)
     (record,) = json.loads(run_cli("predict", run, picture, "--json", "--no-familiarity").out)
-    assert all(record[name] is None for name in record if name != "image")
+    assert all(record[name] is None for name in record if name not in ("id", "image"))
 
 
 def test_of_several_heads_the_highest_are_shown(run_cli, make_run, picture):
@@ -61,7 +61,7 @@ def test_of_many_labels_the_highest_are_shown(run_cli, make_run, picture):
     run = make_run(tasks=TASKS)
     result = run_cli("predict", run, picture, "--no-familiarity")
     (record,) = json.loads(run_cli("predict", run, picture, "--json").out)
-    held = len(record["objects"])
+    held = len(record["answer/objects"])
     assert 0 < held < len(LABELS)
     assert result.out.count("label") == held + max(held, 3)
 
@@ -78,8 +78,8 @@ def test_json(run_cli, make_run, picture):
     result = run_cli("predict", make_run(tasks=TASKS), picture, "--json")
     (record,) = json.loads(result.out)
     assert record["image"] == str(picture)
-    assert record["gender"] in ("female", "male")
-    assert isinstance(record["objects"], list)
+    assert record["answer/gender"] in ("female", "male")
+    assert isinstance(record["answer/objects"], list)
     total = record["score/gender/female"] + record["score/gender/male"]
     assert total == pytest.approx(1, abs=1e-6)
     assert result.err == ""
@@ -91,13 +91,27 @@ def test_csv(run_cli, make_run, picture, tmp_path):
     table = pd.read_csv(output)
     (record,) = json.loads(run_cli("predict", run, picture, "--json").out)
     assert len(table) == 2
-    assert table["objects"][0] == ";".join(record["objects"])
+    assert table["answer/objects"][0] == ";".join(record["answer/objects"])
     assert table["score/gender/male"][1] == pytest.approx(record["score/gender/male"], abs=1e-6)
     again = run_cli("predict", run, picture, "-o", output)
     assert again.code == 2
     assert "--overwrite" in again.err
     assert run_cli("predict", run, picture, "-o", output, "--overwrite").code == 0
     assert len(pd.read_csv(output)) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["my thesis", "", "id,image,score\n1,2,3\n", "a,b,score/gender/male\n1,2,3\n", b"\xff"],
+)
+def test_only_its_own_tables_are_replaced(run_cli, make_run, picture, tmp_path, content):
+    output = tmp_path / "table.csv"
+    content = content if isinstance(content, bytes) else content.encode()
+    output.write_bytes(content)
+    refused = run_cli("predict", make_run(), picture, "-o", output, "--overwrite")
+    assert refused.code == 2
+    assert "table.csv is no table of fairvision predict: --overwrite does not" in refused.err
+    assert output.read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a picture"])

@@ -1,0 +1,101 @@
+"""Answers that are missing, by group, and answers that agree with the truth too well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fairvision import metrics
+from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
+from fairvision.auditing.tables import Samples
+from fairvision.datasets import UNKNOWN
+from fairvision.errors import shown
+
+ENOUGH = 20  # pictures: a good model may well be right on fewer
+
+
+def answered(model: Samples, head: str) -> np.ndarray | None:
+    """Return whether there is an answer, (n,) of 0 and 1; None where the head has none at all."""
+    guess = predicted(model, head)
+    if guess is None:
+        return None
+    return (guess.reshape(len(guess), -1) >= 0).all(axis=1).astype(float)
+
+
+def coverage_figures(model: Samples, chance: Chance) -> Figures:
+    """Yield the share of pictures with an answer: of each head, and by group, with the gap."""
+    for head in [*model.truth.attributes, *model.truth.tasks]:
+        there = answered(model, head)
+        if there is None:
+            continue
+        is_task = head in model.truth.tasks
+        whole = Key("coverage", "", head) if is_task else Key("coverage", head)
+        yield whole, metrics.mean(there, **chance)
+        for attribute in model.truth.attributes if is_task else [head]:
+            task = head if is_task else ""
+            means = metrics.mean_by_group(there, named(model.truth, attribute), **chance)
+            for group, result in means.items():
+                yield Key("coverage", attribute, task, group), result
+            yield Key("coverage_gap", attribute, task), metrics.gap(means)
+
+
+def missing(model: Samples, wrong: bool) -> Iterator[str]:
+    """Yield how many pictures of each group have no answer; `wrong` says how they count."""
+    said = "count as wrong" if wrong else "are left out of its figures (see --missing)"
+    for head in [*model.truth.attributes, *model.truth.tasks]:
+        there = answered(model, head)
+        if there is None or there.all():
+            continue
+        none = there == 0
+        for attribute in [head] if head in model.truth.attributes else model.truth.attributes:
+            codes = model.truth.codes(attribute)
+            groups = [*model.truth.attributes[attribute], UNKNOWN]
+            rows = [codes == code for code in (*range(len(groups) - 1), -1)]
+            parts = [
+                (model.count(none & own) / model.count(own), group, own)
+                for group, own in zip(groups, rows)
+                if model.count(own)
+            ]
+            parts.sort(key=lambda part: -part[0])
+            listed = ", ".join(
+                f"{group} {model.count(none & own)} of {model.count(own)}"
+                for _, group, own in parts[:6]
+            )
+            more = f", … ({len(parts) - 6} more)" if len(parts) > 6 else ""
+            yield (
+                f"{model.model}: no prediction of {head} for {model.count(none)} of "
+                f"{model.pictures} pictures ({attribute}: {listed}{more}); they {said}"
+            )
+        if not model.truth.attributes:
+            yield (
+                f"{model.model}: no prediction of {head} for {model.count(none)} of "
+                f"{model.pictures} pictures; they {said}"
+            )
+
+
+def always_right(model: Samples) -> str:
+    """Return a line where truth and answer agree in every picture; "" elsewhere.
+
+    Either the model is always right, or the columns of truth hold its answers.
+    """
+    heads = []
+    for head in [*model.truth.attributes, *model.truth.tasks]:
+        guess = predicted(model, head)
+        if guess is None:
+            continue
+        truth = (
+            model.truth.codes(head) if head in model.truth.attributes else model.truth.targets(head)
+        )
+        flat = [codes.reshape(len(codes), -1) for codes in (truth, guess)]
+        known = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
+        agree = known & (flat[0] == flat[1]).all(axis=1)
+        if model.count(known) >= ENOUGH and (agree == known).all():
+            heads.append(f"{shown(head)} ({model.count(known)})")
+    if not heads:
+        return ""
+    return (
+        f"{model.model}: truth and answer are the same in every picture, for {', '.join(heads)}: "
+        "either it is always right, or these columns hold its answers and every figure of them is "
+        "void (answers belong into answer/…; --data takes the truth from a dataset)"
+    )
