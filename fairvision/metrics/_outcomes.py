@@ -232,13 +232,8 @@ def read_outcomes(
         raise InputError(f"{blind[0]} needs truth; only the selection rate does without")
     names, read = read_labels(truth=rows.get("truth"), predicted=rows["predicted"])
     guess = read["predicted"]
-    true = read.get("truth", guess)
+    true = read.get("truth", guess) if blind else guess
     keep = true.known & guess.known & read_where(rows.get("where"), len(guess.known))
-    if not blind and guess.known.any() and not true.known.any():
-        warn_caller(
-            "truth is unknown for every image, so none takes part; selection rates need no truth: "
-            "give truth=None"
-        )
     place: int | None = None
     if positive is not None:
         place = _place(positive, names, guess.many)

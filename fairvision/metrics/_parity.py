@@ -125,8 +125,8 @@ def demographic_parity_difference(
     Parameters
     ----------
     truth, predicted, groups, positive, where, **sampling
-        As in `selection_rate`; truth may be None, and then all images with a known prediction take
-        part. Images of unknown group are left out.
+        As in `selection_rate`: all images with a known prediction take part, and truth may be None.
+        Images of unknown group are left out.
 
     Returns
     -------

@@ -23,8 +23,8 @@ def selection_rate(
 ) -> Result:
     """Share of images that are predicted positive: (TP + FP) / n.
 
-    It needs no truth: with `truth=None` an image takes part where its prediction is known. With
-    truth it is the rate of the images whose truth is known as well, as all other rates are.
+    An image takes part where its prediction is known: truth is not needed, and where it is given
+    only its labels count among the possible ones.
 
     Parameters
     ----------

@@ -98,7 +98,8 @@ def rate(
     `groups` are those that occur or are declared; None: not asked for.
     """
     classes = kind == "classes"
-    used = [i for i in images if i["where"] and None not in (i["truth"], i["predicted"])]
+    needed = ("predicted",) if name == "selection_rate" else ("truth", "predicted")
+    used = [i for i in images if i["where"] and None not in [i[part] for part in needed]]
     pooled = classes and name in ("accuracy", "error_rate")
     if classes and name == "balanced_accuracy":
         name = "true_positive_rate"

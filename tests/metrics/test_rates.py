@@ -73,7 +73,7 @@ def assert_defined(
     result: Result, rows: list[Row], labels: list[Any], of: Callable[..., tuple[float, int]]
 ) -> None:
     """The value and all pairs are those of the definition."""
-    complete = [row for row in rows if known(row[0]) and known(row[1])]
+    complete = taking_part(result.name, rows)
     value = mean([of(outcomes(complete, label))[0] for label in labels])
     assert result.value == pytest.approx(value, abs=1e-12, nan_ok=True)
     assert result.pairs is not None
@@ -88,6 +88,12 @@ def assert_defined(
     found = list(result.pairs[["group", "value", "n"]].itertuples(index=False))
     assert [(group, n) for group, _, n in found] == [(group, n) for group, _, n in expected]
     np.testing.assert_allclose([v for _, v, _ in found], [v for _, v, _ in expected], atol=1e-12)
+
+
+def taking_part(measure: str, rows: list[Row]) -> list[Row]:
+    """Rows whose truth is known, unless the measure needs none, and whose prediction is."""
+    blind = measure == "selection_rate"
+    return [row for row in rows if (blind or known(row[0])) and known(row[1])]
 
 
 def named(group: Any) -> Any:
@@ -118,7 +124,7 @@ def columns(rows: list[Row]) -> tuple[Any, Any, Any]:
 def test_of_zeros_and_ones_it_is_the_definition(measure: str, rows: list[Row]) -> None:
     result = getattr(metrics, measure)(*columns(rows), replicates=0)
     assert_defined(result, rows, [1], DEFINITIONS[measure])
-    complete = [row for row in rows if known(row[0]) and known(row[1])]
+    complete = taking_part(measure, rows)
     assert result.n == DEFINITIONS[measure](outcomes(complete, 1))[1]
 
 
@@ -260,7 +266,7 @@ def test_declared_groups_are_listed_and_unknown_ones_last() -> None:
     assert result.pairs["group"].tolist() == ["x", "m", "f", "unknown"]
     assert result.pairs["n"].tolist() == [0, 2, 0, 1]
     assert float(result) == pytest.approx(1 / 3)  # of all images, known or not
-    hidden = metrics.selection_rate([1, 1, None], [1, 0, 0], ["f", "m", None])
+    hidden = metrics.selection_rate(None, [1, 0, None], ["f", "m", None])
     assert hidden.pairs is not None
     assert hidden.pairs["group"].tolist() == ["f", "m"]  # the unknown one takes no part
 
@@ -391,8 +397,9 @@ def test_small_groups_are_told_and_unknown_ones_are_not() -> None:
         metrics.selection_rate(None, [1] * 15, groups)
 
 
-def test_a_selection_rate_of_truth_that_is_all_unknown_says_that_it_needs_none() -> None:
-    with pytest.warns(FairvisionWarning, match="truth is unknown for every image.*truth=None"):
-        result = metrics.selection_rate([None, None], [1, 0], replicates=0)
-    assert np.isnan(result.value)
-    assert metrics.selection_rate(None, [1, 0], replicates=0) == 0.5
+def test_a_selection_rate_is_the_same_whatever_is_known_of_the_truth() -> None:
+    for truth in (None, [None, None, None], [1, None, 0], [0, 0, 0]):
+        result = metrics.selection_rate(truth, [1, 0, 0], ["f", "f", "m"], replicates=0)
+        assert (result.value, result.n) == (pytest.approx(1 / 3), 3)
+        gap = metrics.demographic_parity_difference(truth, [1, 0, 0], ["f", "f", "m"], replicates=0)
+        assert gap == 0.5
