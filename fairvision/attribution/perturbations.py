@@ -15,28 +15,31 @@ from fairvision.errors import InputError
 def occlusion(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
     """Return how far the logit falls when a sliding square is hidden, mean over the squares.
 
-    Zeiler & Fergus, ECCV 2014, arXiv 1311.2901, section 4.2.
+    Zeiler & Fergus, ECCV 2014, arXiv 1311.2901, section 4.2. Of a picture that is smaller, the
+    square hides all of a side.
     """
     options = explained.options
     height, width = images.shape[2:]
     window = options.window or max(1, round(min(height, width) / 7))
     stride = options.stride or max(1, window // 2)
-    if window > min(height, width) or stride > window:
+    if stride > window:
         raise InputError(
             f"a window of {window} pixels every {stride} pixels does not cover pictures of "
-            f"{height} × {width}: choose a window of at most {min(height, width)} and a stride of "
-            "no more than it"
+            f"{height} × {width}: choose a stride of at most the window"
         )
-    channels = images.shape[1]
-    squares = (-((window - height) // stride) + 1) * (-((window - width) // stride) + 1)
+    windows = [min(window, side) for side in (height, width)]
+    strides = [min(stride, side) for side in windows]
+    down, across = (
+        -((side - size) // -step) + 1 for side, size, step in zip((height, width), windows, strides)
+    )
     return _hidden(
         Occlusion(explained.scores),
         explained,
         images,
         targets,
-        squares,
-        sliding_window_shapes=(channels, window, window),
-        strides=(channels, stride, stride),
+        down * across,
+        sliding_window_shapes=(images.shape[1], *windows),
+        strides=(images.shape[1], *strides),
     )
 
 
