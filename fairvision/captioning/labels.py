@@ -99,7 +99,7 @@ def read_labels(
     if split_column is None and split is not None:
         split_column = "split"
     task = objects or (OBJECTS if OBJECTS in table.column_names else "")
-    taken = (ids, task, split_column, "split")
+    taken = (ids, task, split_column, "split", "")
     attribute = attribute or _attribute(path, [c for c in table.column_names if c not in taken])
     for column in filter(None, (attribute, task, split_column)):
         if column not in table.column_names:

@@ -117,3 +117,9 @@ def test_a_column_without_objects_is_none(tmp_path, table):
     assert read_labels(path)[0].task == ""
     with pytest.raises(InputError, match="column 'objects': no object is known"):
         read_labels(path, objects="objects")
+
+
+def test_a_column_without_a_name_is_no_attribute(tmp_path, table):
+    write(table.rename(columns={"gender": ""}), tmp_path / "labels.parquet")
+    with pytest.raises(InputError, match=r"labels\.parquet .*attribute"):
+        read_labels(tmp_path / "labels.parquet")
