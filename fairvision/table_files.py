@@ -89,7 +89,9 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
     there = file.schema_arrow.names
     chosen = there if columns is None else [name for name in columns if name in there]
     with reading(path):
-        return file.read(columns=chosen).select(chosen)
+        table = file.read(columns=chosen).select(chosen)
+        table.validate(full=True)  # text that is no UTF-8
+    return table
 
 
 def check_names(path: str | Path, names: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairvision.errors import InputError, reading, shown
-from fairvision.table_files import COMPRESSED, open_parquet, read_csv, read_parquet
+from fairvision.table_files import COMPRESSED, not_text, open_parquet, read_csv, read_parquet
 
 SUFFIX = ".parquet"
 Refuse = Callable[[SupportsInt, str, str], NoReturn]  # row, column, what is wrong with it
@@ -89,10 +89,16 @@ class Table:
             while True:
                 with reading(part):
                     batch = next(batches, None)
+                    if batch is not None:
+                        batch.validate(full=True)
                 if batch is None:
                     break
                 yield start + read, batch.select(list(columns))
                 read += len(batch)
+            if read != rows:
+                raise InputError(
+                    f"{part} is damaged: it has {read} of the {rows} rows that it names"
+                )
             start += rows
 
 
@@ -110,6 +116,9 @@ def open_table(path: Path) -> Table:
         raise InputError(f"{path} has no column 'id': it has {_some(table.names)}")
     if not table.rows:
         raise InputError(f"{path} has no rows")
+    for name in ("id", "split"):
+        if name in table.types and (reason := not_text(table.types[name])):
+            raise InputError(f"{path}: column {shown(name)} {reason}")
     return table
 
 

@@ -255,7 +255,8 @@ def check_truth(table: Table, schema: Schema, given: Given | None = None) -> Non
                 raise InputError(f"{table.path} has no column {shown(head)} with the truth")
             continue
         kind = table.types[head]
-        if reason := not_text(kind.value_type if is_list(kind) else kind):
+        many = schema.many(head) and is_list(kind)
+        if reason := not_text(kind.value_type if many else kind):
             raise InputError(f"{table.path}: column {shown(head)} {reason}")
 
 

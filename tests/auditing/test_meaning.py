@@ -295,3 +295,27 @@ def test_predictions_of_a_run_are_audited_with_the_truth_of_the_data(make_run, t
     truth = data.samples.set_index("id")["shirt"]
     right = (table["answer/shirt"].to_numpy() == truth[table["id"]].to_numpy()).mean()
     assert figure(done, "accuracy", "shirt") == (right, 40)
+
+
+@pytest.mark.parametrize("column", ["id", "gender", "score/gender/male", "split"])
+@pytest.mark.parametrize(
+    "cell",
+    [["a"], {"a": 1}, b"a", pd.Timestamp(0), pd.Timedelta(1), {"bytes": b"a", "path": "b"}],
+    ids=["list", "dict", "bytes", "time", "duration", "picture"],
+)
+@pytest.mark.parametrize("limit", [5, 10**6])
+def test_columns_of_other_types_are_named(tmp_path, monkeypatch, column, cell, limit):
+    monkeypatch.setattr(streaming, "LIMIT", limit)
+    table(**{column: [cell] * N}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=f"t.parquet.*column '{column}'"):
+        audit(predictions=tmp_path / "t.parquet", output=tmp_path / "a", attributes=["gender"])
+
+
+@pytest.mark.parametrize("limit", [5, 10**6])
+def test_text_that_is_no_utf8_is_one_line(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(streaming, "LIMIT", limit)
+    table().to_parquet(tmp_path / "t.parquet", compression=None)
+    raw = (tmp_path / "t.parquet").read_bytes().replace(b"female", b"f\xffmale")
+    (tmp_path / "t.parquet").write_bytes(raw)
+    with pytest.raises(InputError, match=r"t\.parquet"):
+        audit(predictions=tmp_path / "t.parquet", output=tmp_path / "a", attributes=["gender"])

@@ -238,5 +238,5 @@ def test_no_cell_of_the_csv_is_a_formula(run_cli, make_run, tmp_path):
     assert done.code == 0, done.err
     table = pd.read_csv(tmp_path / "o.csv")
     assert len(table) == 1
-    assert table["g"][0].startswith("'=")
-    assert read_csv(tmp_path / "o.csv")["g"][0].as_py() in ("=1+1", "=2\rb")
+    assert table["answer/g"][0].startswith("'=")
+    assert read_csv(tmp_path / "o.csv")["answer/g"][0].as_py() in ("=1+1", "=2\rb")
