@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fairvision import shapes
+from fairvision import checksums, shapes
 from fairvision.datasets import Task
 from fairvision.datasets.decoding import LARGEST_SIDE
 from fairvision.datasets.folder import parse_settings
 from fairvision.errors import InputError, check_file, reading, shown
-from fairvision.files import digest
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +29,6 @@ LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
 FIRST = "first"
-CHECKSUMS = "sha256"  # in config.json, by file: of what gives a run its answers
 
 _COUNT = "train/n/"
 AGAIN = "train the run again with --overwrite"
@@ -56,7 +54,7 @@ _SHAPE = shapes.table(
         "domains": shapes.named(_DOMAINS),
         "postprocessing": shapes.perhaps(shapes.text),
         "chosen": shapes.named(shapes.text),
-        CHECKSUMS: shapes.named(shapes.text),
+        checksums.KEY: shapes.named(shapes.text),
     },
 )
 WEIGHTS = {"best": BEST, "last": LAST}
@@ -164,12 +162,7 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
 
 def check_unchanged(run: Run, path: Path) -> None:
     """Raise `InputError` unless a file of a run is as training wrote it, by its checksum."""
-    checksum = run.config.get(CHECKSUMS, {}).get(path.name)
-    if checksum is not None and checksum != digest(path):
-        raise InputError(
-            f"{path} is damaged or was changed: its checksum differs from that in {CONFIG}; train "
-            f"again, or take {CHECKSUMS!r} out of {CONFIG} if you changed it yourself"
-        )
+    checksums.check(path, run.folder / CONFIG, run.config)
 
 
 def history(run: Run) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 import fairvision
-from fairvision import processes
+from fairvision import checksums, processes
 from fairvision.attribution import METHODS
 from fairvision.auditing import absences, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
@@ -248,6 +248,7 @@ def _write(
                 "settings": settings,
                 "data": {"name": material.dataset, "fingerprint": material.fingerprint},
                 "verdict": decided,
+                checksums.KEY: checksums.of_tables(folder),
             },
         )
 

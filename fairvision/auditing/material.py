@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fairvision import datasets
+from fairvision import checksums, datasets
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.files import read_json
 from fairvision.processes import own_device
 
 if TYPE_CHECKING:
@@ -170,6 +171,8 @@ def of_tables(
     attributes: Sequence[str],
 ) -> Material:
     """Read samples tables made elsewhere; those that are too many for memory are counted."""
+    for path in (*files, *([Path(train)] if train is not None else [])):
+        _check_of_audit(path)
     called = model_names(files, names)
     whole = None if data is None else datasets.load(data)
     train_counts = None
@@ -199,6 +202,14 @@ def of_tables(
         about=[{"name": name, "file": str(file)} for name, file in zip(called, files)],
         notes=notes,
     )
+
+
+def _check_of_audit(path: Path) -> None:
+    """Raise `InputError` where a table of an audit's folder is not as the audit wrote it."""
+    path = path.absolute()
+    for description in (folder / "audit.json" for folder in path.parents[:2]):
+        if description.is_file():
+            checksums.check(path, description, read_json(description))
 
 
 def write(material: Material, folder: Path) -> None:

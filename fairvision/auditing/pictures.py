@@ -13,7 +13,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from fairvision import __version__, datasets, files, runs
+from fairvision import __version__, checksums, datasets, files, runs
 from fairvision.attribution import METHODS
 from fairvision.auditing import gallery, tables
 from fairvision.auditing.contact_sheets import contact_sheet, picture_sheet
@@ -148,8 +148,9 @@ def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
         raise InputError(f"{folder / AUDIT_MARKER} is damaged: audit again") from None
     if method not in METHODS:
         raise InputError(f"{folder} is an audit of tables: there is no network to ask for maps")
-    for name in names:
-        files.inside(folder, name)
+    tables = [files.inside(folder, name) / "samples.parquet" for name in names]
+    for path in (*tables, folder / "metrics.csv"):
+        checksums.check(path, folder.resolve() / AUDIT_MARKER, about)
     return names, settings
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 import fairvision
+from fairvision import checksums
 from fairvision.auditing.measures import CONFIDENCE
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
@@ -233,8 +234,16 @@ def _write(
         table.to_parquet(folder / "captions.parquet", index=False)
         write_csv(figures, folder / "metrics.csv")
         write_text(folder / "report.html", page)
-        about = {"fairvision": fairvision.__version__, "models": called}
-        write_json(folder / MARKER, {**about, "settings": settings, "verdict": decided})
+        write_json(
+            folder / MARKER,
+            {
+                "fairvision": fairvision.__version__,
+                "models": called,
+                "settings": settings,
+                "verdict": decided,
+                checksums.KEY: checksums.of_tables(folder),
+            },
+        )
 
 
 def _gallery(material: Material, seed: int) -> list[dict[str, Any]]:

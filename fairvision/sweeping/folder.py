@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import fairvision
-from fairvision import datasets, runs, shapes
+from fairvision import checksums, datasets, runs, shapes
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
 from fairvision.csv_files import write_csv
@@ -278,8 +278,9 @@ def _audited(
 
 def _read_audit(place: Path, methods: Sequence[str]) -> tuple[Figures, list[str]]:
     """Return the figures and the warnings of an audit."""
-    notes = shapes.read(place / AUDIT, _AUDIT, "audit again")["verdict"]["warnings"]
-    return read(read_metrics(place / "metrics.csv"), list(methods)), notes
+    told = shapes.read(place / AUDIT, _AUDIT, "audit again")
+    checksums.check(place / "metrics.csv", place / AUDIT, told)
+    return read(read_metrics(place / "metrics.csv"), list(methods)), told["verdict"]["warnings"]
 
 
 def _write(

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from fairvision import postprocessing, runs
+from fairvision import checksums, postprocessing, runs
 from fairvision.errors import InputError
 from fairvision.files import check_vacant, digest, whole_file, whole_folder, write_json
 from fairvision.training.settings import check_same
@@ -93,11 +93,11 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
         name: tensor_bytes({k: v.detach().cpu().contiguous() for k, v in state.items()})
         for name, state in ((runs.LAST, last), (runs.BEST, best))
     }
-    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    by_name = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     if (folder / postprocessing.FILE).is_file():
-        checksums[postprocessing.FILE] = digest(folder / postprocessing.FILE)
+        by_name[postprocessing.FILE] = digest(folder / postprocessing.FILE)
     config = runs.read_config(folder)
-    write_json(folder / runs.CONFIG, {**config, runs.CHECKSUMS: checksums})
+    write_json(folder / runs.CONFIG, {**config, checksums.KEY: by_name})
     for name, content in contents.items():
         with whole_file(folder / name) as part:
             part.write_bytes(content)

@@ -103,7 +103,7 @@ def test_changed_pictures_are_refused(audited, two_runs, world, tmp_path):
 
 def test_other_pictures_are_refused(audited, two_runs, tmp_path):
     small = datasets.scenes(tmp_path / "small", count=20, bias=0.8, groups=3, size=32)
-    with pytest.raises(InputError, match=r"has no picture .* --data"):
+    with pytest.raises(InputError, match=r"'striped', but .*small says 'dotted' for the same id"):
         pictures(audited, two_runs, output=tmp_path / "out", data=small.root)
 
 
