@@ -28,7 +28,7 @@ def of_tables(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): digest(path) for path in tables}
 
 
-def check(path: Path, description: Path, described: Any) -> None:
+def check(path: Path, description: Path, described: Any, note: str = "") -> None:
     """Raise `InputError` unless a file is as it was when its checksum was written down.
 
     Parameters
@@ -36,13 +36,14 @@ def check(path: Path, description: Path, described: Any) -> None:
     path : the file
     description : the JSON file with the checksums; paths in it start at its folder
     described : what it holds. A file without a checksum in it passes.
+    note : what else is odd about the file, for the message
     """
     checksums = described.get(KEY) if isinstance(described, Mapping) else None
     name = path.relative_to(description.parent).as_posix()
     checksum = checksums.get(name) if isinstance(checksums, Mapping) else None
     if checksum is not None and checksum != digest(path):
         raise InputError(
-            f"{path} is damaged or was changed: its checksum differs from that in "
+            f"{path} is damaged or was changed{note}: its checksum differs from that in "
             f"{description.name}; make it again, or take {KEY!r} out of {description.name} if you "
             "changed it yourself"
         )

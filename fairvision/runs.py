@@ -153,16 +153,17 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
     built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))
-    check_unchanged(run, path)
+    is_nan = any(tensor.isnan().any() for tensor in state.values() if tensor.is_floating_point())
+    check_unchanged(run, path, " and holds NaN" if is_nan else "")
     # MNASNet does not load without the version numbers of its modules, which safetensors lacks.
     state._metadata = built.state_dict()._metadata  # type: ignore[attr-defined]
     models.fit(built, state, source=str(path))
     return built.to(device).eval()
 
 
-def check_unchanged(run: Run, path: Path) -> None:
+def check_unchanged(run: Run, path: Path, note: str = "") -> None:
     """Raise `InputError` unless a file of a run is as training wrote it, by its checksum."""
-    checksums.check(path, run.folder / CONFIG, run.config)
+    checksums.check(path, run.folder / CONFIG, run.config, note)
 
 
 def history(run: Run) -> pd.DataFrame:

@@ -137,9 +137,10 @@ def _open(
 
 def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
     """Return the names of an audit's models, and its settings."""
-    if not (folder / AUDIT_MARKER).is_file():
+    marker = files.resolved(folder) / AUDIT_MARKER
+    if not marker.is_file():
         raise InputError(f"{folder} is not an audit: it holds no {AUDIT_MARKER}")
-    about = files.read_json(folder / AUDIT_MARKER)
+    about = files.read_json(marker)
     try:
         names, settings = [str(name) for name in about["models"]], dict(about["settings"])
         method = settings["attribution"]
@@ -148,9 +149,9 @@ def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
         raise InputError(f"{folder / AUDIT_MARKER} is damaged: audit again") from None
     if method not in METHODS:
         raise InputError(f"{folder} is an audit of tables: there is no network to ask for maps")
-    tables = [files.inside(folder, name) / "samples.parquet" for name in names]
-    for path in (*tables, folder / "metrics.csv"):
-        checksums.check(path, folder.resolve() / AUDIT_MARKER, about)
+    for name in names:
+        checksums.check(files.inside(folder, name) / "samples.parquet", marker, about)
+    checksums.check(marker.with_name("metrics.csv"), marker, about)
     return names, settings
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import fairvision
+from fairvision.auditing.pictures import pictures
 from fairvision.errors import InputError
 
 
@@ -45,3 +46,13 @@ def test_a_flipped_bit_of_a_samples_table_is_told(audited, tmp_path):
 def test_every_table_has_a_checksum(audited):
     about = json.loads((audited.folder / "audit.json").read_text())
     assert set(about["sha256"]) == {"metrics.csv", "a/samples.parquet"}
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_a_changed_table_is_told_by_what_reads_an_audit(two_runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fairvision.audit(two_runs, output="audit", replicates=5)
+    figures = tmp_path / "audit" / "metrics.csv"
+    figures.write_text(figures.read_text().replace("0.5", "0.6"))
+    with pytest.raises(InputError, match=r"metrics\.csv is damaged or was changed"):
+        pictures("audit", two_runs, output="pictures")
