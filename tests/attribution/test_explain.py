@@ -48,7 +48,7 @@ def test_probabilities_are_those_of_predict(make_run, picture, tmp_path):
     for head, scores in entry["probabilities"].items():
         for label, score in scores.items():
             assert score == pytest.approx(row[f"score/{head}/{label}"], abs=1e-6)
-    assert entry["answers"].startswith(f"gender: {row['gender']} · objects: ")
+    assert entry["answers"].startswith(f"gender: {row['answer/gender']} · objects: ")
 
 
 def test_digits_are_prepared_as_for_predict(make_run, tmp_path):

@@ -99,7 +99,8 @@ def skewed(tmp_path_factory) -> Path:
 def gap_of(run: runs.Run, data: Path) -> float:
     """How much more often the answer is "yes" where the colour went with it in training."""
     table = fairvision.datasets.load(data).split("test").samples
-    said = inference.predict(run, [data / name for name in table["image"]], device="cpu")["light"]
+    predicted = inference.predict(run, [data / name for name in table["image"]], device="cpu")
+    said = predicted["answer/light"]
     yes = (said == "yes").to_numpy()
     blue = (table["colour"] == "b").to_numpy()
     return yes[blue].mean() - yes[~blue].mean()
@@ -140,7 +141,7 @@ def test_jtt_repeats_the_errors_of_a_first_run(skewed, tmp_path, monkeypatch):
     assert (first.config["method"], len(runs.history(first))) == ("baseline", 1)
     data = fairvision.datasets.load(skewed).split("train")
     files = [skewed / name for name in data.samples["image"]]
-    wrong = inference.predict(first, files, device="cpu")["light"].ne(data.samples["light"])
+    wrong = inference.predict(first, files, device="cpu")["answer/light"].ne(data.samples["light"])
     times = np.bincount(seen[1].order(len(data), np.random.default_rng(0)))
     assert times.tolist() == np.where(wrong, 5, 1).tolist()
     assert runs.history(run)["train/n"].iloc[0] == pytest.approx(times.sum(), abs=1)
