@@ -8,6 +8,7 @@ import numpy as np
 
 from fairvision import metrics
 from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
+from fairvision.auditing.shares import shares
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import UNKNOWN
 from fairvision.errors import shown
@@ -52,20 +53,15 @@ def missing(model: Samples, wrong: bool) -> Iterator[str]:
             codes = model.truth.codes(attribute)
             groups = [*model.truth.attributes[attribute], UNKNOWN]
             rows = [codes == code for code in (*range(len(groups) - 1), -1)]
-            parts = [
-                (model.count(none & own) / model.count(own), group, own)
-                for group, own in zip(groups, rows)
-                if model.count(own)
-            ]
-            parts.sort(key=lambda part: -part[0])
-            listed = ", ".join(
-                f"{group} {model.count(none & own)} of {model.count(own)}"
-                for _, group, own in parts[:6]
+            listed = shares(
+                {
+                    group: (model.count(none & own), model.count(own))
+                    for group, own in zip(groups, rows)
+                }
             )
-            more = f", … ({len(parts) - 6} more)" if len(parts) > 6 else ""
             yield (
                 f"{model.model}: no prediction of {head} for {model.count(none)} of "
-                f"{model.pictures} pictures ({attribute}: {listed}{more}); they {said}"
+                f"{model.pictures} pictures ({attribute}: {listed}); they {said}"
             )
         if not model.truth.attributes:
             yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,13 +12,16 @@ import pandas as pd
 
 from fairvision.auditing.parts import Refuse
 from fairvision.auditing.schema import Schema
-from fairvision.datasets import Dataset
+from fairvision.auditing.shares import shares
+from fairvision.datasets import UNKNOWN, Dataset
+from fairvision.datasets.layouts import PICTURES
 from fairvision.errors import shown
 from fairvision.ids import as_number
 
-BY_TEXT, BY_NUMBER, BY_FILE = range(3)
+BY_TEXT, BY_NUMBER, BY_NAME, BY_FILE = range(4)
 _WAYS = {
-    BY_NUMBER: "read as numbers (01 = 1)",
+    BY_NUMBER: "reading them as numbers (01 = 1)",
+    BY_NAME: "leaving out folders and suffixes of files",
     BY_FILE: "the names of the picture files",
 }
 
@@ -31,22 +35,31 @@ class Given:
     data : the dataset
     ways : how ids were found but for being the same, filled as they are looked up
     training : pictures of tables that are of the training split
+    foreign : pictures of tables that are not in the dataset
+    filled : pictures of which a table's cell of truth was empty, by head
     """
 
     data: Dataset
     ways: set[int] = field(default_factory=set)
     training: int = 0
+    foreign: int = 0
+    filled: Counter[str] = field(default_factory=Counter)
     _places: dict[int, pd.Series] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._seen = np.zeros(len(self.data), bool)
 
     def rows(self, ids: Sequence[str] | np.ndarray) -> np.ndarray:
         """Return the rows of the dataset, (n,) int64, of ids (n,) of a table; −1 where none."""
         texts = pd.Series(ids, dtype=object)
         rows = texts.map(self._index(BY_TEXT)).fillna(-1).astype(np.int64).to_numpy().copy()
-        for way, read in ((BY_NUMBER, as_number), (BY_FILE, str)):
+        for way, read in ((BY_NUMBER, as_number), (BY_NAME, _stem), (BY_FILE, _stem)):
             open_ = np.flatnonzero(rows < 0)
             if not len(open_):
                 break
-            there = texts[open_].map(read).map(self._index(way)).fillna(-1).astype(np.int64)
+            read_so = texts[open_].map(read, na_action="ignore")
+            there = read_so.map(self._index(way)).fillna(-1).astype(np.int64)
+            there[there.duplicated(keep=False) | there.isin(rows)] = -1
             rows[open_] = there
             if (there >= 0).any():
                 self.ways.add(way)
@@ -94,9 +107,13 @@ class Given:
         ids : (n,) text
         codes : of the heads that the table has
         """
+        for row in np.flatnonzero(pd.isna(ids)):
+            refuse(row, "id", "is empty")
         rows = self.rows(ids)
         splits = self.data.samples["split"].to_numpy(object)
         self.training += int((splits[rows[rows >= 0]] == "train").sum())
+        self.foreign += int((rows < 0).sum())
+        self._seen[rows[rows >= 0]] = True
         for head, labels in schema.heads().items():
             if head not in self.heads() or schema.many(head) != self._many(head):
                 continue
@@ -112,7 +129,12 @@ class Given:
                     )
                 codes[head] = theirs
                 continue
-            flat = [some.reshape(len(some), -1) for some in (mine, theirs)]
+            flat = [cells.reshape(len(cells), -1) for cells in (mine, theirs)]
+            lacking = (flat[0][:, 0] < 0) & (flat[1][:, 0] >= 0)
+            if lacking.any():
+                codes[head] = mine.copy()
+                codes[head][lacking] = theirs[lacking]
+                self.filled[head] += int(lacking.sum())
             both = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
             for row in np.flatnonzero(both & (flat[0] != flat[1]).any(axis=1)):
                 here, there = (_named(some[row], labels) for some in (mine, theirs))
@@ -123,18 +145,51 @@ class Given:
                     f"model belong into a column answer/{head})",
                 )
 
-    def notes(self, path: Path, has_split: bool) -> list[str]:
-        """Return what to know of how ids were found, and of pictures that were trained on."""
+    def notes(self, path: Path, split: str, has_split: bool) -> list[str]:
+        """Return what to know of how ids were found, and of pictures that are in one only."""
         notes = [
             f"{path.name}: ids were found in {self.data.root} by {_WAYS[way]}"
             for way in sorted(self.ways)
         ]
+        notes += [
+            f"{path.name}: {shown(head)} is empty for {n} pictures: {self.data.root} says it"
+            for head, n in self.filled.items()
+        ]
+        if self.foreign:
+            notes.append(
+                f"{path.name}: {self.foreign} ids are not in {self.data.root}: their truth was not "
+                "compared with it"
+            )
+        notes += self._absent(path, split)
         if self.training and not has_split:
             notes.append(
                 f"{path.name} has no column 'split': all rows are audited, and {self.training} of "
                 f"them are of the training split of {self.data.root}"
             )
         return notes
+
+    def _absent(self, path: Path, split: str) -> list[str]:
+        """Return which pictures of the audited split have no row, if others of it have one."""
+        audited = (self.data.samples["split"] == split).to_numpy()
+        absent = audited & ~self._seen
+        if not absent.any() or (absent == audited).all():
+            return []
+        groups = {}
+        for attribute, names in self.data.attributes.items():
+            codes = self.data.codes(attribute)
+            parts = {
+                group: (
+                    int((absent & (codes == code)).sum()),
+                    int((audited & (codes == code)).sum()),
+                )
+                for code, group in zip((*range(len(names)), -1), (*names, UNKNOWN))
+            }
+            groups[attribute] = f"{attribute}: {shares(parts)}"
+        listed = f" ({'; '.join(groups.values())})" if groups else ""
+        return [
+            f"{path.name} has no row for {absent.sum()} of {audited.sum()} pictures of split "
+            f"{shown(split)} of {self.data.root}{listed}: they are in no figure"
+        ]
 
     def _many(self, head: str) -> bool:
         return head in self.data.tasks and self.data.tasks[head].many
@@ -146,12 +201,24 @@ class Given:
             texts = samples["id"].astype(object)
             if way == BY_NUMBER:
                 texts = texts.map(as_number)
+            elif way == BY_NAME:
+                texts = texts.map(_stem)
             elif way == BY_FILE:
                 files = samples.get("image", texts)
                 texts = files.astype(object).map(lambda file: PurePosixPath(file).stem)
             rows = pd.Series(np.arange(len(texts)), index=pd.Index(texts))
             self._places[way] = rows[~rows.index.duplicated(keep=False)]
         return self._places[way]
+
+
+def _stem(text: str) -> str:
+    """Return the name of a picture file without folders and suffix, other ids as they are.
+
+    >>> _stem("test/p1.JPG"), _stem("a\\\\p1.png"), _stem("v1.0")
+    ('p1', 'p1', 'v1.0')
+    """
+    file = PurePosixPath(text.replace("\\", "/"))
+    return file.stem if file.suffix.lower() in PICTURES else text
 
 
 def _named(codes: np.ndarray, labels: Sequence[str]) -> str:

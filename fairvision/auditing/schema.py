@@ -88,7 +88,8 @@ def infer(
         known = Schema(data.attributes, data.tasks)
     if known is not None and {*attributes} <= {*known.heads()}:
         used = {name for name in known.heads() if name in table.types or name in heads or covered}
-        return _chosen(path, known, used, attributes), []
+        used_of_it = _chosen(path, known, used, attributes)
+        return used_of_it, [] if table.note is not None else _unread(table, known)
 
     columns = truth_columns(table)
     if heads and not {*heads} & {*columns}:
@@ -130,6 +131,19 @@ def infer(
         {name: labels[name] for name in chosen},
         {name: Task(labels[name], name in lists) for name in tasks},
     ), notes
+
+
+def _unread(table: Table, known: Schema) -> list[str]:
+    """Return a line that names what a table has beyond the attributes and tasks of a dataset."""
+    there = dict.fromkeys([*truth_columns(table), *_heads(table.names)])
+    unread = [name for name in there if name not in known.heads()]
+    if not unread:
+        return []
+    one = len(unread) == 1
+    return [
+        f"{table.path.name}: {_listed(unread)} {'is' if one else 'are'} no attribute or task of "
+        f"the dataset and {'was' if one else 'were'} not used"
+    ]
 
 
 def _chosen(path: Path, known: Schema, used: Collection[str], attributes: Sequence[str]) -> Schema:

@@ -125,7 +125,7 @@ def read_predictions(
         for i, batch in enumerate(batches):
             columns |= _flat(i, {k: v for k, v in batch.codes.items() if i == 0 or k[0] != TRUTH})
         _count(counts, columns, first.path)
-    notes += tables.notes_of(opened, given, rounded)
+    notes += tables.notes_of(opened, given, split, rounded)
     truth, decided, pictures = _counted(counts, first.path, schema, len(opened))
     models = [
         Samples(name, truth, pd.DataFrame(index=truth.samples.index), said, pictures)

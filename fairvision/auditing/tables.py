@@ -146,7 +146,7 @@ def read_predictions(
         _samples(table, name, table.read() if i else held, schema, given[i], rounded)
         for i, (table, name) in enumerate(zip(tables, names))
     ]
-    notes += notes_of(tables, given, rounded)
+    notes += notes_of(tables, given, split, rounded)
     splits = models[0].truth.samples["split"]
     training = np.flatnonzero(splits == "train")
     reference = _rows(models[0], training).truth if len(training) and split != "train" else None
@@ -170,14 +170,14 @@ def covers(given: Given | None, ids: np.ndarray) -> bool:
 
 
 def notes_of(
-    tables: Sequence[Table], given: Sequence[Given | None], rounded: Collection[str]
+    tables: Sequence[Table], given: Sequence[Given | None], split: str, rounded: Collection[str]
 ) -> list[str]:
     """Return what to know of how tables were read."""
     notes = [
         note
         for table, own in zip(tables, given)
         if own is not None
-        for note in own.notes(table.path, "split" in table.types)
+        for note in own.notes(table.path, split, "split" in table.types)
     ]
     if rounded:
         notes.append(
@@ -216,10 +216,19 @@ def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str
     for kind in SCORES:
         for head, labels in schema.heads().items():
             columns = score_columns(kind, head, labels)
-            there = [column for column in columns if column in table.types]
+            prefix = f"{kind}/{head}/"
+            there = [column for column in table.names if column.startswith(prefix)]
             for column in columns if there else ():
                 if column not in table.types:
-                    raise InputError(f"{table.path} has {there[0]!r} but no column {column!r}")
+                    raise InputError(
+                        f"{table.path} has {shown(there[0])} but no column {shown(column)}"
+                    )
+            if other := [column for column in there if column not in columns]:
+                label = shown(other[0].removeprefix(prefix))
+                raise InputError(
+                    f"{table.path}: column {shown(other[0])} scores {label}, which is none of the "
+                    f"names in column {shown(head)}: remove or rename it"
+                )
             if there:
                 found[kind, head] = columns
     if not found:

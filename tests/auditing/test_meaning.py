@@ -319,3 +319,57 @@ def test_text_that_is_no_utf8_is_one_line(tmp_path, monkeypatch, limit):
     (tmp_path / "t.parquet").write_bytes(raw)
     with pytest.raises(InputError, match=r"t\.parquet"):
         audit(predictions=tmp_path / "t.parquet", output=tmp_path / "a", attributes=["gender"])
+
+
+@pytest.mark.parametrize("name", ["Female", "0"])
+def test_scores_of_other_names_than_the_groups_are_refused(check, known, name):
+    ids = [f"{i:04d}" for i in range(N)]
+    rows = table(id=ids).rename(columns={"score/gender/female": f"score/gender/{name}"})
+    rows = rows.rename(columns={"score/gender/male": "score/gender/1"})
+    with refuses(f"has 'score/gender/{name}' but no column 'score/gender/female'"):
+        check(rows, data=known.root)
+    with refuses("column 'score/sport/tree' scores 'tree', which is none of the names"):
+        check(table(id=ids, **{"score/sport/tree": 0.0}), data=known.root)
+
+
+def test_what_a_dataset_does_not_have_is_named(check, known):
+    rows = table(id=[f"{i:04d}" for i in range(N)], race=["a", "b"] * (N // 2))
+    _, said = check(rows, data=known.root)
+    assert any("'race' is no attribute or task of the dataset and was not used" in s for s in said)
+
+
+def test_empty_truth_is_taken_from_the_dataset(check, known):
+    ids = [f"{i:04d}" for i in range(N)]
+    whole, _ = check(table(id=ids), data=known.root)
+    half = table(id=ids, gender=[g if i % 2 else None for i, g in enumerate(GENDER)])
+    done, said = check(half, data=known.root)
+    assert any(f"'gender' is empty for {N // 2} pictures" in line for line in said)
+    for group in ("", "female", "male"):
+        assert figure(done, "accuracy", "gender", group=group) == figure(
+            whole, "accuracy", "gender", group=group
+        )
+
+
+def test_pictures_that_only_the_table_or_only_the_dataset_has_are_counted(check, known):
+    ids = np.array([f"{i:04d}" for i in range(N)])
+    audited = np.arange(N) >= 10
+    women = np.flatnonzero(audited & (GENDER == "female"))[::2]
+    _, said = check(table(id=ids).drop(index=women), data=known.root)
+    women_of, men_of = ((audited & (g == GENDER)).sum() for g in ("female", "male"))
+    line = f"(gender: female {len(women)} of {women_of}, male 0 of {men_of}): they are in no figure"
+    assert any(text.endswith(line) for text in said)
+    _, said = check(table(id=np.where(GENDER == "male", "x" + ids, ids)), data=known.root)
+    assert any(f"{(GENDER == 'male').sum()} ids are not in " in line for line in said)
+
+
+def test_ids_may_be_paths_unless_two_are_one_picture(check, known):
+    rows = table().drop(columns=["gender", "sport"])
+    done, said = check(rows.assign(id=[f"test/{i:04d}.png" for i in range(N)]), data=known.root)
+    assert figure(done, "accuracy", "gender")[1] == N
+    assert any("by leaving out folders and suffixes of files" in line for line in said)
+    with refuses("'a/0000.png' is not in "):
+        check(
+            rows.assign(id=[f"{'ab'[i % 2]}/{i // 2:04d}.png" for i in range(N)]), data=known.root
+        )
+    with refuses("row 4, column 'id': is empty"):
+        check(rows.assign(id=[None if i == 3 else f"{i:04d}" for i in range(N)]), data=known.root)
