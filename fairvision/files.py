@@ -145,7 +145,8 @@ def digest(path: str | Path) -> str:
     ...     digest(f"{folder}/a.txt")[:8]
     'ba7816bf'
     """
-    with reading(path), Path(path).open("rb") as file:
+    path = check_file(path)
+    with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

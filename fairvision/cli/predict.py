@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fairvision.runs import Run
 
 SMALL = 64
+_WRITTEN = ("answer/", "score/", "sure/", "farther_than")  # begin the names of the columns
 
 
 @click.command(name="predict")
@@ -70,8 +71,7 @@ def command(
     IMAGE… are picture files, or folders of them. Per attribute and task: the answer and the
     probabilities; --json and --output give all of them.
     """
-    if output is not None and output.exists():
-        _check_replaceable(output, overwrite)
+    _check_replaceable(output, overwrite)
     if data is not None and familiarity is False:
         raise InputError("--data is for --familiarity: leave out --no-familiarity")
 
@@ -96,6 +96,7 @@ def command(
     if output is not None:
         for name in (f"answer/{name}" for name, task in loaded.tasks.items() if task.many):
             found[name] = found[name].map(lambda held: ";".join(held) or ";", na_action="ignore")
+        _check_replaceable(output, overwrite)  # it may be there by now
         write_csv(found, output)
         say(f"{len(found)} pictures: {output}")
     elif as_json:
@@ -105,8 +106,10 @@ def command(
         _show(found, loaded, known, why_not)
 
 
-def _check_replaceable(output: Path, overwrite: bool) -> None:
-    """Raise `InputError` unless a file is a table that this command wrote, and may be replaced."""
+def _check_replaceable(output: Path | None, overwrite: bool) -> None:
+    """Raise `InputError` where there is a file, unless this command wrote it and may replace it."""
+    if output is None or not output.exists():
+        return
     if not overwrite:
         raise InputError(f"{output} is there already: choose another file or add --overwrite")
 
@@ -116,8 +119,8 @@ def _check_replaceable(output: Path, overwrite: bool) -> None:
         names = header(output)
     except InputError:
         names = []
-    scores = [name for name in names if name.startswith("score/")]
-    if not scores or names[:2] not in (["id", "image"], ["image", scores[0].split("/")[1]]):
+    told = [name for name in names[2:] if name.startswith(_WRITTEN)]
+    if names[:2] != ["id", "image"] or len(told) < 2 or len(told) < len(names) - 2:
         raise InputError(
             f"{output} is no table of fairvision predict: --overwrite does not touch it; choose "
             "another file"

@@ -132,9 +132,9 @@ def _warn(message: str) -> None:
 
 def _cache_root() -> Path:
     root = os.environ.get("FAIRVISION_CACHE")
-    if root:
-        return Path(root).expanduser()
     try:
+        if root:
+            return Path(root).expanduser()
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # nobody's home
         base = Path(tempfile.gettempdir())

@@ -22,6 +22,7 @@ from fairvision.files import whole_folder
 MAX_GROUPS = len(PATTERNS)
 _CONTEXTS_PER_GROUP = len(CONTEXTS) // MAX_GROUPS
 _SMOOTHING = 3
+_MOST = 100_000_000  # pictures
 
 
 def scenes(
@@ -152,6 +153,8 @@ def _check(count: int, bias: float, groups: int, size: int) -> None:
             f"{count} pictures are too few for {groups} groups in three splits: "
             f"draw at least {3 * groups}"
         )
+    if count > _MOST:
+        raise InputError(f"{count} pictures are too many: draw at most {_MOST:,}")
     if not 16 <= size <= 1024:
         raise InputError(f"pictures of {size} pixels cannot be drawn: choose 16 to 1024")
 

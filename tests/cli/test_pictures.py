@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -30,6 +31,22 @@ def test_pictures(run_cli, audited, tmp_path):
     assert again.code == 2
     assert "--overwrite" in again.err
     assert run_cli("pictures", *audited, "-o", output, "--overwrite").code == 0
+
+
+def test_paths_from_the_folder_one_is_in(run_cli, audited, tmp_path, monkeypatch):
+    audit, run, *rest = audited
+    monkeypatch.chdir(tmp_path)
+    done = run_cli("pictures", audit.name, run, *rest, "-o", "pictures", "--per-cell", 1)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_a_pipe_in_place_of_a_table_is_not_waited_for(run_cli, audited, tmp_path):
+    (tmp_path / "audit" / "metrics.csv").unlink()
+    os.mkfifo(tmp_path / "audit" / "metrics.csv")
+    done = run_cli("pictures", *audited, "-o", tmp_path / "pictures")
+    assert done.code == 2
+    assert "metrics.csv is not a regular file" in done.err
 
 
 def test_help_says_what_is_drawn(run_cli):

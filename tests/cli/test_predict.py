@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fairvision import datasets, runs
+from fairvision import datasets, inference, runs
 from fairvision.own_pictures import LIST
 from fairvision.table_files import read_csv
 
@@ -102,7 +102,11 @@ def test_csv(run_cli, make_run, picture, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["my thesis", "", "id,image,score\n1,2,3\n", "a,b,score/gender/male\n1,2,3\n", b"\xff"],
+    [
+        *("my thesis", "", b"\xff", "id,image,score\n1,2,3\n", "a,b,score/gender/male\n1,2,3\n"),
+        "id,image,gender,score/gender/male\n1,2,3,4\n",
+        "image,gender,score/gender/male\n1,2,3\n",
+    ],
 )
 def test_only_its_own_tables_are_replaced(run_cli, make_run, picture, tmp_path, content):
     output = tmp_path / "table.csv"
@@ -112,6 +116,18 @@ def test_only_its_own_tables_are_replaced(run_cli, make_run, picture, tmp_path, 
     assert refused.code == 2
     assert "table.csv is no table of fairvision predict: --overwrite does not" in refused.err
     assert output.read_bytes() == content
+
+
+def test_a_file_made_meanwhile_is_kept(run_cli, make_run, picture, tmp_path, monkeypatch):
+    output, predict = tmp_path / "table.csv", inference.predict
+
+    def then_filled(*args, **options):
+        output.write_text("my thesis")
+        return predict(*args, **options)
+
+    monkeypatch.setattr(inference, "predict", then_filled)
+    refused = run_cli("predict", make_run(), picture, "-o", output)
+    assert (refused.code, output.read_text()) == (2, "my thesis")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a picture"])

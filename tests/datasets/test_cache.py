@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,13 @@ def test_a_cache_that_cannot_be_written_is_passed_over(toy, unwritable):
     assert pixels.take(np.arange(5)).images.shape == (5, 8, 8, 3)
     with pytest.raises(InputError, match="--cache never"):
         open_pixels(toy, 8, cache="always")
+
+
+def test_a_home_of_nobody_is_passed_over(toy, monkeypatch, tmp_path):
+    monkeypatch.setenv("FAIRVISION_CACHE", "~nobody-of-this-name/cache")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    open_pixels(toy, 8)
+    assert (tmp_path / "temporary" / "fairvision").is_dir()
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no room")

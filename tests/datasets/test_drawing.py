@@ -96,6 +96,7 @@ def test_every_pattern_shows_both_colours_alike():
         ({"bias": 1.2}, "bias 1.2 is not a share"),
         ({"bias": float("nan")}, "not a share"),
         ({"count": 5}, "too few for 2 groups in three splits: draw at least 6"),
+        ({"count": 10**30}, "too many: draw at most 100,000,000"),
         ({"size": 8}, "choose 16 to 1024"),
         ({"val_fraction": 0.5, "test_fraction": 0.5}, "sum must be below 1"),
     ],
