@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 from fairvision.errors import warn_caller
 
-MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "-1"))
+MISSING = frozenset(
+    ("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "-1", "?", "missing")
+)
 _NAMED = 3  # of each kind, in a warning
 _LONGEST = 30
 
@@ -77,14 +79,18 @@ def warn_of_spellings(what: str, names: Iterable[object]) -> None:
     >>> print(caught[0].message)
     groups: 'Female' and 'female ' count as different: write them alike if they are one
     """
-    names = list(names)
+    names = list(dict.fromkeys(names))
     parts = []
     together = [_told_apart(same[:_NAMED]) for same in alike(names)]
     if together:
         parts.append(f"{_listed(together)} count as different: write them alike if they are one")
-    missing = [_shortened(repr(name)) for name in seem_missing(names)]
-    if missing:
-        parts.append(f"{_listed(missing)} counts as a name: leave it empty if it means unknown")
+    texts = {name for name in names if isinstance(name, str)} - {"unknown"}
+    coded = texts == {"-1", "1"}  # as in CelebA: the other of two
+    missing = [] if coded else [_shortened(repr(name)) for name in seem_missing(names)]
+    if len(missing) == 1:
+        parts.append(f"{missing[0]} counts as a name: leave it empty if it means unknown")
+    elif missing:
+        parts.append(f"{_listed(missing)} count as names: leave them empty if they mean unknown")
     if parts:
         warn_caller(f"{what}: {'; '.join(parts)}")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from fairvision.auditing.amplification_figures import not_attacked
-from fairvision.auditing.answers import predicted
+from fairvision.auditing.answers import predicted, tied
 from fairvision.auditing.coverage import missing
-from fairvision.auditing.tables import CHANCE, MEASURES, Samples
+from fairvision.auditing.tables import CHANCE, MEASURES, Samples, labels_of
 from fairvision.datasets import Dataset
 
 SMALL = 10
@@ -72,6 +72,14 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
     """
     for model in models:
         yield from missing(model, model.missing_wrong)
+        for head in [*model.truth.attributes, *model.truth.tasks]:
+            ties = tied(model, head)
+            if ties is not None and ties.any():
+                yield (
+                    f"{model.model}: for {model.count(ties)} of {model.pictures} pictures several "
+                    f"answers of {head} are equally probable: the first of "
+                    f"{listed(labels_of(model.truth, head))} counts"
+                )
     truth = models[0].truth
     for attribute, groups in truth.attributes.items():
         codes = truth.codes(attribute)

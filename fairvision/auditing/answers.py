@@ -44,6 +44,18 @@ def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | No
     return metrics.decide(scores, many=is_many(model.truth, head))
 
 
+def tied(model: Samples, head: str) -> np.ndarray | None:
+    """Return whether several answers have the highest probability, (n,) bool.
+
+    None where there are no probabilities, or many labels may hold.
+    """
+    scores = None if is_many(model.truth, head) else model.probabilities("score", head)
+    if scores is None:
+        return None
+    ties: np.ndarray = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    return ties
+
+
 def correct(model: Samples, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
     """Return whether answers are right, (n,), NaN where the truth is not known.
 

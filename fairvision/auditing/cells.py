@@ -182,8 +182,25 @@ def fractions(column: Any, name: str, refuse: Refuse) -> np.ndarray:
     wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING)) & ~empty
     if wrong.any():
         row = int(wrong.argmax())
-        refuse(row, name, f"{shown(column[row].as_py())} is not a number from 0 to 1")
+        value = column[row].as_py()
+        refuse(row, name, f"{shown(value)} is not a number from 0 to 1{_remedy(value)}")
     return values
+
+
+def _remedy(value: Any) -> str:
+    """Return what to write in place of a value that is no probability, where that is clear.
+
+    >>> _remedy("28.8%"), _remedy("0,288"), _remedy(-3.5)
+    (' (percent are divided by 100)', ' (write a point, not a comma)', '')
+    """
+    text = str(value).strip()
+    if text.endswith("%"):
+        return " (percent are divided by 100)"
+    if text.replace(",", "", 1).isdecimal():
+        return " (write a point, not a comma)"
+    if folded(text) in MISSING or text.lstrip("+-").lower() in ("inf", "infinity"):
+        return " (leave it empty where there is no answer)"
+    return ""
 
 
 def check_probabilities(

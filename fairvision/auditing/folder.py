@@ -195,7 +195,10 @@ def _conclude(
         metrics = pd.concat([metrics, material.sanity], ignore_index=True)
     elif material.sanity is not None:
         notes.append("no sanity checks: they need masks and known groups")
-    said = [*notes, *absences.cautions(models, metrics), *(str(w.message) for w in caught)]
+    said = [*notes, *absences.cautions(models, metrics)]
+    for message in (str(w.message) for w in caught):  # of one column, by another name
+        if message.partition(": ")[2] not in {line.partition(": ")[2] for line in said}:
+            said.append(message)
     said = list(dict.fromkeys(said))
     decided = verdict.decide(
         metrics,

@@ -84,6 +84,7 @@ def measure(
     training = None if reference is None else Training(reference, train_counts)
     with warnings.catch_warnings():  # of small groups: `absences.cautions` says it once
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
+        warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
         return _table(models, training, chance)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from fairvision.auditing.parts import Table
 from fairvision.datasets import UNKNOWN, Dataset, Task
-from fairvision.datasets.coding import check_label, coded, warn_of_names
+from fairvision.datasets.coding import check_label, coded
 from fairvision.errors import InputError, shown
+from fairvision.spellings import warn_of_spellings
 from fairvision.table_files import not_text
 
 FIXED = ("id", "image", "mask", "split")
@@ -126,7 +127,7 @@ def infer(
     if line := coded(labels):
         notes.append(line)
     for name, values in labels.items():
-        warn_of_names(f"column {shown(name)}", values)
+        warn_of_spellings(f"column {shown(name)}", values)
     return Schema(
         {name: labels[name] for name in chosen},
         {name: Task(labels[name], name in lists) for name in tasks},

@@ -410,5 +410,11 @@ def _counted(
             for kind in tables.SCORES
             for head in schema.heads()
         }
-        decided.append({k: v for k, v in said.items() if v is not None and (v >= 0).any()})
+        decided.append(
+            {
+                key: answers
+                for key, answers in said.items()
+                if answers is not None and (key[0] == "score" or (answers >= 0).any())
+            }
+        )
     return held, decided, pictures[order]

@@ -61,12 +61,15 @@ class Samples:
         return int(rows.sum() if self.counts is None else self.counts[rows].sum())
 
     def probabilities(self, kind: str, head: str) -> np.ndarray | None:
-        """Return (n, K) probabilities, rows of NaN where undefined; None where all are."""
+        """Return (n, K) probabilities, rows of NaN where undefined; None without columns of them.
+
+        None too where none is defined with something hidden, as without masks.
+        """
         columns = score_columns(kind, head, labels_of(self.truth, head))
         if not set(columns) <= set(self.scores):
             return None
         values = self.scores[columns].to_numpy(np.float64)
-        return None if np.isnan(values).all() else values
+        return None if kind != "score" and np.isnan(values).all() else values
 
     def evidence(self, measure: str, attribute: str) -> np.ndarray | None:
         """Return (n,) values in [0, 1], NaN where undefined; None where all are."""

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from fairvision import metrics
+from fairvision.auditing.shares import shares
 from fairvision.captioning.disagreements import find_pictures, rows_of
 from fairvision.captioning.files import read_captions, read_human, read_words, said_of
 from fairvision.captioning.labels import Labels, read_reference
 from fairvision.captioning.measures import Said
 from fairvision.captioning.objects import named_objects
+from fairvision.datasets import UNKNOWN
 from fairvision.errors import InputError
 from fairvision.metrics._caption_words import words_for
 
@@ -109,12 +113,20 @@ def _common(labels: Labels, said: Mapping[str, Mapping[str, str]]) -> tuple[Labe
             f"have one: {counts}): do the ids agree?"
         )
     notes = [
-        f"{name} has no caption of {lack} of {len(ids)} labelled pictures: they are left out for "
-        "all models"
+        f"{name} has no caption of {lack} of {len(ids)} labelled pictures "
+        f"{_by_group(labels, [own not in said[name] for own in ids])}: they are left out for all "
+        "models"
         for name, lack in lacking.items()
         if lack
     ]
     return labels.of(common), notes
+
+
+def _by_group(labels: Labels, lacking: Sequence[bool]) -> str:
+    groups = labels.rows["group"].fillna(UNKNOWN)
+    rows = pd.Series(list(lacking)).groupby(groups.to_numpy()).agg(["sum", "size"])
+    parts = {str(group): (int(lack), int(n)) for group, lack, n in rows.itertuples()}
+    return f"({labels.attribute}: {shares(parts)})"
 
 
 def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:

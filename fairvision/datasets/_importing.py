@@ -116,9 +116,16 @@ def locate(root: Path, path: str, where: str) -> Path:
     """Return where a source file lies.
 
     Absolute paths are taken as they are, and links are followed: their bytes are copied, as the
-    user could do. A relative path may not lead out of `root` by "..".
+    user could do. A relative path may not lead out of `root` by "..". Backslashes stand between
+    folders, as on Windows, where no file has them in its name.
     """
+    if "://" in path:
+        raise InputError(
+            f"{where}: {shown(path)} is a web address: download the picture, and write its path"
+        )
     plain = os.path.normpath(path)
+    if "\\" in path and not os.path.exists(root / plain):
+        plain = os.path.normpath(path.replace("\\", "/"))
     if not os.path.isabs(plain) and plain.split(os.sep)[0] == os.pardir:
         raise InputError(f"{where}: path {shown(path)} leaves its folder {root}")
     return root / plain

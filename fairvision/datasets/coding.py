@@ -14,7 +14,6 @@ from contextlib import suppress
 from itertools import islice
 
 from fairvision.errors import InputError, shown
-from fairvision.spellings import warn_of_spellings
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _BARE = r"[-+]?\d+(?:\.\d*)?|True|False|true|false|None|null|nan"
@@ -201,11 +200,6 @@ sure which is which"
         f"column{'' if one else 's'} {said}{more}{'' if one else ' hold codes'}: figures name them "
         "so; write what they stand for, or make sure which is which"
     )
-
-
-def warn_of_names(what: str, names: Collection[str]) -> None:
-    """Warn of names that read alike or seem to mean unknown; −1 beside 1 alone is a code."""
-    warn_of_spellings(what, () if {*names} == {"-1", "1"} else names)
 
 
 def _unquoted(item: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset
 
 FEW = 30
+_NAMED = 8  # groups, in a warning
 """Below this number of pictures a share is called uncertain."""
 
 
@@ -131,8 +132,10 @@ def small_groups(dataset: Dataset) -> list[str]:
             if split in part and row[split] < FEW
         ]
         if small:
+            more = [f"… ({len(small) - _NAMED} more)"] if len(small) > _NAMED else []
+            named = ", ".join([*small[:_NAMED], *more])
             lines.append(
-                f"few pictures of {attribute} {', '.join(small)}: figures for fewer than {FEW} "
+                f"few pictures of {attribute} {named}: figures for fewer than {FEW} "
                 "are very uncertain"
             )
     return lines

@@ -15,11 +15,11 @@ from fairvision.datasets.coding import (
     check_not_multi_hot,
     listed,
     split_labels,
-    warn_of_names,
     whole,
 )
 from fairvision.datasets.samples import SEPARATOR
 from fairvision.errors import InputError, reading, shown
+from fairvision.spellings import warn_of_spellings
 from fairvision.table_files import not_text
 
 
@@ -51,7 +51,7 @@ def names_of(
     names = tuple(sorted({text for text in texts if text is not None}))
     for name in names:
         check_label(f"{path}, column {shown(column)}", name)
-    warn_of_names(f"{path}, column {shown(column)}", names)
+    warn_of_spellings(f"{path}, column {shown(column)}", names)
     return pd.Series(texts, dtype=object), names
 
 
@@ -65,8 +65,11 @@ def label_sets_of(
         lists = _lists(where, values)
     else:
         texts = [_unless(text, nothing) for text in texts_of(path, table, column)]
-        whole_lists = [listed(text or "") for text in texts]
-        check_not_multi_hot(where, [some for some in whole_lists if some is not None])
+        present = [text for text in texts if text is not None]
+        check_not_multi_hot(where, [some for text in present if (some := listed(text)) is not None])
+        for between in (separator or SEPARATOR, None):
+            bits = [[bit.strip() for bit in text.split(between)] for text in present]
+            check_not_multi_hot(where, bits)
         lists = [
             None if text is None else split_labels(text, separator or SEPARATOR) for text in texts
         ]
@@ -76,7 +79,7 @@ def label_sets_of(
     different = {cell for cell in cells if cell is not None}
     check_labels(where, different, separator=separator or SEPARATOR, asked=separator is not None)
     names = tuple(sorted({label for cell in different for label in cell}))
-    warn_of_names(where, names)
+    warn_of_spellings(where, names)
     return pd.Series(cells, dtype=object), names
 
 

@@ -373,3 +373,57 @@ def test_ids_may_be_paths_unless_two_are_one_picture(check, known):
         )
     with refuses("row 4, column 'id': is empty"):
         check(rows.assign(id=[None if i == 3 else f"{i:04d}" for i in range(N)]), data=known.root)
+
+
+def test_a_model_without_any_answer_has_coverage_0(check):
+    blank = dict.fromkeys([name for name in table() if name.startswith("score/")], np.nan)
+    done, said = check(table(), table(**blank))
+    rows = done.metrics[(done.metrics["model"] == "B") & (done.metrics["group"] == "")]
+    values = rows.set_index(["metric", "task"])["value"]
+    assert values["coverage", ""] == values["coverage", "sport"] == 0
+    assert np.isnan(values["accuracy", "sport"])
+    assert any(line.startswith(f"B: no prediction of sport for {N} of {N} pict") for line in said)
+    done, _ = check(table(**blank), missing="wrong")
+    assert figure(done, "accuracy", "", "sport") == (0, N)
+
+
+def test_a_task_without_any_answer_has_coverage_0(check):
+    done, _ = check(table(**{"score/sport/ski": np.nan, "score/sport/surf": np.nan}))
+    assert figure(done, "coverage", "", "sport") == (0, N)
+    assert figure(done, "coverage", "gender") == (1, N)
+
+
+def test_equally_probable_answers_are_counted(tmp_path):
+    rows = table()
+    rows.loc[:4, ["score/sport/ski", "score/sport/surf"]] = 0.5
+    rows.to_csv(tmp_path / "A.csv", index=False)
+    with pytest.warns(FairvisionWarning) as caught:
+        audit(predictions=[tmp_path / "A.csv"], output=tmp_path / "audit", replicates=2)
+    line = f"A: for 5 of {N} pictures several answers of sport are equally probable: the first of "
+    assert f"{line}ski, surf counts" in [str(w.message) for w in caught]
+
+
+def test_a_doubt_about_a_column_is_told_once_and_fits(check):
+    columns = {"gender": np.where(GENDER == "male", 1, -1)}
+    rows = table(**columns).drop(columns=[f"score/gender/{g}" for g in ("female", "male")])
+    _, said = check(rows)
+    assert sum("codes (-1/1)" in line for line in said) == 1
+    assert not any("counts as a name" in line or "positive=" in line for line in said)
+    rows["gender"] = ["Male" if g == "male" and i % 2 else g for i, g in enumerate(GENDER)]
+    _, said = check(rows)
+    assert sum("'Male' and 'male' count as different" in line for line in said) == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "remedy"),
+    [
+        ("28.8%", "percent are divided by 100"),
+        ("0,288", "write a point, not a comma"),
+        ("N/A", "leave it empty where there is no answer"),
+        ("inf", "leave it empty where there is no answer"),
+    ],
+)
+def test_a_score_that_is_no_number_comes_with_its_remedy(check, cell, remedy):
+    column = [cell, *SURE[1:, 0].astype(str)]
+    with refuses(f"'{cell}' is not a number from 0 to 1 ({remedy})"):
+        check(table(**{"score/gender/female": column}))

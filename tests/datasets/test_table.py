@@ -146,6 +146,36 @@ def test_a_group_with_one_picture_warns(tmp_path):
         from_table(write(tmp_path / "in"), tmp_path / "out", **ASKED)
 
 
+def test_of_many_small_groups_some_are_named(tmp_path):
+    rows = [(f"{i}", "a.png", "train", f"age {i}") for i in range(40)]
+    table = write(tmp_path / "in", rows, ["id", "image", "split", "age"])
+    line = r"few pictures of age age 0 in .*, … \(\d+ more\): figures for fewer than 30 are very"
+    with pytest.warns(FairvisionWarning, match=line):
+        from_table(table, tmp_path / "out", attributes=["age"])
+
+
+@pytest.mark.parametrize("cells", [["1|0|1", "0|1|0"], ["1 0 1", "0 0 1"], ["True|False"] * 2])
+def test_zeros_and_ones_do_not_say_which_label_holds(tmp_path, cells):
+    rows = [list(row) for row in ROWS]
+    for i, row in enumerate(rows):
+        row[6] = cells[i % 2]
+    with pytest.raises(InputError, match="holds lists of 0 and 1, which do not say which label"):
+        from_table(write(tmp_path / "in", rows), tmp_path / "out", **ASKED)
+
+
+def test_paths_of_windows_are_read_and_web_addresses_are_named(tmp_path):
+    (tmp_path / "in" / "b").mkdir(parents=True)
+    Image.fromarray(NOISE).save(tmp_path / "in" / "b" / "c.png")
+    table = write(tmp_path / "in", changed("image", "b\\c.png"))
+    assert len(from_table(table, tmp_path / "out", **ASKED)) == 4
+    table = write(tmp_path / "in", changed("image", "..\\b.png"))
+    with pytest.raises(InputError, match="leaves its folder"):
+        from_table(table, tmp_path / "more", **ASKED)
+    table = write(tmp_path / "in", changed("image", "https://example.org/b.png"))
+    with pytest.raises(InputError, match="is a web address: download the picture"):
+        from_table(table, tmp_path / "more", **ASKED)
+
+
 def test_broken_pictures_are_left_out_on_demand(tmp_path):
     table = write(tmp_path / "in")
     (table.parent / "b.png").write_bytes((table.parent / "a.png").read_bytes()[:60])
