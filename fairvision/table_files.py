@@ -147,6 +147,8 @@ def _parsed(path: Path, lines: Iterator[list[str]], separator: str) -> pa.Table:
         if line is None:
             raise InputError(f"{path} is empty: it needs a line of column names, and rows")
         header = [without_mark(name.strip()) for name in line]
+        if any("\0" in name for name in header):
+            raise InputError(f"{path} is not text in UTF-8: it looks like UTF-16: save it as UTF-8")
     _check_separator(path, header, separator)
     places = [place for place, name in enumerate(header) if name]
     names = [header[place] for place in places]

@@ -158,3 +158,9 @@ def test_parquet_that_promises_more_rows_than_it_can_hold_is_refused(tmp_path):
     pq.write_table(pa.table({"id": alike}), path, row_group_size=5_000_000)
     with pytest.raises(InputError, match="promises 5,000,000 rows, more than so small a file"):
         read_parquet(path)
+
+
+def test_utf_16_without_its_mark_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes("id,group\n1,a\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match="looks like UTF-16: save it as UTF-8"):
+        read_csv(tmp_path / "t.csv")

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fairvision.auditing.absences import few_pictures, listed
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
+from fairvision.errors import shown
 from fairvision.metrics._caption_words import tokens
+from fairvision.spellings import seem_missing
 
 
 def left_out(
@@ -60,6 +62,13 @@ def cautions(
         empty = sum(not caption.strip() for caption in model.captions)
         if empty:
             yield f"{model.model}: {empty} of {len(truth)} captions are empty: they name nobody"
+        if nothing := sorted({*filter(str.strip, seem_missing(model.captions))}):
+            n = sum(caption in nothing for caption in model.captions)
+            texts = listed([*map(shown, nothing)])
+            yield (
+                f"{model.model}: {n} of {len(truth)} captions are {texts}: they name nobody; leave "
+                "them out if there are none"
+            )
     if truth.task:
         unknown = int(rows["objects"].isna().sum())
         if unknown:

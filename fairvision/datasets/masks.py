@@ -60,7 +60,7 @@ def read_mask(
         _check_transparency(mask, levels > 0, path)
     person = levels > 0
     above = _distinct(codes[person])
-    if kind in _LOSSY and len(above) > 1:
+    if kind in _LOSSY and above and (len(above) > 1 or max(above) < _HALF):
         if levels.max() < _HALF:
             raise InputError(
                 f"mask {path} is lossy ({kind}) and its values reach only {levels.max():g}, so the "

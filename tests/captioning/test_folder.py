@@ -258,3 +258,12 @@ def test_little_data_gives_undefined_figures_and_no_wrong_ones(folder, edge):
     assert (done.metrics["n"] <= len(groups)).all()
     undefined = done.metrics["value"].isna()
     assert done.metrics.loc[undefined, ["low", "high"]].isna().all(axis=None)
+
+
+def test_text_for_nothing_in_place_of_captions_is_told(folder):
+    entries = json.loads((folder / "B.json").read_text())
+    for entry in entries[:7]:
+        entry["caption"] = "nan"
+    (folder / "B.json").write_text(json.dumps(entries))
+    said = warned(["A.json", "B.json"])
+    assert any("B: 7 of 40 captions are 'nan': they name nobody" in line for line in said)

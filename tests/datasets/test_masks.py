@@ -146,3 +146,11 @@ def test_a_data_set_says_it_once(tmp_path, cache):
         for _ in range(2):
             list(pixels.each([np.arange(3), np.arange(3, 6)]))
     assert len([w for w in caught if "several values" in str(w.message)]) == 1
+
+
+def test_a_lossy_mask_of_0_and_1_is_refused(tmp_path):
+    mask = np.zeros((20, 20), np.uint8)
+    mask[5:15, 5:15] = 1
+    Image.fromarray(mask).save(tmp_path / "m.jpg")
+    with pytest.raises(InputError, match=r"lossy \(JPEG\) and its values reach only 1"):
+        read_mask(tmp_path / "m.jpg", (20, 20))
