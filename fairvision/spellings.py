@@ -81,7 +81,7 @@ def warn_of_spellings(what: str, names: Iterable[object]) -> None:
     """
     names = list(dict.fromkeys(names))
     parts = []
-    together = [_told_apart(same[:_NAMED]) for same in alike(names)]
+    together = [told_apart(same[:_NAMED]) for same in alike(names)]
     if together:
         parts.append(f"{_listed(together)} count as different: write them alike if they are one")
     texts = {name for name in names if isinstance(name, str)} - {"unknown"}
@@ -95,8 +95,12 @@ def warn_of_spellings(what: str, names: Iterable[object]) -> None:
         warn_caller(f"{what}: {'; '.join(parts)}")
 
 
-def _told_apart(names: tuple[str, ...]) -> str:
-    """Return names for a message, in escapes where they would look the same."""
+def told_apart(names: tuple[str, ...]) -> str:
+    """Return names for a message, in escapes where they would look the same.
+
+    >>> told_apart(("caf\\u00e9", "cafe\\u0301"))
+    "'caf\\\\xe9' and 'cafe\\\\u0301'"
+    """
     looks = {unicodedata.normalize("NFC", " ".join(f"'{name}'".split())) for name in names}
     plain = len(looks) == len(names) and all(name.isprintable() for name in names)
     return " and ".join(_shortened(repr(name) if plain else ascii(name)) for name in names)

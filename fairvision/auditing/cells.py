@@ -15,7 +15,7 @@ from fairvision.datasets import UNKNOWN
 from fairvision.datasets.coding import listed, split_labels, whole
 from fairvision.datasets.samples import SEPARATOR, cell_text
 from fairvision.errors import shown
-from fairvision.spellings import MISSING, folded
+from fairvision.spellings import MISSING, folded, told_apart
 from fairvision.table_files import not_text
 
 TOLERANCE = 1e-3
@@ -145,7 +145,7 @@ def _strange(row: int, head: str, label: str | None, labels: Sequence[str], refu
     hint = ""
     text = str(label)
     if same := [other for other in labels if folded(other) == folded(text)]:
-        hint = f" (write {shown(text)} and {shown(same[0])} alike)"
+        hint = f" (write {told_apart((text, same[0]))} alike)"
     elif label is None or folded(text) in MISSING:
         hint = " (leave the cell empty if it means unknown)"
     elif listed(text) is not None or {part.strip() for part in text.split(",")} <= {*labels}:

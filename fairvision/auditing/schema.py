@@ -16,7 +16,6 @@ from fairvision.table_files import not_text
 
 FIXED = ("id", "image", "mask", "split")
 NO_TRUTH = (*FIXED, "farther_than")  # the latter is of `fairvision predict`
-GROUPS = 50  # of a column without scores that may be meant as an attribute, at most
 SMALLEST = 4  # below so many rows for each group, groups cannot be told from names
 Look = Callable[[str], tuple[bool, set[str] | None]]
 
@@ -185,9 +184,9 @@ def _attribute(
 
 
 def _may_be_groups(table: Table, name: str, look: Look) -> bool:
-    """Say whether a column without scores has groups: a few values that come again."""
+    """Say whether a column without scores has groups: values that come again."""
     values = look(name)[1]
-    if values is None or not 2 <= len(values - {UNKNOWN}) <= GROUPS:
+    if values is None or len(values - {UNKNOWN}) < 2:
         return False
     return 2 * len(values) <= table.rows or table.rows < 2 * SMALLEST
 

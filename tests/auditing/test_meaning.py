@@ -427,3 +427,17 @@ def test_a_score_that_is_no_number_comes_with_its_remedy(check, cell, remedy):
     column = [cell, *SURE[1:, 0].astype(str)]
     with refuses(f"'{cell}' is not a number from 0 to 1 ({remedy})"):
         check(table(**{"score/gender/female": column}))
+
+
+def test_a_column_of_many_groups_may_be_meant_as_well(check):
+    rows = pd.concat([table()] * 4, ignore_index=True)
+    rows = rows.drop(columns=["gender", "score/gender/female", "score/gender/male"])
+    rows = rows.assign(id=rows.index.astype(str), country=[f"c{i % 100}" for i in rows.index])
+    with refuses("say by --attribute which column holds the groups: 'sport', 'country'"):
+        check(rows)
+
+
+def test_names_that_differ_in_blanks_are_told_apart(tmp_path):
+    table(gender=[f" {gender}" for gender in GENDER]).to_parquet(tmp_path / "A.parquet")
+    with refuses(f"(write ' {GENDER[0]}' and '{GENDER[0]}' alike)"):
+        audit(predictions=[tmp_path / "A.parquet"], output=tmp_path / "audit")
