@@ -18,6 +18,18 @@ from typing import Any
 LONGEST = 480  # bytes of a message, without what the command line puts in front of it
 _CUT = " … "
 
+_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "alloc_cpu",
+    "bad_alloc",
+    "can't start new thread",
+    "failed to map segment",  # of a library that is loaded
+    "could not create a primitive",  # what oneDNN says
+)
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used.
@@ -131,7 +143,7 @@ def _problem(error: Exception, kind: str) -> str:
             return f"is a folder, not {kind or 'a file'}"
         case PermissionError():
             return "may not be read: its permissions forbid it"
-        case MemoryError():
+        case _ if is_of_memory(error):
             return "takes more memory than there is"
         case UnicodeError():
             return "is not text in UTF-8: save it as UTF-8"
@@ -146,6 +158,18 @@ def _problem(error: Exception, kind: str) -> str:
         reason = "a number in it has too many digits"
     where = f"line {line} " if isinstance(line, int) else ""
     return f"{where}is not valid {what}: {reason}" if kind else f"{where}cannot be read: {reason}"
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Say whether memory or threads ran out; torch and others raise plain errors for it.
+
+    >>> is_of_memory(MemoryError()), is_of_memory(RuntimeError("can't start new thread"))
+    (True, True)
+    >>> is_of_memory(RuntimeError("shapes differ"))
+    False
+    """
+    message = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in message for words in _OF_MEMORY)
 
 
 def check_file(path: str | Path, kind: str = "a file") -> Path:

@@ -67,6 +67,8 @@ def logits_of(answer: Any, head: str | None, images: Tensor) -> Tensor:
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
         given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"the network must answer with logits (pictures, classes), not {given}")
+    if logits.is_complex():
+        raise InputError(f"the network must answer with real numbers, not {logits.dtype}")
     return logits
 
 

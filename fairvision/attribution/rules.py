@@ -62,7 +62,8 @@ class _Rules(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         rule = self.rules.get(func)
         given = (*args, *kwargs.values())
-        if rule is None or not any(isinstance(v, Tensor) and v.requires_grad for v in given):
+        live = any(isinstance(v, Tensor) and v.requires_grad for v in given)
+        if rule is None or not live or not torch.is_grad_enabled():
             return func(*args, **kwargs)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)

@@ -11,22 +11,11 @@ from typing import NoReturn
 
 import click
 
-from fairvision.errors import LONGEST, InputError, one_line
+from fairvision.errors import LONGEST, InputError, is_of_memory, one_line
 from fairvision.processes import may_tell
 
 BAD, STOPPED = 2, 130
 TRACEBACK = "FAIRVISION_TRACEBACK"
-
-_OF_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "alloc_cpu",
-    "bad_alloc",
-    "can't start new thread",
-    "could not create a primitive",  # what oneDNN says
-)
 
 
 def prepare() -> None:
@@ -79,18 +68,6 @@ def end(error: BaseException) -> NoReturn:
         BAD,
         f" (please report it; {TRACEBACK}=1 shows how it came about)",
     )
-
-
-def is_of_memory(error: BaseException) -> bool:
-    """Say whether memory or threads ran out; torch and others raise plain errors for it.
-
-    >>> is_of_memory(MemoryError()), is_of_memory(RuntimeError("can't start new thread"))
-    (True, True)
-    >>> is_of_memory(RuntimeError("shapes differ"))
-    False
-    """
-    told = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in told for words in _OF_MEMORY)
 
 
 def _place(error: BaseException) -> str:

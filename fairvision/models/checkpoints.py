@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from fairvision.errors import FairvisionWarning, InputError, check_file, shown
+from fairvision.errors import FairvisionWarning, InputError, check_file, is_of_memory, shown
 
 _DEEPEST = 4  # dictionaries within dictionaries that are looked into
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -106,6 +106,8 @@ def _load(path: Path) -> tuple[Any, list[str]]:
     except InputError:
         raise
     except Exception as error:  # damage has no one kind of error
+        if is_of_memory(error):
+            raise InputError(f"{path} takes more memory than there is") from None
         reason = (str(error) or "cut off").splitlines()[0].partition(". ")[0]
         blamed = re.search(r"GLOBAL (\S+)", str(error))
         if blamed:

@@ -56,6 +56,8 @@ BROKEN = {
     "no_grad": NoGrad,
     "inference_mode": InferenceMode,
     "body under no_grad": FrozenBody,
+    "activation under no_grad": lambda: Classifier(torch.no_grad()(torch.relu)),
+    "activation in inference_mode": lambda: Classifier(torch.inference_mode()(torch.relu)),
     "detached": lambda: Classifier(lambda features: features.detach()),
     "detached answer": lambda: Classifier(answer=lambda logits: logits.detach()),
     "data": lambda: Classifier(answer=lambda logits: logits.data),
@@ -103,6 +105,13 @@ def test_methods_without_gradients_do_not_mind(kind):
     network, images = BROKEN[kind](), torch.rand(2, 3, 12, 12)
     for method in WITHOUT:
         assert attribute(network, images, 1, method, signed=True).isfinite().all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answers_that_are_no_real_numbers(method):
+    network = Classifier(answer=lambda logits: logits.to(torch.complex64))
+    with pytest.raises(InputError, match=r"must answer with real numbers, not torch\.complex64"):
+        attribute(network, torch.rand(2, 3, 12, 12), 1, method, **FEW)
 
 
 def test_grad_cam_of_several_heads_says_the_same():

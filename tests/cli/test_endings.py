@@ -44,6 +44,7 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
             "mem",
         ),
         (RuntimeError("can't start new thread"), 2, "not enough memory"),
+        (ImportError("a.so: failed to map segment from shared object"), 2, "not enough memory"),
         (RuntimeError("x" * 10_000), 2, "FAIRVISION_TRACEBACK=1 shows how it came about"),
         (click.UsageError("No such option: \x1b[2J"), 2, r"\x1b[2J (fairvision --help explains)"),
         (click.ClickException("bad"), 2, "bad"),

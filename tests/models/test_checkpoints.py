@@ -20,6 +20,7 @@ from torch import nn
 
 from fairvision import models
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.models import checkpoints
 
 WANTED = models.backbone("small_cnn", 16).module.state_dict()
 
@@ -224,6 +225,16 @@ def test_damage_of_any_kind_is_one_line(tmp_path_factory, kind, data):
     path.write_bytes(damaged)
     with warnings.catch_warnings(action="ignore"), contextlib.suppress(InputError):
         models.read_tensors(path, ["a.weight", "a.bias"])  # an InputError is one line by itself
+
+
+def test_little_memory_is_not_called_damage(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError("Cannot allocate memory (os error 12)")
+
+    save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors")
+    monkeypatch.setattr(checkpoints, "load_file", full)
+    with pytest.raises(InputError, match=r"a\.safetensors takes more memory than there is"):
+        models.read_tensors(tmp_path / "a.safetensors")
 
 
 def test_real_weights_of_another_program(shared):
