@@ -129,8 +129,9 @@ def _rescaled(func: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
     return answer + (values - values.detach()) * between.repeat(2, *[1] * (values.ndim - 1))
 
 
-def _product(func: Any, first: Any, second: Any, **kwargs: Any) -> Any:
+def _product(func: Any, first: Any, second: Any = None, **kwargs: Any) -> Any:
     """Answer as a product does; each factor has the mean of the other one for a gradient."""
+    second = kwargs.pop("other", None) if second is None else second
     if not maxima.in_halves(first) or not maxima.in_halves(second) or first.ndim != second.ndim:
         return func(first, second, **kwargs)
     answer = first.detach() * second.detach()

@@ -71,7 +71,9 @@ def _of(item: Item, model: str) -> dict[str, Any]:
 def _lines(item: Item, said: dict[str, Any]) -> list[str]:
     """Say the answer and the evidence, with its level of chance."""
     judged = "right" if said["answer"] == item["truth"] else f"wrong ({item['truth']})"
-    answer = f"{said['answer']} {said['probability']:.2f}, {judged}"
+    answer = f"no answer ({item['truth']})"
+    if said["answer"] is not None:
+        answer = f"{said['answer']} {said['probability']:.2f}, {judged}"
     if said["inside"] is None or said["mass"] is None or item["chance"] is None:
         return [answer, "no evidence to judge", ""]
     peak = "on the person" if said["inside"] else "elsewhere"

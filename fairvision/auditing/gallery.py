@@ -177,13 +177,15 @@ def _said(
 ) -> dict[str, Any]:
     scores = model.probabilities("score", attribute)
     hit = _cell(_hits(model, attribute), row)
-    assert scores is not None
-    best = int(scores[row].argmax())
+    answer = probability = None
+    if scores is not None and not np.isnan(scores[row]).any():
+        best = int(scores[row].argmax())
+        answer, probability = model.truth.attributes[attribute][best], float(scores[row, best])
     large = Image.fromarray(np.nan_to_num(own_map).astype(np.float32))
     return {
         "name": model.model,
-        "answer": model.truth.attributes[attribute][best],
-        "probability": float(scores[row, best]),
+        "answer": answer,
+        "probability": probability,
         "map": np.asarray(large.resize(size, Image.Resampling.BILINEAR)),
         "inside": None if hit is None else hit > 0.5,
         "mass": _cell(model.evidence(MEASURES[1], attribute), row),

@@ -102,6 +102,7 @@ ONE_BY_ONE = {
     "times a gate": lambda x: x * x.mean(dim=(1, 2, 3), keepdim=True).sigmoid(),
     "statement in place": lambda x: (y := x + 0, y.clamp_(min=0), y)[-1],
     "relu in place": lambda x: (y := x + 0, F.relu(y, inplace=True), y)[-1],
+    "product by name": lambda x: torch.mul(x, other=x.sigmoid()),
     "product in place": lambda x: (y := x + 0, y.mul_(x.sigmoid()), y)[-1],
 }
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
+import fairvision
 from fairvision import datasets, runs
 from fairvision.auditing.collect import collect
 from fairvision.auditing.gallery import CELLS, choose, draw
@@ -113,3 +117,15 @@ def test_measured_evidence_stands_beside_chance(drawn):
         for said, model in zip(item["models"], models):
             mass = model.scores["evidence/gradcam/relevance_mass"][row]
             assert said["mass"] == (None if np.isnan(mass) else mass)
+
+
+def test_a_model_without_answers_beside_one_with_them(two_runs, world, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(two_runs[1], broken)
+    tensors = {k: v * float("nan") for k, v in load_file(broken / runs.BEST).items()}
+    save_file(tensors, broken / runs.BEST)
+    done = fairvision.audit(
+        [two_runs[0], broken], data=world, output=tmp_path / "audit", replicates=2, leaning=False
+    )
+    assert any("broken: no prediction of shirt for" in w for w in done.verdict["warnings"])
+    assert "no answer" in done.report.read_text(encoding="utf-8")
