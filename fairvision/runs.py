@@ -29,6 +29,7 @@ LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
 FIRST = "first"
+REPLACED = "replaced"  # a finished run that stays until the one that replaces it is finished
 
 _COUNT = "train/n/"
 AGAIN = "train the run again with --overwrite"
@@ -113,9 +114,10 @@ def load(folder: str | Path) -> Run:
     folder = Path(folder)
     config = read_config(folder)
     if not (folder / BEST).is_file():
+        before = f"; the run that it is to replace is {folder / REPLACED}"
         raise InputError(
-            f"run {folder} is unfinished (no {BEST}): "
-            "the command that started it continues it with --resume"
+            f"run {folder} is unfinished (no {BEST}): the command that started it continues it "
+            f"with --resume{before if (folder / REPLACED).is_dir() else ''}"
         )
     return Run(folder, config)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -40,13 +41,29 @@ def check_output(folder: Path, *, resume: bool, overwrite: bool) -> bool:
 
 
 def begin(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Make a run folder that holds the settings only; not in place of one in use."""
+    """Make a run folder that holds the settings only; not in place of one in use.
+
+    A finished run that it replaces stays in it, as `replaced`, until the new one is finished.
+    """
     used = (folder / runs.CONFIG).is_file()
     with (
         kept_from_others(folder) if used else nullcontext(),
         whole_folder(folder, marker=runs.CONFIG, overwrite=overwrite) as part,
     ):
         write_json(part / runs.CONFIG, config)
+        for run in (folder, folder / runs.REPLACED):
+            if (run / runs.BEST).is_file():
+                ignored = shutil.ignore_patterns(runs.REPLACED)
+                shutil.copytree(run, part / runs.REPLACED, ignore=ignored, copy_function=_link)
+                break
+
+
+def _link(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where the disk has no such names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def take_up(folder: Path, config: Mapping[str, Any]) -> bool:
@@ -101,3 +118,4 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
     for name, content in contents.items():
         with whole_file(folder / name) as part:
             part.write_bytes(content)
+    shutil.rmtree(folder / runs.REPLACED, ignore_errors=True)

@@ -137,6 +137,9 @@ def test_nothing_is_lost(
 
     may_continue = (name in RESUMED and any(output.glob("config.json"))) or name == "sweep"
     present = contents(output)
+    if name == "train" and replaces and "model.safetensors" not in present:
+        kept = [path for path in present if path.startswith("replaced/")]
+        assert old.is_written_as({path.removeprefix("replaced/"): present[path] for path in kept})
     if not may_continue:
         states = [new.is_written_as(present), not present and not replaces]
         assert any([*states, replaces and old.is_written_as(present)]), sorted(present)

@@ -221,3 +221,19 @@ def test_a_folder_that_another_process_trains_into_is_refused(folder, tmp_path):
     assert (place / runs.CONFIG).is_file()
     with output.kept_from_others(place):
         pass
+
+
+def test_a_finished_run_stays_until_the_one_that_replaces_it_is_finished(folder, tmp_path):
+    out = tmp_path / "run"
+    train(folder, out, seed=1)
+    old = ends(out)
+    for _ in range(2):  # an unfinished one is replaced, what that was to replace is not
+        with pytest.raises(InputError, match="not finite"):
+            train(folder, out, lr=1e30, overwrite=True)
+        kept = runs.load(out / runs.REPLACED)
+        assert ends(kept.folder) == old
+        runs.network(kept)
+        with pytest.raises(InputError, match=r"unfinished .* to replace is .*replaced"):
+            runs.load(out)
+    train(folder, out, overwrite=True)
+    assert not (out / runs.REPLACED).exists()
