@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairvision.files import whole_folder, write_json
+from fairvision.files import drop_replaced, keep_replaced, whole_folder, write_json
 
 if TYPE_CHECKING:
     from fairvision.auditing import Audit
@@ -69,6 +69,7 @@ def demo(
     settings = {"count": count, "bias": bias, "groups": groups, "size": size, "seed": seed}
     with whole_folder(output, marker=_MARKER, overwrite=overwrite) as part:
         write_json(part / _MARKER, settings)
+        keep_replaced(output, part, "audit/report.html")
 
     say(f"drawing {count} pictures: in {bias:.0%} of them the surroundings go with the group")
     scenes(
@@ -97,7 +98,7 @@ def demo(
             quiet=quiet,
         )
     say("auditing both on the test pictures")
-    return audit(
+    audited = audit(
         [output / method for method in METHODS],
         data=output / "data",
         output=output / "audit",
@@ -106,3 +107,5 @@ def demo(
         workers=workers,
         quiet=quiet,
     )
+    drop_replaced(output)
+    return audited

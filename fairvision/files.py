@@ -23,6 +23,8 @@ _OF_SYSTEMS = (
 )
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape of a surrogate
 
+REPLACED = "replaced"  # in an unfinished output: the finished one that it replaces
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -126,6 +128,36 @@ def _foreign(path: Path, marker: str) -> str:
         f"{path} holds no {marker}, so it was not written by this command: "
         "--overwrite does not touch it; choose another folder"
     )
+
+
+def keep_replaced(old: Path, new: Path, finished: str) -> None:
+    """Give an output a second place in the unfinished one that replaces it: nothing is lost.
+
+    Files get a second name, which takes no room, or are copied where the disk has no such names.
+
+    Parameters
+    ----------
+    old : folder that is replaced; if it is unfinished too, what it was to replace is kept
+    new : folder to take its place, in which it becomes `replaced`
+    finished : path in the folder of a file that only finished outputs have
+    """
+    for folder in (old, old / REPLACED):
+        if (folder / finished).is_file():
+            ignored = shutil.ignore_patterns(REPLACED)
+            shutil.copytree(folder, new / REPLACED, ignore=ignored, copy_function=_second_name)
+            return
+
+
+def drop_replaced(folder: Path) -> None:
+    """Remove what a finished output has replaced."""
+    shutil.rmtree(folder / REPLACED, ignore_errors=True)
+
+
+def _second_name(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def resolved(path: str | Path) -> Path:

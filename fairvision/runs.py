@@ -17,6 +17,7 @@ from fairvision.datasets import Task
 from fairvision.datasets.decoding import LARGEST_SIDE
 from fairvision.datasets.folder import parse_settings
 from fairvision.errors import InputError, check_file, reading, shown
+from fairvision.files import REPLACED
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,6 @@ LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
 FIRST = "first"
-REPLACED = "replaced"  # a finished run that stays until the one that replaces it is finished
 
 _COUNT = "train/n/"
 AGAIN = "train the run again with --overwrite"

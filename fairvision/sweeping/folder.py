@@ -20,7 +20,13 @@ from fairvision.auditing import audit
 from fairvision.csv_files import write_csv
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import whole_folder, write_json, write_text
+from fairvision.files import (
+    drop_replaced,
+    keep_replaced,
+    whole_folder,
+    write_json,
+    write_text,
+)
 from fairvision.report.figures import Figures, read, read_metrics
 from fairvision.sweeping import board, verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan
@@ -159,6 +165,7 @@ def _take_up(folder: Path, told: dict[str, Any], *, overwrite: bool) -> None:
     if not before.is_file() or overwrite:
         with whole_folder(folder, marker=MARKER, overwrite=overwrite) as part:
             write_json(part / MARKER, told)
+            keep_replaced(folder, part, PAGE)
         return
     stored = shapes.read(before, _SWEEP, "sweep again with --overwrite")
     fingerprint = stored["data"]["fingerprint"]
@@ -296,6 +303,7 @@ def _write(
     for name, content in ((TABLE, table), (FIGURES, board.figures(made))):
         write_csv(content, folder / name)
     write_text(folder / PAGE, page)
+    drop_replaced(folder)
 
 
 def _run(folder: Path, method: str, seed: int) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,7 +14,15 @@ from torch import Tensor
 
 from fairvision import checksums, postprocessing, runs
 from fairvision.errors import InputError
-from fairvision.files import check_vacant, digest, whole_file, whole_folder, write_json
+from fairvision.files import (
+    check_vacant,
+    digest,
+    drop_replaced,
+    keep_replaced,
+    whole_file,
+    whole_folder,
+    write_json,
+)
 from fairvision.training.settings import check_same
 
 
@@ -51,19 +58,7 @@ def begin(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
         whole_folder(folder, marker=runs.CONFIG, overwrite=overwrite) as part,
     ):
         write_json(part / runs.CONFIG, config)
-        for run in (folder, folder / runs.REPLACED):
-            if (run / runs.BEST).is_file():
-                ignored = shutil.ignore_patterns(runs.REPLACED)
-                shutil.copytree(run, part / runs.REPLACED, ignore=ignored, copy_function=_link)
-                break
-
-
-def _link(source: str, target: str) -> None:
-    """Give a file a second name, or copy it where the disk has no such names."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+        keep_replaced(folder, part, runs.BEST)
 
 
 def take_up(folder: Path, config: Mapping[str, Any]) -> bool:
@@ -118,4 +113,4 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
     for name, content in contents.items():
         with whole_file(folder / name) as part:
             part.write_bytes(content)
-    shutil.rmtree(folder / runs.REPLACED, ignore_errors=True)
+    drop_replaced(folder)

@@ -36,6 +36,7 @@ COMMANDS = {
     "sweep": f"sweep data --methods baseline --seeds SEED -o OUT {TRAIN} --replicates 5",
 }
 RESUMED = ("train", "sweep")
+FINISHED = {"train": "model.safetensors", "sweep": "leaderboard.html"}
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
 
 Job = Callable[..., dict[str, int]]
@@ -137,7 +138,7 @@ def test_nothing_is_lost(
 
     may_continue = (name in RESUMED and any(output.glob("config.json"))) or name == "sweep"
     present = contents(output)
-    if name == "train" and replaces and "model.safetensors" not in present:
+    if name in FINISHED and replaces and FINISHED[name] not in present:
         kept = [path for path in present if path.startswith("replaced/")]
         assert old.is_written_as({path.removeprefix("replaced/"): present[path] for path in kept})
     if not may_continue:

@@ -230,10 +230,10 @@ def test_a_finished_run_stays_until_the_one_that_replaces_it_is_finished(folder,
     for _ in range(2):  # an unfinished one is replaced, what that was to replace is not
         with pytest.raises(InputError, match="not finite"):
             train(folder, out, lr=1e30, overwrite=True)
-        kept = runs.load(out / runs.REPLACED)
+        kept = runs.load(out / "replaced")
         assert ends(kept.folder) == old
         runs.network(kept)
         with pytest.raises(InputError, match=r"unfinished .* to replace is .*replaced"):
             runs.load(out)
     train(folder, out, overwrite=True)
-    assert not (out / runs.REPLACED).exists()
+    assert not (out / "replaced").exists()
