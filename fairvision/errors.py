@@ -135,7 +135,6 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
 
 def _problem(error: Exception, kind: str) -> str:
     """Return what is wrong with a file, by what its parser raised."""
-    what = kind or "what it should be"
     match error:
         case FileNotFoundError():
             return "does not exist"
@@ -156,8 +155,8 @@ def _problem(error: Exception, kind: str) -> str:
     reason = reason or type(error).__name__
     if "integer string conversion" in reason:  # Python's advice is about programs, not files
         reason = "a number in it has too many digits"
-    where = f"line {line} " if isinstance(line, int) else ""
-    return f"{where}is not valid {what}: {reason}" if kind else f"{where}cannot be read: {reason}"
+    place = f"line {line} " if isinstance(line, int) else ""
+    return f"{place}{f'is not valid {kind}' if kind else 'cannot be read'}: {reason}"
 
 
 def is_of_memory(error: BaseException) -> bool:

@@ -220,10 +220,10 @@ def read(run: runs.Run) -> Rule | None:
     if not path.is_file():
         raise InputError(f"run {run.folder} lacks its {FILE}: train it again with --overwrite")
     runs.check_unchanged(run, path)
-    told = shapes.read(path, _SHAPE, runs.AGAIN)
-    if told["attribute"] != attribute:
+    content = shapes.read(path, _SHAPE, runs.AGAIN)
+    if content["attribute"] != attribute:
         raise InputError(
-            f"{path} is damaged: it is about {shown(told['attribute'])}, and config.json about "
+            f"{path} is damaged: it is about {shown(content['attribute'])}, and config.json about "
             f"{shown(attribute)}: {runs.AGAIN}"
         )
     tasks = {
@@ -231,9 +231,9 @@ def read(run: runs.Run) -> Rule | None:
             label: {group: Interpolation(**numbers) for group, numbers in groups.items()}
             for label, groups in labels.items()
         }
-        for task, labels in told["tasks"].items()
+        for task, labels in content["tasks"].items()
     }
-    return Rule(attribute, tasks, told["known"], told["pictures"])
+    return Rule(attribute, tasks, content["known"], content["pictures"])
 
 
 def without_groups(run: runs.Run) -> str:

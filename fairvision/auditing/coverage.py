@@ -43,7 +43,7 @@ def coverage_figures(model: Samples, chance: Chance) -> Figures:
 
 def missing(model: Samples, wrong: bool) -> Iterator[str]:
     """Yield how many pictures of each group have no answer; `wrong` says how they count."""
-    said = "count as wrong" if wrong else "are left out of its figures (see --missing)"
+    consequence = "count as wrong" if wrong else "are left out of its figures (see --missing)"
     for head in [*model.truth.attributes, *model.truth.tasks]:
         there = answered(model, head)
         if there is None or there.all():
@@ -61,12 +61,12 @@ def missing(model: Samples, wrong: bool) -> Iterator[str]:
             )
             yield (
                 f"{model.model}: no prediction of {head} for {model.count(none)} of "
-                f"{model.pictures} pictures ({attribute}: {listed}); they {said}"
+                f"{model.pictures} pictures ({attribute}: {listed}); they {consequence}"
             )
         if not model.truth.attributes:
             yield (
                 f"{model.model}: no prediction of {head} for {model.count(none)} of "
-                f"{model.pictures} pictures; they {said}"
+                f"{model.pictures} pictures; they {consequence}"
             )
 
 
@@ -84,10 +84,10 @@ def always_right(model: Samples) -> str:
             model.truth.codes(head) if head in model.truth.attributes else model.truth.targets(head)
         )
         flat = [codes.reshape(len(codes), -1) for codes in (truth, guess)]
-        known = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
-        agree = known & (flat[0] == flat[1]).all(axis=1)
-        if model.count(known) >= ENOUGH and (agree == known).all():
-            heads.append(f"{shown(head)} ({model.count(known)})")
+        both_known = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
+        agree = both_known & (flat[0] == flat[1]).all(axis=1)
+        if model.count(both_known) >= ENOUGH and (agree == both_known).all():
+            heads.append(f"{shown(head)} ({model.count(both_known)})")
     if not heads:
         return ""
     return (

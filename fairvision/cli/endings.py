@@ -57,8 +57,8 @@ def end(error: BaseException) -> NoReturn:
             sys.stderr.close()
             sys.exit(1)
         case OSError():
-            where = f"{error.filename}: " if error.filename else ""
-            _end(f"{where}{error.strerror or error}", BAD)
+            place = f"{error.filename}: " if error.filename else ""
+            _end(f"{place}{error.strerror or error}", BAD)
     if is_of_memory(error):
         _end("not enough memory: a smaller --batch-size or --size, or fewer --workers, help", BAD)
     if os.environ.get(TRACEBACK):

@@ -119,8 +119,8 @@ def _check_replaceable(output: Path | None, overwrite: bool) -> None:
         names = header(output)
     except InputError:
         names = []
-    told = [name for name in names[2:] if name.startswith(_WRITTEN)]
-    if names[:2] != ["id", "image"] or len(told) < 2 or len(told) < len(names) - 2:
+    written = [name for name in names[2:] if name.startswith(_WRITTEN)]
+    if names[:2] != ["id", "image"] or len(written) < 2 or len(written) < len(names) - 2:
         raise InputError(
             f"{output} is no table of fairvision predict: --overwrite does not touch it; choose "
             "another file"

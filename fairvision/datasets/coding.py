@@ -188,17 +188,19 @@ def coded(columns: Mapping[str, Collection[str]]) -> str:
     "column 'gender' holds codes (-1/1): figures name them so; write what they stand for, or make \
 sure which is which"
     """
-    found = [(name, code) for name, names in columns.items() if (code := codes(names))]
-    if not found:
+    coded_columns = [(name, code) for name, names in columns.items() if (code := codes(names))]
+    if not coded_columns:
         return ""
-    said = ", ".join(f"{shown(name, 40)} ({code})" for name, code in islice(found, _NAMED))
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    one = len(found) == 1
+    listing = ", ".join(
+        f"{shown(name, 40)} ({code})" for name, code in islice(coded_columns, _NAMED)
+    )
+    more = f" and {len(coded_columns) - _NAMED} more" if len(coded_columns) > _NAMED else ""
+    one = len(coded_columns) == 1
     if one:
-        said = f"{shown(found[0][0], 40)} holds codes ({found[0][1]})"
+        listing = f"{shown(coded_columns[0][0], 40)} holds codes ({coded_columns[0][1]})"
     return (
-        f"column{'' if one else 's'} {said}{more}{'' if one else ' hold codes'}: figures name them "
-        "so; write what they stand for, or make sure which is which"
+        f"column{'' if one else 's'} {listing}{more}{'' if one else ' hold codes'}: figures name "
+        "them so; write what they stand for, or make sure which is which"
     )
 
 

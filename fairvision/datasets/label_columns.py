@@ -59,17 +59,17 @@ def label_sets_of(
     path: Path, table: pa.Table, column: str, nothing: Collection[str], separator: str | None = None
 ) -> tuple[pd.Series, tuple[str, ...]]:
     """Return the labels of each row, None where unknown, and the labels that occur."""
-    where = f"{path}, column {shown(column)}"
+    place = f"{path}, column {shown(column)}"
     values = table[column]
     if pa.types.is_nested(values.type):
-        lists = _lists(where, values)
+        lists = _lists(place, values)
     else:
         texts = [_unless(text, nothing) for text in texts_of(path, table, column)]
         present = [text for text in texts if text is not None]
-        check_not_multi_hot(where, [some for text in present if (some := listed(text)) is not None])
+        check_not_multi_hot(place, [some for text in present if (some := listed(text)) is not None])
         for between in (separator or SEPARATOR, None):
             bits = [[bit.strip() for bit in text.split(between)] for text in present]
-            check_not_multi_hot(where, bits)
+            check_not_multi_hot(place, bits)
         lists = [
             None if text is None else split_labels(text, separator or SEPARATOR) for text in texts
         ]
@@ -77,9 +77,9 @@ def label_sets_of(
         None if some is None else tuple(x for x in some if _unless(x, nothing)) for some in lists
     ]
     different = {cell for cell in cells if cell is not None}
-    check_labels(where, different, separator=separator or SEPARATOR, asked=separator is not None)
+    check_labels(place, different, separator=separator or SEPARATOR, asked=separator is not None)
     names = tuple(sorted({label for cell in different for label in cell}))
-    warn_of_spellings(where, names)
+    warn_of_spellings(place, names)
     return pd.Series(cells, dtype=object), names
 
 

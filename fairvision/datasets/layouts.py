@@ -66,8 +66,8 @@ def _is_celeba(path: Path) -> bool:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        own = (entry for entry in folder.iterdir() if not is_of_system(entry.name))
-        return sorted(islice(own, _LOOKED_AT))
+        entries = (entry for entry in folder.iterdir() if not is_of_system(entry.name))
+        return sorted(islice(entries, _LOOKED_AT))
     except OSError:
         return []
 

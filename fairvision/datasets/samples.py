@@ -42,12 +42,12 @@ def table_files(root: Path) -> list[Path]:
     if table.is_file():
         return [table]
     shards = table.glob("*.parquet") if table.is_dir() else root.glob("samples-*.parquet")
-    found = sorted(p for p in shards if p.is_file() and not is_of_system(p.name))
-    if not found and (root / "samples.csv").is_file():
+    files = sorted(p for p in shards if p.is_file() and not is_of_system(p.name))
+    if not files and (root / "samples.csv").is_file():
         return [root / "samples.csv"]
-    if not found:
+    if not files:
         raise InputError(f"{root} has neither samples.parquet nor samples.csv")
-    return found
+    return files
 
 
 def read_samples(

@@ -269,15 +269,15 @@ def _audited(
     if not (place / AUDIT).is_file():
         return None
     try:
-        told = shapes.read(place / AUDIT, _AUDIT, "")
+        description = shapes.read(place / AUDIT, _AUDIT, "")
         audited = _read_audit(place, methods)
     except InputError:
         return None
     newest = max((run / runs.BEST).stat().st_mtime_ns for run in sources)
     is_same = (
-        told["fairvision"] == fairvision.__version__
-        and told["models"] == list(methods)
-        and all(told["settings"].get(name) == value for name, value in how.items())
+        description["fairvision"] == fairvision.__version__
+        and description["models"] == list(methods)
+        and all(description["settings"].get(name) == value for name, value in how.items())
         and (place / AUDIT).stat().st_mtime_ns >= newest
     )
     return audited if is_same else None
@@ -285,9 +285,11 @@ def _audited(
 
 def _read_audit(place: Path, methods: Sequence[str]) -> tuple[Figures, list[str]]:
     """Return the figures and the warnings of an audit."""
-    told = shapes.read(place / AUDIT, _AUDIT, "audit again")
-    checksums.check(place / "metrics.csv", place / AUDIT, told)
-    return read(read_metrics(place / "metrics.csv"), list(methods)), told["verdict"]["warnings"]
+    description = shapes.read(place / AUDIT, _AUDIT, "audit again")
+    checksums.check(place / "metrics.csv", place / AUDIT, description)
+    return read(read_metrics(place / "metrics.csv"), list(methods)), description["verdict"][
+        "warnings"
+    ]
 
 
 def _write(

@@ -358,7 +358,9 @@ def test_pictures_that_only_the_table_or_only_the_dataset_has_are_counted(check,
     women_of, men_of = ((audited & (g == GENDER)).sum() for g in ("female", "male"))
     line = f"(gender: female {len(women)} of {women_of}, male 0 of {men_of}): they are in no figure"
     assert any(text.endswith(line) for text in said)
-    _, said = check(table(id=np.where(GENDER == "male", "x" + ids, ids)), data=known.root)
+    _, said = check(
+        table(id=np.where(GENDER == "male", np.char.add("x", ids), ids)), data=known.root
+    )
     assert any(f"{(GENDER == 'male').sum()} ids are not in " in line for line in said)
 
 

@@ -55,7 +55,7 @@ LAST = {
 
 
 def backbone(name):
-    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+    with torch.device("cpu" if "regnet" in name else "meta"):
         return models.backbone(name, models.default_size(name)).module
 
 

@@ -156,6 +156,7 @@ def test_compiled_it_learns_the_same(folder, tmp_path, monkeypatch):
         train(folder, tmp_path / "other", compile=True, method="attribution_penalty")
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # of torch 2.11
 def test_a_network_that_does_not_compile_is_one_clear_line(folder, tmp_path, monkeypatch):
     def fails(graph, inputs):
         raise RuntimeError("an operation without a kernel\n\nset this and that")
