@@ -381,7 +381,7 @@ def test_a_model_without_any_answer_has_coverage_0(check):
     blank = dict.fromkeys([name for name in table() if name.startswith("score/")], np.nan)
     done, said = check(table(), table(**blank))
     rows = done.metrics[(done.metrics["model"] == "B") & (done.metrics["group"] == "")]
-    values = rows.set_index(["metric", "task"])["value"]
+    values = dict(zip(zip(rows["metric"], rows["task"]), rows["value"]))
     assert values["coverage", ""] == values["coverage", "sport"] == 0
     assert np.isnan(values["accuracy", "sport"])
     assert any(line.startswith(f"B: no prediction of sport for {N} of {N} pict") for line in said)
