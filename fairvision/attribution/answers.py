@@ -87,9 +87,9 @@ def gradient(scores: Tensor, of: Tensor, *, again: bool = False) -> Tensor:
 
     `again` keeps what further gradients of the same answer need.
     """
-    found = None
+    derivative = None
     if scores.requires_grad:
-        (found,) = torch.autograd.grad(scores.sum(), of, retain_graph=again, allow_unused=True)
-    if found is None:
+        (derivative,) = torch.autograd.grad(scores.sum(), of, retain_graph=again, allow_unused=True)
+    if derivative is None:
         raise InputError(NOT_REACHED)
-    return found
+    return derivative

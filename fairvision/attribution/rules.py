@@ -98,8 +98,8 @@ def deep_lift(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
         start_from = plain[start : start + pairs]
         with _Rules(rules):
             logits = explained.logits(torch.cat([some, start_from]))
-        own = targets[start : start + pairs]
-        ends = chosen(logits, own.repeat(2)).chunk(2)
+        batch_targets = targets[start : start + pairs]
+        ends = chosen(logits, batch_targets.repeat(2)).chunk(2)
         values = gradient(ends[0], some) * (some.detach() - start_from)
         note(explained.options, values, ends[0].detach(), ends[1].detach())
         found.append(values)

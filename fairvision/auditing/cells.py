@@ -98,10 +98,10 @@ def positions(
     for code, text in enumerate(known):
         if text is None or (text == UNKNOWN and not many):
             continue
-        some = split_labels(text, SEPARATOR) if many else (text,)
-        read = [place.get(label, place.get(whole(label), -1)) for label in some]
+        written = split_labels(text, SEPARATOR) if many else (text,)
+        read = [place.get(label, place.get(whole(label), -1)) for label in written]
         if -1 in read:
-            strange[code] = some[read.index(-1)]
+            strange[code] = written[read.index(-1)]
         elif many:
             looked_up[code] = 0
             looked_up[code, read] = 1
