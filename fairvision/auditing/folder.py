@@ -195,16 +195,13 @@ def _conclude(
         metrics = pd.concat([metrics, material.sanity], ignore_index=True)
     elif material.sanity is not None:
         notes.append("no sanity checks: they need masks and known groups")
-    said = [*notes, *absences.cautions(models, metrics)]
-    for message in (str(w.message) for w in caught):  # of one column, by another name
-        if message.partition(": ")[2] not in {line.partition(": ")[2] for line in said}:
-            said.append(message)
-    said = list(dict.fromkeys(said))
+    lines = [*notes, *absences.cautions(models, metrics)]
+    lines = _told_once(lines, [str(warning.message) for warning in caught])
     decided = verdict.decide(
         metrics,
         material.names,
         left_out=absences.left_out(models, reference),
-        warnings=said,
+        warnings=lines,
     )
     settings = {
         "dataset": material.dataset,
@@ -220,9 +217,26 @@ def _conclude(
         "counts": _counts(models[0]),
     }
     _write(output, material, metrics, decided, settings, overwrite)
-    for message in said:
+    for message in lines:
         python_warnings.warn(message, FairvisionWarning, stacklevel=3)
     return Audit(output, metrics, decided)
+
+
+def _told_once(lines: Sequence[str], caught: Sequence[str]) -> list[str]:
+    """Return all lines, but none of those caught that says the same of another name.
+
+    >>> _told_once(["gender: 0/1 are codes", "few rows"], ["truth: 0/1 are codes", "no colon"])
+    ['gender: 0/1 are codes', 'few rows', 'no colon']
+    """
+    merged = list(dict.fromkeys(lines))
+    for line in dict.fromkeys(caught):
+        if all(_problem_in(line) != _problem_in(other) for other in merged):
+            merged.append(line)
+    return merged
+
+
+def _problem_in(line: str) -> str:
+    return line.partition(": ")[2] or line
 
 
 def _write(

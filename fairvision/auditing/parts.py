@@ -140,10 +140,10 @@ def _parquet(path: Path) -> Table:
     rows_of, note = [], None
     for part in parts:
         file = open_parquet(part)
-        own = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
+        part_types = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
         if part == parts[0]:
-            types, note = own, _note(part, file.schema_arrow.metadata)
-        types = _common(parts[0], types, part, own)
+            types, note = part_types, _note(part, file.schema_arrow.metadata)
+        types = _common(parts[0], types, part, part_types)
         rows_of.append(file.metadata.num_rows)
     return Table(path, parts, tuple(rows_of), types, note)
 

@@ -164,8 +164,8 @@ def captions(
             seed=seed,
         )
     about_data = cautions(material.models, truth, kinds, material.human)
-    said = [*(str(w.message) for w in doubts), *material.notes, *about_data]
-    notes = list(dict.fromkeys([*said, *(str(w.message) for w in caught)]))
+    before = [*(str(w.message) for w in doubts), *material.notes, *about_data]
+    notes = list(dict.fromkeys([*before, *(str(w.message) for w in caught)]))
     absent = left_out(
         truth, kinds, reference=material.reference, human=material.human, rounds=rounds
     )
