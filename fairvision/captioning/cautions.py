@@ -8,7 +8,7 @@ from fairvision.auditing.absences import few_pictures, listed
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
 from fairvision.errors import shown
-from fairvision.metrics._caption_words import tokens
+from fairvision.metrics.caption_words import tokens
 from fairvision.spellings import seem_missing
 
 

@@ -14,7 +14,7 @@ from fairvision.captioning.files import identity
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
 from fairvision.errors import InputError
-from fairvision.metrics._caption_words import APOSTROPHES, OTHER, plainly
+from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plainly
 
 ASKED = "asked for"
 MOST = 2000  # pictures in the list of all

@@ -16,7 +16,7 @@ from fairvision.datasets import UNKNOWN
 from fairvision.datasets.coding import coded
 from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.errors import InputError, shown, warn_caller
-from fairvision.metrics._caption_words import OTHER
+from fairvision.metrics.caption_words import OTHER
 from fairvision.table_files import COMPRESSED, read_csv, read_parquet
 
 IDS = ("image_id", "id")

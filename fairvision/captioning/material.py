@@ -17,7 +17,7 @@ from fairvision.captioning.measures import Said
 from fairvision.captioning.objects import named_objects
 from fairvision.datasets import UNKNOWN
 from fairvision.errors import InputError
-from fairvision.metrics._caption_words import words_for
+from fairvision.metrics.caption_words import words_for
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fairvision.auditing.measures import COLUMNS, CONFIDENCE, FIGURES
 from fairvision.captioning.labels import Labels
 from fairvision.datasets import UNKNOWN
 from fairvision.metrics import Result
-from fairvision.metrics._caption_words import OTHER
+from fairvision.metrics.caption_words import OTHER
 
 MALS = "bias_amplification_mals"
 UNITS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._caption_words import tokens
+from fairvision.metrics.caption_words import tokens
 
 IRREGULAR = {
     "child": "children",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fairvision.metrics._caption_words import GENDER_WORDS, named_group, tokens
+from fairvision.metrics.caption_words import GENDER_WORDS, named_group, tokens
 
 __all__ = ["WORDS", "perceived_gender", "tokens"]
 

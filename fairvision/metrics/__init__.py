@@ -7,40 +7,42 @@ gives differences with intervals. Keywords that all measures share are in `Sampl
 than memory go through `Counts`. Needs neither torch nor the rest of fairvision.
 """
 
-from fairvision.metrics._accuracy import accuracy, confusion, correct, error_rate
-from fairvision.metrics._average_precision import average_precision
-from fairvision.metrics._between import GroupResult
-from fairvision.metrics._calibration import calibration_error
-from fairvision.metrics._caption_words import caption_genders, mask_words
-from fairvision.metrics._captions import CaptionReport, caption_report, outcome_divergence
-from fairvision.metrics._cifar10s import cifar10s_bias
-from fairvision.metrics._context import context_typical_group
-from fairvision.metrics._counts import Counts
-from fairvision.metrics._directional import directional_bias_amplification
-from fairvision.metrics._evidence import (
+from fairvision.metrics._engine.attacks import LeakageResult
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.result import Result, compare
+from fairvision.metrics.amplification import (
+    MalsResult,
+    bias_amplification_mals,
+    bias_amplification_mals_from_ratios,
+    directional_bias_amplification,
+)
+from fairvision.metrics.caption_leakage import LicResult, lic
+from fairvision.metrics.caption_words import caption_genders, mask_words
+from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
+from fairvision.metrics.cifar10s import cifar10s_bias
+from fairvision.metrics.context import context_typical_group
+from fairvision.metrics.contrasts import GroupResult
+from fairvision.metrics.counts import Counts
+from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
+from fairvision.metrics.evidence import (
     area_weighted_localisation,
     chance_level,
     evidence_auc,
     localisation,
     pointing_game,
+    reasons,
     relevance_mass,
     relevance_rank,
     top_k_intersection,
 )
-from fairvision.metrics._group_table import GroupMetrics, group_metrics
-from fairvision.metrics._leakage import dataset_leakage, leakage_amplification, model_leakage
-from fairvision.metrics._lic import LicResult, lic
-from fairvision.metrics._mals import (
-    MalsResult,
-    bias_amplification_mals,
-    bias_amplification_mals_from_ratios,
-)
-from fairvision.metrics._means import gap, mean, mean_by_group, small_groups
-from fairvision.metrics._multi_attribute import (
+from fairvision.metrics.group_table import GroupMetrics, group_metrics
+from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
+from fairvision.metrics.means import gap, mean, mean_by_group, small_groups
+from fairvision.metrics.multi_attribute import (
     MultiAttributeResult,
     multi_attribute_bias_amplification,
 )
-from fairvision.metrics._parity import (
+from fairvision.metrics.parity import (
     accuracy_difference,
     demographic_parity_difference,
     demographic_parity_ratio,
@@ -51,9 +53,13 @@ from fairvision.metrics._parity import (
     group_ratio,
     worst_group,
 )
-from fairvision.metrics._predictability import directional_predictability_amplification
-from fairvision.metrics._rates import (
+from fairvision.metrics.predictability import directional_predictability_amplification
+from fairvision.metrics.rates import (
+    accuracy,
     balanced_accuracy,
+    confusion,
+    correct,
+    error_rate,
     f1_score,
     false_negative_rate,
     false_positive_rate,
@@ -62,11 +68,7 @@ from fairvision.metrics._rates import (
     true_negative_rate,
     true_positive_rate,
 )
-from fairvision.metrics._reasons import reasons
-from fairvision.metrics._result import Result, compare
-from fairvision.metrics._rounds import LeakageResult
-from fairvision.metrics._sampling import Sampling
-from fairvision.metrics._scores import calibrate_thresholds, decide, probability_gap
+from fairvision.metrics.scores import average_precision, calibration_error
 
 __all__ = [
     "CaptionReport",

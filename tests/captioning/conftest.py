@@ -13,7 +13,7 @@ from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
 from fairvision.captioning.objects import named_objects
 from fairvision.metrics import caption_genders
-from fairvision.metrics._caption_words import words_for
+from fairvision.metrics.caption_words import words_for
 
 
 def write_captions(path: Path, captions: dict) -> Path:

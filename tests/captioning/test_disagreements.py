@@ -15,7 +15,7 @@ from fairvision.captioning.disagreements import (
     rows_of,
 )
 from fairvision.errors import InputError
-from fairvision.metrics._caption_words import words_for
+from fairvision.metrics.caption_words import words_for
 
 WORDS = words_for(["woman", "man"], None)
 SAID = ["a man", "a woman", "a dog"]

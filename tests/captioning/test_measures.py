@@ -12,7 +12,7 @@ from fairvision import metrics
 from fairvision.captioning.files import read_captions
 from fairvision.captioning.labels import read_labels
 from fairvision.captioning.measures import measure
-from fairvision.metrics._caption_words import words_for
+from fairvision.metrics.caption_words import words_for
 
 WORDS = words_for(["woman", "man"], None)
 QUICK = {"rounds": 0, "replicates": 50}

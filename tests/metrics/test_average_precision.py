@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import _draw_rows
+from fairvision.metrics._engine.bootstrap import _draw_rows
 
 # few distinct scores: mostly ties
 tables = st.integers(1, 25).flatmap(

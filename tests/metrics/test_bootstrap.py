@@ -7,8 +7,8 @@ from scipy import stats
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics import _bootstrap
-from fairvision.metrics._bootstrap import Drawing, Sample, _picked, mean_of_defined, ratio
+from fairvision.metrics._engine import bootstrap
+from fairvision.metrics._engine.bootstrap import Drawing, Sample, _picked, mean_of_defined, ratio
 
 
 def test_interval_of_a_mean_is_the_normal_one() -> None:
@@ -53,9 +53,9 @@ def test_resamples_are_of_rows() -> None:
 def test_blocks_and_memory_do_not_change_the_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).random(37)
     whole = metrics.mean(values, replicates=50).replicates
-    monkeypatch.setattr(_bootstrap, "_BLOCK", 37 * 7)
+    monkeypatch.setattr(bootstrap, "_BLOCK", 37 * 7)
     in_blocks = metrics.mean(values, replicates=50).replicates
-    monkeypatch.setattr(_bootstrap, "_KEPT", 0)
+    monkeypatch.setattr(bootstrap, "_KEPT", 0)
     not_kept = metrics.mean(values, replicates=50).replicates
     np.testing.assert_allclose(whole, in_blocks, rtol=1e-13)
     np.testing.assert_array_equal(in_blocks, not_kept)

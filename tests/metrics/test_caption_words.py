@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._caption_words import GENDER_WORDS, HIDDEN_WORDS, tokens, words_for
+from fairvision.metrics.caption_words import GENDER_WORDS, HIDDEN_WORDS, tokens, words_for
 
 FEMALE = (
     "girl sister mom wife woman bride female lady women girls ladies females moms actress nun "

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import read_groups, read_labels
+from fairvision.metrics._engine.inputs import read_groups, read_labels
 
 SPELLINGS = [
     ["a", "b", None, "a"],

@@ -20,9 +20,14 @@ from sklearn.svm import LinearSVC
 
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics import compare
-from fairvision.metrics._leakage import dataset_leakage, leakage_amplification, model_leakage
-from fairvision.metrics._perturbation import macro_f1, to_accuracy, to_f1
-from fairvision.metrics._rounds import LeakageResult, draw_rounds
+from fairvision.metrics._engine.attacks import (
+    LeakageResult,
+    draw_rounds,
+    macro_f1,
+    to_accuracy,
+    to_f1,
+)
+from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
 
 
 def pictures(n: int, seed: int = 0, groups: int = 2, labels: int = 6) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.metrics import roc_auc_score
 
 from fairvision import metrics
-from fairvision.metrics import _localisation
+from fairvision.metrics._engine import pixels
 
 NAMES = [
     "pointing_game",
@@ -206,8 +206,8 @@ def test_batches_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [metrics.localisation(maps[i : i + 4], masks[i : i + 4]) for i in range(0, 30, 4)]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
     assert_same(joined, whole, rtol=0)
-    for pixels, threads in ((1, "1"), (100, "4"), (1000, "many")):
-        monkeypatch.setattr(_localisation, "AT_A_TIME", {"host": pixels})
+    for number, threads in ((1, "1"), (100, "4"), (1000, "many")):
+        monkeypatch.setattr(pixels, "AT_A_TIME", {"host": number})
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         assert_same(metrics.localisation(maps, masks), whole, rtol=0)
 

@@ -9,7 +9,7 @@ import pytest
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics import _localisation
+from fairvision.metrics._engine import pixels
 
 torch = pytest.importorskip("torch")
 
@@ -37,7 +37,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any], rtol: float = 1
 def lent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Have tensors of the CPU worked on in both ways: as they are, and as if on an accelerator."""
     if not request.param:
-        monkeypatch.setattr(_localisation, "lends_to_numpy", lambda array: False)
+        monkeypatch.setattr(pixels, "lends_to_numpy", lambda array: False)
     return request.param
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_read_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("copied to the host")
 
     maps, masks = (torch.from_numpy(a) for a in pictures())
-    monkeypatch.setattr(_localisation, "lends_to_numpy", lambda array: False)
+    monkeypatch.setattr(pixels, "lends_to_numpy", lambda array: False)
     for name in ("numpy", "__array__", "cpu", "tolist", "item", "__dlpack__"):
         monkeypatch.setattr(torch.Tensor, name, travel)
     found = metrics.localisation(maps, masks)
@@ -138,10 +138,8 @@ def test_two_devices_are_an_error() -> None:
 def test_a_device_without_float64(of_torch: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     maps, masks = pictures()
     expected = metrics.localisation(maps, masks)
-    monkeypatch.setattr(_localisation, "lends_to_numpy", lambda array: False)
-    monkeypatch.setattr(
-        _localisation, "widest", lambda array: torch.float32 if of_torch else np.float32
-    )
+    monkeypatch.setattr(pixels, "lends_to_numpy", lambda array: False)
+    monkeypatch.setattr(pixels, "widest", lambda array: torch.float32 if of_torch else np.float32)
     given = (torch.from_numpy(maps), torch.from_numpy(masks)) if of_torch else (maps, masks)
     found = {name: torch.asarray(values) for name, values in metrics.localisation(*given).items()}
     assert {values.dtype for values in found.values()} == {torch.float32}

@@ -15,9 +15,9 @@ from hypothesis.extra.numpy import arrays
 
 from fairvision import metrics
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics import _label_sets, _multi_attribute
-from fairvision.metrics._inputs import read_labels
-from fairvision.metrics._label_sets import common_sets
+from fairvision.metrics import multi_attribute
+from fairvision.metrics._engine.inputs import read_labels
+from fairvision.metrics.multi_attribute import common_sets
 
 amplification = metrics.multi_attribute_bias_amplification
 Rows = list[tuple[frozenset, Any]]
@@ -253,10 +253,10 @@ def test_very_many_sets_have_no_intervals_each(monkeypatch: pytest.MonkeyPatch) 
     groups = random.integers(0, 2, 60)
     arguments = (labels, groups, labels[::-1], groups)
     whole = amplification(*arguments, replicates=100)
-    monkeypatch.setattr(_multi_attribute, "_AT_ONCE", 300)
+    monkeypatch.setattr(multi_attribute, "_AT_ONCE", 300)
     in_parts = amplification(*arguments, replicates=100)
     np.testing.assert_allclose(in_parts.replicates, whole.replicates, rtol=1e-12)
-    monkeypatch.setattr(_multi_attribute, "_KEPT", 2 * 101 * 21)
+    monkeypatch.setattr(multi_attribute, "_KEPT", 2 * 101 * 21)
     with pytest.warns(FairvisionWarning, match="58 sets .* pass max_size=2, or"):
         without = amplification(*arguments, replicates=100)
     assert (without.value, without.low) == (whole.value, pytest.approx(whole.low))
@@ -265,7 +265,7 @@ def test_very_many_sets_have_no_intervals_each(monkeypatch: pytest.MonkeyPatch) 
     assert (without.pairs["value"] == whole.pairs["value"]).all()  # type: ignore[index]
     assert metrics.compare(without, whole).value == 0
     amplification(*arguments, replicates=100, max_size=2)
-    monkeypatch.setattr(_label_sets, "_CANDIDATES", 100)
+    monkeypatch.setattr(multi_attribute, "_CANDIDATES", 100)
     with pytest.raises(InputError, match=r"pass max_size=\d or less"):
         amplification(*arguments)
     amplification(*arguments, max_size=1)

@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics import compare
-from fairvision.metrics._predictability import directional_predictability_amplification as dpa
+from fairvision.metrics.predictability import directional_predictability_amplification as dpa
 
 QUALITIES: list[Any] = ["accuracy", "inverse_error", "inverse_cross_entropy"]
 

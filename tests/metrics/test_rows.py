@@ -8,8 +8,8 @@ import pytest
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import is_table
-from fairvision.metrics._rows import condense
+from fairvision.metrics._engine.inputs import is_table
+from fairvision.metrics._engine.rows import condense
 
 
 def drawn(rows, labels=3, seed=0):

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import mean_of_defined
-from fairvision.metrics._grouping import as_objects
-from fairvision.metrics._inputs import UNKNOWN
-from fairvision.metrics._result import Result, made, summarise
+from fairvision.metrics._engine.bootstrap import mean_of_defined
+from fairvision.metrics._engine.grouping import as_objects
+from fairvision.metrics._engine.inputs import UNKNOWN
+from fairvision.metrics._engine.result import Result, made, summarise
 
 _ENDS = ("smallest", "largest")
 

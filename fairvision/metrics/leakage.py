@@ -10,8 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._attackers import Attack, occurring
-from fairvision.metrics._inputs import (
+from fairvision.metrics._engine.attacks import (
+    Attack,
+    LeakageResult,
+    draw_rounds,
+    macro_f1,
+    occurring,
+    to_accuracy,
+    to_f1,
+)
+from fairvision.metrics._engine.inputs import (
     Labels,
     check_rows,
     is_table,
@@ -20,8 +28,6 @@ from fairvision.metrics._inputs import (
     read_values,
     require,
 )
-from fairvision.metrics._perturbation import macro_f1, to_accuracy, to_f1
-from fairvision.metrics._rounds import LeakageResult, draw_rounds
 
 
 def dataset_leakage(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._inputs import read_groups, read_labels, require
-from fairvision.metrics._rows import Rows
+from fairvision.metrics._engine.bootstrap import ratio
+from fairvision.metrics._engine.inputs import read_groups, read_labels, require
+from fairvision.metrics._engine.rows import Rows
 
 TIE = 1e-12  # shares of one label that differ do so by more, up to 700,000 images per group
 

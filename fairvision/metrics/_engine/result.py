@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Sample, Statistic
+from fairvision.metrics._engine.bootstrap import Sample, Statistic
 
 _KEYS = ["group", "label", "direction"]
 UNDIRECTED = "undirected"  # as the `direction` of measures that have none

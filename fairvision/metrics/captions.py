@@ -13,19 +13,18 @@ from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._caption_words import (
+from fairvision.metrics._engine.bootstrap import Sampling, ratio
+from fairvision.metrics._engine.grouping import as_objects
+from fairvision.metrics._engine.inputs import read_groups
+from fairvision.metrics._engine.result import Result, pair_keys, summarise
+from fairvision.metrics._engine.rows import Rows, as_column, counted
+from fairvision.metrics.caption_words import (
     OTHER,
     Words,
     caption_genders,
     read_captions,
     words_for,
 )
-from fairvision.metrics._grouping import as_objects
-from fairvision.metrics._inputs import read_groups
-from fairvision.metrics._result import Result, pair_keys, summarise
-from fairvision.metrics._rows import Rows, as_column, counted
-from fairvision.metrics._sampling import Sampling
 
 OUTCOMES = ["correct", "incorrect", OTHER]
 

@@ -22,7 +22,7 @@ from array_api_compat import (
 )
 
 from fairvision.errors import InputError
-from fairvision.metrics._containers import plain
+from fairvision.metrics._engine.containers import plain
 
 Array: TypeAlias = Any  # a NumPy array, a torch tensor, or of another array library
 OneSign: TypeAlias = Literal["positive", "negative", "absolute"]

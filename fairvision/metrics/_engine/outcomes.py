@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import FairvisionWarning, InputError, warn_caller
-from fairvision.metrics._bootstrap import Sample, mean_of_defined, ratio
-from fairvision.metrics._grouping import Grouping, Groups, columns_of, read_grouping
-from fairvision.metrics._inputs import Labels, read_labels, read_where
-from fairvision.metrics._result import Result, summarise
-from fairvision.metrics._rows import Rows
-from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._engine.bootstrap import Sample, Sampling, mean_of_defined, ratio
+from fairvision.metrics._engine.grouping import Grouping, Groups, columns_of, read_grouping
+from fairvision.metrics._engine.inputs import Labels, read_labels, read_where
+from fairvision.metrics._engine.result import Result, summarise
+from fairvision.metrics._engine.rows import Rows
 
 _DENSE = 1 << 14  # numbers in a matrix that need no sparse one
 _NOWHERE = -2  # the place of a label that does not occur; unknown labels are −1

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._between import contrast, difference
-from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._grouping import SMALL
-from fairvision.metrics._inputs import UNKNOWN, read_groups, read_values, read_where
-from fairvision.metrics._result import Result, compare, made, summarise
-from fairvision.metrics._rows import Rows
-from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._engine.bootstrap import Sampling, ratio
+from fairvision.metrics._engine.grouping import SMALL
+from fairvision.metrics._engine.inputs import UNKNOWN, read_groups, read_values, read_where
+from fairvision.metrics._engine.result import Result, compare, made, summarise
+from fairvision.metrics._engine.rows import Rows
+from fairvision.metrics.contrasts import contrast, difference
 
 
 def mean(

@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._attackers import check_attacker, fresh, in_order_of_appearance, right
-from fairvision.metrics._caption_words import (
+from fairvision.metrics._engine.attacks import (
+    AttackRounds,
+    LeakageResult,
+    check_attacker,
+    draw_rounds,
+    fresh,
+    in_order_of_appearance,
+    right,
+)
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.inputs import check_rows
+from fairvision.metrics.caption_words import (
     MASK,
     Caption,
     Words,
@@ -20,9 +30,6 @@ from fairvision.metrics._caption_words import (
     read_hidden,
     tokens,
 )
-from fairvision.metrics._inputs import check_rows
-from fairvision.metrics._rounds import AttackRounds, LeakageResult, draw_rounds
-from fairvision.metrics._sampling import Sampling
 
 UNSEEN = "unseenword"  # stands for a word that the model never says
 SILENT = "emptycaption"  # stands for a caption without words: attackers need some

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import read_scores, read_table
-from fairvision.metrics._scored import read_scored
+from fairvision.metrics._engine.inputs import read_scores, read_table
+from fairvision.metrics.scores import read_scored
 
 _ROUNDING = 1e-3  # of probabilities in half precision
 

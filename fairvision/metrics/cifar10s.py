@@ -11,17 +11,16 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import mean_of_defined, ratio
-from fairvision.metrics._inputs import (
+from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
+from fairvision.metrics._engine.inputs import (
     check_rows,
     is_table,
     one_label_each,
     read_groups,
     read_labels,
 )
-from fairvision.metrics._result import Result, summarise
-from fairvision.metrics._rows import Rows, as_column
-from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._engine.result import Result, summarise
+from fairvision.metrics._engine.rows import Rows, as_column
 
 
 def cifar10s_bias(

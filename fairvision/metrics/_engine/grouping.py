@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics._containers import plain
-from fairvision.metrics._inputs import UNKNOWN, read_groups
-from fairvision.metrics._rows import Rows
+from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.inputs import UNKNOWN, read_groups
+from fairvision.metrics._engine.rows import Rows
 
 Groups = ArrayLike | pd.DataFrame | Mapping[Any, ArrayLike] | None
 

@@ -10,21 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._attackers import (
+from fairvision.metrics._engine.attacks import (
     EXACT,
     Attack,
+    LeakageResult,
     occurring,
     probabilities,
     read_attack,
     right,
+    to_accuracy,
+    units,
+    warn_of_few,
 )
-from fairvision.metrics._bootstrap import mean_of_defined, ratio
-from fairvision.metrics._inputs import check_rows, read_groups, read_labels, require
-from fairvision.metrics._leakage import stacked
-from fairvision.metrics._perturbation import to_accuracy
-from fairvision.metrics._result import summarise
-from fairvision.metrics._rounds import LeakageResult, units, warn_of_few
-from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
+from fairvision.metrics._engine.inputs import check_rows, read_groups, read_labels, require
+from fairvision.metrics._engine.result import summarise
+from fairvision.metrics.leakage import stacked
 
 _QUALITIES = ("accuracy", "inverse_error", "inverse_cross_entropy")
 _TINY = 1e-15

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError
-from fairvision.metrics._codings import tell_of_codes, tell_of_signs, tell_of_void_scores
-from fairvision.metrics._containers import plain
+from fairvision.metrics._engine.codings import tell_of_codes, tell_of_signs, tell_of_void_scores
+from fairvision.metrics._engine.containers import plain
 from fairvision.spellings import warn_of_spellings
 
 _NUMBERS = (bool, int, float, np.bool_, np.number)

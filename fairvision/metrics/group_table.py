@@ -11,13 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._between import GroupResult, contrast, difference
-from fairvision.metrics._bootstrap import mean_of_defined
-from fairvision.metrics._grouping import Groups, as_objects, warn_of_small
-from fairvision.metrics._outcomes import RATES, Outcomes, read_outcomes
-from fairvision.metrics._parity import group_ratio, worst_group
-from fairvision.metrics._result import Result
-from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined
+from fairvision.metrics._engine.grouping import Groups, as_objects, warn_of_small
+from fairvision.metrics._engine.outcomes import RATES, Outcomes, read_outcomes
+from fairvision.metrics._engine.result import Result
+from fairvision.metrics.contrasts import GroupResult, contrast, difference
+from fairvision.metrics.parity import group_ratio, worst_group
 
 _OVERALL = "overall"
 _COLUMNS = ("measure", "label", "value", "low", "high", "n")
@@ -79,6 +78,7 @@ class GroupMetrics(Mapping[str, Result]):
 
     @cached_property
     def by_group(self) -> pd.DataFrame:
+        """A row per group, a column per measure."""
         grouping = self._outcomes.grouping
         of_groups = [
             mean_of_defined(estimates[1:, 0].reshape(grouping.size, -1).T)
@@ -95,10 +95,12 @@ class GroupMetrics(Mapping[str, Result]):
 
     @cached_property
     def overall(self) -> pd.Series:
+        """Each measure of all images."""
         return pd.Series({measure: found[0, 0] for measure, found in self._estimates.items()})
 
     @cached_property
     def table(self) -> pd.DataFrame:
+        """A row per measure and group, and label where there are several."""
         parts: dict[str, list[Any]] = {"measure": [], "group": [], "label": []}
         figures: dict[str, list[Any]] = {"value": [], "low": [], "high": [], "n": []}
         for measure, result in self.items():
@@ -118,6 +120,7 @@ class GroupMetrics(Mapping[str, Result]):
 
     @cached_property
     def difference(self) -> pd.DataFrame:
+        """Largest minus smallest group, a row per measure."""
         found = {
             measure: contrast([result], difference, f"{measure} gap")
             for measure, result in self.items()
@@ -126,10 +129,12 @@ class GroupMetrics(Mapping[str, Result]):
 
     @cached_property
     def ratio(self) -> pd.DataFrame:
+        """Smallest group divided by the largest, a row per measure."""
         return self._contrasts({measure: group_ratio(result) for measure, result in self.items()})
 
     @cached_property
     def worst(self) -> pd.DataFrame:
+        """Figure of the worst group, a row per measure."""
         found = {measure: worst_group(result) for measure, result in self.items()}
         return self._contrasts(found, ["group"])
 

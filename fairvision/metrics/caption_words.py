@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._containers import plain
-from fairvision.metrics._inputs import UNKNOWN
+from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.inputs import UNKNOWN
 
 OTHER = "other"  # what a caption is that names several groups, or none
 MASK = "maskedword"  # one token for any tokeniser, and no word of a caption

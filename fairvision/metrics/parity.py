@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._between import GroupResult, contrast, difference, figures_by_group
-from fairvision.metrics._bootstrap import ratio
-from fairvision.metrics._grouping import Groups, warn_of_small
-from fairvision.metrics._outcomes import read_outcomes
-from fairvision.metrics._result import Result
-from fairvision.metrics._sampling import Sampling
+from fairvision.metrics._engine.bootstrap import Sampling, ratio
+from fairvision.metrics._engine.grouping import Groups, warn_of_small
+from fairvision.metrics._engine.outcomes import read_outcomes
+from fairvision.metrics._engine.result import Result
+from fairvision.metrics.contrasts import GroupResult, contrast, difference, figures_by_group
 
 _ODDS = ("true_positive_rate", "false_positive_rate")
 _WORST_IS_LARGEST = (

@@ -11,16 +11,15 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._bootstrap import Drawing, Sample
-from fairvision.metrics._containers import plain
-from fairvision.metrics._inputs import (
+from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
+from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.inputs import (
     check_rows,
     check_simple,
     is_table,
     read_values,
     zeros_and_ones,
 )
-from fairvision.metrics._sampling import Sampling
 
 _MOST = 1 << 53  # images: floats count no further one by one
 _HEAVIEST = 1e100  # a weight that can still be added up

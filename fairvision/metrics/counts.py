@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._inputs import is_table, read_table
-from fairvision.metrics._rows import as_column, condense, counted
+from fairvision.metrics._engine.inputs import is_table, read_table
+from fairvision.metrics._engine.rows import as_column, condense, counted
 
 
 class Counts(Mapping[str, Any]):

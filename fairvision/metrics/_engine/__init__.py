@@ -1,0 +1,1 @@
+"""What all measures share, and nobody outside: rows, resamples, results."""

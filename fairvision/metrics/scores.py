@@ -1,0 +1,332 @@
+"""Scores beside the truth, in every form in which truth is given: for all measures of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from fairvision.errors import InputError, shown
+from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
+from fairvision.metrics._engine.grouping import Groups, columns_of, read_grouping, warn_of_small
+from fairvision.metrics._engine.inputs import (
+    check_rows,
+    common_columns,
+    is_table,
+    read_indicators,
+    read_labels,
+    read_scores,
+    read_where,
+)
+from fairvision.metrics._engine.result import Result, summarise
+from fairvision.metrics._engine.rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Which labels hold, and the score of each.
+
+    Attributes
+    ----------
+    held : (rows, labels) bool
+    scores : (rows, labels) floats
+    known : (rows,) bool, where neither truth nor a score is unknown
+    names : of the labels; positions where they have none
+    classes : whether truth holds one label per row, and scores a column for each
+    """
+
+    held: np.ndarray
+    scores: np.ndarray
+    known: np.ndarray
+    names: list[Any]
+    classes: bool
+
+
+def read_scored(
+    what: str, truth: ArrayLike, scores: ArrayLike, labels: Sequence[Any] | None = None
+) -> Scored:
+    """Read truth, called `what`, and scores.
+
+    Truth is 0 and 1 for one column of scores; a name or code per row for a column per class; or a
+    table of 0 and 1. `labels` name the columns.
+    """
+    table, columns = read_scores("scores", scores)
+    names = columns if labels is None else list(labels)
+    if table.shape[1] != len(names):
+        raise InputError(f"scores has {table.shape[1]} columns, and {len(names)} labels are named")
+    if is_table(what, truth):
+        held, known, own = read_indicators(what, truth)
+        check_rows(**{what: held, "scores": table})
+        common = common_columns({what: own, "scores": columns})
+        return _scored(held, table, known, common if labels is None else names, False)
+    found, read = read_labels(**{what: truth})
+    true = read[what]
+    check_rows(**{what: true.known, "scores": table})
+    if table.shape[1] == 1:
+        if not set(found) <= {0, 1}:
+            raise InputError(f"with one column of scores, {what} must hold 0 and 1 (-1: unknown)")
+        place = found.index(1) if 1 in found else -2
+        return _scored((true.held == place)[:, None], table, true.known, names, False)
+    called = names if any(isinstance(name, str) for name in found) else columns
+    absent = [name for name in found if name not in called]
+    if absent:
+        raise InputError(
+            f"scores have no column for the label {shown(absent[0])}: give a DataFrame with the "
+            f"labels as columns, or {what} as the number of the column"
+        )
+    column = np.array([*(called.index(name) for name in found), -1])[true.held]
+    held = column[:, None] == np.arange(len(names))
+    return _scored(held, table, true.known, names, True)
+
+
+def _scored(
+    held: np.ndarray, table: np.ndarray, known: np.ndarray, names: list[Any], classes: bool
+) -> Scored:
+    return Scored(held, table, known & ~np.isnan(table).any(axis=1), names, classes)
+
+
+def average_precision(
+    targets: ArrayLike,
+    scores: ArrayLike,
+    groups: Groups = None,
+    *,
+    labels: Sequence[str] | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Mean over labels of the average precision.
+
+    For one label, with thresholds at the distinct scores in falling order,
+    AP = Σ_k (recall_k − recall_{k−1}) precision_k, as in scikit-learn: equal scores are taken
+    together and nothing is interpolated. It falls with the label's frequency; compare it with that,
+    not with 0.5.
+
+    Parameters
+    ----------
+    targets : (n, labels) of 0 and 1, (n,) of 0 and 1 for one label, or (n,) names or codes
+        A row with NaN, None or -1 is unknown. Of names or codes, each class is a label that holds
+        where it is the one (one against the rest).
+    scores : (n, labels) numbers, or (n,)
+        Larger means surer. A row with NaN is unknown. With a name or code per image, a column per
+        class: of a DataFrame by name, else in the order of the codes, or of `labels`.
+    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
+        As in `selection_rate`. A label is rarer in one group than in another, and then has a lower
+        average precision there without being found less well.
+    labels : names, optional
+        By default the columns of a DataFrame, else positions.
+    **sampling
+        Rows and interval; see `Sampling`. Replicates are corrected for the bias of the
+        bootstrap (Efron & Tibshirani 1993, chapter 10): their mean is the value.
+
+    Returns
+    -------
+    Result
+        In [0, 1]. A label that never holds is NaN in `pairs` (a row per `label`; with groups per
+        `group`, and `label` if there are several) and left out of the mean, in every resample too.
+        n counts the known rows.
+
+    Warns
+    -----
+    FairvisionWarning
+        A known group has fewer than 10 images.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> result = metrics.average_precision([[1, 0], [0, 0], [1, 0]], [[.9, .1], [.8, .3], [.7, .2]])
+    >>> result.pairs[["label", "value", "n"]]
+       label     value  n
+    0      0  0.833333  3
+    1      1       NaN  3
+    """
+    rows = Rows({"targets": targets, "scores": scores, **columns_of(groups)}, sampling)
+    read = read_scored("targets", rows["targets"], rows["scores"], labels)
+    holds, table, known, names = read.held, read.scores, read.known, read.names
+    grouping = read_grouping(groups, rows, known)
+    sets = [known]
+    if grouping.attributes:
+        sets += [known & (grouping.code == code) for code in range(grouping.size)]
+    of_sets = [
+        [_of_label(hold & images, score, images) for hold, score in zip(holds.T, table.T)]
+        for images in sets
+    ]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        shape = len(names), weights.shape[1]
+        first, *others = [np.reshape([one(weights) for one in each], shape) for each in of_sets]
+        return np.vstack([mean_of_defined(first), *(others if grouping.attributes else [first])])
+
+    one_label = grouping.attributes and len(names) == 1
+    keys = grouping.keys(None if one_label else names) or {}
+    each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
+    pairs = {**keys, "n": np.repeat(each_n, len(names))}
+    warn_of_small({"average_precision": pairs}, depth=3)
+    n = rows.count(known)
+    return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centred)
+
+
+def centred(estimates: np.ndarray) -> np.ndarray:
+    """Shift replicates (…, 1 + replicates) so that their mean is the value itself.
+
+    Resamples repeat rows, and a rare label that is drawn twice is found with twice the precision:
+    without the shift the interval of rare labels lies above the value.
+    """
+    value, replicates = estimates[..., :1], estimates[..., 1:]
+    if not replicates.shape[-1]:
+        return estimates
+    defined = np.isfinite(replicates)
+    mean = ratio(
+        np.where(defined, replicates, 0).sum(axis=-1, keepdims=True),
+        defined.sum(axis=-1, keepdims=True),
+    )
+    return np.concatenate([value, np.clip(replicates + (value - mean), 0, 1)], axis=-1)
+
+
+def _of_label(
+    holds: np.ndarray, scores: np.ndarray, known: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the average precision of one label as a function of weights (n, b) → (b,).
+
+    Precision is only ever needed at the scores of images for which the label holds, so each image
+    is filed once under the largest of these that it reaches; weighted counts by threshold follow.
+    """
+    thresholds = np.unique(scores[holds])[::-1]
+    step = np.searchsorted(-thresholds, -scores)
+
+    def by_step(images: np.ndarray) -> sparse.csr_array:
+        (image,) = np.nonzero(images & (step < len(thresholds)))
+        ones = np.ones(len(image))
+        return sparse.csr_array((ones, (step[image], image)), shape=(len(thresholds), len(scores)))
+
+    positive, all_known = by_step(holds), by_step(known)
+
+    def of_weights(weights: np.ndarray) -> np.ndarray:
+        right = positive @ weights
+        precision = ratio(np.cumsum(right, axis=0), np.cumsum(all_known @ weights, axis=0))
+        return ratio(np.nansum(right * precision, axis=0), right.sum(axis=0))
+
+    return of_weights
+
+
+_ROUNDING = 1e-6  # of scores that came from float32
+
+
+def calibration_error(
+    truth: ArrayLike,
+    scores: ArrayLike,
+    groups: Groups = None,
+    *,
+    bins: int = 15,
+    where: ArrayLike | None = None,
+    **sampling: Unpack[Sampling],
+) -> Result:
+    """Expected calibration error, ECE: how far scores are from the frequency of being right.
+
+    The scores are put into bins of equal width, ((m − 1) / M, m / M], the first with 0. With n_m
+    images in bin m, of n in all,
+
+        ECE = Σ_m (n_m / n) |frequency of truth in m − mean score in m|
+
+    It depends on the bins, and it is never negative: chance alone makes it up to about 0.4/√n_m in
+    each bin, so that small groups look worse calibrated than large ones. Compare groups of equal
+    size, or with fewer bins.
+
+    Parameters
+    ----------
+    truth : (n,) of 0 and 1, (n,) names or codes, or (n, labels) of 0 and 1
+        None, NaN or -1: unknown.
+    scores : (n,) or (n, labels) probabilities
+        One column: that of the label 1. With a code per image, a column per class, in their order
+        (of a DataFrame, by name): the highest score of an image is set against being right, the
+        first of equal ones. With a table of truth, each label has its own error. NaN: unknown.
+    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
+        As in `selection_rate`.
+    bins : int
+        M, 15 as in Guo et al.
+    where : (n,) bool, optional
+        The images that take part.
+    **sampling
+        Rows and interval; see `Sampling`. Replicates are shifted so that their mean is the value:
+        resamples are further from calibration than the images that they are drawn from.
+
+    Returns
+    -------
+    Result
+        In [0, 1], of all images; in a table the mean over labels. `pairs` has a row per group, per
+        label of a table, or per group and label. NaN with n = 0 where nothing is known.
+
+    Raises
+    ------
+    InputError
+        Scores are not between 0 and 1, or their columns are not those of the labels, in number or
+        in name.
+
+    Warns
+    -----
+    FairvisionWarning
+        A known group has fewer than 10 images.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> result = metrics.calibration_error([1, 1, 1, 0], [0.9, 0.9, 0.2, 0.2], bins=10)
+    >>> round(float(result), 3), result.n
+    (0.2, 4)
+    """
+    if not isinstance(bins, (int, np.integer)) or bins < 1:
+        raise InputError(f"bins must be a whole number, 1 or more, not {bins!r}")
+    columns = {"truth": truth, "scores": scores, "where": where, **columns_of(groups)}
+    rows = Rows(columns, sampling)
+    right, score, known, labels = _read(rows["truth"], rows["scores"])
+    keep = known & read_where(rows.get("where"), len(known))
+    grouping = read_grouping(groups, rows, keep)
+    edges = np.arange(1, bins) / bins
+    (unit,) = np.nonzero(keep)
+    size = grouping.size, right.shape[1], bins
+    label = np.arange(size[1])
+    cell = (grouping.code[unit, None] * size[1] + label) * bins
+    cell = cell + np.searchsorted(edges, score[unit], side="left")
+    excess = right[unit] - score[unit]
+    shape = int(np.prod(size)), len(keep)
+    sums = sparse.csr_array((excess.ravel(), (cell.ravel(), np.repeat(unit, size[1]))), shape=shape)
+    members = sparse.csr_array(
+        (np.ones(len(unit)), (grouping.code[unit], unit)), shape=(size[0], len(keep))
+    )
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        off = (sums @ weights).reshape(*size, weights.shape[1])
+        images = np.asarray(members @ weights)
+        overall = ratio(np.abs(off.sum(axis=0)).sum(axis=1), images.sum(axis=0))
+        if grouping.attributes:
+            each = ratio(np.abs(off).sum(axis=2), images[:, None]).reshape(-1, weights.shape[1])
+        else:
+            each = overall[: 0 if labels is None else None]
+        return np.vstack([mean_of_defined(overall), each])
+
+    keys = grouping.keys(labels)
+    n = np.rint(members @ rows.sample.counts).astype(int)
+    pairs = None if keys is None else {**keys, "n": np.repeat(n, size[1])}
+    warn_of_small({"calibration_error": pairs}, depth=3)
+    return summarise(
+        rows.sample, statistic, rows.count(keep), "calibration_error", pairs=pairs, adjust=centred
+    )
+
+
+def _read(truth: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any] | None]:
+    """Return what is right and how surely, (units, labels), what is known, and labels if many."""
+    read = read_scored("truth", truth, scores)
+    table, known = read.scores, read.known
+    if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
+        raise InputError("scores must be probabilities, between 0 and 1")
+    if not read.classes:
+        return read.held, table, known, read.names if len(read.names) > 1 else None
+    rows = np.arange(len(table))
+    surest = np.where(known[:, None], table, 0).argmax(axis=1)
+    return read.held[rows, surest][:, None], table[rows, surest][:, None], known, None
