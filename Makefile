@@ -1,14 +1,17 @@
-# make demo   install, train two models on drawn pictures, audit them, say where the report is
+# make demo   install, train two models on drawn images, audit them, say where the report is
 # make test   install what the tests need and run them all
+# make coverage     the same, measured: fails below what pyproject.toml asks for
+# make test-lowest  the tests with the lowest versions that pyproject.toml allows
+# make test-newest  the tests with the newest versions that there are
 # make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
-# make test-lowest  run the tests with the lowest versions that pyproject.toml allows
 # make lint   style, format and types
 # make setup  make .venv with fairvision and its development tools
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-.PHONY: demo test test-lowest fuzz lint setup clean
+.PHONY: demo test coverage test-lowest test-newest fuzz lint setup clean
 
 setup: .venv/.installed
 
@@ -23,12 +26,15 @@ demo: setup
 	$(BIN)/fairvision demo --output fairvision-demo --overwrite
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
+	$(PYTEST)
+
+coverage: setup
+	$(PYTEST) --cov
 
 # What is old warns of what it uses that is older still: only our own warnings are errors here.
+test-lowest: BIN := .venv-lowest/bin
 test-lowest: .venv-lowest/.installed
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest --numprocesses auto --maxprocesses 8 \
-		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
+	$(PYTEST) -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
 		-W ignore::FutureWarning
 
 .venv-lowest/.installed: pyproject.toml
@@ -38,9 +44,16 @@ test-lowest: .venv-lowest/.installed
 		--resolution lowest-direct --editable '.[dev]'
 	touch $@
 
+# What is newest changes from day to day, so it is asked for each time.
+test-newest: BIN := .venv-newest/bin
+test-newest:
+	$(PYTHON) -m venv .venv-newest
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	$(PYTEST)
+
 fuzz: setup
-	OMP_NUM_THREADS=1 FAIRVISION_FUZZ=$${FAIRVISION_FUZZ:-10000} \
-		$(BIN)/python -m pytest tests/fuzz --numprocesses auto --maxprocesses 8
+	FAIRVISION_FUZZ=$${FAIRVISION_FUZZ:-10000} $(PYTEST) tests/fuzz
 
 lint: setup
 	$(BIN)/ruff check .
@@ -48,4 +61,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-lowest fairvision-demo build dist *.egg-info
+	rm -rf .venv .venv-lowest .venv-newest fairvision-demo build dist *.egg-info .coverage*

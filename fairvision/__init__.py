@@ -10,6 +10,8 @@ The public functions mirror the commands; nothing heavy is imported until one is
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fairvision.core.version import __version__
+
 if TYPE_CHECKING:
     from fairvision import metrics
     from fairvision.attribution.explain import explain
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from fairvision.inference import predict
     from fairvision.sweeping import sweep
     from fairvision.training import train
-
-__version__ = "0.1.0"
 
 __all__ = [
     "__version__",

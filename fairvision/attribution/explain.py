@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from fairvision import __version__, files, inference, runs
+from fairvision import files, inference, runs
 from fairvision.attribution.activations import (
     activations,
     first_kernels,
@@ -26,6 +26,7 @@ from fairvision.attribution.drawings import activation_sheet, evidence_sheet, ke
 from fairvision.attribution.layers import gradcam_layer
 from fairvision.attribution.maps import attribute
 from fairvision.attribution.page import page
+from fairvision.core.version import __version__
 from fairvision.datasets import read_picture
 from fairvision.datasets.doubts import Doubts
 from fairvision.errors import InputError

@@ -12,13 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-import fairvision
 from fairvision import checksums, processes
 from fairvision.attribution import METHODS
 from fairvision.auditing import absences, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
 from fairvision.auditing.measures import CONFIDENCE, measure
 from fairvision.auditing.tables import Samples
+from fairvision.core.version import __version__
 from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, read_json, whole_folder, write_json, write_text
@@ -260,7 +260,7 @@ def _write(
         write_json(
             folder / MARKER,
             {
-                "fairvision": fairvision.__version__,
+                "fairvision": __version__,
                 "models": material.names,
                 "settings": settings,
                 "data": {"name": material.dataset, "fingerprint": material.fingerprint},
@@ -312,7 +312,7 @@ def _counts(samples: Samples) -> list[dict[str, Any]]:
 
 def _versions() -> dict[str, str]:
     return {
-        "fairvision": fairvision.__version__,
+        "fairvision": __version__,
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }

@@ -13,13 +13,14 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from fairvision import __version__, checksums, datasets, files, runs
+from fairvision import checksums, datasets, files, runs
 from fairvision.attribution import METHODS
 from fairvision.auditing import gallery, tables
 from fairvision.auditing.contact_sheets import contact_sheet, picture_sheet
 from fairvision.auditing.folder import MARKER as AUDIT_MARKER
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.auditing.telling import CELLS, cells, most_telling, telling
+from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 from fairvision.report import figures

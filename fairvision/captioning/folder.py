@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-import fairvision
 from fairvision import checksums
 from fairvision.auditing.measures import CONFIDENCE
 from fairvision.auditing.names import model_names
@@ -23,6 +22,7 @@ from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import Said, measure
+from fairvision.core.version import __version__
 from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, whole_folder, write_json, write_text
@@ -237,7 +237,7 @@ def _write(
         write_json(
             folder / MARKER,
             {
-                "fairvision": fairvision.__version__,
+                "fairvision": __version__,
                 "models": called,
                 "settings": settings,
                 "verdict": decided,
@@ -276,7 +276,7 @@ def _table(models: Sequence[Said], truth: Labels) -> pd.DataFrame:
 
 def _versions() -> dict[str, str]:
     return {
-        "fairvision": fairvision.__version__,
+        "fairvision": __version__,
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from fairvision import __version__
 from fairvision.cli import endings
+from fairvision.core.version import __version__
 from fairvision.errors import FairvisionWarning, InputError, shown
 
 COMMANDS = {

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-import fairvision
 from fairvision import checksums, datasets, runs, shapes
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
+from fairvision.core.version import __version__
 from fairvision.csv_files import write_csv
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
@@ -131,7 +131,7 @@ def sweep(
     audited = whole.split(split)
     check_learnable(plan, whole)
     told = {
-        "fairvision": fairvision.__version__,
+        "fairvision": __version__,
         "data": {"name": whole.name, "fingerprint": whole.fingerprint()},
         **plan.described(),
     }
@@ -147,7 +147,7 @@ def sweep(
         "model": plan.shared["model"],
         "audits": [f"audits/seed-{seed}/report.html" for seed in by_seed],
         "versions": {
-            "fairvision": fairvision.__version__,
+            "fairvision": __version__,
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "captum")},
         },
@@ -275,7 +275,7 @@ def _audited(
         return None
     newest = max((run / runs.BEST).stat().st_mtime_ns for run in sources)
     is_same = (
-        description["fairvision"] == fairvision.__version__
+        description["fairvision"] == __version__
         and description["models"] == list(methods)
         and all(description["settings"].get(name) == value for name, value in how.items())
         and (place / AUDIT).stat().st_mtime_ns >= newest

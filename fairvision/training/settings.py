@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import torchvision
 
-import fairvision
 from fairvision import methods, models, runs, shapes
+from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 
@@ -125,7 +125,7 @@ def describe(
     options = asdict(settings)
     seed = options.pop("seed")
     config = {
-        "fairvision": fairvision.__version__,
+        "fairvision": __version__,
         "method": method,
         "model": model,
         "weights": weights,

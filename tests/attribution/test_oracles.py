@@ -5,7 +5,9 @@ from __future__ import annotations
 import captum.attr
 import numpy as np
 import pytest
+import pytorch_grad_cam
 import torch
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
@@ -184,16 +186,14 @@ def test_gradient_shap_of_one_plain_picture_converges_to_integrated_gradients(ca
 @pytest.mark.parametrize("layer", ["layer3", "layer4"])
 def test_equals_pytorch_grad_cam(layer):
     """Its maps are rescaled to 0…1 per picture, so ours are too, here only."""
-    grad_cam = pytest.importorskip("pytorch_grad_cam")
-    targets_of = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
     torch.manual_seed(0)
     network, images = resnet18(num_classes=5).eval(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         network.fc.weight *= 1e4  # their rescaling adds 1e-7 to the maximum
-    targets = [targets_of.ClassifierOutputTarget(k) for k in (1, 3)]
+    targets = [ClassifierOutputTarget(k) for k in (1, 3)]
     for method, name in (
-        (grad_cam.GradCAM, "gradcam"),
-        (grad_cam.GradCAMPlusPlus, "gradcam_plus_plus"),
+        (pytorch_grad_cam.GradCAM, "gradcam"),
+        (pytorch_grad_cam.GradCAMPlusPlus, "gradcam_plus_plus"),
     ):
         with method(network, [network.get_submodule(layer)]) as theirs:
             expected = torch.from_numpy(theirs(images, targets))
@@ -216,14 +216,12 @@ def coarse(bias: float) -> nn.Sequential:
 @pytest.mark.filterwarnings("ignore")
 def test_what_pytorch_grad_cam_does_to_map_and_network():
     """It rescales each map, which moves the share of its mass, and leaves evaluation mode on."""
-    grad_cam = pytest.importorskip("pytorch_grad_cam")
-    targets_of = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
     network, images = coarse(bias=1.0), torch.rand(2, 3, 64, 64)
     maps = attribute(network, images, 1)
     assert network.training
     assert (maps > 0).all()
-    with grad_cam.GradCAM(network, [network[0]]) as theirs:
-        rescaled = torch.from_numpy(theirs(images, [targets_of.ClassifierOutputTarget(1)] * 2))
+    with pytorch_grad_cam.GradCAM(network, [network[0]]) as theirs:
+        rescaled = torch.from_numpy(theirs(images, [ClassifierOutputTarget(1)] * 2))
     assert not network.training
     masks = maps > maps.flatten(1).median(dim=1).values[:, None, None]
     moved = metrics.relevance_mass(rescaled, masks) - metrics.relevance_mass(maps, masks)

@@ -1,4 +1,4 @@
-"""Beside Quantus itself, where it is installed: the same where it is right, and its defects.
+"""Beside Quantus itself: the same where it is right, and its defects.
 
 The defects that `test_localisation_defects.py` tells in formulas are those of the program.
 """
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import quantus
 
 from fairvision import metrics
 
-quantus = pytest.importorskip("quantus", reason="the peer of benchmarks/localisation.py")
 pytestmark = pytest.mark.filterwarnings("ignore")  # its own
 
 PEERS = {
