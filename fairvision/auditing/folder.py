@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import warnings as python_warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from fairvision.auditing import absences, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
 from fairvision.auditing.measures import CONFIDENCE, measure
 from fairvision.auditing.tables import Samples
-from fairvision.core.version import __version__
+from fairvision.core.version import __version__, versions
 from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, read_json, whole_folder, write_json, write_text
@@ -212,7 +210,7 @@ def _conclude(
         "replicates": chance["replicates"],
         "confidence": CONFIDENCE,
         "seed": chance["seed"],
-        "versions": _versions(),
+        "versions": versions(*LIBRARIES),
         "runs": material.about,
         "counts": _counts(models[0]),
     }
@@ -308,14 +306,6 @@ def _counts(samples: Samples) -> list[dict[str, Any]]:
         for attribute, groups in truth.attributes.items()
         for code, group in enumerate(groups)
     ]
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "fairvision": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in LIBRARIES},
-    }
 
 
 def _paths(given: Sequence[str | Path] | str | Path | None) -> list[Path]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import warnings as python_warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import Said, measure
-from fairvision.core.version import __version__
+from fairvision.core.version import __version__, versions
 from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.files import check_vacant, whole_folder, write_json, write_text
@@ -185,7 +183,7 @@ def captions(
         "replicates": replicates,
         "confidence": CONFIDENCE,
         "seed": seed,
-        "versions": _versions(),
+        "versions": versions(*LIBRARIES),
         "runs": [
             {"name": name, "file": path.name, "captions": material.counts[name]}
             for name, path in zip(called, paths)
@@ -272,11 +270,3 @@ def _table(models: Sequence[Said], truth: Labels) -> pd.DataFrame:
                 list(labels[row]) for row in model.objects.to_numpy(bool)
             ]
     return pd.DataFrame(columns)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "fairvision": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in LIBRARIES},
-    }

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import pandas as pd
 from fairvision import checksums, datasets, runs, shapes
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
-from fairvision.core.version import __version__
+from fairvision.core.version import __version__, versions
 from fairvision.csv_files import write_csv
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
@@ -146,11 +144,7 @@ def sweep(
         **{"dataset": whole.name, "n": len(audited), **how, **plan.described()},
         "model": plan.shared["model"],
         "audits": [f"audits/seed-{seed}/report.html" for seed in by_seed],
-        "versions": {
-            "fairvision": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "captum")},
-        },
+        "versions": versions("torch", "torchvision", "captum"),
     }
     table = board.table(made)
     _write(folder, made, table, decided, settings)
