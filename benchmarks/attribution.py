@@ -1,8 +1,8 @@
 """Grad-CAM and integrated gradients beside captum and pytorch-grad-cam.
 
-    python benchmarks/attribution.py [--pictures 8] [--size 224] [--rounds 5] [--device cpu]
+    python benchmarks/attribution.py [--images 8] [--size 224] [--rounds 5] [--device cpu]
 
-All run on the same untrained network and the same random pictures in one process, in turn. Times
+All run on the same untrained network and the same random images in one process, in turn. Times
 are those of the fastest round, and on a CPU the processor's, which other programs disturb less; the
 bare network without gradients is the unit. Before anything is timed the maps are compared. Only
 ratios of one call can be compared: machines differ, and are shared. OMP_NUM_THREADS=1 is steadiest.
@@ -12,7 +12,7 @@ A ResNet answers from the mean of its last maps by a linear layer, so Grad-CAM h
 The same network with one more layer there has none: that is the general case.
 
 Memory is what the process (or the GPU) holds at most beyond what it held before, each in a process
-of its own: it must not grow with the number of pictures. On a CPU this is read from /proc (Linux).
+of its own: it must not grow with the number of images. On a CPU this is read from /proc (Linux).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def main() -> None:
     parser.add_argument("--memory", choices=["ours", "captum"], help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory:
-        _hold(given.memory, given.pictures, given.size, given.device)
+        _hold(given.memory, given.images, given.size, given.device)
         return
     torch.manual_seed(0)
     for name in ("resnet18", "resnet50"):
         for closed in (True, False):
-            gradcam(name, closed, given.pictures, given.size, given.rounds, given.device)
+            gradcam(name, closed, given.images, given.size, given.rounds, given.device)
     line(given.size, given.rounds, given.device)
     memory(given.size, given.device)
 
@@ -137,12 +137,12 @@ def line(size: int, rounds: int, device: str) -> None:
 
 
 def memory(size: int, device: str) -> None:
-    """Compare the memory that integrated gradients take for few and for many pictures."""
+    """Compare the memory that integrated gradients take for few and for many images."""
     print("resnet18, integrated gradients, 8 steps, 16 at one time: memory beyond the network's")
     for way in ("ours", "captum"):
         held = []
-        for pictures in (8, 32):
-            how = f"--memory {way} --pictures {pictures} --size {size} --device {device}"
+        for images in (8, 32):
+            how = f"--memory {way} --pictures {images} --size {size} --device {device}"
             told = subprocess.run(
                 [sys.executable, __file__, *how.split()], check=True, capture_output=True, text=True
             )
@@ -151,7 +151,7 @@ def memory(size: int, device: str) -> None:
 
 
 def _hold(way: str, count: int, size: int, device: str) -> None:
-    """Print by how many MB the pictures' attribution raises the peak."""
+    """Print by how many MB the images' attribution raises the peak."""
     network, images = _network("resnet18", device), torch.rand(count, 3, size, size, device=device)
     with torch.no_grad():
         network(images[:1])

@@ -5,18 +5,18 @@
                                   [--per-class 200] [--epochs 30]
 
 Makes the dataset folder (docs/cifar10s.md), trains every method with every seed by
-`fairvision.train`, and tests each on the 10,000 pictures in grey and in colour. Printed are the
+`fairvision.train`, and tests each on the 10,000 images in grey and in colour. Printed are the
 bias and the accuracy, mean ± standard deviation over the seeds. Called again with the same output
 it continues where it stopped.
 
-The recipe "short" is for a CPU: all 50,000 pictures at 16 pixels, the small network, two epochs.
+The recipe "short" is for a CPU: all 50,000 images at 16 pixels, the small network, two epochs.
 Its figures are not those of the paper (docs/cifar10s.md says why). "full" is that of the paper, for
 a GPU: ResNet-18, SGD with momentum, batches of 128, 200 epochs, shifted crops. What differs: the
 learning rate warms up over 5% of the steps; normalisation and biases do not decay; an epoch of
-resampling shows 50,000 pictures, not 95,000; the adversary of confusion learns with the network in
+resampling shows 50,000 images, not 95,000; the adversary of confusion learns with the network in
 every step, where the authors train 500 epochs by turns, the network in every third.
 
-`--per-class` keeps so many training pictures of each class, with their skew. With `--epochs` the
+`--per-class` keeps so many training images of each class, with their skew. With `--epochs` the
 rare ones are then shown as often as in a long training, in little time.
 """
 
@@ -34,7 +34,7 @@ import torch
 
 import fairvision
 from fairvision import datasets, metrics, models, runs
-from fairvision.datasets.cifar10s import from_cifar10
+from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.errors import FairvisionWarning, InputError
 
 PUBLISHED = {  # Wang et al., CVPR 2020, table 1: bias and accuracy
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _keep(data: Path, per_class: int) -> None:
-    """Leave so many training pictures of each class in the table, with their skew."""
+    """Leave so many training images of each class in the table, with their skew."""
     whole = datasets.load(data)
     training = whole.samples[whole.samples["split"] == "train"]
     sizes = training["class"].value_counts()
@@ -136,15 +136,15 @@ def _train(data: Path, method: str, seed: int, given: argparse.Namespace) -> run
 
 
 def judge(run: runs.Run, test: datasets.Dataset, device: str) -> tuple[float, float]:
-    """Return the bias of a run, and its accuracy in percent, on grey and coloured pictures."""
+    """Return the bias of a run, and its accuracy in percent, on grey and coloured images."""
     where = models.find_device(device)
     network = runs.network(run, where)
     batches = datasets.batches(test, datasets.open_pixels(test, run.size), 500, device=where)
     with torch.inference_mode():
         said = torch.cat([network(batch.images)["class"].argmax(dim=1) for batch in batches])
     predicted = said.cpu().numpy()
-    pictures = test.samples["id"].str.rsplit("-", n=1).str[0]
-    bias = metrics.cifar10s_bias(predicted, test.samples["colour"], images=pictures)
+    images = test.samples["id"].str.rsplit("-", n=1).str[0]
+    bias = metrics.cifar10s_bias(predicted, test.samples["colour"], images=images)
     return float(bias), 100 * float((predicted == test.targets("class")).mean())
 
 

@@ -1,14 +1,14 @@
-"""The audit's pass over the pictures, against the runs of the network that it cannot do without.
+"""The audit's pass over the images, against the runs of the network that it cannot do without.
 
     python benchmarks/evidence_audit.py [--model resnet18] [--size 224] [--counts 500 2000]
 
-Time: every picture is shown whole, with the person hidden and with only the person. Printed is what
-a picture costs in the whole pass (loading from the cache, hiding, Grad-CAM of two attributes,
+Time: every image is shown whole, with the person hidden and with only the person. Printed is what
+an image costs in the whole pass (loading from the cache, hiding, Grad-CAM of two attributes,
 measures of evidence, table) over what these three runs alone cost. Both are taken in turn on the
-same pictures, and on a CPU it is the processor's time, which other programs disturb less.
+same images, and on a CPU it is the processor's time, which other programs disturb less.
 
-Memory: in a process of its own for each number of pictures, what it holds at most beyond what it
-held with the network loaded and one batch run. It must not grow with the pictures.
+Memory: in a process of its own for each number of images, what it holds at most beyond what it
+held with the network loaded and one batch run. It must not grow with the images.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _hold(given: argparse.Namespace, root: Path, count: int) -> None:
 
 
 def _draw(root: Path, size: int) -> None:
-    """Write pictures of noise, with a person in the middle third."""
+    """Write images of noise, with a person in the middle third."""
     random = np.random.default_rng(0)
     mask = np.zeros((size, size), np.uint8)
     mask[size // 3 : -size // 3, size // 3 : -size // 3] = 255
@@ -106,7 +106,7 @@ def _draw(root: Path, size: int) -> None:
 
 
 def _dataset(root: Path, count: int) -> Dataset:
-    """Return a dataset of any size, in which the pictures come again and again."""
+    """Return a dataset of any size, in which the images come again and again."""
     samples: dict[str, list[str]] = {
         "id": [str(i) for i in range(count)],
         "image": [f"{i % FILES}.png" for i in range(count)],

@@ -1,13 +1,13 @@
-"""Evidence of ResNet-50 and ViT-B in bf16: pictures per second, and the bare network's share of it.
+"""Evidence of ResNet-50 and ViT-B in bf16: images per second, and the bare network's share of it.
 
     python benchmarks/gpu.py [--device cuda] [--models resnet50 vit_b_16] [--precision bf16]
 
-Per network, in turn and on the same random pictures: the network alone without gradients; Grad-CAM
-of a class per picture; and Grad-CAM with all measures of its maps against a mask. The pictures are
+Per network, in turn and on the same random images: the network alone without gradients; Grad-CAM
+of a class per image; and Grad-CAM with all measures of its maps against a mask. The images are
 on the device beforehand, and the figures stay there. The share is the time of the network alone
 over that of each: 1 would be evidence for nothing. Printed is the median of the rounds.
 
-It runs on a CPU, too, with `--device cpu --size 64 --pictures 4`: then it says that it works, and
+It runs on a CPU, too, with `--device cpu --size 64 --images 4`: then it says that it works, and
 nothing about a GPU.
 """
 
@@ -41,13 +41,13 @@ def main() -> None:
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     print(f"{chip}, torch {torch.__version__}, {given.precision}")
     for name in given.models:
-        compare(name, device, given.precision, given.pictures, given.size, given.rounds)
+        compare(name, device, given.precision, given.images, given.size, given.rounds)
 
 
 def compare(
     name: str, device: torch.device, precision: str, count: int, size: int, rounds: int
 ) -> None:
-    """Time the network alone and with evidence, and print pictures per second."""
+    """Time the network alone and with evidence, and print images per second."""
     torch.manual_seed(0)
     shape = {"image_size": size} if name.startswith("vit") else {}
     network = get_model(name, weights=None, **shape).eval().to(device)

@@ -3,12 +3,12 @@
     python benchmarks/loading.py [--count 600] [--size 224] [--model strided --model small_cnn …]
                                  [--augment]
 
-All train the same network on the same number of pictures in one process, in turn; the network that
+All train the same network on the same number of images in one process, in turn; the network that
 is fed with random tensors waits for nothing. Beside ImageFolder it is trained as such a loop is
 written, with torch's defaults, elsewhere as `fairvision train` does: channels last, fused AdamW.
-Printed are pictures per second and ratios. The less a
+Printed are images per second and ratios. The less a
 network computes, the more its loading weighs: `strided` is four 3 × 3 convolutions of stride 2, a
-small network for pictures of this size, and every network of fairvision can be named. With
+small network for images of this size, and every network of fairvision can be named. With
 `--augment` all but the random tensors are mirrored and cropped at random, each in its own way. The
 process keeps the memory that a step frees, as `fairvision train` does: all loops gain by it. Only
 ratios of one call can be compared: machines differ, and are shared.
@@ -109,10 +109,10 @@ def _photographs(folder: Path, count: int) -> None:
     for i in range(count):
         group = "ab"[i % 2]
         coarse = random.integers(0, 255, (60, 80, 3), np.uint8)
-        picture = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
+        image = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
         path = folder / group / f"{i}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, quality=90)
+        image.save(path, quality=90)
         rows.append((f"{group}/{i}.jpg", group, "train"))
     table = pd.DataFrame(rows, columns=["image", "group", "split"])
     table.to_csv(folder / "table.csv", index=False)

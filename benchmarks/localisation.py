@@ -4,9 +4,9 @@
 
 Six measures of the same maps and masks in one process, in turn: `metrics.localisation`; Quantus'
 kernels (`evaluate_batch`, that is, without preparation and checks) in batches of 64, its default;
-and its public calls with its defaults. These take minutes and gigabytes on all pictures, and longer
-per picture the more there are, so they get the first `--public` only, which flatters them. Printed
-are milliseconds per picture, memory, ratios, and how far the values lie apart where Quantus is
+and its public calls with its defaults. These take minutes and gigabytes on all images, and longer
+per image the more there are, so they get the first `--public` only, which flatters them. Printed
+are milliseconds per image, memory, ratios, and how far the values lie apart where Quantus is
 right: no NaN, no negative evidence, no empty mask; and no ties, which maps like Grad-CAM's have.
 Its weighted localisation depends on the batch size, so its unweighted one, over the area, is
 compared. Only ratios of one call can be compared: machines differ, and are shared.

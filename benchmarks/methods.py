@@ -3,8 +3,8 @@
     python benchmarks/methods.py [--model small_cnn] [--size 64] [--batch-size 32] [--rounds 15]
 
 Every method takes steps on the same batch with the same optimiser, in turn; printed is the median
-time of a step over that of the baseline. The equalizer's forward sees two pictures where the
-baseline's sees one. Freed memory is kept, as in `fairvision train`. Reading pictures is left out.
+time of a step over that of the baseline. The equalizer's forward sees two images where the
+baseline's sees one. Freed memory is kept, as in `fairvision train`. Reading images is left out.
 JTT and resampling differ in what they draw only, thresholds per group in what comes after training.
 """
 

@@ -6,7 +6,7 @@
 The Keras program has the lecture's layers and optimiser: Adadelta at the learning rate of its day,
 1.0. Ours is `fairvision train --model lecture_cnn`, which adds what a run folder holds, in float32
 and in bf16 (mixed precision, which pays on processors with instructions for it). All train on the
-same 60,000 pictures, one after the other, and are tested on the same 10,000. Printed are
+same 60,000 images, one after the other, and are tested on the same 10,000. Printed are
 accuracies, and seconds per epoch: of the clock, and of the processor in all threads, which others
 on the machine change less. Reading and decoding are left out.
 """
@@ -34,11 +34,11 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FAIRVISION_CACHE"] = f"{folder}/cache"
-        pictures, digits = _material(given.source, Path(folder))
-        found = {"Keras": _theirs(pictures, digits, given)}
+        images, digits = _material(given.source, Path(folder))
+        found = {"Keras": _theirs(images, digits, given)}
         for precision in ("32", "bf16"):
             found[f"fairvision {precision}"] = _ours(
-                Path(folder), pictures["test"], digits["test"], precision, given
+                Path(folder), images["test"], digits["test"], precision, given
             )
     print(f"{given.epochs} epochs, batches of {given.batch_size}, {given.threads} threads")
     for name, (clock, processor, accuracy) in found.items():
@@ -49,26 +49,26 @@ def main() -> None:
 
 
 def _material(source: str, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return grey pictures (n, 28, 28) and digits by split, after making the dataset folder."""
+    """Return grey images (n, 28, 28) and digits by split, after making the dataset folder."""
     from fairvision import datasets
-    from fairvision.datasets.mnist import from_mnist
+    from fairvision.datasets.readers.mnist import from_mnist
 
     dataset = from_mnist(folder / "mnist", source=source)
-    pictures, digits = {}, {}
+    images, digits = {}, {}
     for split in ("train", "test"):
         part = dataset.split(split)
-        pictures[split] = datasets.open_pixels(part, 28).take(np.arange(len(part))).images[..., 0]
+        images[split] = datasets.open_pixels(part, 28).take(np.arange(len(part))).images[..., 0]
         digits[split] = part.targets("digit")
-    return pictures, digits
+    return images, digits
 
 
-def _theirs(pictures: dict[str, np.ndarray], digits: dict[str, np.ndarray], given):
+def _theirs(pixels: dict[str, np.ndarray], digits: dict[str, np.ndarray], given):
     import tensorflow as tf
     from tensorflow import keras
 
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)
     keras.utils.set_random_seed(0)
-    images = {k: (v[..., None] / 255).astype(np.float32) for k, v in pictures.items()}
+    images = {k: (v[..., None] / 255).astype(np.float32) for k, v in pixels.items()}
     classes = {k: keras.utils.to_categorical(v, 10) for k, v in digits.items()}
     layers = keras.layers
     network = keras.Sequential(
@@ -106,7 +106,7 @@ def _since(clock: float, processor: float, epochs: int) -> tuple[float, float]:
     return (time.perf_counter() - clock) / epochs, (time.process_time() - processor) / epochs
 
 
-def _ours(folder: Path, pictures: np.ndarray, digits: np.ndarray, precision: str, given):
+def _ours(folder: Path, pixels: np.ndarray, digits: np.ndarray, precision: str, given):
     import torch
 
     import fairvision
@@ -127,7 +127,7 @@ def _ours(folder: Path, pictures: np.ndarray, digits: np.ndarray, precision: str
     )
     seconds = _since(clock, processor, given.epochs)
     network = runs.network(run)
-    images = torch.from_numpy(pictures).float().div(255)[:, None].expand(-1, 3, -1, -1)
+    images = torch.from_numpy(pixels).float().div(255)[:, None].expand(-1, 3, -1, -1)
     with torch.inference_mode():
         said = torch.cat([network(some)["digit"].argmax(dim=1) for some in images.split(500)])
     return *seconds, float((said.numpy() == digits).mean())

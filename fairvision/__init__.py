@@ -14,11 +14,11 @@ from fairvision.core.version import __version__
 
 if TYPE_CHECKING:
     from fairvision import metrics
-    from fairvision.attribution.explain import explain
     from fairvision.auditing import audit
     from fairvision.captioning import captions
     from fairvision.demonstration import demo
     from fairvision.inference import predict
+    from fairvision.inference.explanations import explain
     from fairvision.sweeping import sweep
     from fairvision.training import train
 
@@ -38,7 +38,7 @@ _HOMES = {
     "audit": "fairvision.auditing",
     "captions": "fairvision.captioning",
     "demo": "fairvision.demonstration",
-    "explain": "fairvision.attribution.explain",
+    "explain": "fairvision.inference.explanations",
     "predict": "fairvision.inference",
     "sweep": "fairvision.sweeping",
     "train": "fairvision.training",

@@ -1,4 +1,4 @@
-"""The whole way on drawn pictures: draw, train a baseline and an equalizer, audit, report."""
+"""The whole way on drawn images: draw, train a baseline and an equalizer, audit, report."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairvision.files import drop_replaced, keep_replaced, whole_folder, write_json
+from fairvision.core.files import drop_replaced, keep_replaced, whole_folder, write_json
 
 if TYPE_CHECKING:
     from fairvision.auditing import Audit
 
 # The equalizer's beta of 10 is that of captioners that were trained before. This network starts
-# from nothing, and with 10 it is long busy with the hidden pictures before it learns the shirts.
+# from nothing, and with 10 it is long busy with the hidden images before it learns the shirts.
 METHODS: dict[str, dict[str, Any]] = {"baseline": {}, "equalizer": {"beta": 3.0}}
 _MARKER = "demo.json"
 
@@ -32,19 +32,19 @@ def demo(
     quiet: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Audit:
-    """Draw pictures, train a baseline and an equalizer on them, audit both, write the report.
+    """Draw images, train a baseline and an equalizer on them, audit both, write the report.
 
     The drawn person can be recognised by a pattern on the shirt; the surroundings go with the
-    pattern in most pictures and are easier to see.
+    pattern in most images and are easier to see.
 
     Parameters
     ----------
     output : folder to write: `data`, one run folder per method, `audit`
-    count : number of pictures drawn
-    bias : probability that a picture's surroundings are typical of its group
+    count : number of images drawn
+    bias : probability that an image's surroundings are typical of its group
     groups : number of groups
-    size : side of the pictures in pixels
-    epochs : passes over the training pictures
+    size : side of the images in pixels
+    epochs : passes over the training images
     seed : of drawing, training and the bootstrap
     device : auto, cpu, cuda or mps
     workers : threads or processes that draw and decode; by default one per core

@@ -199,9 +199,9 @@ def warn_caller(message: object) -> None:
     --------
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warn_caller("few pictures")
+    ...     warn_caller("few images")
     >>> print(caught[0].message)
-    few pictures
+    few images
     """
     frame, depth = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "fairvision":

@@ -22,7 +22,7 @@ SHARED = Path(os.environ.get("FAIRVISION_TEST_DATA", Path(__file__).parents[2] /
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real pictures, annotations and weights that lies beside the checkout."""
+    """The folder of real images, annotations and weights that lies beside the checkout."""
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no real data at {SHARED}; set FAIRVISION_TEST_DATA to where it is")
     return SHARED
@@ -30,7 +30,7 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep decoded pictures out of the user's cache, shared between tests of one process."""
+    """Keep decoded images out of the user's cache, shared between tests of one process."""
     monkeypatch.setenv("FAIRVISION_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
@@ -84,7 +84,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         from safetensors.torch import save_file
 
         from fairvision import models, runs
-        from fairvision.files import write_json
+        from fairvision.core.files import write_json
 
         attributes = {"gender": ["female", "male"]} if attributes is None else attributes
         tasks = tasks or {}

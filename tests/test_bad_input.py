@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from fairvision import datasets, runs, train
-from fairvision.report.figures import read_metrics
+from fairvision.results.figures import read_metrics
 
 QUICK = ("--size", 16, "--epochs", 1, "--batch-size", 8, "--device", "cpu")
 SHORT = ("--replicates", 10, "--device", "cpu", "--quiet")
@@ -27,9 +27,9 @@ def good(tmp_path_factory) -> Path:
     rows = []
     (place / "data").mkdir()
     for i in range(24):
-        picture = rng.integers(0, 256, (16, 12, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(place / "data" / f"{i}.png")
-        Image.fromarray(picture[..., 0] > 128).save(place / "data" / f"{i}-mask.png")
+        image = rng.integers(0, 256, (16, 12, 3), dtype=np.uint8)
+        Image.fromarray(image).save(place / "data" / f"{i}.png")
+        Image.fromarray(image[..., 0] > 128).save(place / "data" / f"{i}-mask.png")
         split = ("train", "train", "test")[i // 3 % 3]
         rows.append((f"p{i}", f"{i}.png", f"{i}-mask.png", split, "fmo"[i % 3], "uv"[i % 2]))
     columns = ["id", "image", "mask", "split", "gender", "place"]
@@ -168,15 +168,15 @@ def test_a_mask_of_another_size(place, refused):
         )
 
 
-def test_an_empty_mask_and_odd_pictures_go_through(place, run_cli):
-    picture = Image.open(place / "data" / "0.png")
+def test_an_empty_mask_and_odd_images_go_through(place, run_cli):
+    image = Image.open(place / "data" / "0.png")
     for i, mode in enumerate(["L", "P", "CMYK", "1"]):
-        picture.convert(mode).save(place / "data" / f"{i}.png", format="TIFF")
-    deep = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+        image.convert(mode).save(place / "data" / f"{i}.png", format="TIFF")
+    deep = np.asarray(image.convert("L")).astype(np.uint16) * 257
     Image.fromarray(deep).save(place / "data" / "4.png")
     rotated = Image.Exif()
     rotated[0x0112] = 6
-    picture.resize((16, 12)).save(place / "data" / "5.png", format="JPEG", exif=rotated)
+    image.resize((16, 12)).save(place / "data" / "5.png", format="JPEG", exif=rotated)
     Image.new("1", (12, 16)).save(place / "data" / "0-mask.png")
     assert run_cli("train", "data", *QUICK, "-o", "again").code == 0
     result = run_cli("audit", "again", "--split", "train", *SHORT, "-o", "audit")
@@ -187,7 +187,7 @@ def test_an_empty_mask_and_odd_pictures_go_through(place, run_cli):
     assert samples.loc["p0", shown].isna().all()
 
 
-def test_a_group_with_one_picture_that_is_never_predicted(place, run_cli):
+def test_a_group_with_one_image_that_is_never_predicted(place, run_cli):
     table = pd.read_csv(place / "data" / "samples.csv", dtype=str)
     table.loc[table["gender"] == "o", "gender"] = None
     table.loc[[0, 6], "gender"] = "o"
@@ -357,9 +357,9 @@ def test_nasty_names_go_the_whole_way_and_are_text_in_every_page(tmp_path, run_c
     rng = np.random.default_rng(0)
     rows = []
     for i in range(36):
-        picture = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(place / f"bild ü <i>{i}.png")
-        Image.fromarray(picture[..., 0] > 99).save(place / f"mask {i}.png")
+        image = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        Image.fromarray(image).save(place / f"bild ü <i>{i}.png")
+        Image.fromarray(image[..., 0] > 99).save(place / f"mask {i}.png")
         split = ("train", "train", "test")[i // 6 % 3]
         name = f"../{i}\"<img src=x onerror='alert(1)'>"
         group, label = NASTY[i % 6], ("{x}", "%d", "\u202e")[i % 3]

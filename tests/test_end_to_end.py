@@ -80,10 +80,10 @@ def test_from_photographs_to_the_report(photographs, shared, tmp_path, run_cli, 
     assert page.tags.count("img") >= 3
     assert not page.linked
 
-    picture = data / imported.samples["image"][0]
-    (answer,) = json.loads(done("predict", runs[1], picture, "--json"))
+    image = data / imported.samples["image"][0]
+    (answer,) = json.loads(done("predict", runs[1], image, "--json"))
     assert answer["score/gender/female"] + answer["score/gender/male"] == pytest.approx(1)
-    done("explain", runs[1], picture, *QUIET, "-o", tmp_path / "explained")
+    done("explain", runs[1], image, *QUIET, "-o", tmp_path / "explained")
     (sheet,) = (tmp_path / "explained").glob("*-evidence.png")
     assert np.asarray(Image.open(sheet).convert("L")).std() > 10
 

@@ -20,9 +20,9 @@ from fairvision import datasets, runs
 from fairvision.datasets import scenes
 from fairvision.errors import InputError
 from fairvision.methods import METHODS, equalizer
-from fairvision.report.figures import read
 from fairvision.report.leaderboard import render
 from fairvision.report.scatter import looks
+from fairvision.results.figures import read
 from fairvision.sweeping import board, verdict
 from fairvision.sweeping.plan import make_plan
 
@@ -368,7 +368,7 @@ def test_best_needs_a_gap_beyond_the_spread():
     assert alike.best(ACCURACY) is None
 
 
-def test_against_the_first_the_pictures_must_show_it_too():
+def test_against_the_first_the_images_must_show_it_too():
     values = {("a", "accuracy"): [0.9, 0.9], ("b", "accuracy"): [0.7, 0.7]}
     assert made_of(values).best(ACCURACY) == "a"
     for differences, best in (([-0.2, -0.2], "a"), ([-0.2, 0.05], "a"), ([-0.05, 0.05], None)):
@@ -386,7 +386,7 @@ def test_best_is_closest_to_zero_where_zero_is_best():
     assert made.best(column) == "b"
 
 
-def test_versions_of_pictures_are_compared_only_where_there_are_any():
+def test_versions_of_images_are_compared_only_where_there_are_any():
     column = board.Column("cifar10s_bias", "age", "work")
     values = {("a", "accuracy|work"): [0.5, 0.5], ("b", "accuracy|work"): [0.5, 0.5]}
     assert column not in made_of(values).columns

@@ -1,4 +1,4 @@
-"""Where a network looked: maps over pictures, and drawings of them.
+"""Where a network looked: maps over images, and drawings of them.
 
 What needs torch or captum is imported when it is first used.
 """
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fairvision.attribution.layers import gradcam_layer
     from fairvision.attribution.maps import attribute, convergence_delta
-    from fairvision.attribution.overlays import overlay
     from fairvision.attribution.stream import attribute_stream
+    from fairvision.drawing.overlays import overlay
 
 __all__ = [
     "METHODS",
@@ -36,15 +36,15 @@ METHODS = (
 )
 
 _HOMES = {
-    "attribute": "maps",
-    "attribute_stream": "stream",
-    "convergence_delta": "maps",
-    "gradcam_layer": "layers",
-    "overlay": "overlays",
+    "attribute": "fairvision.attribution.maps",
+    "attribute_stream": "fairvision.attribution.stream",
+    "convergence_delta": "fairvision.attribution.maps",
+    "gradcam_layer": "fairvision.attribution.layers",
+    "overlay": "fairvision.drawing.overlays",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"fairvision.attribution.{_HOMES[name]}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'fairvision.attribution' has no attribute {name!r}")

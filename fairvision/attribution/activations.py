@@ -1,4 +1,4 @@
-"""What the layers of a network answer to one picture, and the filters that it starts with."""
+"""What the layers of a network answer to one image, and the filters that it starts with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_STAGES = 10
 
 @dataclass(frozen=True)
 class Activation:
-    """What one layer answered to one picture.
+    """What one layer answered to one image.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Activation:
 
 
 def stages(network: nn.Module, images: Tensor) -> list[str]:
-    """Choose layers whose activations tell how a picture is processed, in order of execution.
+    """Choose layers whose activations tell how an image is processed, in order of execution.
 
     Of a small network, every layer that answers with maps: each convolution, ReLU and pooling. Of a
     deep one, the last layer at each resolution, its "stages" (Lin et al., CVPR 2017, section 3);
@@ -67,7 +67,7 @@ def stages(network: nn.Module, images: Tensor) -> list[str]:
 def activations(
     network: nn.Module, image: Tensor, layers: list[str], *, most: int = 8
 ) -> list[Activation]:
-    """Return the strongest channels of each layer for one picture.
+    """Return the strongest channels of each layer for one image.
 
     A channel is as strong as its mean absolute activation.
 
@@ -101,7 +101,7 @@ def activations(
 
 
 def first_kernels(network: nn.Module) -> np.ndarray | None:
-    """Return the weights of the first convolution of a picture's three colours, if there is one.
+    """Return the weights of the first convolution of an image's three colours, if there is one.
 
     Returns
     -------
@@ -120,9 +120,9 @@ def first_kernels(network: nn.Module) -> np.ndarray | None:
 
 
 def kernels_for_grey(kernels: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return what a network's first kernels are to grey pictures: their sum over the colours.
+    """Return what a network's first kernels are to grey images: their sum over the colours.
 
-    From grey pictures a network learns that sum only, and the colours stay as they were at random.
+    From grey images a network learns that sum only, and the colours stay as they were at random.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From whatever a network answers to one score per picture, and back to gradients."""
+"""From whatever a network answers to one score per image, and back to gradients."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def heads_of(answer: Any) -> dict[str, Any]:
 
 
 def logits_of(answer: Any, head: str | None, images: Tensor) -> Tensor:
-    """Return the logits (n, classes) of a head from all that a network answered for pictures.
+    """Return the logits (n, classes) of a head from all that a network answered for images.
 
     Of several heads one must be named, unless one is called "logits", as Hugging Face's are.
     """
@@ -73,7 +73,7 @@ def logits_of(answer: Any, head: str | None, images: Tensor) -> Tensor:
 
 
 def chosen(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return one logit per picture, (n,) in float32 or better."""
+    """Return one logit per image, (n,) in float32 or better."""
     if len(targets) and int(targets.max()) >= logits.shape[1]:
         raise InputError(
             f"target {shown(int(targets.max()))}: the head has {logits.shape[1]} classes"

@@ -21,15 +21,15 @@ _NOISE = 0.1  # of the tolerance: how much of the logits themselves is taken for
 
 @dataclass
 class Sums:
-    """How far the attributions of pictures are from adding up.
+    """How far the attributions of images are from adding up.
 
     Attributes
     ----------
-    pictures : how many were looked at
+    images : how many were looked at
     off : of those that do not add up, by how much and of which change of the logit
     """
 
-    pictures: int = 0
+    images: int = 0
     off: list[tuple[float, float]] = field(default_factory=list)
 
     def tell(self) -> None:
@@ -39,7 +39,7 @@ class Sums:
         delta, rise = max(self.off, key=lambda pair: abs(pair[0]) / max(abs(pair[1]), 1e-12))
         share = f"{abs(delta / rise):.0%}" if rise else "all"
         warnings.warn(
-            f"deep_lift: the maps of {len(self.off)} of {self.pictures} pictures do not add up to "
+            f"deep_lift: the maps of {len(self.off)} of {self.images} pictures do not add up to "
             f"the change of the logit; the worst is off by {delta:.3g} of {rise:.3g} ({share}): "
             "the network does what the rule does not follow, such as attention or functions "
             "written by hand; use integrated_gradients",
@@ -72,7 +72,7 @@ def adding_up(gathered: Sums | None = None) -> Iterator[None]:
 
 
 def note(options: Options, values: Tensor, ends: Tensor, starts: Tensor) -> None:
-    """Note whether values (n, …) add up from the scores of plain pictures to those of pictures."""
+    """Note whether values (n, …) add up from the scores of plain images to those of images."""
     sums = _GATHERING.get()
     if sums is None:
         return
@@ -80,6 +80,6 @@ def note(options: Options, values: Tensor, ends: Tensor, starts: Tensor) -> None
     delta = values.to(torch.promote_types(values.dtype, rise.dtype)).flatten(1).sum(dim=1) - rise
     tolerance = _TOLERANCE if options.precision == "32" else _TOLERANCE_OF_HALF
     allowed = tolerance * (rise.abs() + _NOISE * (ends.abs() + starts.abs()))
-    sums.pictures += len(rise)
+    sums.images += len(rise)
     for row in (delta.abs() > allowed).nonzero()[:, 0].tolist():
         sums.off.append((float(delta[row]), float(rise[row])))

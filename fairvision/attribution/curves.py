@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, Options, plain_pictures, targets_of
+from fairvision.attribution.options import Explained, Options, plain_images, targets_of
 from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
@@ -41,7 +41,7 @@ def curves(
 ) -> tuple[Tensor, Tensor]:
     """Return how the target's score moves as pixels come in, and as they go, most evidence first.
 
-    Pictures × steps are one list that is cut into batches. Pixels of equal evidence come in random
+    Images × steps are one list that is cut into batches. Pixels of equal evidence come in random
     order.
 
     Parameters
@@ -57,7 +57,7 @@ def curves(
     Returns
     -------
     insertion, deletion : (n, steps + 1) float32, the score with 0, 1/steps, …, 1 of the pixels put
-        into the plain picture, and taken out of the picture. NaN where the target is unknown, or
+        into the plain image, and taken out of the image. NaN where the target is unknown, or
         the map is not finite or the same everywhere.
 
     References
@@ -116,9 +116,9 @@ def areas(insertion: Tensor, deletion: Tensor) -> dict[str, Tensor]:
 
 
 def moved(maps: Tensor, *, seed: int = 0) -> Tensor:
-    """Move each map to a random place; what leaves the picture comes in at the opposite edge.
+    """Move each map to a random place; what leaves the image comes in at the opposite edge.
 
-    A map without any relation to its picture, yet as smooth as it was. As every place is equally
+    A map without any relation to its image, yet as smooth as it was. As every place is equally
     likely, it scores the chance level in each measure of localisation whose chance level is the
     mask's area.
 
@@ -162,7 +162,7 @@ def _ranks(maps: Tensor, rows: Tensor, seed: int) -> Tensor:
 def _between(
     images: Tensor, empty: Tensor, ranks: Tensor, steps: int, size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (whose they are, pictures) with some pixels shown: each one's insertion, deletion."""
+    """Yield (whose they are, images) with some pixels shown: each one's insertion, deletion."""
     each = 2 * (steps + 1)
     pixels = ranks.shape[1] * ranks.shape[2]
     for start in range(0, len(images) * each, size):
@@ -175,17 +175,17 @@ def _between(
 
 
 def filling(images: Tensor, plain: Plain) -> Tensor:
-    """Return what takes the place of hidden pixels, one picture per picture."""
+    """Return what takes the place of hidden pixels, one image per image."""
     if isinstance(plain, str):
         if plain != "blur":
             raise InputError(f"plain {plain!r}: give None, 'blur', a number or pictures")
         side = max(1, min(images.shape[2:]) // 4) | 1
         return gaussian_blur(images, [side, side], [side / 4, side / 4])
-    return plain_pictures(images, plain)
+    return plain_images(images, plain)
 
 
 def of_rows(plain: AnyPlain, rows: Tensor) -> AnyPlain:
-    """Return the plain pictures of some rows, where each has its own."""
+    """Return the plain images of some rows, where each has its own."""
     if isinstance(plain, Tensor) and plain.ndim == 4 and len(plain) > 1:
         return plain[rows]  # type: ignore[return-value]
     return plain

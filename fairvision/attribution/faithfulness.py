@@ -27,7 +27,7 @@ from fairvision.attribution.noise import generator
 from fairvision.attribution.options import Explained, Options, targets_of
 from fairvision.attribution.state import undisturbed
 
-_SQUARES = 7  # the picture's shorter side in squares that infidelity hides
+_SQUARES = 7  # the image's shorter side in squares that infidelity hides
 
 
 def faithfulness(
@@ -43,7 +43,7 @@ def faithfulness(
     radius: float = 0.02,
     **options: Any,
 ) -> dict[str, Tensor]:
-    """Return how faithful a method's maps are to the network, per picture.
+    """Return how faithful a method's maps are to the network, per image.
 
     Signed maps are judged, where the method has a sign. Every figure can be misled, each in its own
     way: see docs/attribution.md. For a mean with its interval, `fairvision.metrics.mean`.
@@ -51,11 +51,11 @@ def faithfulness(
     Parameters
     ----------
     network, images, target, method : as for `attribute`
-    plain : what takes the place of hidden pixels: None for each picture's mean colour, "blur" for
-        the picture without its detail, or anything that broadcasts to `images`
+    plain : what takes the place of hidden pixels: None for each image's mean colour, "blur" for
+        the image without its detail, or anything that broadcasts to `images`
     curve_steps, score : as for `curves`
     perturbations : random hidings of infidelity, and noisy copies of sensitivity; 0 leaves both out
-    radius : noise of sensitivity, uniform in ± so many units of the pictures
+    radius : noise of sensitivity, uniform in ± so many units of the images
     **options : further options of `attribute`, such as `head`, `batch_size` and `seed`
 
     Returns
@@ -63,7 +63,7 @@ def faithfulness(
     (n,) float32 each, NaN where a map is undefined or the same everywhere:
 
     insertion, deletion : areas under the `curves`; insertion is better high, deletion low
-    insertion_chance, deletion_chance : the same for the map moved to a random place of the picture
+    insertion_chance, deletion_chance : the same for the map moved to a random place of the image
     infidelity : mean squared difference between what the map, times the best factor, gives to
         hidden parts and how far the logit falls without them, in squared logits (Yeh et al.,
         NeurIPS 2019, section 2.2); each square of a grid of about 7 × 7 is hidden with probability
@@ -77,7 +77,7 @@ def faithfulness(
 
     Examples
     --------
-    For a linear network, the gradient times the picture is all that there is to say:
+    For a linear network, the gradient times the image is all that there is to say:
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)).eval()
     >>> found = faithfulness(network, torch.rand(4, 3, 8, 8), 1, "input_x_gradient", plain=0.0)
@@ -105,7 +105,7 @@ def faithfulness(
         found["infidelity"] = _infidelity(
             network, images, targets, maps, plain, chosen, perturbations
         )
-        with adding_up(Sums()):  # whether they do was told for the pictures as they are
+        with adding_up(Sums()):  # whether they do was told for the images as they are
             found["sensitivity"] = _sensitivity(
                 network, images, targets, method, chosen, signed, perturbations, radius
             )
@@ -125,7 +125,7 @@ def _infidelity(
 ) -> Tensor:
     """Judge maps by captum, with a gate per pixel for an input: 1 shows it, 0 hides it.
 
-    Picture by picture, so that what is drawn depends on its position alone.
+    Image by image, so that what is drawn depends on its position alone.
     """
     explained = Explained(network, options)
 
@@ -176,7 +176,7 @@ def _sensitivity(
     count: int,
     radius: float,
 ) -> Tensor:
-    """Judge by captum how maps change under noise, picture by picture."""
+    """Judge by captum how maps change under noise, image by image."""
     found = []
     for row, target in enumerate(targets):
         own = options
@@ -200,15 +200,15 @@ def _explain(
     options: Options,
     signed: bool,
     row: int,
-    pictures: Tensor | tuple[Tensor],
+    images: Tensor | tuple[Tensor],
 ) -> tuple[Tensor]:
-    pictures = pictures[0] if isinstance(pictures, tuple) else pictures  # captum gives either
-    return (numbered(network, pictures, target, method, options, signed=signed, first=row),)
+    images = images[0] if isinstance(images, tuple) else images  # captum gives either
+    return (numbered(network, images, target, method, options, signed=signed, first=row),)
 
 
 def _noise(radius: float, source: torch.Generator) -> Callable[[Tensor], Tensor]:
-    def noisy(pictures: Tensor) -> Tensor:
-        drawn = torch.rand(pictures.shape, generator=source).to(pictures)
-        return pictures + radius * (2 * drawn - 1)
+    def noisy(images: Tensor) -> Tensor:
+        drawn = torch.rand(images.shape, generator=source).to(images)
+        return images + radius * (2 * drawn - 1)
 
     return noisy

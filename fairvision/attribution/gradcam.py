@@ -24,7 +24,7 @@ class _Plan:
     ----------
     modules : the modules that it had then; a network that was changed is looked at anew
     layer : the dotted name of the layer
-    prefix : how many tokens are not of the picture
+    prefix : how many tokens are not of the image
     linear : the linear layer that answers from the mean over the positions, once that is known
     checked : whether the closed form was compared with gradients
     """
@@ -79,7 +79,7 @@ def guided_gradcam(
 
 
 def enlarged(maps: Tensor, images: Tensor) -> Tensor:
-    """Return maps (n, channels, …) at the pictures' size, bilinearly."""
+    """Return maps (n, channels, …) at the images' size, bilinearly."""
     if maps.shape[2:] == images.shape[2:]:
         return maps
     shape = (images.shape[2], images.shape[3])

@@ -1,4 +1,4 @@
-"""Attributions from gradients at one or many pictures between a plain one and the picture."""
+"""Attributions from gradients at one or many images between a plain one and the image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, plain_pictures
+from fairvision.attribution.options import Explained, plain_images
 from fairvision.errors import FairvisionWarning, InputError
 
 MOST_STEPS = 1024
 
-# From pairs (position of the picture, number of its point) to pictures and factors of gradients.
+# From pairs (position of the image, number of its point) to images and factors of gradients.
 Points = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -25,7 +25,7 @@ def saliency(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -
 
 
 def input_x_gradient(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
-    """Return the gradient times the picture (Shrikumar et al., 2016, arXiv 1605.01713)."""
+    """Return the gradient times the image (Shrikumar et al., 2016, arXiv 1605.01713)."""
     return images * explained.gradients(images, targets)
 
 
@@ -34,10 +34,10 @@ def integrated_gradients(
 ) -> Tensor:
     """Return gradients along a line, times its length (Sundararajan et al., arXiv 1703.01365).
 
-    With a tolerance, the steps of those pictures are doubled that do not yet add up.
+    With a tolerance, the steps of those images are doubled that do not yet add up.
     """
     options = explained.options
-    plain = plain_pictures(images, options.baseline)
+    plain = plain_images(images, options.baseline)
     found = _on_the_line(explained, images, plain, targets, options.steps)
     if options.tolerance is None:
         return found
@@ -65,12 +65,12 @@ def gradient_shap(
 ) -> Tensor:
     """Return expected gradients (Erion et al., 2021; in captum "GradientShap").
 
-    Each sample draws a plain picture, a point on the line to the (noisy) picture, and the noise.
+    Each sample draws a plain image, a point on the line to the (noisy) image, and the noise.
     """
     options = explained.options
     noise = options.noise or 0.0
     several = isinstance(options.baseline, Tensor) and options.baseline.ndim == 4
-    pool = plain_pictures(images, None if several else options.baseline)
+    pool = plain_images(images, None if several else options.baseline)
     if several:
         assert isinstance(options.baseline, Tensor)
         pool = options.baseline.to(images)
@@ -96,7 +96,7 @@ def gradient_shap(
 
 
 def rises(explained: Explained, images: Tensor, plain: Tensor, targets: Tensor) -> Tensor:
-    """Return by how much each target's logit rises from the plain picture to the picture, (n,)."""
+    """Return by how much each target's logit rises from the plain image to the image, (n,)."""
     parts = []
     with torch.no_grad():
         for start in range(0, len(images), explained.options.batch_size):
@@ -123,9 +123,9 @@ def _on_the_line(
 def _summed(
     explained: Explained, images: Tensor, targets: Tensor, count: int, points: Points
 ) -> Tensor:
-    """Sum gradients times factors over the points of each picture.
+    """Sum gradients times factors over the points of each image.
 
-    All pairs of a picture and a point are one long list, cut into pieces of the batch size.
+    All pairs of an image and a point are one long list, cut into pieces of the batch size.
     """
     total = torch.zeros_like(images, dtype=_accumulated(images))
     size = explained.options.batch_size

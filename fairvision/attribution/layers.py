@@ -45,7 +45,7 @@ def watch(
 def is_map(output: Tensor, images: Tensor) -> bool:
     """Tell whether an output is (n, channels, height, width) with more than one position.
 
-    The positions must have the picture's proportions (to one position): some transformers keep the
+    The positions must have the image's proportions (to one position): some transformers keep the
     channels last, and their channels are not columns.
     """
     if output.ndim != 4:
@@ -57,14 +57,14 @@ def as_maps(output: Tensor, images: Tensor, prefix: int | None = None) -> Tensor
     """Return an activation (or its gradient) as maps (n, channels, height, width).
 
     Channels may come last, as in Swin; tokens (n, prefix + height · width, channels) are laid out
-    row by row, and those before the picture's, such as the class token, are left out.
+    row by row, and those before the image's, such as the class token, are left out.
 
     Parameters
     ----------
     output : what a layer gave for `images`
     images : (n, 3, height, width)
-    prefix : how many tokens are not of the picture; by default the fewest, up to 8, that leave as
-        many as a grid of the picture's proportions has
+    prefix : how many tokens are not of the image; by default the fewest, up to 8, that leave as
+        many as a grid of the image's proportions has
 
     Returns
     -------
@@ -95,7 +95,7 @@ def as_maps(output: Tensor, images: Tensor, prefix: int | None = None) -> Tensor
 
 
 def prefix_tokens(network: nn.Module) -> int | None:
-    """Return how many tokens a network puts before those of the picture, if it says so (timm)."""
+    """Return how many tokens a network puts before those of the image, if it says so (timm)."""
     for module in network.modules():
         count = getattr(module, "num_prefix_tokens", None)
         if isinstance(count, int):
@@ -123,7 +123,7 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     ------
     InputError
         If the network has no such layer: because it mixes all positions from the start, or because
-        its answer does not depend on the picture.
+        its answer does not depend on the image.
 
     Examples
     --------
@@ -238,6 +238,6 @@ def _reached(answer: Any, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
 def _proportionate(height: int, width: int, images: Tensor) -> bool:
     if height * width <= 1:
         return False
-    # height / picture height and width / picture width differ by less than 1 / the shorter side.
+    # height / image height and width / image width differ by less than 1 / the shorter side.
     skew = abs(height * images.shape[-1] - width * images.shape[-2])
     return skew < max(images.shape[-2:])

@@ -1,4 +1,4 @@
-"""From a network and pictures to one map of evidence per picture."""
+"""From a network and images to one map of evidence per image."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from fairvision.attribution.gradients import (
     saliency,
 )
 from fairvision.attribution.noise import through_noise
-from fairvision.attribution.options import Explained, Options, plain_pictures, targets_of
+from fairvision.attribution.options import Explained, Options, plain_images, targets_of
 from fairvision.attribution.perturbations import feature_ablation, occlusion
 from fairvision.attribution.reach import check_reach
 from fairvision.attribution.rules import deep_lift, guided_backprop
 from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
-# From what is explained, pictures, targets and the pictures' numbers to values per channel.
+# From what is explained, images, targets and the images' numbers to values per channel.
 Raw = Callable[[Explained, Tensor, Tensor, Tensor], Tensor]
 
 _RAW: dict[str, Raw] = {
@@ -69,7 +69,7 @@ def attribute(
     precision: str = "32",
     batch_size: int = 32,
 ) -> Tensor:
-    """Return where in each picture the evidence for a class lies.
+    """Return where in each image the evidence for a class lies.
 
     What is explained is the target's logit. Heads of `fairvision.models` are trained from zero
     weights, so with two groups the logits stay opposites: what speaks for one speaks against the
@@ -86,41 +86,41 @@ def attribute(
     head : which logits, where the network returns several: the name in its dictionary, or the
         position in its tuple ("0"); by default the only ones, or those called "logits"
     layer : dotted name of the layer for the Grad-CAM methods; default: see `gradcam_layer`
-    baseline : the plain picture of integrated_gradients, deep_lift, gradient_shap, and what hides
+    baseline : the plain image of integrated_gradients, deep_lift, gradient_shap, and what hides
         in occlusion and feature_ablation; anything that broadcasts to `images`; by default each
-        picture's mean colour, which also hides the person. For gradient_shap, four dimensions are
-        any number of plain pictures to draw from.
+        image's mean colour, which also hides the person. For gradient_shap, four dimensions are
+        any number of plain images to draw from.
     steps : points on the line of integrated_gradients (Gauss-Legendre)
-    tolerance : double the steps of a picture, up to 1024, until its signed map adds up to the
-        difference of the logits between picture and plain picture within so much; a picture that
+    tolerance : double the steps of an image, up to 1024, until its signed map adds up to the
+        difference of the logits between image and plain image within so much; an image that
         never does is warned of
     noise_tunnel : "smoothgrad" (mean), "smoothgrad_sq" (mean square) or "vargrad" (variance) of
-        the attributions of noisy copies of the picture
+        the attributions of noisy copies of the image
     samples : noisy copies, and points that gradient_shap draws
-    noise : standard deviation, in units of the pictures; by default 0.15 for a noise tunnel, 0 for
+    noise : standard deviation, in units of the images; by default 0.15 for a noise tunnel, 0 for
         gradient_shap
-    window, stride : pixels, of occlusion; by default a seventh of the picture, and half of that.
+    window, stride : pixels, of occlusion; by default a seventh of the image, and half of that.
         For feature_ablation, `window` is the side of its squares
     segments : (height, width) whole numbers, the parts that feature_ablation hides together
     signed : keep what speaks against the target, as negative values. Without effect on saliency,
         guided_backprop and guided_gradcam, which have no sign
-    seed : of all chance; draws depend on the picture's position and on nothing else
+    seed : of all chance; draws depend on the image's position and on nothing else
     precision : "32" (as the network is), or "bf16" or "16" for automatic mixed precision
-    batch_size : largest number of pictures, picture-steps, samples or hidden parts in the network
+    batch_size : largest number of images, image-steps, samples or hidden parts in the network
         at one time: it bounds the memory and changes nothing else. Deep_lift needs two.
 
     Returns
     -------
     (n, height, width) float32 on the device of `images`, not negative unless `signed`; in units of
-    the logit, but for the three without sign, whose unit is logit per unit of the picture. All zero
-    where nothing speaks for the target; NaN where the target is unknown, or the picture or the
+    the logit, but for the three without sign, whose unit is logit per unit of the image. All zero
+    where nothing speaks for the target; NaN where the target is unknown, or the image or the
     network's answer is not finite.
 
     Raises
     ------
     InputError
         For an unknown method, head or class, an option out of range, a layer without positions, or
-        where gradients do not reach the picture.
+        where gradients do not reach the image.
 
     Warns
     -----
@@ -169,7 +169,7 @@ def numbered(
     signed: bool = False,
     first: int = 0,
 ) -> Tensor:
-    """Return what `attribute` does for pictures of which the first has a given number."""
+    """Return what `attribute` does for images of which the first has a given number."""
     if method not in METHODS:
         raise InputError(f"unknown attribution {method!r}: choose from {', '.join(METHODS)}")
     if images.ndim != 4 or not images.is_floating_point():
@@ -205,7 +205,7 @@ def _wide(images: Tensor) -> torch.dtype:
 
 
 def _taken(images: Tensor, rows: Tensor) -> Tensor:
-    """Return some pictures, copied only where that is needed."""
+    """Return some images, copied only where that is needed."""
     if len(rows) == len(images) and not images.is_inference():
         return images.detach()
     return images[rows].detach()
@@ -222,7 +222,7 @@ def convergence_delta(
     precision: str = "32",
     batch_size: int = 32,
 ) -> Tensor:
-    """Return by how much signed maps miss the rise of the logit from the plain picture.
+    """Return by how much signed maps miss the rise of the logit from the plain image.
 
     Zero is what the axiom of completeness asks of integrated_gradients and deep_lift (Sundararajan
     et al., ICML 2017, section 3).
@@ -249,7 +249,7 @@ def convergence_delta(
     explained = Explained(network, options)
     targets = targets_of(target, images)
     with torch.no_grad(), undisturbed(network):
-        plain = plain_pictures(images, baseline)
+        plain = plain_images(images, baseline)
         rise = rises(explained, images, plain, targets.clamp(min=0))
         delta = maps.to(rise).sum(dim=(1, 2)) - rise
     return torch.where(targets < 0, torch.nan, delta).float()
@@ -263,7 +263,7 @@ def _raw(
         return raw(explained, images, targets, identities)
     fixed = options
     if method != "gradient_shap":
-        fixed = replace(options, baseline=plain_pictures(images, options.baseline))
+        fixed = replace(options, baseline=plain_images(images, options.baseline))
 
     def of_copies(copies: Tensor, rows: Tensor, numbers: Tensor) -> Tensor:
         own = replace(explained, options=_options_of(fixed, rows, images, method))
@@ -273,15 +273,15 @@ def _raw(
 
 
 def _options_of(options: Options, rows: Tensor, images: Tensor, method: str) -> Options:
-    """Return the options for some pictures, where each has a plain picture of its own."""
+    """Return the options for some images, where each has a plain image of its own."""
     baseline = options.baseline
     if not isinstance(baseline, Tensor) or baseline.ndim != 4 or method == "gradient_shap":
         return options
-    return replace(options, baseline=plain_pictures(images, baseline)[rows])
+    return replace(options, baseline=plain_images(images, baseline)[rows])
 
 
 def _finished(raw: Tensor, images: Tensor, method: str, signed: bool) -> Tensor:
-    """Return maps at the pictures' size from values per channel."""
+    """Return maps at the images' size from values per channel."""
     if method in _UNSIGNED:
         maps = raw.float().abs().amax(dim=1, keepdim=True)
     else:

@@ -1,8 +1,8 @@
-"""DeepLift's rule for maxima: who is largest in the picture, and who in the plain picture.
+"""DeepLift's rule for maxima: who is largest in the image, and who in the plain image.
 
-A batch holds pictures in its first half and their plain pictures in its second. The change of a
+A batch holds images in its first half and their plain images in its second. The change of a
 maximum is shared out in two steps, through the larger of both maxima: one is due to the position
-that is largest in the picture, the other to that in the plain picture. Their sum is the change.
+that is largest in the image, the other to that in the plain image. Their sum is the change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CLOSE = 1e-7
 
 
 def in_halves(values: Any) -> TypeGuard[Tensor]:
-    """Say whether something is a tensor of pictures and their plain pictures."""
+    """Say whether something is a tensor of images and their plain images."""
     return isinstance(values, Tensor) and values.ndim > 0 and len(values) % 2 == 0
 
 
@@ -87,7 +87,7 @@ def _shared(values: Tensor, answer: Tensor, places: Tensor) -> Tensor:
     """Return maxima (2n, channels, m), shared out between values (2n, channels, positions)."""
     top, plain_top = answer.chunk(2)
     here, there = places.chunk(2)
-    picture = values.chunk(2)[0]
+    image = values.chunk(2)[0]
     run = difference(values.detach())
     run_here, run_there = run.gather(2, here), run.gather(2, there)
     larger = torch.maximum(top, plain_top)
@@ -96,7 +96,7 @@ def _shared(values: Tensor, answer: Tensor, places: Tensor) -> Tensor:
     at_here = torch.where(same, (here == there).to(at_here), at_here)
     at_there = (top - larger) / run_there.masked_fill(also_same, 1)
     at_there = at_there.masked_fill(also_same, 0)
-    moves = picture - picture.detach()
+    moves = image - image.detach()
     live = moves.gather(2, here) * at_here + moves.gather(2, there) * at_there
     return torch.cat([top + live, plain_top])
 

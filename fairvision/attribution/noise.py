@@ -1,4 +1,4 @@
-"""Chance in attributions: drawn per picture and sample, whatever the batches are."""
+"""Chance in attributions: drawn per image and sample, whatever the batches are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Raw = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def generator(seed: int, identity: int, sample: int) -> torch.Generator:
-    """Return the source of chance of one sample of one picture.
+    """Return the source of chance of one sample of one image.
 
     >>> torch.rand(1, generator=generator(0, 3, 1)) == torch.rand(1, generator=generator(0, 3, 1))
     tensor([True])
@@ -25,7 +25,7 @@ def generator(seed: int, identity: int, sample: int) -> torch.Generator:
 
 
 def gaussian(like: Tensor, seed: int, identities: Tensor, samples: Tensor) -> Tensor:
-    """Return standard normal noise for some (picture, sample) pairs, shaped as `like`."""
+    """Return standard normal noise for some (image, sample) pairs, shaped as `like`."""
     drawn = [
         torch.randn(like.shape[1:], generator=generator(seed, *pair))
         for pair in zip(identities.tolist(), samples.tolist())
@@ -34,7 +34,7 @@ def gaussian(like: Tensor, seed: int, identities: Tensor, samples: Tensor) -> Te
 
 
 def through_noise(raw: Raw, images: Tensor, identities: Tensor, options: Options) -> Tensor:
-    """Return the mean, mean square or variance of attributions of a picture under noise.
+    """Return the mean, mean square or variance of attributions of an image under noise.
 
     "SmoothGrad" (Smilkov et al., 2017, arXiv 1706.03825), its squares (Hooker et al., NeurIPS
     2019) and "VarGrad" (Adebayo et al., 2018): captum's `NoiseTunnel` with batches of its own.

@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Explained:
-    """A network with the options of its explanation: from pictures to the logits in question."""
+    """A network with the options of its explanation: from images to the logits in question."""
 
     network: nn.Module
     options: Options
@@ -69,11 +69,11 @@ class Explained:
             return ask(self.network, images)
 
     def scores(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the logit of each picture's target, (n,) in float32 or better."""
+        """Return the logit of each image's target, (n,) in float32 or better."""
         return chosen(self.logits(images), targets)
 
     def gradients(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the gradient of each picture's target logit, shaped as the pictures."""
+        """Return the gradient of each image's target logit, shaped as the images."""
         images = images.detach().requires_grad_()
         # The network gets a copy, as its first layer may work in place.
         return gradient(self.scores(images.clone(), targets), images)
@@ -84,7 +84,7 @@ class Explained:
 
 
 def targets_of(target: Tensor | Sequence[int] | int, images: Tensor) -> Tensor:
-    """Return one class per picture, (n,) int64 beside the pictures, from what was given for them.
+    """Return one class per image, (n,) int64 beside the images, from what was given for them.
 
     >>> targets_of(1, torch.zeros(2, 3, 4, 4))
     tensor([1, 1])
@@ -103,10 +103,10 @@ def targets_of(target: Tensor | Sequence[int] | int, images: Tensor) -> Tensor:
     return targets.long().expand(len(images))
 
 
-def plain_pictures(images: Tensor, baseline: Tensor | float | None) -> Tensor:
-    """Return what stands for "nothing to see", one per picture, (n, 3, height, width).
+def plain_images(images: Tensor, baseline: Tensor | float | None) -> Tensor:
+    """Return what stands for "nothing to see", one per image, (n, 3, height, width).
 
-    By default each picture's mean colour. A black picture would be blind to what is dark
+    By default each image's mean colour. A black image would be blind to what is dark
     (Sturmfels, Lundberg & Lee, Distill 2020).
     """
     if baseline is None:

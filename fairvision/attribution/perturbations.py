@@ -1,4 +1,4 @@
-"""Attributions from hiding parts of the picture, by captum: no gradient is needed."""
+"""Attributions from hiding parts of the image, by captum: no gradient is needed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from captum.attr import FeatureAblation, Occlusion
 from torch import Tensor
 
-from fairvision.attribution.options import Explained, plain_pictures
+from fairvision.attribution.options import Explained, plain_images
 from fairvision.errors import InputError
 
 
 def occlusion(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
     """Return how far the logit falls when a sliding square is hidden, mean over the squares.
 
-    Zeiler & Fergus, ECCV 2014, arXiv 1311.2901, section 4.2. Of a picture that is smaller, the
+    Zeiler & Fergus, ECCV 2014, arXiv 1311.2901, section 4.2. Of an image that is smaller, the
     square hides all of a side.
     """
     options = explained.options
@@ -70,18 +70,18 @@ def feature_ablation(explained: Explained, images: Tensor, targets: Tensor, _: T
 def _hidden(
     method: Any, explained: Explained, images: Tensor, targets: Tensor, parts: int, **how: Any
 ) -> Tensor:
-    """Run captum with as many pictures, and parts of each, at one time as the batch size allows."""
+    """Run captum with as many images, and parts of each, at one time as the batch size allows."""
     size = explained.options.batch_size
-    pictures = max(1, min(len(images), size // parts))
-    plain = plain_pictures(images, explained.options.baseline)
+    at_once = max(1, min(len(images), size // parts))
+    plain = plain_images(images, explained.options.baseline)
     found = []
-    for start in range(0, len(images), pictures):
-        rows = slice(start, start + pictures)
+    for start in range(0, len(images), at_once):
+        rows = slice(start, start + at_once)
         hidden = method.attribute(
             images[rows],
             baselines=plain[rows],
             additional_forward_args=targets[rows],
-            perturbations_per_eval=max(1, size // pictures),
+            perturbations_per_eval=max(1, size // at_once),
             **how,
         )
         found.append(hidden[:, :1])  # all channels are hidden together and share one value

@@ -8,18 +8,18 @@ from torch import Tensor
 from fairvision.attribution.answers import NOT_REACHED
 from fairvision.attribution.gradients import rises
 from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, plain_pictures
+from fairvision.attribution.options import Explained, plain_images
 from fairvision.errors import InputError
 
 
 def check_reach(explained: Explained, images: Tensor, targets: Tensor) -> None:
-    """Raise `InputError` where the answer changes with pictures but no gradient ever shows it.
+    """Raise `InputError` where the answer changes with images but no gradient ever shows it.
 
     Zero is right where the answer does not change, or is flat just there. So gradients are looked
-    for at the pictures, at plain ones and at noise: NaN in their place finds its way also through
+    for at the images, at plain ones and at noise: NaN in their place finds its way also through
     weights that are zero.
     """
-    plain = plain_pictures(images, None)
+    plain = plain_images(images, None)
     noise = torch.rand(images.shape, generator=generator(0, 0, 0)).to(images)
     if not any((rises(explained, images, other, targets) != 0).any() for other in (plain, noise)):
         return

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from fairvision.attribution import maxima
 from fairvision.attribution.answers import chosen, gradient
 from fairvision.attribution.completeness import note
-from fairvision.attribution.options import Explained, plain_pictures
+from fairvision.attribution.options import Explained, plain_images
 
 _RELU = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 _ONE_BY_ONE = (
@@ -52,7 +52,7 @@ Rule = Callable[..., Any]
 
 
 class _Rules(TorchFunctionMode):
-    """While active, some of torch's functions do something else with what comes from pictures."""
+    """While active, some of torch's functions do something else with what comes from images."""
 
     def __init__(self, rules: Mapping[Any, Rule]) -> None:
         super().__init__()
@@ -82,13 +82,13 @@ def guided_backprop(explained: Explained, images: Tensor, targets: Tensor, _: Te
 
 
 def deep_lift(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
-    """Return multipliers of the rescale rule times the difference from a plain picture.
+    """Return multipliers of the rescale rule times the difference from a plain image.
 
     Shrikumar et al., ICML 2017, arXiv 1704.02685, section 3.5.1. Maxima are shared out between the
-    positions that are largest in the picture and in the plain picture, products between their
+    positions that are largest in the image and in the plain image, products between their
     factors. Whether the values add up to the change of the logit is noted for `adding_up`.
     """
-    plain = plain_pictures(images, explained.options.baseline)
+    plain = plain_images(images, explained.options.baseline)
     found = []
     pairs = max(1, explained.options.batch_size // 2)
     rules: dict[Any, Rule] = dict.fromkeys(_ELEMENTWISE, _rescaled)

@@ -28,7 +28,7 @@ def undisturbed(network: nn.Module, *, frozen: bool = False) -> Iterator[None]:
     ----------
     network : any network
     frozen : no parameter takes gradients meanwhile, which saves the memory that they would need;
-        gradients of pictures and of activations are not affected
+        gradients of images and of activations are not affected
     """
     modules = list(network.modules())
     modes = [module.training for module in modules]

@@ -1,4 +1,4 @@
-"""Maps for more pictures than fit into memory."""
+"""Maps for more images than fit into memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def attribute_stream(
 ) -> Iterator[Tensor]:
     """Yield maps of evidence batch by batch.
 
-    Small batches are put together, and large ones cut, to `batch_size`: how the pictures come
+    Small batches are put together, and large ones cut, to `batch_size`: how the images come
     changes neither the maps nor what the network holds at one time.
 
     Parameters
@@ -37,7 +37,7 @@ def attribute_stream(
     method : one of `METHODS`
     signed : as for `attribute`
     quiet : show no progress on the terminal
-    **options : all other options of `attribute`; `baseline` must fit pictures one by one
+    **options : all other options of `attribute`; `baseline` must fit images one by one
 
     Yields
     ------

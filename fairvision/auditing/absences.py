@@ -27,7 +27,7 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
 
     Parameters
     ----------
-    models : samples of the same pictures
+    models : samples of the same images
     reference : truth of the training split, or None
     """
     truth = models[0].truth
@@ -67,8 +67,8 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
 def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
     """Yield what to know before trusting figures.
 
-    Groups of fewer than ten pictures, unknown groups, groups never predicted, labels with fewer
-    than ten pictures of a group, and accuracy by context that rests on fewer than ten pictures.
+    Groups of fewer than ten images, unknown groups, groups never predicted, labels with fewer
+    than ten images of a group, and accuracy by context that rests on fewer than ten images.
     """
     for model in models:
         yield from missing(model, model.missing_wrong)
@@ -76,18 +76,18 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
             ties = tied(model, head)
             if ties is not None and ties.any():
                 yield (
-                    f"{model.model}: for {model.count(ties)} of {model.pictures} pictures several "
+                    f"{model.model}: for {model.count(ties)} of {model.images} pictures several "
                     f"answers of {head} are equally probable: the first of "
                     f"{listed(labels_of(model.truth, head))} counts"
                 )
     truth = models[0].truth
     for attribute, groups in truth.attributes.items():
         codes = truth.codes(attribute)
-        pictures = {group: models[0].count(codes == i) for i, group in enumerate(groups)}
-        yield from few_pictures(attribute, pictures)
+        images = {group: models[0].count(codes == i) for i, group in enumerate(groups)}
+        yield from few_images(attribute, images)
         unknown = models[0].count(codes < 0)
         if unknown:
-            yield f"{attribute}: unknown for {unknown} of {models[0].pictures} pictures"
+            yield f"{attribute}: unknown for {unknown} of {models[0].images} pictures"
         for model in models:
             guess = predicted(model, attribute)
             if guess is None:
@@ -108,22 +108,22 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
             yield f"{keys[0]}: {keys[1]} {words} in few pictures ({n}): their accuracy says little"
 
 
-def few_pictures(attribute: str, pictures: Mapping[str, int]) -> Iterator[str]:
-    """Yield which groups have few pictures, given how many each has; of many groups in one line.
+def few_images(attribute: str, images: Mapping[str, int]) -> Iterator[str]:
+    """Yield which groups have few images, given how many each has; of many groups in one line.
 
-    >>> list(few_pictures("age", {"young": 3, "old": 40}))
+    >>> list(few_images("age", {"young": 3, "old": 40}))
     ['age: few pictures of young (3): its figures say little']
-    >>> list(few_pictures("age", {"a": 3, "b": 1, "c": 2, "d": 9, "e": 40}))
-    ['4 of 5 groups of age have fewer than 10 pictures: b (1), c (2), a (3), d (9): their ...']
+    >>> list(few_images("age", {"a": 3, "b": 1, "c": 2, "d": 9, "e": 40}))
+    ['4 of 5 groups of age have fewer than 10 images: b (1), c (2), a (3), d (9): their ...']
     """
-    small = {group: n for group, n in pictures.items() if n < SMALL}
+    small = {group: n for group, n in images.items() if n < SMALL}
     if len(small) <= FEW:
         for group, n in small.items():
             yield f"{attribute}: few pictures of {group} ({n}): its figures say little"
         return
     named = listed([f"{group} ({small[group]})" for group in sorted(small, key=small.__getitem__)])
     yield (
-        f"{len(small)} of {len(pictures)} groups of {attribute} have fewer than {SMALL} pictures: "
+        f"{len(small)} of {len(images)} groups of {attribute} have fewer than {SMALL} pictures: "
         f"{named}: their figures say little"
     )
 
@@ -139,7 +139,7 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def _few_of_labels(models: Sequence[Samples], attribute: str, task: str) -> Iterator[str]:
-    """Yield of how many labels a group has few pictures: rates by group and label rest on them."""
+    """Yield of how many labels a group has few images: rates by group and label rest on them."""
     if all(predicted(model, task) is None for model in models):
         return
     truth = models[0].truth
@@ -161,7 +161,7 @@ def _few_of_labels(models: Sequence[Samples], attribute: str, task: str) -> Iter
 
 
 def _without_evidence(model: Samples, attribute: str, guess: np.ndarray) -> Iterator[str]:
-    """Yield how many pictures have a mask and a known group, yet no evidence, right and wrong."""
+    """Yield how many images have a mask and a known group, yet no evidence, right and wrong."""
     inside = model.evidence(MEASURES[0], attribute)
     if inside is None:
         return

@@ -13,15 +13,15 @@ from fairvision.auditing.tables import Samples, is_many
 from fairvision.datasets import Dataset
 
 SET_SIZE = 2  # labels in a set: the number of larger sets grows without bound
-ATTACKED = 2000  # pictures that attackers see, so that their time does not grow with the audit
+ATTACKED = 2000  # images that attackers see, so that their time does not grow with the audit
 ATTACKED_LABELS = 100  # of a task where many may hold; each is attacked
-FEWEST = 40  # pictures of each group: attackers are tested on a quarter of them
+FEWEST = 40  # images of each group: attackers are tested on a quarter of them
 
 
 def context_figures(
     model: Samples, attribute: str, task: str, training: Training, chance: Chance
 ) -> Figures:
-    """Accuracy where the labels are typical of the picture's group in training, or of another."""
+    """Accuracy where the labels are typical of the image's group in training, or of another."""
     guess = predicted(model, attribute)
     if guess is None:
         return
@@ -99,7 +99,7 @@ def set_figures(
 def attack_figures(model: Samples, attribute: str, task: str, chance: Chance) -> Figures:
     """Yield what attackers guess of the group from labels, and of either side from the other.
 
-    Attackers learn from pictures, which counts are not. They see `ATTACKED` pictures at most, drawn
+    Attackers learn from images, which counts are not. They see `ATTACKED` images at most, drawn
     by the seed; the group of the others is unknown to them, so that the rows stay paired.
     """
     said = _said(model, attribute, task)
@@ -140,8 +140,8 @@ def not_attacked(model: Samples, attribute: str, task: str) -> str:
         return f"more than {ATTACKED_LABELS} labels, which would take long"
     codes = model.truth.codes(attribute)
     known = (codes >= 0) & (np.atleast_2d(model.truth.targets(task).T)[0] >= 0)
-    pictures = np.bincount(codes[known])
-    if (pictures > 0).sum() < 2 or pictures[pictures > 0].min() < FEWEST:
+    images = np.bincount(codes[known])
+    if (images > 0).sum() < 2 or images[images > 0].min() < FEWEST:
         return f"fewer than {FEWEST} pictures of some group with known labels"
     return ""
 

@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 class Training(NamedTuple):
-    """Truth of the training split, and how many pictures each of its rows stands for."""
+    """Truth of the training split, and how many images each of its rows stands for."""
 
     truth: Dataset
     counts: np.ndarray | None

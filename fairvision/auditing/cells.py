@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision.auditing.parts import Refuse, is_list
-from fairvision.datasets import UNKNOWN
-from fairvision.datasets.coding import listed, split_labels, whole
-from fairvision.datasets.samples import SEPARATOR, cell_text
+from fairvision.core.spellings import MISSING, folded, told_apart
+from fairvision.core.table_files import not_text
+from fairvision.datasets.readers.coding import listed, split_labels, whole
+from fairvision.datasets.samples import cell_text
 from fairvision.errors import shown
-from fairvision.spellings import MISSING, folded, told_apart
-from fairvision.table_files import not_text
+from fairvision.schema import SEPARATOR, UNKNOWN
 
 TOLERANCE = 1e-3
 ROUNDING = 1e-6

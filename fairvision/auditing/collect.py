@@ -11,17 +11,18 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from fairvision import metrics, postprocessing, processes
+from fairvision import metrics
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.together import answers_and_gradcam
 from fairvision.auditing.schema import score_columns
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column, labels_of
+from fairvision.core import processes
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import widened
 from fairvision.errors import InputError
 from fairvision.models import Network
-from fairvision.runs import Run
+from fairvision.runs import Run, thresholds
 
 
 def check_agrees(run: Run, dataset: Dataset) -> None:
@@ -63,16 +64,16 @@ def collect(
     cache: str = "auto",
     quiet: bool = True,
 ) -> Samples:
-    """Run a model over every picture of a dataset, of which each process takes its share.
+    """Run a model over every image of a dataset, of which each process takes its share.
 
-    Each picture is shown whole; with the person hidden; and with only the person. The evidence is
-    attributed for the score of the picture's *true* group, in the whole picture.
+    Each image is shown whole; with the person hidden; and with only the person. The evidence is
+    attributed for the score of the image's *true* group, in the whole image.
 
     Parameters
     ----------
     run : a finished run whose groups and labels are those of `dataset` (see `check_agrees`)
     network : its network, on `device`
-    dataset : the pictures, n of them
+    dataset : the images, n of them
     name : what the model is called
     attribution : one of `fairvision.attribution.METHODS`
     device, batch_size, workers, cache, quiet : where and how it runs
@@ -80,7 +81,7 @@ def collect(
     Returns
     -------
     the samples table of docs/design.md. Scores of tasks are post-processed where the run has learnt
-    how (see `fairvision.postprocessing`). `hidden/…` and `person/…` are NaN without a mask,
+    how (see `fairvision.runs.thresholds`). `hidden/…` and `person/…` are NaN without a mask,
     `evidence/…` also where the group is unknown or the map has no positive evidence.
     """
     with processes.first_ahead():
@@ -123,7 +124,7 @@ def collect(
     sums.tell()
     own_scores = {column: np.concatenate(values) for column, values in parts.items()}
     scores = processes.gathered(pd.DataFrame(own_scores))
-    if (rule := postprocessing.read(run)) is not None:
+    if (rule := thresholds.read(run)) is not None:
         scores = rule.applied(scores, dataset, run.config["seed"])
     return Samples(name, dataset, scores)
 

@@ -1,4 +1,4 @@
-"""Sheets of telling pictures: one per cell with many, one per picture with every model's map."""
+"""Sheets of telling images: one per cell with many, one per image with every model's map."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fairvision.attribution.overlays import overlay, resized
-from fairvision.attribution.sheets import Row, Tile, framed, gauge, sheet
+from fairvision.drawing.overlays import overlay, resized
+from fairvision.drawing.sheets import Row, Tile, framed, gauge, sheet
 
 PER_ROW = 5
 SMALL_SIDE, LARGE_SIDE = 256, 400
@@ -20,18 +20,18 @@ BAR = (
 )
 
 Item = dict[str, Any]
-"""A picture as `fairvision.auditing.gallery.draw` returns it."""
+"""An image as `fairvision.auditing.gallery.draw` returns it."""
 
 
 def contact_sheet(
     title: str, notes: Sequence[str], items: Sequence[Item], model: str
 ) -> Image.Image:
-    """Draw many pictures with the evidence of one model for the annotated group.
+    """Draw many images with the evidence of one model for the annotated group.
 
     Parameters
     ----------
     title, notes : lines above
-    items : pictures, in order, each numbered
+    items : images, in order, each numbered
     model : whose maps are drawn
     """
     tiles = []
@@ -45,13 +45,13 @@ def contact_sheet(
     return sheet(title, [*notes, BAR], rows, scale=SCALE)
 
 
-def picture_sheet(title: str, notes: Sequence[str], item: Item, model: str) -> Image.Image:
-    """Draw one picture, and beside it every model's evidence for the annotated group.
+def image_sheet(title: str, notes: Sequence[str], item: Item, model: str) -> Image.Image:
+    """Draw one image, and beside it every model's evidence for the annotated group.
 
     Parameters
     ----------
     title, notes : lines above
-    item : the picture
+    item : the image
     model : whose answer is in bold
     """
     tiles = [Tile(framed(resized(item["picture"], LARGE_SIDE), LARGE_SIDE), "the picture")]

@@ -10,10 +10,10 @@ from fairvision import metrics
 from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
 from fairvision.auditing.shares import shares
 from fairvision.auditing.tables import Samples
-from fairvision.datasets import UNKNOWN
 from fairvision.errors import shown
+from fairvision.schema import UNKNOWN
 
-ENOUGH = 20  # pictures: a good model may well be right on fewer
+ENOUGH = 20  # images: a good model may well be right on fewer
 
 
 def answered(model: Samples, head: str) -> np.ndarray | None:
@@ -25,7 +25,7 @@ def answered(model: Samples, head: str) -> np.ndarray | None:
 
 
 def coverage_figures(model: Samples, chance: Chance) -> Figures:
-    """Yield the share of pictures with an answer: of each head, and by group, with the gap."""
+    """Yield the share of images with an answer: of each head, and by group, with the gap."""
     for head in [*model.truth.attributes, *model.truth.tasks]:
         there = answered(model, head)
         if there is None:
@@ -42,7 +42,7 @@ def coverage_figures(model: Samples, chance: Chance) -> Figures:
 
 
 def missing(model: Samples, wrong: bool) -> Iterator[str]:
-    """Yield how many pictures of each group have no answer; `wrong` says how they count."""
+    """Yield how many images of each group have no answer; `wrong` says how they count."""
     consequence = "count as wrong" if wrong else "are left out of its figures (see --missing)"
     for head in [*model.truth.attributes, *model.truth.tasks]:
         there = answered(model, head)
@@ -61,17 +61,17 @@ def missing(model: Samples, wrong: bool) -> Iterator[str]:
             )
             yield (
                 f"{model.model}: no prediction of {head} for {model.count(none)} of "
-                f"{model.pictures} pictures ({attribute}: {listed}); they {consequence}"
+                f"{model.images} pictures ({attribute}: {listed}); they {consequence}"
             )
         if not model.truth.attributes:
             yield (
                 f"{model.model}: no prediction of {head} for {model.count(none)} of "
-                f"{model.pictures} pictures; they {consequence}"
+                f"{model.images} pictures; they {consequence}"
             )
 
 
 def always_right(model: Samples) -> str:
-    """Return a line where truth and answer agree in every picture; "" elsewhere.
+    """Return a line where truth and answer agree in every image; "" elsewhere.
 
     Either the model is always right, or the columns of truth hold its answers.
     """

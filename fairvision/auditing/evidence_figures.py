@@ -14,7 +14,7 @@ APART = "directional T->A, outside minus inside"
 
 
 def judged(model: Samples, attribute: str) -> np.ndarray:
-    """Return (n,) bool, whether a picture has evidence that can be held against the mask."""
+    """Return (n,) bool, whether an image has evidence that can be held against the mask."""
     inside = model.evidence(MEASURES[0], attribute)
     return np.zeros(len(model.truth), bool) if inside is None else ~np.isnan(inside)
 
@@ -27,9 +27,9 @@ def evidence_figures(
     *,
     where: np.ndarray | None = None,
 ) -> Figures:
-    """Yield the figures of evidence, on all pictures that have any, or on those of `where`.
+    """Yield the figures of evidence, on all images that have any, or on those of `where`.
 
-    Models find evidence on different pictures, so they are compared where both do.
+    Models find evidence on different images, so they are compared where both do.
     """
     level = model.scores[CHANCE].to_numpy() if CHANCE in model.scores else None
     inside = model.evidence(MEASURES[0], attribute)
@@ -72,9 +72,9 @@ def _split_figures(
     guess: np.ndarray,
     chance: Chance,
 ) -> Figures:
-    """Yield T->A of the pictures with their evidence on the person, of the others, the difference.
+    """Yield T->A of the images with their evidence on the person, of the others, the difference.
 
-    The group of a picture is unknown in the part that it does not belong to, so that both parts
+    The group of an image is unknown in the part that it does not belong to, so that both parts
     are drawn in the same resamples. Labels that only one part has are left out of both: the
     figures are means over the same pairs.
     """
@@ -101,7 +101,7 @@ def _split_figures(
 def _shared_labels(
     model: Samples, task: str, parts: list[np.ndarray]
 ) -> pd.Categorical | pd.DataFrame:
-    """Return the true labels without those that some part has in no picture."""
+    """Return the true labels without those that some part has in no image."""
     held = model.truth.targets(task)
     names = model.truth.tasks[task].labels
     if is_many(model.truth, task):

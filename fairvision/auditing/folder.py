@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from fairvision import checksums, processes
 from fairvision.attribution import METHODS
 from fairvision.auditing import absences, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
 from fairvision.auditing.measures import CONFIDENCE, measure
 from fairvision.auditing.tables import Samples
+from fairvision.core import checksums, processes
+from fairvision.core.csv_files import write_csv
+from fairvision.core.files import check_vacant, read_json, whole_folder, write_json, write_text
 from fairvision.core.version import __version__, versions
-from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import check_vacant, read_json, whole_folder, write_json, write_text
-from fairvision.report.figures import read_metrics
+from fairvision.results.figures import read_metrics
 
 MARKER = "audit.json"
 MISSING = ("leave-out", "wrong")
@@ -80,23 +80,23 @@ def audit(
     runs : run folders; the first is the one that the others are compared with
     output : folder to write
     data : dataset folder; by default the one that the first run was trained on
-    split : which pictures are audited. The training split is the reference of amplification.
+    split : which images are audited. The training split is the reference of amplification.
     attribution : one of `fairvision.attribution.METHODS`
     predictions : samples tables made elsewhere, instead of runs: parquet or csv, or folders of
         parquet files. Those of more than two million rows are counted, not held; see docs/audit.md.
     train : table with the truth of the training split, for `predictions`
     attributes : with `predictions`, columns that are attributes, where the tables do not say it
     names : what the models are called; by default after their folders or files
-    missing : what pictures without an answer of the model are to its accuracies: "leave-out" of
+    missing : what images without an answer of the model are to its accuracies: "leave-out" of
         them, or answered "wrong"
     replicates : bootstrap replicates of the 95% intervals
     seed : of the bootstrap; the models share its draws, so differences are paired
     device, batch_size, workers : where and how the models run
-    cache : whether decoded pictures are kept on the disk, see `fairvision.datasets.open_pixels`
+    cache : whether decoded images are kept on the disk, see `fairvision.datasets.open_pixels`
     leaning : hide the person, the context and each class of objects and ask the models again; by
         default where the dataset says where objects are. See docs/leaning.md for what it costs.
-    sanity, sanity_pictures : check whether the evidence depends on the weights, the picture and the
-        mask, on so many pictures. See docs/sanity.md.
+    sanity, sanity_pictures : check whether the evidence depends on the weights, the image and the
+        mask, on so many images. See docs/sanity.md.
     overwrite : replace what an earlier audit wrote in `output`
     quiet : show no progress
 
@@ -204,7 +204,7 @@ def _conclude(
     settings = {
         "dataset": material.dataset,
         "split": settings["split"],
-        "n": models[0].pictures,
+        "n": models[0].images,
         "attribution": settings["attribution"],
         "missing": settings["missing"],
         "replicates": chance["replicates"],
@@ -247,9 +247,9 @@ def _write(
 ) -> None:
     from fairvision.report import render
 
-    pictures = _gallery(material, settings["attribution"])
+    images = _gallery(material, settings["attribution"])
     page = render(
-        metrics=metrics, models=material.names, verdict=decided, gallery=pictures, settings=settings
+        metrics=metrics, models=material.names, verdict=decided, gallery=images, settings=settings
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         write(material, folder)
@@ -276,7 +276,7 @@ def _written(folder: Path) -> Audit:
 
 
 def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:
-    """Return telling pictures of each attribute that every run predicts; none without runs."""
+    """Return telling images of each attribute that every run predicts; none without runs."""
     if not material.networks:
         return []
     items = []

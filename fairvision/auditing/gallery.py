@@ -1,4 +1,4 @@
-"""Telling pictures for the report: what each model answered, and where its evidence lies."""
+"""Telling images for the report: what each model answered, and where its evidence lies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.auditing.telling import in_turn
-from fairvision.datasets import Dataset, open_pixels, read_mask, read_picture
+from fairvision.datasets import Dataset, open_pixels, read_image, read_mask
 from fairvision.datasets.doubts import Doubts
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ def choose(
 ) -> Iterator[tuple[str, int]]:
     """Choose rows to show, by what the first model did with them.
 
-    In each cell those pictures come first on which the other models did something else, and among
-    them those on which the models' probabilities of the true group differ most; pictures whose map
+    In each cell those images come first on which the other models did something else, and among
+    them those on which the models' probabilities of the true group differ most; images whose map
     is blank for some model come last, and the groups take turns. So the gallery shows where models
     differ, in both directions; it is no random sample.
 
     Parameters
     ----------
-    models : samples of the same pictures
+    models : samples of the same images
     attribute : which attribute the answers are about
-    per_cell : largest number of pictures in each cell
+    per_cell : largest number of images in each cell
 
     Yields
     ------
-    (cell, row). Pictures of unknown group are in no cell, and those without evidence (no mask, or
+    (cell, row). Images of unknown group are in no cell, and those without evidence (no mask, or
     nothing positive in the map) in no cell but "wrong".
     """
     codes = models[0].truth.codes(attribute)
@@ -72,9 +72,9 @@ def draw(
 
     Returns
     -------
-    per picture: `cell`, `id`, `attribute`, `truth`, `labels`, `picture` (h, w, 3) uint8 of the
-    picture's proportions and at most `side` pixels wide and high, `mask` (h, w) bool or None,
-    `chance`, the person's share of the picture (None without a mask), and per model `name`,
+    per image: `cell`, `id`, `attribute`, `truth`, `labels`, `image` (h, w, 3) uint8 of the
+    image's proportions and at most `side` pixels wide and high, `mask` (h, w) bool or None,
+    `chance`, the person's share of the image (None without a mask), and per model `name`,
     `answer`, `probability` of the answer, `map` (h, w) float, and `inside` and `mass`, whether the
     strongest evidence and which share of all evidence is on the person (None where undefined).
     """
@@ -85,7 +85,7 @@ def draw(
     maps = [_maps(*some, truth, attribute, rows, method, device) for some in networks]
     items = []
     for i, (cell, row) in enumerate(chosen):
-        picture, mask = _picture(truth, row, side)
+        image, mask = _image(truth, row, side)
         items.append(
             {
                 "cell": cell,
@@ -93,11 +93,11 @@ def draw(
                 "attribute": attribute,
                 "truth": truth.samples[attribute][row],
                 "labels": _labels(truth, row),
-                "picture": picture,
+                "picture": image,
                 "mask": mask,
                 "chance": _cell(models[0].scores.get(CHANCE), row),
                 "models": [
-                    _said(model, attribute, row, own[i], picture.shape[1::-1])
+                    _said(model, attribute, row, own[i], image.shape[1::-1])
                     for model, own in zip(models, maps)
                 ],
             }
@@ -106,7 +106,7 @@ def draw(
 
 
 def _cells(model: Samples, attribute: str) -> np.ndarray:
-    """Return each picture's position in `CELLS`; -1 where it is in none."""
+    """Return each image's position in `CELLS`; -1 where it is in none."""
     guess, truth = predicted(model, attribute), model.truth.codes(attribute)
     if guess is None:
         return np.full(len(truth), -1)
@@ -119,7 +119,7 @@ def _cells(model: Samples, attribute: str) -> np.ndarray:
 
 
 def _hits(model: Samples, attribute: str) -> np.ndarray:
-    """Return each picture's hit of the pointing game; NaN where undefined."""
+    """Return each image's hit of the pointing game; NaN where undefined."""
     hits = model.evidence(MEASURES[0], attribute)
     return np.full(len(model.truth), np.nan) if hits is None else hits
 
@@ -151,7 +151,7 @@ def _maps(
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
     pixels = open_pixels(truth, run.size, cache="never")
     (batch,) = batches(truth, pixels, len(rows), device=device, order=np.array(rows))
-    with adding_up(Sums()):  # whether they do was told when all pictures were measured
+    with adding_up(Sums()):  # whether they do was told when all images were measured
         maps = attribute_maps(network, batch.images, target.to(device), method, head=attribute)
     return maps.cpu().numpy()
 
@@ -161,14 +161,14 @@ def _cell(column: Any, row: int) -> float | None:
     return None if column is None or np.isnan(column[row]) else float(column[row])
 
 
-def _picture(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _image(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarray | None]:
     sample = truth.samples.loc[row]
-    picture = read_picture(truth.root / sample["image"], doubts=Doubts())
-    small = picture.copy()
+    image = read_image(truth.root / sample["image"], doubts=Doubts())
+    small = image.copy()
     small.thumbnail((side, side))
     if not isinstance(sample["mask"], str):
         return np.asarray(small), None
-    mask = Image.fromarray(read_mask(truth.root / sample["mask"], picture.size, doubts=Doubts()))
+    mask = Image.fromarray(read_mask(truth.root / sample["mask"], image.size, doubts=Doubts()))
     return np.asarray(small), np.asarray(mask.resize(small.size, Image.Resampling.NEAREST))
 
 

@@ -1,4 +1,4 @@
-"""The truth that a dataset gives for the pictures of a table, by their ids."""
+"""The truth that a dataset gives for the images of a table, by their ids."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from fairvision.auditing.parts import Refuse
-from fairvision.auditing.schema import Schema
 from fairvision.auditing.shares import shares
-from fairvision.datasets import UNKNOWN, Dataset
-from fairvision.datasets.layouts import PICTURES
+from fairvision.core.ids import as_number
+from fairvision.datasets import Dataset
+from fairvision.datasets.readers.layouts import PICTURES
 from fairvision.errors import shown
-from fairvision.ids import as_number
+from fairvision.schema import UNKNOWN, Schema
 
 BY_TEXT, BY_NUMBER, BY_NAME, BY_FILE = range(4)
 _WAYS = {
@@ -34,9 +34,9 @@ class Given:
     ----------
     data : the dataset
     ways : how ids were found but for being the same, filled as they are looked up
-    training : pictures of tables that are of the training split
-    foreign : pictures of tables that are not in the dataset
-    filled : pictures of which a table's cell of truth was empty, by head
+    training : images of tables that are of the training split
+    foreign : images of tables that are not in the dataset
+    filled : images of which a table's cell of truth was empty, by head
     """
 
     data: Dataset
@@ -67,13 +67,13 @@ class Given:
 
     def heads(self) -> dict[str, tuple[str, ...]]:
         """Return the groups or labels of every attribute and task of the dataset."""
-        return Schema(self.data.attributes, self.data.tasks).heads()
+        return self.data.schema.heads
 
     def codes(self, head: str, schema: Schema, rows: np.ndarray, refuse: Refuse) -> np.ndarray:
         """Return the truth as `cells.positions` does, for rows of the dataset; −1 where none."""
-        mine, theirs = schema.heads()[head], self.heads()[head]
+        mine, theirs = schema.heads[head], self.heads()[head]
         places = [mine.index(label) if label in mine else None for label in theirs]
-        if schema.many(head):
+        if schema.is_many(head):
             held = self.data.targets(head)
             codes: np.ndarray = np.zeros((len(held) + 1, len(mine)), np.int8)
             for column, place in enumerate(places):
@@ -114,8 +114,8 @@ class Given:
         self.training += int((splits[rows[rows >= 0]] == "train").sum())
         self.foreign += int((rows < 0).sum())
         self._seen[rows[rows >= 0]] = True
-        for head, labels in schema.heads().items():
-            if head not in self.heads() or schema.many(head) != self._many(head):
+        for head, labels in schema.heads.items():
+            if head not in self.heads() or schema.is_many(head) != self._many(head):
                 continue
             theirs = self.codes(head, schema, rows, refuse)
             mine = codes.get(head)
@@ -146,7 +146,7 @@ class Given:
                 )
 
     def notes(self, path: Path, split: str, has_split: bool) -> list[str]:
-        """Return what to know of how ids were found, and of pictures that are in one only."""
+        """Return what to know of how ids were found, and of images that are in one only."""
         notes = [
             f"{path.name}: ids were found in {self.data.root} by {_WAYS[way]}"
             for way in sorted(self.ways)
@@ -169,7 +169,7 @@ class Given:
         return notes
 
     def _absent(self, path: Path, split: str) -> list[str]:
-        """Return which pictures of the audited split have no row, if others of it have one."""
+        """Return which images of the audited split have no row, if others of it have one."""
         audited = (self.data.samples["split"] == split).to_numpy()
         absent = audited & ~self._seen
         if not absent.any() or (absent == audited).all():
@@ -212,7 +212,7 @@ class Given:
 
 
 def _stem(text: str) -> str:
-    """Return the name of a picture file without folders and suffix, other ids as they are.
+    """Return the name of an image file without folders and suffix, other ids as they are.
 
     >>> _stem("test/p1.JPG"), _stem("a\\\\p1.png"), _stem("v1.0")
     ('p1', 'p1', 'v1.0')

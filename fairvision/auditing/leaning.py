@@ -1,4 +1,4 @@
-"""What a model answers with one thing of the picture hidden, and with an equal area elsewhere.
+"""What a model answers with one thing of the image hidden, and with an equal area elsewhere.
 
 Needs no attribution: only forwards. What the answers say is in `leaning_figures.py`.
 """
@@ -14,13 +14,13 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from fairvision import processes
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.auditing.schema import score_columns
+from fairvision.core import processes
+from fairvision.core.draws import draw
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import elsewhere, widened
 from fairvision.datasets.regions import SIDES, box_mask
-from fairvision.draws import draw
 from fairvision.errors import InputError
 from fairvision.models import Network
 from fairvision.runs import Run
@@ -42,7 +42,7 @@ def lean(
 ) -> pd.DataFrame:
     """Hide the person, the context and each class of objects, and ask the model again.
 
-    Several processes share the pictures, and each gets the whole table.
+    Several processes share the images, and each gets the whole table.
 
     What is hidden is filled as `fairvision.datasets.hide` does. Objects are hidden by the boxes of
     all objects of their class at once; the person stays visible where a box overlaps it. As a
@@ -53,20 +53,20 @@ def lean(
     ----------
     run : a finished run that predicts an attribute of `dataset`
     network : its network, on `device`
-    dataset : the pictures; those without any known group are left out
+    dataset : the images; those without any known group are left out
     regions : boxes of objects, as `fairvision.datasets.read_regions` gives them; those of other
-        pictures are ignored
+        images are ignored
     name : what the model is called
-    seed : of the controls, which depend on nothing else but the picture and the thing
-    device, batch_size, workers, cache, quiet : where and how it runs. A picture costs 4
+    seed : of the controls, which depend on nothing else but the image and the thing
+    device, batch_size, workers, cache, quiet : where and how it runs. An image costs 4
         forwards (whole, person, context, the person's control) and 2 for each class of objects
-        that it shows; no more than `batch_size` pictures are in the network at a time.
+        that it shows; no more than `batch_size` images are in the network at a time.
 
     Returns
     -------
-    a row per picture and thing: `id`; the true group of each attribute; `task` and `label`, of an
+    a row per image and thing: `id`; the true group of each attribute; `task` and `label`, of an
     object class, or "" and `person` or `context`, or both "" where nothing is hidden;
-    `hidden_share` and `control_share` of the picture's area; and per attribute and group
+    `hidden_share` and `control_share` of the image's area; and per attribute and group
     `hidden/<attribute>/<group>` and `control/…`, the probabilities. NaN where nothing of an object
     is visible, and for controls where less than half of the area finds a place elsewhere. The
     context has none: all that is elsewhere is the person.
@@ -141,7 +141,7 @@ def lean_all(
     Parameters
     ----------
     networks, names : runs with their networks, and what they are called; none with tables
-    dataset : the audited pictures
+    dataset : the audited images
     regions : boxes of objects
     leaning : whether to; None: where there are regions and all runs predict one attribute of the
         dataset. Without regions only the person and the context are hidden.
@@ -165,7 +165,7 @@ def lean_all(
 def _things(
     dataset: Dataset, has_mask: np.ndarray, regions: pd.DataFrame, heads: list[str]
 ) -> pd.DataFrame:
-    """List what is hidden: `row` of the picture, `task`, `label`, and `boxes` (n, 4) of objects."""
+    """List what is hidden: `row` of the image, `task`, `label`, and `boxes` (n, 4) of objects."""
     objects: dict[str, list[tuple[str, str, np.ndarray]]] = {}
     for key, some in regions.groupby(["id", "task", "label"], sort=False):
         identity, task, label = map(str, key)

@@ -35,35 +35,35 @@ def figures(
 ) -> pd.DataFrame:
     """Compute what each model leans on, and the differences from the first model.
 
-    With `p` the probabilities of a picture's groups, `hidden` with the thing hidden, `control` with
-    an equal area elsewhere hidden, and `t` the true group, the means over pictures are
+    With `p` the probabilities of an image's groups, `hidden` with the thing hidden, `control` with
+    an equal area elsewhere hidden, and `t` the true group, the means over images are
 
     | metric | of |
     |---|---|
     | `leaning`, also per true group | `p_control[t] − p_hidden[t]` |
     | `leaning_change`, also per true group | `p_hidden[t] − p[t]` |
     | `leaning_control`, also per true group | `p_control[t] − p[t]` |
-    | `leaning_answer` | `p_control[a] − p_hidden[a]` for the answer `a` on the whole picture |
+    | `leaning_answer` | `p_control[a] − p_hidden[a]` for the answer `a` on the whole image |
     | `leaning_toward` per group `g` | `p_control[g] − p_hidden[g]` |
     | `leaning_flips`, `leaning_control_flips` | whether the answer is another one than `a` |
 
     Parameters
     ----------
     tables : what `fairvision.auditing.leaning.lean` returned, by the name of the model, of the same
-        pictures
-    attributes : groups of each attribute; pictures whose group is unknown take no part
-    replicates, confidence, seed : of the bootstrap over pictures; one seed pairs the models
+        images
+    attributes : groups of each attribute; images whose group is unknown take no part
+    replicates, confidence, seed : of the bootstrap over images; one seed pairs the models
 
     Returns
     -------
     rows of the metrics table of docs/design.md with `task` and `label` of the thing, both "" and
-    `person` or `context` for those. A picture counts where every model has the figure. Figures are
+    `person` or `context` for those. An image counts where every model has the figure. Figures are
     NaN where n is 0.
 
     Raises
     ------
     InputError
-        If the tables are not of the same pictures.
+        If the tables are not of the same images.
     """
     chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
     if not tables:
@@ -100,7 +100,7 @@ def figures(
 
 
 def warnings(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield what to know before trusting `figures`: objects in few pictures."""
+    """Yield what to know before trusting `figures`: objects in few images."""
     main = rows[(rows["metric"] == "leaning") & (rows["group"] == "")]
     for attribute, of in main.groupby("attribute", sort=False):
         objects = of[of["task"] != ""].drop_duplicates(["task", "label"])

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fairvision import checksums, datasets
+from fairvision import datasets
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import MEASURES, Samples
+from fairvision.core import checksums
+from fairvision.core.files import read_json
+from fairvision.core.processes import own_device
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import read_json
-from fairvision.processes import own_device
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,7 @@ class Material:
 
     Attributes
     ----------
-    models : samples of each model, of the same pictures
+    models : samples of each model, of the same images
     reference : truth of the training split; `train_counts` counts its rows where there are many
     dataset, fingerprint : name of the data, and what tells whether they changed
     about : what is known of each model
@@ -79,11 +80,10 @@ def of_runs(
     **how: Any,
 ) -> Material:
     """Ask the models of runs all that an audit asks; several processes share the work."""
-    from fairvision import postprocessing
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.auditing.leaning import lean_all
     from fairvision.models import find_device
-    from fairvision.runs import load, network
+    from fairvision.runs import load, network, thresholds
 
     how["device"] = where = own_device(find_device(device))
     called = model_names(folders, names)
@@ -99,7 +99,7 @@ def of_runs(
         for name, run in zip(called, found)
         if run.config["data"]["fingerprint"] != fingerprint
     ]
-    rules = [postprocessing.read(run) for run in found]
+    rules = [thresholds.read(run) for run in found]
     notes += [
         f"{name}: {rule.note(audited)}" for name, rule in zip(called, rules) if rule is not None
     ]
@@ -129,7 +129,7 @@ def of_runs(
         material.sanity = examine_all(
             *(networks, called, audited),
             attribution=attribution,
-            pictures=sanity_pictures,
+            images=sanity_pictures,
             replicates=replicates,
             seed=seed,
             **how,
@@ -213,7 +213,7 @@ def _check_of_audit(path: Path) -> None:
 
 
 def write(material: Material, folder: Path) -> None:
-    """Write what the figures are computed from: a row per picture, or counts of them."""
+    """Write what the figures are computed from: a row per image, or counts of them."""
     reference, counts = material.reference, material.train_counts
     if material.models[0].counts is not None:
         streaming.write(material.models, folder / "counts.parquet")

@@ -68,9 +68,9 @@ def measure(
 
     Parameters
     ----------
-    models : samples of the same pictures in the same order, or counted jointly
+    models : samples of the same images in the same order, or counted jointly
     reference : truth of the training split, or None, and amplification is left out
-    train_counts : pictures that each row of `reference` stands for; None for one each
+    train_counts : images that each row of `reference` stands for; None for one each
     replicates, confidence, seed : of the bootstrap; one seed pairs the models
 
     Returns

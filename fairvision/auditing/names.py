@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from fairvision.core.files import resolved
 from fairvision.errors import InputError
-from fairvision.files import resolved
 
 RESERVED = (
     "report.html",

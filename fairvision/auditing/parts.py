@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairvision.core.table_files import COMPRESSED, not_text, open_parquet, read_csv, read_parquet
 from fairvision.errors import InputError, reading, shown
-from fairvision.table_files import COMPRESSED, not_text, open_parquet, read_csv, read_parquet
 
 SUFFIX = ".parquet"
 Refuse = Callable[[SupportsInt, str, str], NoReturn]  # row, column, what is wrong with it

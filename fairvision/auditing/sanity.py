@@ -1,4 +1,4 @@
-"""Whether maps of evidence depend on the weights, the picture and the mask, or only seem to.
+"""Whether maps of evidence depend on the weights, the image and the mask, or only seem to.
 
 Needs the network: its copies are broken, never itself. What is expected of each figure is in
 `fairvision.report.sanity`.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fairvision import metrics, processes
+from fairvision import metrics
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.curves import moved
@@ -27,6 +27,7 @@ from fairvision.attribution.faithfulness import faithfulness
 from fairvision.auditing.collect import true_class
 from fairvision.auditing.measures import COLUMNS, CONFIDENCE, FIGURES
 from fairvision.auditing.tables import MEASURES
+from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
 from fairvision.metrics import Result
@@ -35,7 +36,7 @@ from fairvision.report.sanity import CHECKS
 from fairvision.runs import Run
 
 PICTURES = 200
-"""How many pictures are looked at, drawn at random."""
+"""How many images are looked at, drawn at random."""
 MOVES = 8
 """To how many random places each map is moved; a single one would often be off by chance."""
 NETWORKS = 8
@@ -43,7 +44,7 @@ NETWORKS = 8
 STAGES = 5
 """In how many steps the layers are shuffled, from the top."""
 _FEWER = 50
-"""Pictures of what takes many forwards for each."""
+"""Images of what takes many forwards for each."""
 _GRID = 64
 """Maps are ranked on a grid of at most so many squares a side."""
 
@@ -58,7 +59,7 @@ def examine(
     *,
     name: str,
     attribution: str = "gradcam",
-    pictures: int = PICTURES,
+    images: int = PICTURES,
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -68,14 +69,14 @@ def examine(
     cache: str = "auto",
     quiet: bool = True,
 ) -> pd.DataFrame:
-    """Check the evidence of a model on some pictures of each attribute.
+    """Check the evidence of a model on some images of each attribute.
 
     Parameters
     ----------
     run, network, dataset, name, attribution : as for `fairvision.auditing.collect.collect`; the
         network is afterwards as it was
-    pictures : how many with a mask and a known group are drawn, all of them if there are fewer
-    replicates, confidence, seed : of the intervals; the seed also draws pictures and weights
+    images : how many with a mask and a known group are drawn, all of them if there are fewer
+    replicates, confidence, seed : of the intervals; the seed also draws images and weights
     device, batch_size, workers, cache, quiet : where and how it runs
 
     Returns
@@ -87,10 +88,10 @@ def examine(
     Raises
     ------
     InputError
-        If pictures is less than 1.
+        If images is less than 1.
     """
-    if pictures < 1:
-        raise InputError(f"sanity checks need pictures: give 1 or more, not {pictures}")
+    if images < 1:
+        raise InputError(f"sanity checks need pictures: give 1 or more, not {images}")
     pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
     chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
     rows: list[dict[str, Any]] = []
@@ -100,7 +101,7 @@ def examine(
         usable = np.flatnonzero(pixels.has_mask & (dataset.codes(head) >= 0))
         if not len(usable):
             continue
-        drawn = np.random.default_rng(seed).permutation(usable)[:pictures]
+        drawn = np.random.default_rng(seed).permutation(usable)[:images]
         (batch,) = batches(dataset, pixels, len(drawn), device=device, order=np.sort(drawn))
         order = [run.attributes[head].index(group) for group in dataset.attributes[head]]
         found = checks(
@@ -154,7 +155,7 @@ def checks(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Found:
-    """Yield the figures of each check of any network on given pictures.
+    """Yield the figures of each check of any network on given images.
 
     Parameters
     ----------
@@ -206,14 +207,14 @@ def checks(
     )
     for name in ("insertion", "deletion"):
         values[name] = values[name] - values.pop(f"{name}_chance")
-    for name, per_picture in values.items():
-        yield f"sanity_{name}", "", metrics.mean(per_picture.double().cpu().numpy(), **chance)
+    for name, per_image in values.items():
+        yield f"sanity_{name}", "", metrics.mean(per_image.double().cpu().numpy(), **chance)
 
 
 def on_other_masks(
     measure: str, maps: np.ndarray, masks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Score each map against the masks of all other pictures, on average.
+    """Score each map against the masks of all other images, on average.
 
     Exactly, without drawing any: both measures are a weight per pixel, of which the mean over masks
     is that of the mean mask.
@@ -226,7 +227,7 @@ def on_other_masks(
 
     Returns
     -------
-    scores : (n,), NaN where a map has no positive evidence or there is no other picture
+    scores : (n,), NaN where a map has no positive evidence or there is no other image
     level : (n,), the mean area of the other masks
 
     Examples
@@ -257,7 +258,7 @@ def randomised(
 
     Numbers trade places within their tensor, and those of matrices and filters get a random sign:
     what they were trained for is lost, how large they are is not. The statistics of batch
-    normalisation belong to the old weights; in these layers they are taken anew from the pictures.
+    normalisation belong to the old weights; in these layers they are taken anew from the images.
 
     Parameters
     ----------
@@ -348,7 +349,7 @@ def _of_weights(
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:
-    """Return Spearman's rank correlation of two maps of each picture, on a grid of ≤ 64 × 64.
+    """Return Spearman's rank correlation of two maps of each image, on a grid of ≤ 64 × 64.
 
     Parameters
     ----------

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fairvision.auditing.parts import Table
-from fairvision.datasets import UNKNOWN, Dataset, Task
-from fairvision.datasets.coding import check_label, coded
+from fairvision.core.spellings import warn_of_spellings
+from fairvision.core.table_files import not_text
+from fairvision.datasets import Dataset
+from fairvision.datasets.readers.coding import check_label, coded
 from fairvision.errors import InputError, shown
-from fairvision.spellings import warn_of_spellings
-from fairvision.table_files import not_text
+from fairvision.schema import RESERVED, UNKNOWN, Schema, Task
 
-FIXED = ("id", "image", "mask", "split")
-NO_TRUTH = (*FIXED, "farther_than")  # the latter is of `fairvision predict`
+NO_TRUTH = (*RESERVED, "farther_than")  # the latter is of `fairvision predict`
 SMALLEST = 4  # below so many rows for each group, groups cannot be told from names
 Look = Callable[[str], tuple[bool, set[str] | None]]
-
-
-@dataclass(frozen=True)
-class Schema:
-    """Attributes with their groups and tasks with their labels, as in a dataset folder."""
-
-    attributes: Mapping[str, tuple[str, ...]]
-    tasks: Mapping[str, Task]
-
-    def heads(self) -> dict[str, tuple[str, ...]]:
-        """Return the groups or labels of every attribute and task."""
-        return {**self.attributes, **{name: task.labels for name, task in self.tasks.items()}}
-
-    def many(self, head: str) -> bool:
-        """Return whether several labels may hold at once."""
-        return head in self.tasks and self.tasks[head].many
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the form in which the parquet file of a samples table carries it."""
-        return {
-            "attributes": {name: list(groups) for name, groups in self.attributes.items()},
-            "tasks": {
-                name: {"labels": list(task.labels), "many": task.many}
-                for name, task in self.tasks.items()
-            },
-        }
 
 
 def score_columns(kind: str, head: str, labels: Sequence[str]) -> list[str]:
@@ -73,7 +46,7 @@ def infer(
     Parameters
     ----------
     look : says of a column of truth whether it holds lists, and which labels, or None for too many
-    covered : whether `data` has the pictures of the table, and so the truth that it lacks
+    covered : whether `data` has the images of the table, and so the truth that it lacks
 
     Returns
     -------
@@ -85,9 +58,9 @@ def infer(
     if table.note is not None:
         known = _carried(path, table.note)
     elif data is not None:
-        known = Schema(data.attributes, data.tasks)
-    if known is not None and {*attributes} <= {*known.heads()}:
-        used = {name for name in known.heads() if name in table.types or name in heads or covered}
+        known = data.schema
+    if known is not None and {*attributes} <= {*known.heads}:
+        used = {name for name in known.heads if name in table.types or name in heads or covered}
         used_of_it = _chosen(path, known, used, attributes)
         return used_of_it, [] if table.note is not None else _unread(table, known)
 
@@ -136,7 +109,7 @@ def infer(
 def _unread(table: Table, known: Schema) -> list[str]:
     """Return a line that names what a table has beyond the attributes and tasks of a dataset."""
     there = dict.fromkeys([*truth_columns(table), *_heads(table.names)])
-    unread = [name for name in there if name not in known.heads()]
+    unread = [name for name in there if name not in known.heads]
     if not unread:
         return []
     one = len(unread) == 1
@@ -149,12 +122,12 @@ def _unread(table: Table, known: Schema) -> list[str]:
 def _chosen(path: Path, known: Schema, used: Collection[str], attributes: Sequence[str]) -> Schema:
     """Return what is used of a schema; `attributes` says which of it are, if it says any."""
     for name in attributes:
-        if known.many(name):
+        if known.is_many(name):
             raise InputError(f"{path}: {shown(name)} holds many labels: it is a task")
     mine = attributes or list(known.attributes)
-    tasks = {name: Task(labels) for name, labels in known.heads().items()} | dict(known.tasks)
+    tasks = {name: Task(labels) for name, labels in known.heads.items()} | dict(known.tasks)
     return Schema(
-        {name: groups for name, groups in known.heads().items() if name in mine and name in used},
+        {name: groups for name, groups in known.heads.items() if name in mine and name in used},
         {name: task for name, task in tasks.items() if name not in mine and name in used},
     )
 

@@ -1,4 +1,4 @@
-"""Of how many pictures of each group something is true, in a few words."""
+"""Of how many images of each group something is true, in a few words."""
 
 from __future__ import annotations
 

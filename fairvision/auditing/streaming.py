@@ -1,6 +1,6 @@
 """Tables too large to be held: read in batches, decided, counted.
 
-What all models answer to the same pictures is counted jointly: how many pictures have this truth,
+What all models answer to the same images is counted jointly: how many images have this truth,
 this answer of the first model and that of the second. So differences between models stay paired,
 and every figure that needs counts only is the same as if the tables were held.
 """
@@ -23,11 +23,11 @@ from fairvision.auditing.given import Given
 from fairvision.auditing.parts import Table, is_csv, is_list, open_table
 from fairvision.auditing.schema import Schema, infer, truth_columns
 from fairvision.auditing.tables import Samples
+from fairvision.core.files import whole_file
+from fairvision.core.ids import as_number
+from fairvision.core.table_files import not_text
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError, shown
-from fairvision.files import whole_file
-from fairvision.ids import as_number
-from fairvision.table_files import not_text
 
 LIMIT = 2_000_000  # rows of a table that is held in memory
 BATCH = 1 << 17  # rows read at once
@@ -44,7 +44,7 @@ class Counted:
 
     Attributes
     ----------
-    models : samples whose rows stand for many pictures each, the same rows for all models
+    models : samples whose rows stand for many images each, the same rows for all models
     reference, train_counts : the same of the training split of the first table, or None
     notes : on what the columns were taken for
     """
@@ -81,11 +81,11 @@ def read_predictions(
     data: Dataset | None = None,
     attributes: Sequence[str] = (),
 ) -> Counted:
-    """Count what models say of the same pictures, in memory that does not grow with the pictures.
+    """Count what models say of the same images, in memory that does not grow with the images.
 
     Parameters are those of `tables.read_predictions`, but the tables are parquet files, or folders
-    of them, that hold the same pictures *in the same order*. Whether an id is there twice is not
-    checked: that would take memory for every picture.
+    of them, that hold the same images *in the same order*. Whether an id is there twice is not
+    checked: that would take memory for every image.
 
     Raises
     ------
@@ -126,9 +126,9 @@ def read_predictions(
             columns |= _flat(i, {k: v for k, v in batch.codes.items() if i == 0 or k[0] != TRUTH})
         _count(counts, columns, first.path)
     notes += tables.notes_of(opened, given, split, rounded)
-    truth, decided, pictures = _counted(counts, first.path, schema, len(opened))
+    truth, decided, images = _counted(counts, first.path, schema, len(opened))
     models = [
-        Samples(name, truth, pd.DataFrame(index=truth.samples.index), said, pictures)
+        Samples(name, truth, pd.DataFrame(index=truth.samples.index), said, images)
         for name, said in zip(names, decided)
     ]
     if training is None or not training.total:
@@ -142,7 +142,7 @@ def read_truth(path: Path, like: Dataset) -> tuple[Dataset, np.ndarray]:
 
     Returns
     -------
-    the different rows, and how many pictures each stands for
+    the different rows, and how many images each stands for
     """
     table = _open(path)
     schema = tables.schema_of_truth(table, like)
@@ -150,8 +150,8 @@ def read_truth(path: Path, like: Dataset) -> tuple[Dataset, np.ndarray]:
     tables.check_truth(table, schema)
     for _, _, codes in _decided(table, schema, {}, []):
         _count(counts, _flat(0, codes), path)
-    truth, _, pictures = _counted(counts, path, schema, 0)
-    return truth, pictures
+    truth, _, images = _counted(counts, path, schema, 0)
+    return truth, images
 
 
 def write(models: Sequence[Samples], path: Path) -> None:
@@ -217,7 +217,7 @@ def _decided(
     rounded: set[str] | None = None,
 ) -> Iterator[tuple[int, pa.RecordBatch, Columns]]:
     """Yield the first row of a batch, its columns of `also`, the truth and what is predicted."""
-    heads = {head: labels for head, labels in schema.heads().items() if head in table.types}
+    heads = {head: labels for head, labels in schema.heads.items() if head in table.types}
     columns = [*also, *heads, *(name for some in scored.values() for name in some)]
     for start, batch in table.batches(columns, BATCH, coded=[*{"split"} & {*also}, *heads]):
 
@@ -227,13 +227,13 @@ def _decided(
         codes: Columns = {}
         for head, labels in heads.items():
             cell = batch.column(head)
-            codes[TRUTH, head] = cells.positions(cell, head, labels, schema.many(head), refuse)
+            codes[TRUTH, head] = cells.positions(cell, head, labels, schema.is_many(head), refuse)
         if given is not None:
             truth = {head: codes[TRUTH, head] for head in heads}
             given.fill(cells.names(batch.column("id")), truth, schema, refuse)
-            codes = {(TRUTH, head): truth[head] for head in schema.heads()}
+            codes = {(TRUTH, head): truth[head] for head in schema.heads}
         for (kind, head), names in scored.items():
-            many = schema.many(head)
+            many = schema.is_many(head)
             values = tables.probabilities(
                 batch, names, head, many, refuse, set() if rounded is None else rounded
             )
@@ -288,7 +288,7 @@ def _ids(table: Table, start: int, column: Any) -> Any:
 def _together(
     opened: Sequence[Table], streams: Sequence[Iterator[_Batch]]
 ) -> Iterator[list[_Batch]]:
-    """Yield batches of the same pictures; `InputError` where the ids differ."""
+    """Yield batches of the same images; `InputError` where the ids differ."""
     waiting: list[_Batch | None] = [None] * len(streams)
     while True:
         for i, stream in enumerate(streams):
@@ -349,7 +349,7 @@ def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> None:
 def _check_same_truth(opened: Sequence[Table], batches: Sequence[_Batch], schema: Schema) -> None:
     first = batches[0]
     for table, batch in zip(opened[1:], batches[1:]):
-        for head, labels in schema.heads().items():
+        for head, labels in schema.heads.items():
             a, b = first.codes[TRUTH, head], batch.codes[TRUTH, head]
             if np.array_equal(a, b):
                 continue
@@ -380,12 +380,12 @@ def _count(counts: metrics.Counts, columns: dict[str, np.ndarray], path: Path) -
 def _counted(
     counts: metrics.Counts, path: Path, schema: Schema, models: int
 ) -> tuple[Dataset, list[dict[tuple[str, str], np.ndarray]], np.ndarray]:
-    """Return the truth of each combination, what each model says, and how many pictures have it.
+    """Return the truth of each combination, what each model says, and how many images have it.
 
     Combinations are sorted, so the order of batches does not matter.
     """
     flat = dict(counts)
-    pictures = flat.pop("counts")
+    images = flat.pop("counts")
     order = np.lexsort(list(flat.values()))
 
     def codes(source: int, kind: str, head: str) -> np.ndarray | None:
@@ -394,12 +394,12 @@ def _counted(
         ]
         if not words:
             return None
-        if not schema.many(head):
+        if not schema.is_many(head):
             return words[0][order]
-        return cells.unpacked(np.column_stack(words)[order], len(schema.heads()[head]))
+        return cells.unpacked(np.column_stack(words)[order], len(schema.heads[head]))
 
     columns = {name: np.full(len(order), None) for name in ("id", "split")}
-    for head in schema.heads():
+    for head in schema.heads:
         if (truth := codes(0, TRUTH, head)) is not None:
             columns[head] = truth
     held = tables.dataset(path, schema, columns)
@@ -408,7 +408,7 @@ def _counted(
         said = {
             (kind, head): codes(model, kind, head)
             for kind in tables.SCORES
-            for head in schema.heads()
+            for head in schema.heads
         }
         decided.append(
             {
@@ -417,4 +417,4 @@ def _counted(
                 if answers is not None and (key[0] == "score" or (answers >= 0).any())
             }
         )
-    return held, decided, pictures[order]
+    return held, decided, images[order]

@@ -1,4 +1,4 @@
-"""The samples table: a row per picture with the truth and what one model says about it.
+"""The samples table: a row per image with the truth and what one model says about it.
 
 Tables made elsewhere are read by the same rules as those that the audit writes; what a column
 means is decided in `schema.py`. Tables too large to be held are in `streaming.py`.
@@ -18,11 +18,12 @@ import pyarrow as pa
 from fairvision.auditing import cells
 from fairvision.auditing.given import Given, same_ids
 from fairvision.auditing.parts import Refuse, Table, is_list, open_table
-from fairvision.auditing.schema import Schema, infer, score_columns
+from fairvision.auditing.schema import infer, score_columns
+from fairvision.core.files import whole_file
+from fairvision.core.table_files import not_text
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError, shown
-from fairvision.files import whole_file
-from fairvision.table_files import not_text
+from fairvision.schema import Schema
 
 SCORES = ("score", "hidden", "person")
 MEASURES = ("pointing_game", "relevance_mass")
@@ -31,17 +32,17 @@ CHANCE = "evidence/chance"
 
 @dataclass(frozen=True)
 class Samples:
-    """What one model says about the pictures of one split.
+    """What one model says about the images of one split.
 
     Attributes
     ----------
     model : name of the model
-    truth : the audited rows of the dataset, n of them; pictures need not exist
+    truth : the audited rows of the dataset, n of them; images need not exist
     scores : (n rows) float64 columns `score/…`, `hidden/…`, `person/…`, `evidence/…`
     decided : what is predicted, by (kind, head), where tables were counted: there are no scores
-        then, and each row stands for many pictures
-    counts : (n,) pictures that each row stands for; None for one each
-    missing_wrong : whether pictures without an answer count as answered wrong
+        then, and each row stands for many images
+    counts : (n,) images that each row stands for; None for one each
+    missing_wrong : whether images without an answer count as answered wrong
     """
 
     model: str
@@ -52,12 +53,12 @@ class Samples:
     missing_wrong: bool = False
 
     @property
-    def pictures(self) -> int:
-        """Number of pictures."""
+    def images(self) -> int:
+        """Number of images."""
         return self.count(np.ones(len(self.truth), bool))
 
     def count(self, rows: np.ndarray) -> int:
-        """Return the number of pictures of some rows, (n,) bool."""
+        """Return the number of images of some rows, (n,) bool."""
         return int(rows.sum() if self.counts is None else self.counts[rows].sum())
 
     def probabilities(self, kind: str, head: str) -> np.ndarray | None:
@@ -86,7 +87,7 @@ def labels_of(truth: Dataset, head: str) -> tuple[str, ...]:
 
 
 def is_many(truth: Dataset, head: str) -> bool:
-    """Return whether several labels of a task may hold for one picture."""
+    """Return whether several labels of a task may hold for one image."""
     return head in truth.tasks and truth.tasks[head].many
 
 
@@ -168,7 +169,7 @@ def look(table: Table, name: str, column: Any) -> tuple[bool, set[str] | None]:
 
 
 def covers(given: Given | None, ids: np.ndarray) -> bool:
-    """Say whether a dataset has all pictures of some ids."""
+    """Say whether a dataset has all images of some ids."""
     return given is not None and bool((given.rows(ids) >= 0).all())
 
 
@@ -217,7 +218,7 @@ def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str
     """Return the score columns that a table has, by (kind, head)."""
     found = {}
     for kind in SCORES:
-        for head, labels in schema.heads().items():
+        for head, labels in schema.heads.items():
             columns = score_columns(kind, head, labels)
             prefix = f"{kind}/{head}/"
             there = [column for column in table.names if column.startswith(prefix)]
@@ -261,13 +262,13 @@ def probabilities(
 
 def check_truth(table: Table, schema: Schema, given: Given | None = None) -> None:
     """Raise `InputError` unless there is truth, as labels, for everything in the schema."""
-    for head in schema.heads():
+    for head in schema.heads:
         if head not in table.types:
             if given is None or head not in given.heads():
                 raise InputError(f"{table.path} has no column {shown(head)} with the truth")
             continue
         kind = table.types[head]
-        many = schema.many(head) and is_list(kind)
+        many = schema.is_many(head) and is_list(kind)
         if reason := not_text(kind.value_type if many else kind):
             raise InputError(f"{table.path}: column {shown(head)} {reason}")
 
@@ -275,7 +276,7 @@ def check_truth(table: Table, schema: Schema, given: Given | None = None) -> Non
 def dataset(path: Path, schema: Schema, columns: Mapping[str, np.ndarray]) -> Dataset:
     """Return the truth from `id` and `split`, (n,) objects, and codes of each head."""
     samples = {name: columns[name] for name in ("id", "split")}
-    for head, labels in schema.heads().items():
+    for head, labels in schema.heads.items():
         samples[head] = named(columns[head], labels)
     return Dataset(
         root=path,
@@ -289,7 +290,7 @@ def dataset(path: Path, schema: Schema, columns: Mapping[str, np.ndarray]) -> Da
 def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
     columns = ["id", "split", *truth.attributes, *truth.tasks]
     table = pd.concat([truth.samples[columns], scores], axis=1)
-    table.attrs["fairvision"] = Schema(truth.attributes, truth.tasks).as_json()
+    table.attrs["fairvision"] = truth.schema.as_json()
     with whole_file(path) as part:
         table.to_parquet(part, index=False)
 
@@ -305,7 +306,7 @@ def _samples(
     truth = _truth(table, held, schema, given)
     scores: dict[str, np.ndarray] = {}
     for (_, head), columns in scored_heads(table, schema).items():
-        values = probabilities(held, columns, head, schema.many(head), table.refuse, rounded)
+        values = probabilities(held, columns, head, schema.is_many(head), table.refuse, rounded)
         scores |= dict(zip(columns, values.T))
     for column in table.names:
         if column.startswith("evidence/"):
@@ -325,8 +326,8 @@ def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = N
     for row in np.flatnonzero(identity.duplicated()):
         table.refuse(row, "id", f"{shown(identity[row])} is there twice")
     codes = {
-        head: cells.positions(held[head], head, labels, schema.many(head), table.refuse)
-        for head, labels in schema.heads().items()
+        head: cells.positions(held[head], head, labels, schema.is_many(head), table.refuse)
+        for head, labels in schema.heads.items()
         if head in table.types
     }
     if given is not None:

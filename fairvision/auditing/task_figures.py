@@ -10,8 +10,9 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.auditing.answers import Chance, Figures, Key, correct, named, predicted
 from fairvision.auditing.tables import Samples, is_many, labels_of
-from fairvision.datasets import UNKNOWN, Dataset
+from fairvision.datasets import Dataset
 from fairvision.metrics import Result
+from fairvision.schema import UNKNOWN
 
 
 def task_figures(model: Samples, task: str, chance: Chance) -> Figures:
@@ -56,8 +57,8 @@ def accuracy_by_group(
 def calibration_figures(model: Samples, head: str, chance: Chance) -> Figures:
     """Yield the calibration error of a task or an attribute, where there are probabilities.
 
-    Of an attribute, and of a task with one label per picture, also that of each group and the gap
-    between them. Where many labels may hold, pictures of one group and label are too few for that.
+    Of an attribute, and of a task with one label per image, also that of each group and the gap
+    between them. Where many labels may hold, images of one group and label are too few for that.
     """
     probabilities = model.probabilities("score", head)
     if probabilities is None:
@@ -82,7 +83,7 @@ def _parity_figures(
 ) -> Figures:
     """Yield how far the rates of the groups lie apart, as a mean over labels and of each label.
 
-    Demographic parity is of answers and groups: of all pictures that have both, whatever their
+    Demographic parity is of answers and groups: of all images that have both, whatever their
     truth.
     """
     groups = named(model.truth, attribute)
@@ -97,20 +98,20 @@ def _parity_figures(
 def _version_figures(
     model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
 ) -> Figures:
-    """Yield how far answers depend on the group where it is all that pictures differ in."""
+    """Yield how far answers depend on the group where it is all that images differ in."""
     if model.counts is not None or is_many(model.truth, task):
         return
-    pictures = pictures_of_versions(model.truth, attribute)
-    if pictures is not None:
+    images = images_of_versions(model.truth, attribute)
+    if images is not None:
         said, groups = named(model.truth, task, guess), named(model.truth, attribute)
-        result = metrics.cifar10s_bias(said, groups, images=pictures, **chance)
+        result = metrics.cifar10s_bias(said, groups, images=images, **chance)
         yield Key("cifar10s_bias", attribute, task), result
 
 
-def pictures_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
-    """Return which picture each row shows, where each is there once for every group; else None.
+def images_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
+    """Return which image each row shows, where each is there once for every group; else None.
 
-    The `id` of every row then is the picture's name, "-" and the row's group, such as
+    The `id` of every row then is the image's name, "-" and the row's group, such as
     "test-00012-grey" and "test-00012-colour" of CIFAR-10S.
     """
     groups = truth.attributes[attribute]
@@ -122,8 +123,8 @@ def pictures_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
     endings = "-" + group.astype(str)
     if not all(own.endswith(ending) for own, ending in zip(ids, endings)):
         return None
-    pictures = pd.Series([own.removesuffix(ending) for own, ending in zip(ids, endings)])
-    return pictures if (pictures.value_counts() == len(groups)).all() else None
+    images = pd.Series([own.removesuffix(ending) for own, ending in zip(ids, endings)])
+    return images if (images.value_counts() == len(groups)).all() else None
 
 
 def _worst(means: dict[Any, Result]) -> Result:

@@ -1,4 +1,4 @@
-"""Which pictures tell most of a cell: right or wrong, with the evidence on the person or not."""
+"""Which images tell most of a cell: right or wrong, with the evidence on the person or not."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
-from fairvision.report.words import REASONS as CELLS
+from fairvision.results.words import REASONS as CELLS
 
 __all__ = ["CELLS", "cells", "in_turn", "most_telling", "telling"]
 
 
 def cells(model: Samples, attribute: str) -> np.ndarray:
-    """Return each picture's position in `CELLS`, (n,), as `fairvision.metrics.reasons` counts them.
+    """Return each image's position in `CELLS`, (n,), as `fairvision.metrics.reasons` counts them.
 
     -1 where the group is unknown, or there is no evidence: no mask, or nothing positive in the map.
     """
@@ -25,16 +25,16 @@ def cells(model: Samples, attribute: str) -> np.ndarray:
 
 
 def telling(model: Samples, attribute: str) -> np.ndarray:
-    """Return how clearly each picture belongs to its cell, (n,) in [-1, 1].
+    """Return how clearly each image belongs to its cell, (n,) in [-1, 1].
 
     The probability of the model's answer, times how far the share of the evidence on the person
-    (relevance mass) lies beyond chance (the person's share of the picture) on the side of the cell:
+    (relevance mass) lies beyond chance (the person's share of the image) on the side of the cell:
     above it where the strongest evidence is on the person, below it elsewhere. Negative where peak
     and share disagree; NaN outside all cells.
 
     Examples
     --------
-    A sure answer, right, with a tenth of the evidence on a person who fills half of the picture:
+    A sure answer, right, with a tenth of the evidence on a person who fills half of the image:
 
     >>> import pandas as pd
     >>> from fairvision.datasets import Dataset
@@ -58,17 +58,17 @@ def telling(model: Samples, attribute: str) -> np.ndarray:
 def most_telling(
     model: Samples, attribute: str, per_cell: int = 10
 ) -> list[tuple[str, np.ndarray]]:
-    """Choose the most telling pictures of each cell; the same samples give the same choice.
+    """Choose the most telling images of each cell; the same samples give the same choice.
 
     They are ordered by `telling`, what is equal by its place in the table. Then the groups take
-    turns, the most telling picture of each group first, so that no group fills a cell in which
+    turns, the most telling image of each group first, so that no group fills a cell in which
     others occur.
 
     Parameters
     ----------
     model : samples of one model
     attribute : which answer and evidence
-    per_cell : largest number of pictures in each cell
+    per_cell : largest number of images in each cell
 
     Returns
     -------

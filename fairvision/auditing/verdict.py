@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from fairvision.auditing.measures import CONFIDENCE
-from fairvision.report.figures import Figure, Figures, read
-from fairvision.report.words import REASONS, SPLIT_ROWS, written
+from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.words import REASONS, SPLIT_ROWS, written
 
 NOT_SHOWN = "nothing was shown: the interval includes zero"
 NO_WIDTH = "nothing was shown: every resample gave the same"
@@ -89,7 +89,7 @@ def _get(
 def _shown(figure: Figure) -> int:
     """Return the sign of a figure whose interval excludes zero, otherwise 0.
 
-    An interval without width shows nothing: every resample gave the same, as with few pictures.
+    An interval without width shows nothing: every resample gave the same, as with few images.
     """
     return (int(figure.low > 0) - int(figure.high < 0)) * (figure.high > figure.low)
 

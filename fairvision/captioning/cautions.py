@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fairvision.auditing.absences import few_pictures, listed
+from fairvision.auditing.absences import few_images, listed
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
+from fairvision.core.spellings import seem_missing
 from fairvision.errors import shown
 from fairvision.metrics.caption_words import tokens
-from fairvision.spellings import seem_missing
 
 
 def left_out(
@@ -49,7 +49,7 @@ def cautions(
 ) -> Iterator[str]:
     """Yield what to know before trusting figures."""
     attribute, rows = truth.attribute, truth.rows
-    yield from few_pictures(
+    yield from few_images(
         attribute, {group: int((rows["group"] == group).sum()) for group in words}
     )
     unknown = int(rows["group"].isna().sum())

@@ -1,4 +1,4 @@
-"""Pictures for the report: where captioners disagree about the person, and what each says."""
+"""Images for the report: where captioners disagree about the person, and what each says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairvision.errors import InputError
 from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plainly
 
 ASKED = "asked for"
-MOST = 2000  # pictures in the list of all
+MOST = 2000  # images in the list of all
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 _WORD = re.compile(rf"[a-z0-9'{APOSTROPHES}]+", re.IGNORECASE | re.ASCII)
 
@@ -30,22 +30,22 @@ def choose(
     per_cell: int = 2,
     seed: int = 0,
 ) -> Iterator[tuple[str, int]]:
-    """Choose rows to show, spread over cells: what the models made of a picture × its group.
+    """Choose rows to show, spread over cells: what the models made of an image × its group.
 
-    In each cell those rows come first that have a picture, and among them those on which most
+    In each cell those rows come first that have an image, and among them those on which most
     models differ from the first, in an order drawn from `seed`: the same input gives the same rows.
     They show what can happen, and are no random sample.
 
     Parameters
     ----------
-    models : of the same pictures; the others are held against the first
+    models : of the same images; the others are held against the first
     truth : labels of these
-    files : the pictures that there are, by id
-    per_cell : largest number of pictures in each
+    files : the images that there are, by id
+    per_cell : largest number of images in each
 
     Yields
     ------
-    (kind, row). Pictures of unknown group are in no cell.
+    (kind, row). Images of unknown group are in no cell.
     """
     outcomes = np.array([model.outcomes(truth) for model in models])
     first, others = outcomes[0], outcomes[1:]
@@ -67,8 +67,8 @@ def choose(
             "left open by one of them": (differ > 0) & ~righted & ~wronged,
         }
     drawn = np.random.default_rng(seed).permutation(len(truth))
-    pictured = truth.rows["id"].isin(list(files or {})).to_numpy()
-    order = drawn[np.lexsort((-differ[drawn], ~pictured[drawn]))]
+    imaged = truth.rows["id"].isin(list(files or {})).to_numpy()
+    order = drawn[np.lexsort((-differ[drawn], ~imaged[drawn]))]
     group = truth.rows["group"].to_numpy()
     for kind, member in kinds.items():
         for own in truth.groups:
@@ -88,8 +88,8 @@ def items(
 
     Returns
     -------
-    per picture: `kind`, `id`, `truth` (None where unknown), `labels`, `file` (None where there
-    is no picture), and `captions`: per model `name`, `outcome` (None where the truth is unknown)
+    per image: `kind`, `id`, `truth` (None where unknown), `labels`, `file` (None where there
+    is no image), and `captions`: per model `name`, `outcome` (None where the truth is unknown)
     and `parts`, pairs of a text and the group that it names, or "".
     """
     outcomes = [model.outcomes(truth) for model in models]
@@ -117,11 +117,11 @@ def items(
 def listing(
     models: Sequence[Said], truth: Labels, words: Mapping[str, frozenset[str]], most: int = MOST
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Return what is said of the pictures on which one model is right and another wrong.
+    """Return what is said of the images on which one model is right and another wrong.
 
     Returns
     -------
-    how many pictures these are, and for each, up to `most` in the order of the labels: `id`,
+    how many images these are, and for each, up to `most` in the order of the labels: `id`,
     `truth`, and `said`: per different caption the `names` of the models, its `outcome` and `parts`.
     """
     outcomes = np.array([model.outcomes(truth) for model in models])
@@ -167,7 +167,7 @@ def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[s
 def rows_of(
     asked: Sequence[str], truth: Labels, captions: Mapping[str, Mapping[str, str]]
 ) -> Labels:
-    """Return labels of the pictures that were asked for, in this order; empty where unknown.
+    """Return labels of the images that were asked for, in this order; empty where unknown.
 
     Raises
     ------
@@ -175,10 +175,10 @@ def rows_of(
         A model has no caption of one of them.
     """
     ids = [identity(one) or "" for one in asked]
-    for picture in ids:
+    for image in ids:
         for model, said in captions.items():
-            if picture not in said:
-                raise InputError(f"--show {picture}: {model} has no caption of this picture")
+            if image not in said:
+                raise InputError(f"--show {image}: {model} has no caption of this picture")
     known = truth.rows.set_index("id").reindex(pd.Index(ids, dtype=object))
     known = known.astype(object).where(known.notna(), None)
     return Labels(
@@ -186,8 +186,8 @@ def rows_of(
     )
 
 
-def find_pictures(folder: Path, ids: Iterable[str]) -> dict[str, Path]:
-    """Return the file of each picture that is there.
+def find_images(folder: Path, ids: Iterable[str]) -> dict[str, Path]:
+    """Return the file of each image that is there.
 
     A file belongs to an id that its name is or ends with, as `80714.jpg`, `000000080714.jpg` and
     `COCO_val2014_000000080714.jpg` do.

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fairvision.core.files import read_json
+from fairvision.core.ids import as_number
 from fairvision.errors import InputError
-from fairvision.files import read_json
-from fairvision.ids import as_number
 
 
 def identity(value: Any) -> str | None:
@@ -26,7 +26,7 @@ def identity(value: Any) -> str | None:
 
 
 def read_captions(path: Path) -> dict[str, str]:
-    """Read a model's captions, one per picture, in COCO's format of results.
+    """Read a model's captions, one per image, in COCO's format of results.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ def read_captions(path: Path) -> dict[str, str]:
             f'{path} is not a list of captions: it has to be [{{"image_id": …, "caption": …}}, …]'
         )
     found: dict[str, str] = {}
-    for number, picture, caption in _entries(path, value):
-        if picture in found:
-            raise InputError(f"{path} entry {number}, image_id: {picture} is there twice")
-        found[picture] = caption
+    for number, image, caption in _entries(path, value):
+        if image in found:
+            raise InputError(f"{path} entry {number}, image_id: {image} is there twice")
+        found[image] = caption
     return found
 
 
 def read_human(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read captions that people wrote, any number per picture.
+    """Read captions that people wrote, any number per image.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def read_human(path: Path) -> dict[str, tuple[str, ...]]:
     if not isinstance(entries, list):
         raise InputError(f"{path} is neither a list of captions nor has it a list 'annotations'")
     found: dict[str, tuple[str, ...]] = {}
-    for _, picture, caption in _entries(path, entries):
-        found[picture] = (*found.get(picture, ()), caption)
+    for _, image, caption in _entries(path, entries):
+        found[image] = (*found.get(image, ()), caption)
     return found
 
 
@@ -99,7 +99,7 @@ def _entries(path: Path, entries: list[Any]) -> Iterator[tuple[int, str, str]]:
             if not isinstance(entry[field], kinds) or isinstance(entry[field], bool):
                 expected = "text" if field == "caption" else "a whole number or text"
                 raise InputError(f"{path} entry {number}, {field}: has to be {expected}")
-        picture = identity(entry["image_id"])
-        if picture is None:
+        image = identity(entry["image_id"])
+        if image is None:
             raise InputError(f"{path} entry {number}, image_id: is empty")
-        yield number, picture, entry["caption"]
+        yield number, image, entry["caption"]

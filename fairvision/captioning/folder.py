@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from fairvision import checksums
 from fairvision.auditing.measures import CONFIDENCE
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
@@ -20,10 +19,11 @@ from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import Said, measure
+from fairvision.core import checksums
+from fairvision.core.csv_files import write_csv
+from fairvision.core.files import check_vacant, whole_folder, write_json, write_text
 from fairvision.core.version import __version__, versions
-from fairvision.csv_files import write_csv
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import check_vacant, whole_folder, write_json, write_text
 
 MARKER = "captions.json"
 LIBRARIES = ("numpy", "pandas", "scikit-learn")
@@ -78,7 +78,7 @@ def captions(
     Parameters
     ----------
     files : captions of each model, in COCO's format of results; the others are compared with the
-        first. The pictures that all models and the labels table have are audited.
+        first. The images that all models and the labels table have are audited.
     labels : csv or parquet with `image_id`, a column of groups, and perhaps one of objects
     output : folder to write
     split_column, split : which rows of the labels table are audited; by default all
@@ -86,11 +86,11 @@ def captions(
     objects : the column of objects; by default `objects`, where there is one
     words : JSON, the words of each group; by default those of `metrics.caption_genders`
     object_words : JSON, words that name an object besides its own name and plural
-    human : JSON, what people wrote of the pictures, for LIC
+    human : JSON, what people wrote of the images, for LIC
     train : labels table of the training split, the reference of amplification
     names : what the models are called; by default after their files
-    images : folder with the pictures; without it the report shows captions alone
-    show : ids of pictures that the report is to show, also of other splits
+    images : folder with the images; without it the report shows captions alone
+    show : ids of images that the report is to show, also of other splits
     rounds : of LIC; 0 leaves it out
     replicates : bootstrap replicates of the 95% intervals
     seed : of all chance; the models share its draws, so differences are paired
@@ -245,8 +245,8 @@ def _write(
 
 
 def _gallery(material: Material, seed: int) -> list[dict[str, Any]]:
-    """Return the pictures that were asked for, then those on which the models disagree."""
-    models, truth, files = material.models, material.truth, material.pictures
+    """Return the images that were asked for, then those on which the models disagree."""
+    models, truth, files = material.models, material.truth, material.images
     shown, asked = material.asked
     chosen = choose(models, truth, files=files, per_cell=PER_CELL, seed=seed)
     return [
@@ -256,7 +256,7 @@ def _gallery(material: Material, seed: int) -> list[dict[str, Any]]:
 
 
 def _table(models: Sequence[Said], truth: Labels) -> pd.DataFrame:
-    """Return a row per picture: the truth, and of each model its caption and what that names."""
+    """Return a row per image: the truth, and of each model its caption and what that names."""
     columns: dict[str, Any] = {"id": truth.rows["id"], truth.attribute: truth.rows["group"]}
     if truth.task:
         columns[truth.task] = truth.rows["objects"]

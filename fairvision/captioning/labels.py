@@ -1,4 +1,4 @@
-"""The labels table: what is annotated in each picture."""
+"""The labels table: what is annotated in each image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 
 from fairvision.captioning.files import identity
-from fairvision.datasets import UNKNOWN
-from fairvision.datasets.coding import coded
-from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
+from fairvision.core.table_files import COMPRESSED, read_csv, read_parquet
+from fairvision.datasets.readers.coding import coded
+from fairvision.datasets.readers.label_columns import label_sets_of, names_of, texts_of
 from fairvision.errors import InputError, shown, warn_caller
 from fairvision.metrics.caption_words import OTHER
-from fairvision.table_files import COMPRESSED, read_csv, read_parquet
+from fairvision.schema import UNKNOWN
 
 IDS = ("image_id", "id")
 ATTRIBUTE, OBJECTS, SPLIT = "gender", "objects", "test"  # where nothing else is asked for
@@ -25,7 +25,7 @@ ATTRIBUTE, OBJECTS, SPLIT = "gender", "objects", "test"  # where nothing else is
 
 @dataclass(frozen=True)
 class Labels:
-    """What is annotated in n pictures.
+    """What is annotated in n images.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Labels:
         return sorted(self.rows["group"].dropna().unique())
 
     def of(self, ids: Sequence[str]) -> Labels:
-        """Return the rows of these pictures, in this order."""
+        """Return the rows of these images, in this order."""
         places = pd.Index(self.rows["id"]).get_indexer(pd.Index(ids))
         return replace(self, rows=self.rows.iloc[places].reset_index(drop=True))
 
@@ -82,7 +82,7 @@ def read_labels(
 
     Parameters
     ----------
-    path : csv (perhaps compressed) or parquet, a row per picture
+    path : csv (perhaps compressed) or parquet, a row per image
     attribute : the column of groups; by default `gender`, or the only one that is left
     objects : the column of objects, `;` between them in csv; by default `objects` if there is one
     split_column, split : which rows are audited; by default all, and `test` where only the column

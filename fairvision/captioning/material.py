@@ -1,4 +1,4 @@
-"""Everything that is read before captions are measured, brought to the same pictures."""
+"""Everything that is read before captions are measured, brought to the same images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.shares import shares
-from fairvision.captioning.disagreements import find_pictures, rows_of
+from fairvision.captioning.disagreements import find_images, rows_of
 from fairvision.captioning.files import read_captions, read_human, read_words, said_of
 from fairvision.captioning.labels import Labels, read_reference
 from fairvision.captioning.measures import Said
 from fairvision.captioning.objects import named_objects
-from fairvision.datasets import UNKNOWN
 from fairvision.errors import InputError
 from fairvision.metrics.caption_words import words_for
+from fairvision.schema import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Material:
 
     Attributes
     ----------
-    models : captions of the n audited pictures, per model
+    models : captions of the n audited images, per model
     truth : labels of these
     words : the words of each group
     hidden : what LIC masks, where not the published words
     reference : labels of the training split, or None
-    human : (n,) what people wrote of each picture, None where nothing; or None
-    asked : captions and labels of the pictures that are to be shown
-    pictures : files of pictures, by id
+    human : (n,) what people wrote of each image, None where nothing; or None
+    asked : captions and labels of the images that are to be shown
+    images : files of images, by id
     counts : captions in the file of each model
     notes : what was left out in bringing them together
     """
@@ -45,7 +45,7 @@ class Material:
     reference: Labels | None
     human: list[tuple[str, ...] | None] | None
     asked: tuple[list[Said], Labels]
-    pictures: dict[str, Path]
+    images: dict[str, Path]
     counts: dict[str, int]
     notes: list[str]
 
@@ -61,7 +61,7 @@ def gather(
     images: Path | None,
     show: Sequence[str],
 ) -> Material:
-    """Read all files and bring them to the pictures that all have.
+    """Read all files and bring them to the images that all have.
 
     Parameters
     ----------
@@ -95,14 +95,14 @@ def gather(
         reference=reference,
         human=None if written is None else [written.get(own) for own in truth.rows["id"]],
         asked=(shown, asked),
-        pictures={} if images is None else _pictures(images, [truth, asked]),
+        images={} if images is None else _images(images, [truth, asked]),
         counts={name: len(own) for name, own in said.items()},
         notes=notes,
     )
 
 
 def _common(labels: Labels, said: Mapping[str, Mapping[str, str]]) -> tuple[Labels, list[str]]:
-    """Return the pictures that all have, and how many some lack."""
+    """Return the images that all have, and how many some lack."""
     ids = list(labels.rows["id"])
     common = [own for own in ids if all(own in captions for captions in said.values())]
     lacking = {name: sum(own not in captions for own in ids) for name, captions in said.items()}
@@ -169,8 +169,8 @@ def _models(
     return found
 
 
-def _pictures(images: Path, labels: Sequence[Labels]) -> dict[str, Path]:
-    found = find_pictures(images, {own for some in labels for own in some.rows["id"]})
+def _images(images: Path, labels: Sequence[Labels]) -> dict[str, Path]:
+    found = find_images(images, {own for some in labels for own in some.rows["id"]})
     if not found:
         raise InputError(f"{images} holds none of the pictures: files are named by their id")
     return found

@@ -12,9 +12,9 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.auditing.measures import COLUMNS, CONFIDENCE, FIGURES
 from fairvision.captioning.labels import Labels
-from fairvision.datasets import UNKNOWN
 from fairvision.metrics import Result
 from fairvision.metrics.caption_words import OTHER
+from fairvision.schema import UNKNOWN
 
 MALS = "bias_amplification_mals"
 UNITS = {
@@ -30,7 +30,7 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Said:
-    """What one captioner says of n pictures.
+    """What one captioner says of n images.
 
     Attributes
     ----------
@@ -79,11 +79,11 @@ def measure(
 
     Parameters
     ----------
-    models : of the same n pictures
+    models : of the same n images
     truth : labels of these
     words : the words of each group
     reference : labels of the training split, for amplification; by default `truth`
-    human : what people wrote of the n pictures; None where nothing
+    human : what people wrote of the n images; None where nothing
     hidden : what LIC masks, where not the published words
     rounds : of LIC; 0 leaves it out
     replicates, seed : of the bootstrap; one seed pairs the models
@@ -168,13 +168,11 @@ def _object_figures(
             held, codes, **predicted, **training, **chance
         )
         yield Key(result.name, attribute, task), result
-    pictured = model.objects.copy()  # of pictures whose truth is known, as all other figures
-    pictured.loc[(held < 0).any(axis=1) | (codes.codes < 0)] = -1
+    imaged = model.objects.copy()  # of images whose truth is known, as all other figures
+    imaged.loc[(held < 0).any(axis=1) | (codes.codes < 0)] = -1
     yield (
         Key(MALS, attribute, task),
-        metrics.bias_amplification_mals(
-            **training, pred_labels=pictured, pred_groups=said, **chance
-        ),
+        metrics.bias_amplification_mals(**training, pred_labels=imaged, pred_groups=said, **chance),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fairvision.captioning.measures import MALS
-from fairvision.report.figures import Figure, Figures, read
+from fairvision.results.figures import Figure, Figures, read
 
 BEFORE = "95% interval "
 DIRECTIONS = ("directional T->A", "directional A->T")

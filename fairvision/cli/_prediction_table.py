@@ -10,16 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from fairvision.errors import visible
-from fairvision.familiarity import FAR, Familiarity
+from fairvision.inference.confidence import FAR, Familiarity
 
 MOST_SHOWN = 3
-FEW = 200  # held-out pictures on which a temperature is a rough number
+FEW = 200  # held-out images on which a temperature is a rough number
 MOST_COLUMNS = 12
 WIDTH_OF_PIPES = 160
 
 
 def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
-    """Return a row per picture.
+    """Return a row per image.
 
     A single head of a few labels has a column per label; of several heads, or of many labels, the
     highest probabilities are listed.

@@ -108,14 +108,14 @@ def command(
 
     Every RUN is a run folder; the first is the one that the others are compared with. Writes
     report.html, metrics.csv and the samples tables. Started by torchrun, several processes share
-    the pictures.
+    the images.
 
     \b
     fairvision audit runs/baseline runs/equalizer -o audit
     fairvision audit --predictions a.parquet b.parquet -o audit
     """
     from fairvision.auditing import audit
-    from fairvision.processes import is_first
+    from fairvision.core.processes import is_first
     from fairvision.report.sanity import lines
 
     done = audit(

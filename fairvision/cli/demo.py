@@ -1,4 +1,4 @@
-"""`fairvision demo`: the whole way on drawn pictures."""
+"""`fairvision demo`: the whole way on drawn images."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from fairvision.cli.printing import say
 @options.overwrite
 @options.quiet
 def command(**settings: Any) -> None:
-    """Draw pictures, train two models, audit them, and say where the report is.
+    """Draw images, train two models, audit them, and say where the report is.
 
-    Each picture shows a person whose shirt has the pattern of its group, in surroundings that
+    Each image shows a person whose shirt has the pattern of its group, in surroundings that
     mostly go with that group. The baseline may look at either; the equalizer must look at the
     person.
     """

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import click
 
+from fairvision.core.processes import may_tell
 from fairvision.errors import LONGEST, InputError, is_of_memory, one_line
-from fairvision.processes import may_tell
 
 BAD, STOPPED = 2, 130
 TRACEBACK = "FAIRVISION_TRACEBACK"

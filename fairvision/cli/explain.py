@@ -1,4 +1,4 @@
-"""`fairvision explain`: activation maps and attributions for any pictures."""
+"""`fairvision explain`: activation maps and attributions for any images."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def command(
     device: str,
     quiet: bool,
 ) -> None:
-    """Draw where a model found its evidence, and what its layers made of the picture.
+    """Draw where a model found its evidence, and what its layers made of the image.
 
-    IMAGE… are picture files, or folders of them. The folder gets PNG sheets and an index.html
+    IMAGE… are image files, or folders of them. The folder gets PNG sheets and an index.html
     that shows them.
     """
-    from fairvision.attribution.explain import explain
+    from fairvision.inference.explanations import explain
 
     folder = explain(
         run,

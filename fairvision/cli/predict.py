@@ -1,4 +1,4 @@
-"""`fairvision predict`: a table of probabilities for any pictures."""
+"""`fairvision predict`: a table of probabilities for any images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fairvision.errors import InputError, visible
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fairvision.familiarity import Familiarity
+    from fairvision.inference.confidence import Familiarity
     from fairvision.runs import Run
 
 SMALL = 64
@@ -66,33 +66,35 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Print what a trained model says about pictures.
+    """Print what a trained model says about images.
 
-    IMAGE… are picture files, or folders of them. Per attribute and task: the answer and the
+    IMAGE… are image files, or folders of them. Per attribute and task: the answer and the
     probabilities; --json and --output give all of them.
     """
     _check_replaceable(output, overwrite)
     if data is not None and familiarity is False:
         raise InputError("--data is for --familiarity: leave out --no-familiarity")
 
-    from fairvision import inference, own_pictures, postprocessing, runs
-    from fairvision.csv_files import write_csv
-    from fairvision.files import check_vacant
+    from fairvision import inference, runs
+    from fairvision.core.csv_files import write_csv
+    from fairvision.core.files import check_vacant
+    from fairvision.inference import digits
+    from fairvision.runs import thresholds
 
     if prepared is not None:
-        check_vacant(prepared, marker=own_pictures.LIST, overwrite=overwrite)
+        check_vacant(prepared, marker=digits.LIST, overwrite=overwrite)
     loaded, quiet = runs.load(run), quiet or not sys.stderr.isatty()
     if prepared is not None and not inference.prepares_digits(loaded, prepare):
         raise InputError("--prepared writes prepared pictures: add --prepare digit")
-    files = inference.picture_files(images)
+    files = inference.image_files(images)
     known, why_not = _known(loaded, familiarity, data, device, quiet)
     found = inference.predict(
         loaded, files, prepare=prepare, familiarity=known, device=device, quiet=quiet
     )
-    if note := postprocessing.without_groups(loaded):
+    if note := thresholds.without_groups(loaded):
         say(f"note: {note}", err=True)
     if prepared is not None:
-        own_pictures.write_prepared(files, prepared, overwrite=overwrite)
+        digits.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:
         for name in (f"answer/{name}" for name, task in loaded.tasks.items() if task.many):
             found[name] = found[name].map(lambda held: ";".join(held) or ";", na_action="ignore")
@@ -113,7 +115,7 @@ def _check_replaceable(output: Path | None, overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{output} is there already: choose another file or add --overwrite")
 
-    from fairvision.table_files import header
+    from fairvision.core.table_files import header
 
     try:
         names = header(output)
@@ -137,7 +139,7 @@ def _known(
     if not wanted and run.size > SMALL:
         return None, "--familiarity says how sure the model may be, and how far the pictures are"
 
-    from fairvision.familiarity import learn_familiarity
+    from fairvision.inference.confidence import learn_familiarity
 
     try:
         return learn_familiarity(run, data, device=device, quiet=quiet), ""

@@ -186,8 +186,9 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
 
     Ctrl-C, or kill -9, leaves a run that --resume continues, ending with the same weights.
     """
-    from fairvision import postprocessing, runs
-    from fairvision.processes import is_first
+    from fairvision import runs
+    from fairvision.core.processes import is_first
+    from fairvision.runs import thresholds
     from fairvision.training import stored_options, train
 
     method = settings["method"]
@@ -216,8 +217,8 @@ def command(context: click.Context, output: Path, as_json: bool, **settings: Any
     for name, n in summary["pictures"].items():
         say(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
     say(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
-    if (rule := postprocessing.read(run)) is not None:
-        known = f"{rule.known} of {rule.pictures} validation pictures"
+    if (rule := thresholds.read(run)) is not None:
+        known = f"{rule.known} of {rule.images} validation pictures"
         say(f"thresholds per {rule.attribute}: learnt from {known}")
     say(f"run: {run.folder}")
 

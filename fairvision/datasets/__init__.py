@@ -1,4 +1,4 @@
-"""Dataset folders: reading, making, decoding, and hiding parts of pictures.
+"""Dataset folders: reading, making, decoding, and hiding parts of images.
 
 What needs torch (`Batch`, `batches`, `hide_person`, …) is imported when it is first used.
 """
@@ -6,21 +6,23 @@ What needs torch (`Batch`, `batches`, `hide_person`, …) is imported when it is
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fairvision.core.deprecation import warn_renamed
 from fairvision.datasets.cache import open_pixels
-from fairvision.datasets.cifar10s import from_cifar10
-from fairvision.datasets.coco import from_coco
 from fairvision.datasets.description import describe
-from fairvision.datasets.drawing import scenes
-from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset, Task, load, save
+from fairvision.datasets.folder import SPLITS, Dataset, load, save
+from fairvision.datasets.images import read_image
 from fairvision.datasets.masks import read_mask
-from fairvision.datasets.mnist import from_mnist
-from fairvision.datasets.pictures import read_picture
 from fairvision.datasets.pixels import Pixels
+from fairvision.datasets.readers.cifar10s import from_cifar10
+from fairvision.datasets.readers.coco import from_coco
+from fairvision.datasets.readers.mnist import from_mnist
+from fairvision.datasets.readers.scenes import scenes
+from fairvision.datasets.readers.table import from_table
 from fairvision.datasets.regions import read_regions, save_regions
-from fairvision.datasets.table import from_table
+from fairvision.schema import UNKNOWN, Task
 
 if TYPE_CHECKING:
-    from fairvision.datasets.batching import Batch, batches, picture_tensor
+    from fairvision.datasets.batching import Batch, batches, image_tensor
     from fairvision.datasets.hiding import hide, hide_person, only_person
 
 __all__ = [
@@ -38,12 +40,12 @@ __all__ = [
     "from_table",
     "hide",
     "hide_person",
+    "image_tensor",
     "load",
     "only_person",
     "open_pixels",
-    "picture_tensor",
+    "read_image",
     "read_mask",
-    "read_picture",
     "read_regions",
     "save",
     "save_regions",
@@ -53,14 +55,20 @@ __all__ = [
 _WITH_TORCH = {
     "Batch": "batching",
     "batches": "batching",
-    "picture_tensor": "batching",
+    "image_tensor": "batching",
     "hide": "hiding",
     "hide_person": "hiding",
     "only_person": "hiding",
 }
 
 
+_RENAMED = {"picture_tensor": "image_tensor", "read_picture": "read_image"}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn_renamed(f"fairvision.datasets.{name}", _RENAMED[name])
+        return getattr(import_module("fairvision.datasets"), _RENAMED[name])
     if name in _WITH_TORCH:
         return getattr(import_module(f"fairvision.datasets.{_WITH_TORCH[name]}"), name)
     raise AttributeError(f"module 'fairvision.datasets' has no attribute {name!r}")

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fairvision.core.deprecation import renamed_arguments
 from fairvision.datasets.cache import CachedPixels
 from fairvision.datasets.decoding import resize
 from fairvision.datasets.folder import Dataset
@@ -18,7 +19,7 @@ from fairvision.datasets.pixels import Pixels, Taken
 
 @dataclass
 class Batch:
-    """Some pictures of a dataset and all that is known of them, on one device.
+    """Some images of a dataset and all that is known of them, on one device.
 
     Attributes
     ----------
@@ -26,7 +27,7 @@ class Batch:
     images : (n, 3, height, width) float32 in [0, 1]
     masks : (n, 1, height, width) float32, 1 on the person
     has_mask : (n,) bool
-    attributes : group of each picture, (n,) int64, -1 unknown
+    attributes : group of each image, (n,) int64, -1 unknown
     tasks : (n,) int64, -1 unknown; where many labels may hold (n, labels) float32, -1 unknown
     """
 
@@ -103,11 +104,12 @@ def serve(
         )
 
 
-def picture_tensor(picture: Image.Image, size: int) -> Tensor:
-    """Return one picture as (3, size, size) float32 in [0, 1], resized as the cache does."""
-    return _to_images(torch.from_numpy(resize(picture, size).copy()).unsqueeze(0))[0]
+@renamed_arguments(picture="image")
+def image_tensor(image: Image.Image, size: int) -> Tensor:
+    """Return one image as (3, size, size) float32 in [0, 1], resized as the cache does."""
+    return _to_images(torch.from_numpy(resize(image, size).copy()).unsqueeze(0))[0]
 
 
-def _to_images(pictures: Tensor) -> Tensor:
+def _to_images(images: Tensor) -> Tensor:
     """Turn (n, height, width, 3) bytes into channels-last floats."""
-    return pictures.permute(0, 3, 1, 2).float().div_(255)
+    return images.permute(0, 3, 1, 2).float().div_(255)

@@ -1,4 +1,4 @@
-"""Pictures decoded once, resized and kept as memory-mapped bytes, where they fit on the disk."""
+"""Images decoded once, resized and kept as memory-mapped bytes, where they fit on the disk."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from fairvision.core.files import whole_folder
 from fairvision.datasets.decoding import Decoder
 from fairvision.datasets.folder import Dataset
-from fairvision.datasets.pictures import quiet_warnings
+from fairvision.datasets.images import quiet_warnings
 from fairvision.datasets.pixels import Pixels, StreamedPixels, Taken
 from fairvision.datasets.stamps import file_stamps
 from fairvision.errors import FairvisionWarning, InputError, check_file, reading
-from fairvision.files import whole_folder
 
 CACHES = ("auto", "always", "never")
 
@@ -66,9 +66,9 @@ def open_pixels(
     quiet: bool = True,
     cache: str = "auto",
 ) -> Pixels:
-    """Return the pictures of a dataset at one size, decoded now or whenever they are asked for.
+    """Return the images of a dataset at one size, decoded now or whenever they are asked for.
 
-    The whole picture is resized to a square, so nothing of the person or the context is cut away.
+    The whole image is resized to a square, so nothing of the person or the context is cut away.
     The cache lies in `$FAIRVISION_CACHE` (else `~/.cache/fairvision`) under the fingerprint of
     the files' paths, sizes and times; changed files make a new one. The pixels are the same bit for
     bit, whether or not they come from there.
@@ -79,14 +79,14 @@ def open_pixels(
     size : side of the square in pixels
     workers : threads that decode; by default one per core
     quiet : show no progress
-    cache : "always" decodes all pictures and keeps them, "never" decodes them whenever they are
+    cache : "always" decodes all images and keeps them, "never" decodes them whenever they are
         asked for, "auto" keeps them unless they take more than half of what is free on the disk, or
         the disk cannot be written. A cache that is there is used; a damaged one is made again.
 
     Raises
     ------
     InputError
-        If a picture or mask is missing, damaged or of the wrong size, in which case nothing is left
+        If an image or mask is missing, damaged or of the wrong size, in which case nothing is left
         in the cache; or if there is no room for what is always to be kept.
     """
     if cache not in CACHES:

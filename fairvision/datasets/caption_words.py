@@ -15,7 +15,7 @@ WORDS = {"female": GENDER_WORDS["woman"], "male": GENDER_WORDS["man"]}
 
 
 def perceived_gender(captions: Iterable[str]) -> str | None:
-    """Return the one group that the captions of a picture name; None for both or neither.
+    """Return the one group that the captions of an image name; None for both or neither.
 
     >>> perceived_gender(["A woman rides a horse.", "Somebody on her horse."])
     'female'

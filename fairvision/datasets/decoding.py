@@ -10,29 +10,29 @@ from PIL import Image
 
 from fairvision.datasets.doubts import Doubts
 from fairvision.datasets.folder import Dataset
+from fairvision.datasets.images import image_size, read_image
 from fairvision.datasets.masks import read_mask
-from fairvision.datasets.pictures import picture_size, read_picture
 from fairvision.errors import InputError
 
 LARGEST_SIDE = 4096
 """Pixels of the longest side that a network is given: more is a mistake, and fills memory."""
 _MARGIN = 3
-"""A picture first shrinks by whole numbers, to no less than so many times its final size."""
+"""An image first shrinks by whole numbers, to no less than so many times its final size."""
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes pictures and masks of a dataset, row by row, at one size; gathers what is odd."""
+    """Decodes images and masks of a dataset, row by row, at one size; gathers what is odd."""
 
     dataset: Dataset
     size: int
     doubts: Doubts = field(default_factory=Doubts)
 
-    def picture(self, row: int) -> np.ndarray:
-        """Return the picture of a row, (size, size, 3) uint8."""
+    def image(self, row: int) -> np.ndarray:
+        """Return the image of a row, (size, size, 3) uint8."""
         try:
-            picture = read_to_size(self._path("image", row), self.size, self.doubts)
-            return resize(picture, self.size)
+            image = read_to_size(self._path("image", row), self.size, self.doubts)
+            return resize(image, self.size)
         except InputError as error:
             raise self._named(error, row) from None
 
@@ -42,15 +42,15 @@ class Decoder:
         if not isinstance(path, str):
             return None
         try:
-            upright = picture_size(self._path("image", row))
+            upright = image_size(self._path("image", row))
             mask = read_mask(self.dataset.root / path, upright, doubts=self.doubts)
             return resize_mask(mask, self.size)
         except InputError as error:
             raise self._named(error, row) from None
 
     def into(self, row: int, image: np.ndarray, mask: np.ndarray) -> None:
-        """Write the picture of a row, and its mask if it has one, into arrays."""
-        image[:] = self.picture(row)
+        """Write the image of a row, and its mask if it has one, into arrays."""
+        image[:] = self.image(row)
         found = self.mask(row)
         if found is not None:
             mask[:] = found
@@ -64,17 +64,15 @@ class Decoder:
 
 
 def read_to_size(path: str | Path, size: int, doubts: Doubts | None = None) -> Image.Image:
-    """Read a picture that is to be shrunk by `resize`, no larger than that needs it."""
-    return read_picture(path, least=_MARGIN * size, doubts=doubts)
+    """Read an image that is to be shrunk by `resize`, no larger than that needs it."""
+    return read_image(path, least=_MARGIN * size, doubts=doubts)
 
 
-def resize(picture: Image.Image, size: int) -> np.ndarray:
-    """Return a picture as a (size, size, 3) uint8 square, smoothed where it shrinks."""
-    if picture.size != (size, size):
-        picture = picture.resize(
-            (size, size), Image.Resampling.BILINEAR, reducing_gap=float(_MARGIN)
-        )
-    return np.asarray(picture)
+def resize(image: Image.Image, size: int) -> np.ndarray:
+    """Return an image as a (size, size, 3) uint8 square, smoothed where it shrinks."""
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=float(_MARGIN))
+    return np.asarray(image)
 
 
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:

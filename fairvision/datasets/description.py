@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairvision.datasets.folder import SPLITS, UNKNOWN, Dataset
+from fairvision.datasets.folder import SPLITS, Dataset
+from fairvision.schema import UNKNOWN
 
 FEW = 30
 _NAMED = 8  # groups, in a warning
-"""Below this number of pictures a share is called uncertain."""
+"""Below this number of images a share is called uncertain."""
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
@@ -21,9 +22,9 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     -------
     dict with
         `name`, `source`, `licence`, `folder` : text
-        `counts` : a row for `pictures`, for `masks`, per attribute and group and per task and
-            label, with the number of pictures per split and in `all`. The row `unknown` counts
-            pictures whose group or label is not known; where many labels may hold, `none` counts
+        `counts` : a row for `images`, for `masks`, per attribute and group and per task and
+            label, with the number of images per split and in `all`. The row `unknown` counts
+            images whose group or label is not known; where many labels may hold, `none` counts
             those for which none does.
         `skew` : see `skew`
         `warnings` : lines about what makes figures uncertain or impossible
@@ -42,12 +43,12 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def counts(dataset: Dataset) -> pd.DataFrame:
-    """Count pictures per split.
+    """Count images per split.
 
     Returns
     -------
-    DataFrame with the columns `kind` (pictures, masks, attribute or task), `name` (of the
-    attribute or task), `value` (group or label), one per split that has pictures, and `all`.
+    DataFrame with the columns `kind` (images, masks, attribute or task), `name` (of the
+    attribute or task), `value` (group or label), one per split that has images, and `all`.
     """
     splits = dataset.samples["split"].to_numpy()
     columns = {s: splits == s for s in SPLITS if (splits == s).any()}
@@ -76,15 +77,15 @@ def counts(dataset: Dataset) -> pd.DataFrame:
 def skew(dataset: Dataset) -> pd.DataFrame:
     """Say which labels go with which groups more, or less, than the groups' shares.
 
-    Of the pictures with a label, `share` belong to the group; of all pictures whose group and
+    Of the images with a label, `share` belong to the group; of all images whose group and
     label are known, `overall` do. `skew` is the difference: 0 where group and label are
     independent. All splits count.
 
     Returns
     -------
     DataFrame with the columns `attribute`, `group`, `task`, `label`, `share`, `overall`, `skew`,
-    `n` (pictures with the label and a known group) and `few` (whether n is below 30). The largest
-    skews come first, those of few pictures after all others. Labels without pictures have none.
+    `n` (images with the label and a known group) and `few` (whether n is below 30). The largest
+    skews come first, those of few images after all others. Labels without images have none.
     """
     tables = []
     for attribute in dataset.attributes:
@@ -120,7 +121,7 @@ def skew(dataset: Dataset) -> pd.DataFrame:
 
 
 def small_groups(dataset: Dataset) -> list[str]:
-    """Return a line per attribute with groups of fewer than 30 pictures in some split."""
+    """Return a line per attribute with groups of fewer than 30 images in some split."""
     table = counts(dataset)
     lines = []
     for attribute in dataset.attributes:

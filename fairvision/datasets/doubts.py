@@ -1,4 +1,4 @@
-"""What is odd about the pictures and masks of a data set: one warning per kind, not per file."""
+"""What is odd about the images and masks of a data set: one warning per kind, not per file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Doubts:
     --------
     >>> doubts = Doubts()
     >>> for name in "abcd":
-    ...     doubts.note("masks that cover the whole picture", f"{name}.png")
+    ...     doubts.note("masks that cover the whole image", f"{name}.png")
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     doubts.tell()
     ...     doubts.tell()
     >>> [str(warning.message) for warning in caught]
-    ["masks that cover the whole picture: 4 ('a.png', 'b.png', 'c.png', …)"]
+    ["masks that cover the whole image: 4 ('a.png', 'b.png', 'c.png', …)"]
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Hiding a part of a picture: one way for training and audit alike."""
+"""Hiding a part of an image: one way for training and audit alike."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _ENOUGH, _TOO_LITTLE = 0.9, 0.5
 
 
 def hide(images: Tensor, hidden: Tensor) -> Tensor:
-    """Fill a part of each picture with the mean colour of what stays visible.
+    """Fill a part of each image with the mean colour of what stays visible.
 
-    The mean of the *whole* picture would carry the hidden part's own colours into the fill, so only
+    The mean of the *whole* image would carry the hidden part's own colours into the fill, so only
     the visible pixels are averaged.
 
     Parameters
     ----------
     images : (n, channels, height, width) float
-    hidden : (n, 1, height, width) bool, or float where 1 is hidden; pictures of which nothing is
+    hidden : (n, 1, height, width) bool, or float where 1 is hidden; images of which nothing is
         hidden are returned as they are
 
     Returns
@@ -50,7 +50,7 @@ def hide_person(images: Tensor, masks: Tensor, *, widen: float = WIDEN) -> Tenso
     Parameters
     ----------
     images : (n, channels, height, width) float
-    masks : (n, 1, height, width) float, 1 on the person; pictures whose mask is all zero are
+    masks : (n, 1, height, width) float, 1 on the person; images whose mask is all zero are
         returned as they are
     widen : how far the mask's edges are widened, as a share of the longer side
 
@@ -71,7 +71,7 @@ def hide_person(images: Tensor, masks: Tensor, *, widen: float = WIDEN) -> Tenso
 def only_person(images: Tensor, masks: Tensor, *, widen: float = WIDEN) -> Tensor:
     """Fill everything but the person with the person's mean colour; see `hide_person`.
 
-    Pictures whose mask is all zero become mid-grey.
+    Images whose mask is all zero become mid-grey.
     """
     return hide(images, 1 - widened(masks, widen))
 
@@ -88,7 +88,7 @@ def elsewhere(hidden: Tensor, free: Tensor, draws: Tensor) -> Tensor:
     """Move each mask to a random other place: a control for what hiding any such area does.
 
     The place is drawn from all shifts that put at least 90% of the mask on free pixels without
-    passing the picture's edge; where there are none, from those that go on at the opposite edge;
+    passing the image's edge; where there are none, from those that go on at the opposite edge;
     where there are none of these either, it is the shift that puts most on free pixels.
 
     Parameters

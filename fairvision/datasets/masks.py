@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from fairvision.datasets.doubts import Doubts
-from fairvision.datasets.pictures import damage_told, decode, deep_values, is_deep, note
+from fairvision.datasets.images import damage_told, decode, deep_values, is_deep, note
 from fairvision.errors import InputError
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
@@ -39,8 +39,8 @@ def read_mask(
 
     Parameters
     ----------
-    path : a picture file of one channel (of several, any above 0 counts; transparency does not)
-    size : (width, height) of the upright picture that the mask belongs to
+    path : an image file of one channel (of several, any above 0 counts; transparency does not)
+    size : (width, height) of the upright image that the mask belongs to
     doubts : gathers what is odd about the mask; by default that is warned of at once: several
         values above 0, the code 255 in a palette, a mask of everything
 
@@ -51,7 +51,7 @@ def read_mask(
     Raises
     ------
     InputError
-        If the file cannot be read, its size is not the picture's, its values are not finite, its
+        If the file cannot be read, its size is not the image's, its values are not finite, its
         transparency marks other pixels than its colours, or it is lossy and nowhere bright.
     """
     mask, kind, *_ = decode(path, size=size)

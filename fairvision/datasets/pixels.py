@@ -1,4 +1,4 @@
-"""Pictures and masks as bytes, from wherever they are: memory, a cache, or their files."""
+"""Images and masks as bytes, from wherever they are: memory, a cache, or their files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Taken(NamedTuple):
 
 
 class Pixels(ABC):
-    """Pictures and masks of a dataset, row by row, at one size; see `Taken`.
+    """Images and masks of a dataset, row by row, at one size; see `Taken`.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class StreamedPixels(Pixels):
     """Pixels that are decoded from their files whenever they are asked for.
 
     Threads suffice: decoding and resizing let go of the interpreter. They work ahead, but never by
-    more than a batch or, where batches are small, by some pictures for each thread.
+    more than a batch or, where batches are small, by some images for each thread.
     """
 
     def __init__(self, dataset: Dataset, size: int, workers: int | None = None):

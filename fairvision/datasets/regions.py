@@ -1,4 +1,4 @@
-"""Where the objects of a picture are: boxes, in an optional file of the dataset folder."""
+"""Where the objects of an image are: boxes, in an optional file of the dataset folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fairvision.core.files import whole_file
+from fairvision.core.table_files import read_parquet
 from fairvision.datasets.folder import Dataset
 from fairvision.datasets.samples import cell_text
 from fairvision.errors import InputError, reading, shown
-from fairvision.files import whole_file
-from fairvision.table_files import read_parquet
 
 REGIONS = "regions.parquet"
 SIDES = ("left", "top", "right", "bottom")
@@ -29,8 +29,8 @@ def read_regions(dataset: Dataset) -> pd.DataFrame:
 
     Returns
     -------
-    a row per object: `id` of the picture, `task`, `label`, and the object's box, `left`, `top`,
-    `right`, `bottom`, as shares of the upright picture's width and height. No rows where there is
+    a row per object: `id` of the image, `task`, `label`, and the object's box, `left`, `top`,
+    `right`, `bottom`, as shares of the upright image's width and height. No rows where there is
     no file. The file may lack `task` where only one task has such a label.
 
     Raises
@@ -90,7 +90,7 @@ def box_mask(boxes: np.ndarray, size: int) -> np.ndarray:
     Parameters
     ----------
     boxes : (n, 4) left, top, right, bottom as shares of width and height
-    size : side of the square picture in pixels
+    size : side of the square image in pixels
 
     Returns
     -------

@@ -9,23 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fairvision.core.files import inside, is_of_system
+from fairvision.core.table_files import not_text, open_parquet, read_csv, read_parquet
 from fairvision.errors import InputError, shown
-from fairvision.files import inside, is_of_system
-from fairvision.table_files import not_text, open_parquet, read_csv, read_parquet
-
-if TYPE_CHECKING:
-    from fairvision.datasets.folder import Task
+from fairvision.schema import SEPARATOR, Schema
 
 SPLITS = ("train", "val", "test")
-SEPARATOR = ";"
-FIXED = ("id", "image", "mask", "split")
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 """How ids and paths are held; missing ones are NaN."""
 
@@ -50,9 +46,7 @@ def table_files(root: Path) -> list[Path]:
     return files
 
 
-def read_samples(
-    root: Path, attributes: Mapping[str, Sequence[str]], tasks: Mapping[str, Task]
-) -> pd.DataFrame:
+def read_samples(root: Path, schema: Schema) -> pd.DataFrame:
     """Read and check the table of a dataset folder; see `Dataset.samples`.
 
     Raises
@@ -61,8 +55,8 @@ def read_samples(
         One line naming file, row and column of what cannot be used.
     """
     files = table_files(root)
-    many = [name for name, task in tasks.items() if task.many]
-    named = {"split": SPLITS, **attributes, **{name: task.labels for name, task in tasks.items()}}
+    many = [name for name in schema if schema.is_many(name)]
+    named = {"split": SPLITS, **schema.heads}
     parts = [_read_text(path, ["id", "image", "mask", *named], named, many) for path in files]
     rows = _Rows(files, [len(part["id"]) for part in parts])
     if not rows.total:

@@ -23,7 +23,7 @@ _THREADS = 16  # what takes long, on a network's disk, is to wait
 
 
 def file_stamps(dataset: Dataset) -> Iterator[bytes]:
-    """Yield the paths, sizes in bytes and times of change in ns of every picture and mask.
+    """Yield the paths, sizes in bytes and times of change in ns of every image and mask.
 
     Raises
     ------

@@ -7,7 +7,7 @@ A method is a file with `Settings`, a frozen dataclass of its options, and eithe
 
 It may have `check(dataset, settings)`, which refuses what is to be learnt; `domains(dataset, heads,
 settings)`, heads with a classifier per group; `first(settings)`, options of a training that is
-done before, whose answers to the training pictures `start` then gets as `first`; and
+done before, whose answers to the training images `start` then gets as `first`; and
 `after(dataset, heads, settings)`, which returns what makes a `postprocessing.Rule` of the trained
 network's answers to the validation split.
 """

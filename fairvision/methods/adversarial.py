@@ -54,7 +54,7 @@ class Adversarial(Method):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, network: Network, batch: Batch) -> Terms:
-        """Return the loss terms; pictures of an unknown group take no part in the adversary's."""
+        """Return the loss terms; images of an unknown group take no part in the adversary's."""
         terms, features = classify_with_probe(network, batch, self.domain)
         if torch.is_grad_enabled():
             self.step += 1

@@ -4,7 +4,7 @@ Ross, Hughes & Doshi-Velez, "Right for the Right Reasons: Training Differentiabl
 Constraining their Explanations", IJCAI 2017 (arXiv 1703.03717), equation 1, with everything but the
 person as the region that must not matter:
 
-    loss = cross entropy + penalty * mean over pictures of Σ outside (∂/∂x Σ_k log p_k)²
+    loss = cross entropy + penalty * mean over images of Σ outside (∂/∂x Σ_k log p_k)²
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
 def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
     """Return the cross entropy of every head, and each attribute's penalty.
 
-    Pictures without a mask take no part in the penalty. Like the published one it does not look at
-    the true group, so pictures of an unknown group do.
+    Images without a mask take no part in the penalty. Like the published one it does not look at
+    the true group, so images of an unknown group do.
     """
     learns = torch.is_grad_enabled()
     # Of attention only the plain computation has a gradient of its gradient.
@@ -84,7 +84,7 @@ class _Hardsigmoid(nn.Module):
 
 
 def gradient_outside(logits: Tensor, images: Tensor, masks: Tensor, *, keep: bool) -> Tensor:
-    """Return how much the pixels outside the person could change the answer, per picture.
+    """Return how much the pixels outside the person could change the answer, per image.
 
     The sum over pixels and channels outside the mask of the squared gradient of Σ_k log p_k, which
     is zero where no probability moves; in [0, ∞).

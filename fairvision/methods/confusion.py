@@ -51,7 +51,7 @@ class Confusion(Method):
         self.adversary = adversary(network, groups)
 
     def forward(self, network: Network, batch: Batch) -> Terms:
-        """Return the loss terms; every picture is confused, and the adversary knows the known."""
+        """Return the loss terms; every image is confused, and the adversary knows the known."""
         terms, features = classify_with_probe(network, batch, self.domain)
         guesses = self.adversary(features.detach())
         values, known = cross_entropy(guesses, batch.attributes[self.domain], many=False)
@@ -63,7 +63,7 @@ class Confusion(Method):
 
 
 def confusion(logits: Tensor) -> Tensor:
-    """Return the cross entropy of the uniform distribution against the answers, per picture.
+    """Return the cross entropy of the uniform distribution against the answers, per image.
 
     The least is log(groups), where all groups are equally likely.
 

@@ -37,7 +37,7 @@ def domains(dataset: Dataset, heads: list[str], settings: Settings) -> dict[str,
 
 
 def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Give the heads the priors of the training pictures, and return the method."""
+    """Give the heads the priors of the training images, and return the method."""
     domain = the_attribute(dataset, settings.domain, "the method")
     for name in network.head_names:
         head = network.head(name)
@@ -49,7 +49,7 @@ def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
 class DomainDiscriminative(Method):
     """Cross entropy of every head, of tasks over pairs of label and group.
 
-    Pictures of an unknown group take no part in those.
+    Images of an unknown group take no part in those.
     """
 
     def __init__(self, domain: str):
@@ -70,7 +70,7 @@ class DomainDiscriminative(Method):
 
 
 def pair_cross_entropy(joint: Tensor, truth: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each picture's cross entropy over pairs (n,), and whether its pair is known (n,).
+    """Return each image's cross entropy over pairs (n,), and whether its pair is known (n,).
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def pair_cross_entropy(joint: Tensor, truth: Tensor, group: Tensor) -> tuple[Ten
 
 
 def log_prior(dataset: Dataset, task: str, attribute: str) -> Tensor:
-    """Return the logarithm of the share of each pair among known training pictures.
+    """Return the logarithm of the share of each pair among known training images.
 
-    A pair that training does not have counts as one picture.
+    A pair that training does not have counts as one image.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 Wang Z. et al., "Towards Fairness in Visual Recognition: Effective Strategies for Bias Mitigation",
 CVPR 2020 (arXiv 1911.11834), section 4.4. Each task's head has its own logits for every group;
-training uses those of the picture's group, inference the sum over groups, so a task is never
+training uses those of the image's group, inference the sum over groups, so a task is never
 decided by recognising the group.
 """
 
@@ -39,9 +39,9 @@ def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
 
 
 class DomainIndependent(Method):
-    """Cross entropy of every head, of tasks in the picture's own group.
+    """Cross entropy of every head, of tasks in the image's own group.
 
-    Pictures of an unknown group take no part in those.
+    Images of an unknown group take no part in those.
     """
 
     def __init__(self, domain: str):
@@ -63,7 +63,7 @@ class DomainIndependent(Method):
 
 
 def of_group(joint: Tensor, group: Tensor) -> Tensor:
-    """Return each picture's logits in its own group; of an unknown one, those in the first.
+    """Return each image's logits in its own group; of an unknown one, those in the first.
 
     >>> import torch
     >>> of_group(torch.arange(8.0).reshape(2, 2, 2), torch.tensor([1, 0]))

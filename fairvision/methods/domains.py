@@ -16,7 +16,7 @@ def domain_heads(
 
     Parameters
     ----------
-    dataset : training pictures with all their annotations
+    dataset : training images with all their annotations
     heads : what is learnt
     attribute, rule : see `Domains`
 

@@ -50,10 +50,10 @@ def check(dataset: Dataset, settings: Settings) -> None:
 def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
     """Return cross entropy, appearance confusion and the confident term.
 
-    Pictures without a mask take no part in the appearance confusion, and pictures of an unknown
+    Images without a mask take no part in the appearance confusion, and images of an unknown
     group none in the confident term.
     """
-    # One forward over whole and hidden pictures together: batch normalisation then sees the same
+    # One forward over whole and hidden images together: batch normalisation then sees the same
     # mixture in every step as in its running statistics, which serve both kinds in the audit.
     # Two forwards would normalise each kind by itself and evaluate both by an average of the two.
     n = len(batch.images)
@@ -74,7 +74,7 @@ def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
 
 
 def appearance_confusion(logits: Tensor) -> Tensor:
-    """Return how far the groups' probabilities are apart, per picture with the person hidden.
+    """Return how far the groups' probabilities are apart, per image with the person hidden.
 
     The mean over pairs of groups of |p_i - p_j|, in [0, 1]; for two groups the paper's equation 2.
 
@@ -98,7 +98,7 @@ def appearance_confusion(logits: Tensor) -> Tensor:
 
 
 def confident(logits: Tensor, groups: Tensor, form: str = "quotient") -> Tensor:
-    """Return how much probability goes to wrong groups, per whole picture.
+    """Return how much probability goes to wrong groups, per whole image.
 
     Parameters
     ----------

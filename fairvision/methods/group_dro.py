@@ -39,7 +39,7 @@ def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
 class GroupDRO(Method):
     """Cross entropy of every head, in which the subgroups with large losses count more.
 
-    Pictures of an unknown subgroup take no part.
+    Images of an unknown subgroup take no part.
     """
 
     shares: Tensor

@@ -21,8 +21,8 @@ class Terms:
     Attributes
     ----------
     losses : named scalars; training minimises their sum. They are weighted already.
-    counts : how many pictures took part in each, scalar tensors under the same names
-    logits : answers to the whole pictures, by head
+    counts : how many images took part in each, scalar tensors under the same names
+    logits : answers to the whole images, by head
     """
 
     logits: dict[str, Tensor]
@@ -30,7 +30,7 @@ class Terms:
     counts: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, name: str, values: Tensor, takes_part: Tensor, weight: float = 1.0) -> None:
-        """Add the weighted mean of per-picture values (n,) over those that take part.
+        """Add the weighted mean of per-image values (n,) over those that take part.
 
         With none that takes part the term is zero, and still has a gradient (of zero).
         """
@@ -43,16 +43,16 @@ class Terms:
 def classify(
     network: Network, batch: Batch, logits: dict[str, Tensor], weights: Tensor | None = None
 ) -> Terms:
-    """Return the cross entropy of every head on the whole pictures; unknowns take no part.
+    """Return the cross entropy of every head on the whole images; unknowns take no part.
 
     Where many labels may hold, it is the binary cross entropy, averaged over the labels.
 
     Parameters
     ----------
     network : what answered; its heads are attributes or tasks of the batch
-    batch : n pictures
+    batch : n images
     logits : the network's answers to them, (n, classes) by head
-    weights : of the pictures (n,), with a mean of about 1; by default all 1
+    weights : of the images (n,), with a mean of about 1; by default all 1
     """
     terms = Terms(logits)
     truth = {**batch.attributes, **batch.tasks}
@@ -65,8 +65,8 @@ def classify(
 def add_auxiliary(terms: Terms, network: Network, batch: Batch) -> None:
     """Add the loss of the auxiliary classifier, if the network has just used one.
 
-    Its cross entropy on the whole pictures, weighted by 0.4 as by Szegedy et al. (CVPR 2016), is a
-    term of every method; weights of pictures and groups do not touch it.
+    Its cross entropy on the whole images, weighted by 0.4 as by Szegedy et al. (CVPR 2016), is a
+    term of every method; weights of images and groups do not touch it.
     """
     truth = {**batch.attributes, **batch.tasks}
     for name, answer in network.auxiliary.items():
@@ -77,7 +77,7 @@ def add_auxiliary(terms: Terms, network: Network, batch: Batch) -> None:
 
 
 def cross_entropy(logits: Tensor, truth: Tensor, *, many: bool) -> tuple[Tensor, Tensor]:
-    """Return each picture's cross entropy in float32 (n,), and whether its truth is known (n,).
+    """Return each image's cross entropy in float32 (n,), and whether its truth is known (n,).
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def start(
 
 
 class JustTrainTwice(Method):
-    """Cross entropy of every head, over pictures that are repeated."""
+    """Cross entropy of every head, over images that are repeated."""
 
     def __init__(self, times: np.ndarray):
         super().__init__(partial(baseline.terms, settings=baseline.Settings()))

@@ -1,4 +1,4 @@
-"""A method at work: its loss over a batch, the order of the pictures, and what it carries along."""
+"""A method at work: its loss over a batch, the order of the images, and what it carries along."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Method(nn.Module):
         return self._terms(network, batch)
 
     def order(self, n: int, chance: np.random.Generator) -> np.ndarray:
-        """Return the rows of the n training pictures that an epoch shows, in order.
+        """Return the rows of the n training images that an epoch shows, in order.
 
-        As long in every epoch; by default each picture once.
+        As long in every epoch; by default each image once.
         """
         return chance.permutation(n)

@@ -1,6 +1,6 @@
 """Resampling: every subgroup is drawn as often as any other.
 
-An epoch has as many pictures as the training split; each is drawn from a subgroup (combination of
+An epoch has as many images as the training split; each is drawn from a subgroup (combination of
 perceived group and label) chosen at random, so that rare ones are seen repeatedly. With --by group
 it is "Balanced" of Hendricks et al. (ECCV 2018, section 4); with subgroups the strategic sampling
 of Wang Z. et al. (CVPR 2020, section 4.1).
@@ -28,14 +28,14 @@ class Settings:
 
 
 def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method with the training pictures' subgroups."""
+    """Return the method with the training images' subgroups."""
     return Resampling(Subgroups(dataset, settings.by))
 
 
 class Resampling(Method):
-    """Cross entropy of every head over pictures that are drawn with replacement.
+    """Cross entropy of every head over images that are drawn with replacement.
 
-    Pictures of an unknown subgroup are shown once, as they stand.
+    Images of an unknown subgroup are shown once, as they stand.
     """
 
     def __init__(self, subgroups: Subgroups):
@@ -49,7 +49,7 @@ class Resampling(Method):
         known = np.empty(len(drawn), dtype=int)
         for subgroup, rows in enumerate(self._rows):
             places = np.flatnonzero(drawn == subgroup)
-            # Whole rounds through the subgroup, then some of it: no picture is seen much more often
+            # Whole rounds through the subgroup, then some of it: no image is seen much more often
             # than another of its subgroup.
             rounds = [chance.permutation(rows) for _ in range(-(-len(places) // len(rows)))]
             known[places] = np.concatenate([*rounds, rows[:0]])[: len(places)]

@@ -27,19 +27,19 @@ class Settings:
 
 
 def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method with the weights of the training pictures' subgroups."""
+    """Return the method with the weights of the training images' subgroups."""
     return Reweighting(Subgroups(dataset, settings.by))
 
 
 class Reweighting(Method):
-    """Cross entropy of every head, weighted by the picture's subgroup; 1 where it is unknown."""
+    """Cross entropy of every head, weighted by the image's subgroup; 1 where it is unknown."""
 
     weights: Tensor
 
     def __init__(self, subgroups: Subgroups):
         super().__init__()
         self.subgroups = subgroups
-        # The last place is that of unknown pictures, whose subgroup is -1.
+        # The last place is that of unknown images, whose subgroup is -1.
         weights = torch.cat([subgroups.weights(), torch.ones(1)])
         self.register_buffer("weights", weights, persistent=False)
 

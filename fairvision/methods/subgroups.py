@@ -1,4 +1,4 @@
-"""Subgroups of pictures: combinations of perceived groups and labels."""
+"""Subgroups of images: combinations of perceived groups and labels."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _MOST_COMBINATIONS = 10**8
 
 
 class Subgroups(nn.Module):
-    """The combinations that training pictures have; called with a batch it returns whose are whose.
+    """The combinations that training images have; called with a batch it returns whose are whose.
 
     Parameters
     ----------
-    dataset : training pictures with all their annotations
+    dataset : training images with all their annotations
     by : what tells subgroups apart: "group", every attribute; "label", every task in which one
         label holds; "subgroup", both
 
     Attributes
     ----------
     names : of the subgroups, such as "class=cat, colour=grey"
-    codes : (n,) int64, the subgroup of each training picture; -1 where any of it is unknown
-    counts : (subgroups,) how many training pictures each has, at least 1
+    codes : (n,) int64, the subgroup of each training image; -1 where any of it is unknown
+    counts : (subgroups,) how many training images each has, at least 1
 
     Raises
     ------
     InputError
-        If there is nothing to tell them apart, or fewer than two have pictures.
+        If there is nothing to tell them apart, or fewer than two have images.
     """
 
     positions: Tensor
@@ -67,7 +67,7 @@ class Subgroups(nn.Module):
                 f"fewer than two combinations of {', '.join(self._named)} have training pictures "
                 f"in {dataset.root}: there is nothing to balance"
             )
-        # One place more at the end: that of unknown pictures, whose cell is -1.
+        # One place more at the end: that of unknown images, whose cell is -1.
         positions = torch.full((math.prod(self._sizes) + 1,), -1)
         positions[there] = torch.arange(len(there))
         self.register_buffer("positions", positions, persistent=False)
@@ -76,7 +76,7 @@ class Subgroups(nn.Module):
         self.names = [self._name(int(cell)) for cell in there]
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return each picture's subgroup (n,); -1 where unknown, or if training had none such."""
+        """Return each image's subgroup (n,); -1 where unknown, or if training had none such."""
         truth = {**batch.attributes, **batch.tasks}
         cells = self._cells(torch.stack([truth[name] for name in self._named], dim=1))
         return self.positions[cells]
@@ -84,7 +84,7 @@ class Subgroups(nn.Module):
     def weights(self) -> Tensor:
         """Return weights (subgroups,) with which each counts as much as any other.
 
-        pictures / (subgroups · pictures of the subgroup): their mean over the pictures is 1.
+        images / (subgroups · images of the subgroup): their mean over the images is 1.
         """
         return torch.from_numpy(self.counts.sum() / (len(self.counts) * self.counts)).float()
 

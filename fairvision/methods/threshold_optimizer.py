@@ -21,7 +21,7 @@ from fairvision.methods import baseline
 from fairvision.methods.heads import Terms
 from fairvision.methods.subgroups import the_attribute
 from fairvision.models import Network
-from fairvision.postprocessing import Interpolation, Rule
+from fairvision.runs.thresholds import Interpolation, Rule
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -110,7 +110,7 @@ class Thresholds:
     Attributes
     ----------
     attribute, tasks : whose groups have thresholds, and for what
-    validation : the pictures with all their annotations
+    validation : the images with all their annotations
     settings : of the method
     """
 
@@ -176,10 +176,10 @@ class Thresholds:
 
 
 class _Label(NamedTuple):
-    """A label against the rest, on the validation pictures.
+    """A label against the rest, on the validation images.
 
     Where it stands among the labels, its name, whether it holds (n,) and whether that is known
-    (n,), and the groups that have pictures with and without it.
+    (n,), and the groups that have images with and without it.
     """
 
     place: int

@@ -7,7 +7,7 @@ from fairlearn.postprocessing import ThresholdOptimizer
 from sklearn.base import BaseEstimator
 
 from fairvision.errors import InputError
-from fairvision.postprocessing import ALWAYS, NEVER, Interpolation
+from fairvision.runs.thresholds import ALWAYS, NEVER, Interpolation
 
 
 def learn(

@@ -84,7 +84,7 @@ def directional_bias_amplification(
 
     Examples
     --------
-    30 of 40 women paint, 10 of 40 men; the model sees women paint in 20 pictures only.
+    30 of 40 women paint, 10 of 40 men; the model sees women paint in 20 images only.
 
     >>> from fairvision import metrics
     >>> groups = ["woman"] * 40 + ["man"] * 40

@@ -66,12 +66,12 @@ def lic(
     """Leakage in captioning: how well the rest of a caption tells the group that it hides.
 
     The words that name a group are masked. In each round a fresh attacker learns to guess the group
-    from the captions of as many pictures of each group, and guesses it from captions it has not
+    from the captions of as many images of each group, and guesses it from captions it has not
     seen. With p the probability it gives to the true group,
 
         LIC_M = mean over the test captions of p · 1[the true group is the most probable]
 
-    LIC_D is the same for captions that people wrote of the same pictures, and LIC = LIC_M − LIC_D:
+    LIC_D is the same for captions that people wrote of the same images, and LIC = LIC_M − LIC_D:
     positive where the model's captions tell more than people's. Published figures are 100 times as
     large.
 
@@ -83,13 +83,13 @@ def lic(
     Parameters
     ----------
     captions : (n,) texts, or lists of texts
-        Of the model. Where a picture has several, each round draws one. None or NaN: unknown, the
+        Of the model. Where an image has several, each round draws one. None or NaN: unknown, the
         row takes no part.
     groups : (n,) names or codes
         None, NaN, -1 or "unknown": the row takes no part.
     human_captions : (n,) texts, or lists of texts, optional
-        That people wrote of the same pictures. Each round draws one for each picture, so that both
-        attackers learn from as many. A picture without takes no part. By default there are none,
+        That people wrote of the same images. Each round draws one for each image, so that both
+        attackers learn from as many. An image without takes no part. By default there are none,
         and the result is LIC_M.
     words : mapping of group to words, or words, optional
         What to mask; by default what `mask_words` masks.
@@ -101,9 +101,9 @@ def lic(
         and pairs of words. By default logistic regression on these. It is cloned in each round, and
         its random states are set. (The authors' are an LSTM and BERT.)
     rounds : int
-        Each has its own pictures for training and test, its own attacker, and its own seed.
+        Each has its own images for training and test, its own attacker, and its own seed.
     test_size : float
-        Share of the pictures of the smallest group that is tested in each round; as many of every
+        Share of the images of the smallest group that is tested in each round; as many of every
         group are. The rest of the smallest group, and as many of every other, are for training.
     **sampling
         The interval; see `Sampling`, without `counts` and `weights`. `seed` also draws the rounds.
@@ -112,9 +112,9 @@ def lic(
     -------
     LicResult
         LIC in [−1, 1], or LIC_M in [0, 1]; the mean over `rounds`, with `std`, `model` (LIC_M) and
-        `human` (LIC_D). NaN with fewer than two groups, or where one has fewer than two pictures.
-        `pairs` has the figure of each group. n counts the pictures that were tested in some round.
-        In the interval tested pictures are drawn again; attackers are not trained again.
+        `human` (LIC_D). NaN with fewer than two groups, or where one has fewer than two images.
+        `pairs` has the figure of each group. n counts the images that were tested in some round.
+        In the interval tested images are drawn again; attackers are not trained again.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def lic(
     Warns
     -----
     FairvisionWarning
-        Fewer than 10 pictures of each group are learned from, or tested, in a round.
+        Fewer than 10 images of each group are learned from, or tested, in a round.
 
     References
     ----------
@@ -177,7 +177,7 @@ def _result(result: LeakageResult, **more: Any) -> LicResult:
 
 
 def _texts(captions: list[Caption], known: np.ndarray, hidden: frozenset[str]) -> list[list[str]]:
-    """Return the masked texts of each picture, none where it takes no part."""
+    """Return the masked texts of each image, none where it takes no part."""
     read = []
     for caption, used in zip(captions, known):
         several = [caption] if isinstance(caption, str) else caption
@@ -220,7 +220,7 @@ def _attacked(attacker: Any) -> Any:
 def _scores(drawn: AttackRounds, texts: list[list[str]], source: int) -> np.ndarray:
     """Return the probability of the true group, 0 where another is more probable.
 
-    (rounds, rows), NaN where not tested. Each round shows one text of each picture.
+    (rounds, rows), NaN where not tested. Each round shows one text of each image.
     """
     seed = drawn.sampling.get("seed", 0)
     target = in_order_of_appearance(drawn.codes)

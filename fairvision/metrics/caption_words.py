@@ -47,7 +47,7 @@ HIDDEN_WORDS = frozenset().union(*GENDER_WORDS.values(), _HIDDEN_TOO.split())
 _PAIRS = [("woman", "man"), ("female", "male"), ("women", "men"), ("girl", "boy"), ("f", "m")]
 
 Words = Mapping[str, Iterable[str]]
-Caption = str | tuple[str, ...] | None  # one, several of one picture, unknown
+Caption = str | tuple[str, ...] | None  # one, several of one image, unknown
 
 
 def plainly(caption: str) -> str:
@@ -91,13 +91,13 @@ def caption_genders(captions: Iterable[Any], words: Words | None = None) -> np.n
 
     The words of a caption are the runs of letters a–z, digits and apostrophes of its lower-case
     text. A caption that holds words of one group only names this group; with words of several
-    groups, or of none, it is "other". This is what the words say, not who is in the picture:
+    groups, or of none, it is "other". This is what the words say, not who is in the image:
     "a man's hat" is "other", because "man's" is not in the list.
 
     Parameters
     ----------
     captions : (n,) texts
-        Or lists of texts, where a picture has several: their words are taken together. Entries of
+        Or lists of texts, where an image has several: their words are taken together. Entries of
         COCO's results, ``{"image_id": …, "caption": …}``, and a DataFrame with a column `caption`
         are taken as well, in their order. None, NaN or an empty list: unknown.
     words : mapping of group to words, optional

@@ -1,4 +1,4 @@
-"""The bias of Wang et al. (2020): is a class said of one kind of picture more than of another?"""
+"""The bias of Wang et al. (2020): is a class said of one kind of image more than of another?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cifar10s_bias(
     """Bias of CIFAR-10S: mean over predicted classes of max(grey, colour)/(grey + colour) − .5.
 
     Every test image is shown twice, in grey and in colour; grey and colour are the numbers of
-    pictures of each domain that are predicted to be of the class. A model that does not look at the
+    images of each domain that are predicted to be of the class. A model that does not look at the
     domain has 0, whatever its accuracy.
 
     The domains have any names. With K of them it is the largest share less 1/K, which for two is

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.bootstrap import Sampling, ratio
 from fairvision.metrics._engine.inputs import read_values, read_where
-from fairvision.metrics._engine.pixels import Array, Chunk, OneSign, Part, per_picture, read
+from fairvision.metrics._engine.pixels import Array, Chunk, OneSign, Part, per_image, read
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 
@@ -77,7 +77,7 @@ def localisation(
         "area_weighted_localisation": _area_weighted,
         "chance_level": _chance,
     }
-    return per_picture(maps, masks, part, measures)
+    return per_image(maps, masks, part, measures)
 
 
 def pointing_game(
@@ -191,8 +191,8 @@ def top_k_intersection(
     maps, masks, part
         As for `localisation`.
     k : int, optional
-        Number of pixels, at most that of the picture. By default 1000, but no more than a
-        fiftieth of the picture, and at least 1.
+        Number of pixels, at most that of the image. By default 1000, but no more than a
+        fiftieth of the image, and at least 1.
 
     Returns
     -------
@@ -244,10 +244,10 @@ def evidence_auc(maps: Array, masks: Array, *, part: Part = "positive") -> Array
 
 
 def area_weighted_localisation(maps: Array, masks: Array, *, part: OneSign = "positive") -> Array:
-    """Share of the evidence on the person over the person's share of the picture.
+    """Share of the evidence on the person over the person's share of the image.
 
     `relevance_mass` / `chance_level`: how many times denser the evidence is on the person than on
-    the whole picture.
+    the whole image.
 
     Parameters
     ----------
@@ -300,12 +300,12 @@ def chance_level(masks: Array) -> Array:
     array([0.25,  nan])
     """
     (masks,) = read(masks=masks)
-    return per_picture(masks, masks, "positive", {"chance": _chance})["chance"]
+    return per_image(masks, masks, "positive", {"chance": _chance})["chance"]
 
 
 def _alone(measure: Callable[[Chunk], Array], maps: Array, masks: Array, part: Part) -> Array:
     maps, masks = read(maps=maps, masks=masks)
-    return per_picture(maps, masks, part, {"alone": measure})["alone"]
+    return per_image(maps, masks, part, {"alone": measure})["alone"]
 
 
 def _one_sign(part: OneSign) -> OneSign:

@@ -95,7 +95,7 @@ def dataset_leakage(
 
     Examples
     --------
-    Three of four pictures of cooking show women, and three of four of work show men.
+    Three of four images of cooking show women, and three of four of work show men.
 
     >>> from fairvision import metrics
     >>> labels = ["cook"] * 400 + ["work"] * 400

@@ -325,7 +325,7 @@ def accuracy(
 ) -> Result:
     """Share of right decisions.
 
-    With many labels per image the decisions are the picture–label pairs. An image whose truth or
+    With many labels per image the decisions are the image–label pairs. An image whose truth or
     prediction is unknown takes no part. Misleads where one label is much more frequent than the
     others: guessing it is often right.
 

@@ -48,10 +48,10 @@ def build(
     name : one of `names()`; a timm network may have the tag of its weights, as in
         "timm:resnet50.a1_in1k"
     heads : number of classes, by the name of the attribute or task
-    size : height and width of the pictures in pixels
+    size : height and width of the images in pixels
     weights : what the backbone starts from: a name that torchvision publishes ("IMAGENET1K_V1",
         "DEFAULT"), "DEFAULT" of timm, or a local .pth or .safetensors file; by default random
-    many : tasks in which several labels may hold for one picture
+    many : tasks in which several labels may hold for one image
     domains : heads that answer for every group by itself, see `DomainHead`
 
     Raises

@@ -1,4 +1,4 @@
-"""Networks by name, without the layer that classifies: pictures in, features out."""
+"""Networks by name, without the layer that classifies: images in, features out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
+from fairvision.core.deprecation import renamed_arguments
 from fairvision.datasets.decoding import LARGEST_SIDE
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
@@ -30,10 +31,10 @@ class Backbone:
 
     Attributes
     ----------
-    module : normalised pictures (n, 3, size, size) in, features (n, width) out
+    module : normalised images (n, 3, size, size) in, features (n, width) out
     width : number of features
     classifier : names of the layers that were taken away, under which weight files hold them
-    mean, std : of each channel, which normalise the pictures
+    mean, std : of each channel, which normalise the images
     """
 
     module: nn.Module
@@ -57,13 +58,14 @@ def is_timm(name: str) -> bool:
     return name.startswith(timm_networks.PREFIX)
 
 
-def default_size(name: str, pictures: tuple[int, int] | None = None) -> int:
+@renamed_arguments(pictures="images")
+def default_size(name: str, images: tuple[int, int] | None = None) -> int:
     """Return the side in pixels at which a network is used unless another is asked for.
 
     Parameters
     ----------
     name : of the network
-    pictures : (width, height) of all pictures, where they have one; the small networks, which take
+    images : (width, height) of all images, where they have one; the small networks, which take
         any size, do not enlarge them
 
     Raises
@@ -81,7 +83,7 @@ def default_size(name: str, pictures: tuple[int, int] | None = None) -> int:
         return timm_networks.default_size(name)
     usual = {LECTURE_CNN: 64, SMALL_CNN: 64, RESNET18_32PX: 32, "inception_v3": 299}
     side = usual.get(name, 224)
-    return min(side, max(pictures)) if pictures and name in SMALL else side
+    return min(side, max(images)) if images and name in SMALL else side
 
 
 def check(name: str) -> None:
@@ -102,14 +104,14 @@ def backbone(name: str, size: int) -> Backbone:
     """Return an untrained network without its classifying layer.
 
     Of torchvision's networks that layer, the last linear or convolutional one, becomes the
-    identity. Inception v3 keeps its auxiliary classifier but for its last layer, where the pictures
+    identity. Inception v3 keeps its auxiliary classifier but for its last layer, where the images
     are large enough; others are left out. Activations never work in place, so that attributions may
     read every layer.
 
     Raises
     ------
     InputError
-        If there is no such network, or if it cannot take pictures of this size.
+        If there is no such network, or if it cannot take images of this size.
     """
     check(name)
     if size > LARGEST_SIDE:

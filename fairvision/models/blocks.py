@@ -1,4 +1,4 @@
-"""The blocks of any network in order, from the pictures to the features."""
+"""The blocks of any network in order, from the images to the features."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class DomainHead(nn.Module):
     width : number of features
     classes : number of classes
     domains : the groups, and how they are brought together
-    many : several classes may hold for one picture
+    many : several classes may hold for one image
 
     Examples
     --------

@@ -13,17 +13,17 @@ class InceptionV3(Inception3):
 
     Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016 (arXiv
     1512.00567), section 4: a classifier on the last 17 × 17 grid regularises the network. Its last
-    linear layer is left to heads on top. Pictures below 299 pixels have a smaller grid, on which it
+    linear layer is left to heads on top. Images below 299 pixels have a smaller grid, on which it
     cannot work, and do without.
 
     Parameters
     ----------
-    size : height and width of the pictures in pixels
+    size : height and width of the images in pixels
 
     Attributes
     ----------
     auxiliary_width : number of auxiliary features, 0 without
-    auxiliary : the auxiliary features (n, auxiliary_width) of the last pictures in training; None
+    auxiliary : the auxiliary features (n, auxiliary_width) of the last images in training; None
         in evaluation, or where the auxiliary classifier is frozen
 
     Examples

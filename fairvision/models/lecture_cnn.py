@@ -1,4 +1,4 @@
-"""The lecture's convolutional network for small pictures, layer by layer."""
+"""The lecture's convolutional network for small images, layer by layer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lecture_cnn(size: int) -> nn.Sequential:
 
     Parameters
     ----------
-    size : height and width of the pictures in pixels, at least 6 and at most 512
+    size : height and width of the images in pixels, at least 6 and at most 512
 
     Examples
     --------

@@ -15,7 +15,7 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Network(nn.Module):
-    """A classifier of pictures: normalisation, backbone, and linear heads.
+    """A classifier of images: normalisation, backbone, and linear heads.
 
     Heads start at zero, so all classes start equally likely.
 
@@ -24,7 +24,7 @@ class Network(nn.Module):
     backbone : module from (n, 3, height, width) to (n, width)
     width : number of features that it returns
     heads : number of classes of each head, by the name of its attribute or task
-    many : heads in which several classes may hold for one picture (sigmoid instead of softmax)
+    many : heads in which several classes may hold for one image (sigmoid instead of softmax)
     domains : heads that answer for every group by itself, and how they are brought together
 
     Attributes
@@ -70,9 +70,9 @@ class Network(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the features (n, width) of pictures (n, 3, height, width) in [0, 1]."""
+        """Return the features (n, width) of images (n, 3, height, width) in [0, 1]."""
         # A mean and a deviation for each pixel of a row: of three numbers, kernels are slow on
-        # channels-last pictures.
+        # channels-last images.
         row = torch.zeros_like(images[:1, :, :1])
         return self.backbone((images - (self.mean + row)).div_(self.std + row))
 
@@ -87,7 +87,7 @@ class Network(nn.Module):
     def forward(
         self, images: Tensor, *, with_features: bool = False
     ) -> dict[str, Tensor] | tuple[dict[str, Tensor], Tensor]:
-        """Return the logits (n, classes) of every head for pictures in [0, 1].
+        """Return the logits (n, classes) of every head for images in [0, 1].
 
         With `with_features` the features (n, width) come with them.
         """

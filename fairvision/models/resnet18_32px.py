@@ -1,4 +1,4 @@
-"""ResNet-18 for pictures of about 32 pixels."""
+"""ResNet-18 for images of about 32 pixels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import nn
 
 
 def resnet18_32px() -> nn.Module:
-    """Return torchvision's ResNet-18 with a first layer for small pictures, as is usual with CIFAR.
+    """Return torchvision's ResNet-18 with a first layer for small images, as is usual with CIFAR.
 
     The first convolution is 3 × 3 with stride 1, and there is no pooling after it (after He et al.,
-    CVPR 2016, section 4.2). So pictures of 32 pixels reach the last block with 4 × 4 places.
+    CVPR 2016, section 4.2). So images of 32 pixels reach the last block with 4 × 4 places.
 
     Examples
     --------

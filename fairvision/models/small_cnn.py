@@ -6,9 +6,9 @@ from torch import nn
 
 
 def small_cnn() -> nn.Sequential:
-    """Return three convolutions and a global average, for small pictures of any size.
+    """Return three convolutions and a global average, for small images of any size.
 
-    Unlike the lecture's network it has no dense layer across the picture: each feature sees
+    Unlike the lecture's network it has no dense layer across the image: each feature sees
     12 × 12 pixels, and the answer is linear in the average of the features (Lin et al., "Network in
     Network", ICLR 2014, section 3.2). So the person and the context give their evidence separately,
     but for features across the person's edge, and Grad-CAM shows which place gave how much.

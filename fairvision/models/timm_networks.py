@@ -57,7 +57,7 @@ def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def default_size(name: str) -> int:
-    """Return the side in pixels of the pictures that the network was made for.
+    """Return the side in pixels of the images that the network was made for.
 
     >>> default_size("timm:inception_v3"), default_size("timm:mobilenetv3_small_050")
     (299, 224)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from fairvision.core.deprecation import renamed_arguments
 from fairvision.models.blocks import Block, blocks, last_blocks
 from fairvision.models.network import Network
 
@@ -34,7 +35,7 @@ def tune(network: Network, regime: str) -> None:
     network.requires_grad_(True)
     network.frozen = []
     if regime != "all":
-        # What is in no block, such as position embeddings, is added to the pictures: it is frozen.
+        # What is in no block, such as position embeddings, is added to the images: it is frozen.
         network.backbone.requires_grad_(False)
         network.auxiliary_heads.requires_grad_(False)
         network.frozen = [network.backbone]
@@ -47,15 +48,16 @@ def tune(network: Network, regime: str) -> None:
     network.train(network.training)
 
 
-def choose_regime(pictures: int, *, pretrained: bool) -> tuple[str, str]:
-    """Return the regime for a number of training pictures, and why.
+@renamed_arguments(pictures="images")
+def choose_regime(images: int, *, pretrained: bool) -> tuple[str, str]:
+    """Return the regime for a number of training images, and why.
 
-    A rule of thumb, no theorem: with few pictures many weights are learnt by heart, with many there
+    A rule of thumb, no theorem: with few images many weights are learnt by heart, with many there
     is no reason to hold them fixed. Compare regimes on the validation split where it matters.
 
     Parameters
     ----------
-    pictures : number of training pictures
+    images : number of training images
     pretrained : the network starts from trained weights
 
     Examples
@@ -63,22 +65,22 @@ def choose_regime(pictures: int, *, pretrained: bool) -> tuple[str, str]:
     >>> choose_regime(400, pretrained=True)[0], choose_regime(4000, pretrained=True)[0]
     ('head', 'last')
     >>> print(*choose_regime(40_000, pretrained=True), sep=": ")
-    all: 40,000 training pictures are many (10,000 or more): the whole network learns
+    all: 40,000 training images are many (10,000 or more): the whole network learns
     >>> print(*choose_regime(400, pretrained=False), sep=": ")
     all: without trained weights there is nothing to keep: the whole network learns
     """
     if not pretrained:
         return "all", "without trained weights there is nothing to keep: the whole network learns"
-    found = f"{pictures:,} training pictures are"
-    if pictures < _MEDIUM:
+    found = f"{images:,} training pictures are"
+    if images < _MEDIUM:
         return "head", f"{found} few (below {_MEDIUM:,}): only the heads learn"
-    if pictures < _LARGE:
+    if images < _LARGE:
         return "last", f"{found} neither few nor many: the last block and the heads learn"
     return "all", f"{found} many ({_LARGE:,} or more): the whole network learns"
 
 
 def learning_parts(network: Network) -> dict[str, list[nn.Parameter]]:
-    """Return what learns, in parts from the answer back to the pictures.
+    """Return what learns, in parts from the answer back to the images.
 
     Returns
     -------

@@ -83,7 +83,7 @@ def fit(
 
     The layers named by `classifier`, and auxiliary classifiers that the network does without, are
     ignored, so any number of classes will do. Position embeddings of vision transformers are
-    interpolated to the size of the pictures.
+    interpolated to the size of the images.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The report: figures, plots and telling pictures on one page that needs nothing else.
+"""The report: figures, plots and telling images on one page that needs nothing else.
 
 Needs neither torch nor a network, and holds no script; every name on it is escaped.
 """
@@ -13,11 +13,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fairvision.report import figures as _figures
 from fairvision.report import gallery as _gallery
 from fairvision.report import leaning as _leaning
-from fairvision.report import panels, plots, words
+from fairvision.report import panels, plots
 from fairvision.report import sanity as _sanity
+from fairvision.results import figures as _figures
+from fairvision.results import words
 
 __all__ = ["render"]
 
@@ -40,12 +41,12 @@ def render(
     models : names of the models; the others are compared with the first
     verdict : `headline` (text), `answers` (each with `question`, `answer` and `status`, which is
         `yes`, `no` or `unclear`), `left_out` and `warnings` (texts)
-    gallery : pictures to show, each with `cell` (a name of `words.GALLERY_CELLS`), `id`,
-        `attribute`, `truth`, `labels`, `picture` (height, width, 3; uint8), `mask` (height,
+    gallery : images to show, each with `cell` (a name of `words.GALLERY_CELLS`), `id`,
+        `attribute`, `truth`, `labels`, `image` (height, width, 3; uint8), `mask` (height,
         width; bool) or None, and per model `name`, `answer`, `probability`, `map` (height,
         width; float) and `inside` (whether the evidence lies on the person); where they are known,
-        `mass` (share of the model's evidence that does) and the picture's `chance`, or None
-    settings : `dataset`, `split`, `n` (pictures), `attribution`, `replicates`, `confidence`,
+        `mass` (share of the model's evidence that does) and the image's `chance`, or None
+    settings : `dataset`, `split`, `n` (images), `attribution`, `replicates`, `confidence`,
         `seed`, `versions`, `runs` and `counts` (lists of records)
 
     Returns

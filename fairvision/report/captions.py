@@ -9,10 +9,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from fairvision.datasets.doubts import Doubts
-from fairvision.datasets.pictures import read_picture
-from fairvision.report import _HERE, _environment, plots, words
-from fairvision.report import figures as _figures
+from fairvision.datasets.images import read_image
+from fairvision.report import _HERE, _environment, plots
 from fairvision.report.gallery import data_uri
+from fairvision.results import figures as _figures
+from fairvision.results import words
 
 OUTCOMES = ("correct", "incorrect", "other")
 PERSON = (
@@ -44,11 +45,11 @@ def render(
     metrics : the metrics table, as it is or read back from `metrics.csv`
     models : names of the models; the others are compared with the first
     verdict : as in `fairvision.report.render`
-    gallery : pictures to show, from `fairvision.captioning.disagreements.items`
+    gallery : images to show, from `fairvision.captioning.disagreements.items`
     settings : `dataset`, `split`, `n`, `attribute`, `task`, `groups`, `words` (by group),
         `reference` and `human` (names of files, or None), `rounds`, `replicates`, `confidence`,
         `seed`, `versions`, `runs` and `counts` (lists of records)
-    opposed : pictures on which models contradict each other, how many and what is said of them,
+    opposed : images on which models contradict each other, how many and what is said of them,
         from `fairvision.captioning.disagreements.listing`
 
     Returns
@@ -109,8 +110,8 @@ def _bars(
 def _by_kind(gallery: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for item in gallery:
-        picture = (
-            None if item["file"] is None else data_uri(read_picture(item["file"], doubts=Doubts()))
+        image = (
+            None if item["file"] is None else data_uri(read_image(item["file"], doubts=Doubts()))
         )
-        kinds.setdefault(item["kind"], []).append({**item, "picture": picture})
+        kinds.setdefault(item["kind"], []).append({**item, "picture": image})
     return kinds

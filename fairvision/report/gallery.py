@@ -1,4 +1,4 @@
-"""Pictures for the page: thumbnails as data URIs."""
+"""Images for the page: thumbnails as data URIs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SIZE = 224
 QUALITY = 82
 
 
-def data_uri(picture: Image.Image) -> str:
-    """Return a picture as a JPEG data URI, at most `SIZE` pixels wide and high.
+def data_uri(image: Image.Image) -> str:
+    """Return an image as a JPEG data URI, at most `SIZE` pixels wide and high.
 
     >>> data_uri(Image.new("RGB", (8, 8)))[:23]
     'data:image/jpeg;base64,'
     """
-    small = picture.convert("RGB")
+    small = image.convert("RGB")
     small.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
     output = io.BytesIO()
     small.save(output, "JPEG", quality=QUALITY, optimize=True)
@@ -28,18 +28,18 @@ def data_uri(picture: Image.Image) -> str:
 
 def scale() -> str:
     """Return the colours of overlays as a data URI: no evidence left, the most in a map right."""
-    from fairvision.attribution.overlays import scale_bar
+    from fairvision.drawing.overlays import scale_bar
 
     return data_uri(scale_bar(SIZE, 16))
 
 
 def drawn(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a gallery item whose picture and maps are data URIs; maps lie over the picture."""
-    from fairvision.attribution.overlays import overlay
+    """Return a gallery item whose image and maps are data URIs; maps lie over the image."""
+    from fairvision.drawing.overlays import overlay
 
-    picture = np.asarray(item["picture"])
+    image = np.asarray(item["picture"])
     models = [
-        {**model, "map": data_uri(overlay(picture, np.asarray(model["map"]), item["mask"]))}
+        {**model, "map": data_uri(overlay(image, np.asarray(model["map"]), item["mask"]))}
         for model in item["models"]
     ]
-    return {**item, "picture": data_uri(Image.fromarray(picture)), "models": models}
+    return {**item, "picture": data_uri(Image.fromarray(image)), "models": models}

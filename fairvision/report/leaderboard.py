@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from fairvision.methods import METHODS
-from fairvision.report import _HERE, _environment, words
+from fairvision.report import _HERE, _environment
 from fairvision.report.panels import Panel
 from fairvision.report.scatter import Axis, Point, looks, scatter
+from fairvision.results import words
 
 if TYPE_CHECKING:
     from fairvision.sweeping.board import Board, Column
@@ -28,7 +29,7 @@ def render(*, board: Board, verdict: Mapping[str, Any], settings: Mapping[str, A
     board : means and spreads, from `fairvision.sweeping.board.collect`
     verdict : `headline` (text), `answers` (each with `question`, `answer` and `status`), `left_out`
         and `warnings` (texts)
-    settings : `dataset`, `split`, `n` (pictures), `model`, `attribution`, `replicates`, `seeds`,
+    settings : `dataset`, `split`, `n` (images), `model`, `attribution`, `replicates`, `seeds`,
         `options`, `options_of_methods`, `audits` (paths beside the page), `versions`
 
     Returns

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairvision.report import plots, words
-from fairvision.report.figures import Figure, Figures
+from fairvision.report import plots
 from fairvision.report.panels import Panel
+from fairvision.results import words
+from fairvision.results.figures import Figure, Figures
 
 PERSON, CONTEXT = "person", "context"
 FEW = 10
-"""Below this number of pictures nothing is called shown."""
+"""Below this number of images nothing is called shown."""
 _DRAWN, _LISTED = 12, 30
 
 
@@ -33,7 +34,7 @@ def ranked(metrics: pd.DataFrame, model: str, attribute: str) -> pd.DataFrame:
     with `low`, `high` and `n`; `change` and `control`, of the true group's probability when the
     thing, or the area elsewhere, is hidden; `flips`, the share of answers that change; `toward`,
     the group whose probability seeing it raises most, where that is shown; and `few` and `shown`:
-    whether n is below 10, and whether the interval leaves out 0. Things in few pictures come after
+    whether n is below 10, and whether the interval leaves out 0. Things in few images come after
     all others; those without a control, for which `leaning` is NaN, come last.
 
     Examples
@@ -140,7 +141,7 @@ def _difference(
 
 
 def _panel(rows: list[dict[str, Any]], attribute: str, number: int) -> Panel | None:
-    """Draw the things in enough pictures, those that some model leans on most."""
+    """Draw the things in enough images, those that some model leans on most."""
 
     def strength(row: dict[str, Any]) -> float:
         return max(abs(cell["figure"].value) for cell in row["cells"] if cell and cell["rank"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fairvision.report import plots, words
-from fairvision.report.figures import Figures
+from fairvision.report import plots
+from fairvision.results import words
+from fairvision.results.figures import Figures
 
 _PAIRS = 8
-_ENOUGH = 10  # pictures, for a pair to be called strong
+_ENOUGH = 10  # images, for a pair to be called strong
 
 
 class Panel(NamedTuple):
@@ -45,7 +46,7 @@ def context(figures: Figures, attribute: str) -> Iterator[Panel]:
 
 
 def evidence(figures: Figures, attribute: str) -> Iterator[Panel]:
-    """Evidence beside its chance level, for all pictures and per group."""
+    """Evidence beside its chance level, for all images and per group."""
     titles = {
         "pointing_game": "Strongest point of evidence on the person",
         "relevance_mass": "Evidence mass on the person",
@@ -71,7 +72,7 @@ def evidence(figures: Figures, attribute: str) -> Iterator[Panel]:
 
 
 def split(figures: Figures, attribute: str) -> Iterator[Panel]:
-    """Amplification of the pictures with their evidence on the person and elsewhere."""
+    """Amplification of the images with their evidence on the person and elsewhere."""
     for i, task in enumerate(figures.tasks):
         inside, outside, apart = words.SPLIT_ROWS
         if not (figures.has(inside, attribute, task) or figures.has(outside, attribute, task)):
@@ -201,7 +202,7 @@ def _per_metric(
 
 
 def _per_group(figures: Figures, metric: str, attribute: str) -> list[plots.Category]:
-    """Return a category for all pictures and one per group that has figures."""
+    """Return a category for all images and one per group that has figures."""
     return [
         plots.Category(
             group or "all pictures",

@@ -13,8 +13,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fairvision.report import words
-from fairvision.report.figures import Figure
+from fairvision.results import words
+from fairvision.results.figures import Figure
 
 # Okabe and Ito's palette, safe for colour-blind readers; shapes say the same without colour.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from fairvision.report.figures import Figure, Figures, read
+from fairvision.results.figures import Figure, Figures, read
 
 FEW = 5
-"""From fewer pictures, or networks, nothing is concluded."""
+"""From fewer images, or networks, nothing is concluded."""
 
 
 class Check(NamedTuple):

@@ -12,8 +12,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from fairvision.report import words
 from fairvision.report.plots import _COLOURS, _GLYPHS, _INK, _MARKERS, _STYLE, _WIDTH, _inline
+from fairvision.results import words
 
 _HEIGHT = 290.0
 _ROOM = {"left": 52.0, "right": 12.0, "top": 26.0, "bottom": 46.0}

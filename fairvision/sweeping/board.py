@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fairvision.report import words
-from fairvision.report.figures import UNKNOWN, Figure, Figures
-from fairvision.report.words import Word
+from fairvision.results import words
+from fairvision.results.figures import UNKNOWN, Figure, Figures
+from fairvision.results.words import Word
 
 WORST = "worst_group_accuracy"
 REASON = words.REASONS[0]
@@ -96,7 +96,7 @@ class Cell(NamedTuple):
 
     @property
     def n(self) -> int:
-        """Fewest pictures that a figure rests on; 0 where it is undefined."""
+        """Fewest images that a figure rests on; 0 where it is undefined."""
         return min((f.n for f in self.by_seed.values() if f and f.defined), default=0)
 
 
@@ -106,7 +106,7 @@ class Learnt(NamedTuple):
     Attributes
     ----------
     recall : mean over the known groups of how often each is named, mean over the seeds
-    guess : what it is for answers that do not depend on the picture, 1 / groups
+    guess : what it is for answers that do not depend on the image, 1 / groups
     shown, seeds : in how many seeds it is above that by more than two standard errors, of how many
     """
 
@@ -131,7 +131,7 @@ class Board:
     seeds : how many were asked for
     cells : by method and column; columns in which no method has a figure are there too
     parts : columns under headings, by attribute; "" holds those of tasks without an attribute
-    share : by attribute, the share of the largest group among pictures with the person hidden
+    share : by attribute, the share of the largest group among images with the person hidden
     chance : by attribute, the chance level of the evidence
     learnt : by method and attribute
     shown, paired : by method and column, in how many seeds the audit's paired interval of the
@@ -181,7 +181,7 @@ class Board:
 
         The spread is that of the difference of two single runs, sqrt(sd² + sd²). Where either has
         fewer than two seeds nothing is known of it, and the answer is 0. It is 0 too where one of
-        them is the first method and the pictures show the difference in fewer than half of the
+        them is the first method and the images show the difference in fewer than half of the
         seeds: with few seeds a spread may be small by chance.
         """
         first = self.methods[0]

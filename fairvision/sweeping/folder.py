@@ -11,21 +11,22 @@ from typing import Any
 
 import pandas as pd
 
-from fairvision import checksums, datasets, runs, shapes
+from fairvision import datasets, runs
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
-from fairvision.core.version import __version__, versions
-from fairvision.csv_files import write_csv
-from fairvision.datasets import Dataset
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.files import (
+from fairvision.core import checksums, shapes
+from fairvision.core.csv_files import write_csv
+from fairvision.core.files import (
     drop_replaced,
     keep_replaced,
     whole_folder,
     write_json,
     write_text,
 )
-from fairvision.report.figures import Figures, read, read_metrics
+from fairvision.core.version import __version__, versions
+from fairvision.datasets import Dataset
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.results.figures import Figures, read, read_metrics
 from fairvision.sweeping import board, verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan
 from fairvision.training import stored_options, train
@@ -217,7 +218,7 @@ def _audit_all(
 ) -> tuple[dict[int, Figures], list[str]]:
     """Audit the methods of each seed together; return figures by seed, and what to know.
 
-    One audit of all would hold every network at once and draw every picture for each of them.
+    One audit of all would hold every network at once and draw every image for each of them.
     """
     found, notes = {}, {}
     for seed in plan.seeds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fairvision.report.words import written
+from fairvision.results.words import written
 from fairvision.sweeping.board import REASON, Board, Column, Learnt
 
 ONE_SEED = (

@@ -1,4 +1,4 @@
-"""Random mirroring and cropping, of the picture and its mask together."""
+"""Random mirroring and cropping, of the image and its mask together."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _SHIFT = 1 / 8
 
 
 def augment(batch: Batch, place: Place | None = None, *, crop: str = "zoom") -> Batch:
-    """Mirror every second picture and crop each at random, at the size it had.
+    """Mirror every second image and crop each at random, at the size it had.
 
-    Picture and mask are channels of one tensor that is resampled once, so they cannot part. Chance
+    Image and mask are channels of one tensor that is resampled once, so they cannot part. Chance
     comes from torch's generator of the device. A mask that is left empty counts as none. With
     several processes `place` says which share of a batch this is, and they draw as one would.
 
     Parameters
     ----------
-    crop : "zoom" keeps 50 to 100% of the picture's area, with an aspect ratio of 3/4 to 4/3;
-        "shift" moves the picture by whole pixels, up to an eighth of its side each way, and what
-        comes in is black: a crop from the picture padded all around, as is usual with CIFAR (He et
+    crop : "zoom" keeps 50 to 100% of the image's area, with an aspect ratio of 3/4 to 4/3;
+        "shift" moves the image by whole pixels, up to an eighth of its side each way, and what
+        comes in is black: a crop from the image padded all around, as is usual with CIFAR (He et
         al., CVPR 2016, section 4.2)
     """
     n, _, height, width = batch.images.shape
@@ -70,6 +70,6 @@ def augment(batch: Batch, place: Place | None = None, *, crop: str = "zoom") -> 
 
 
 def _sampled(side: int, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """Return where each picture is sampled along a side, (n, side); its edges are at -1 and 1."""
+    """Return where each image is sampled along a side, (n, side); its edges are at -1 and 1."""
     centres = torch.linspace(-1, 1, side, device=scale.device) * (side - 1) / side
     return scale[:, None] * centres + shift[:, None]

@@ -1,4 +1,4 @@
-"""Means over an epoch, each over the pictures that took part."""
+"""Means over an epoch, each over the images that took part."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Averages:
 
     Examples
     --------
-    A term of 3.0 over one picture and of 0.0 over two is 1.0 on average:
+    A term of 3.0 over one image and of 0.0 over two is 1.0 on average:
 
     >>> import torch
     >>> averages = Averages()
@@ -37,11 +37,11 @@ class Averages:
         state = state or {"sums": {}, "counts": {}, "pictures": 0}
         self._sums: dict[str, float] = dict(state["sums"])
         self._counts: dict[str, int] = dict(state["counts"])
-        self.pictures: int = state["pictures"]
+        self.images: int = state["pictures"]
         self._pending: list[tuple[list[str], Tensor]] = []
 
     def add(self, values: dict[str, Tensor], counts: dict[str, Tensor]) -> None:
-        """Add means (scalars) over so many pictures each.
+        """Add means (scalars) over so many images each.
 
         They are read from the device some batches later, so that it need not wait. `NotFinite` then
         names what is not finite.
@@ -65,17 +65,17 @@ class Averages:
     def state(self) -> dict[str, Any]:
         """Return what a new one continues from."""
         self.settle()
-        return {"sums": self._sums, "counts": self._counts, "pictures": self.pictures}
+        return {"sums": self._sums, "counts": self._counts, "pictures": self.images}
 
     def means(self) -> dict[str, float]:
-        """Return each mean; NaN where no picture took part."""
+        """Return each mean; NaN where no image took part."""
         self.settle()
         return {
             k: s / self._counts[k] if self._counts[k] else math.nan for k, s in self._sums.items()
         }
 
     def counts(self) -> dict[str, int]:
-        """Return how many pictures took part in each."""
+        """Return how many images took part in each."""
         self.settle()
         return dict(self._counts)
 
@@ -84,7 +84,7 @@ class Averages:
 def measures(terms: Terms, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return loss terms and the accuracy of each head over a batch, and their counts.
 
-    Where many labels may hold, accuracy is the share of picture-label decisions that are right.
+    Where many labels may hold, accuracy is the share of image-label decisions that are right.
     """
     values, counts = {k: v.detach() for k, v in terms.losses.items()}, dict(terms.counts)
     truth = {**batch.attributes, **batch.tasks}

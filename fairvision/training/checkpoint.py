@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from fairvision import runs
+from fairvision.core.files import whole_file
+from fairvision.core.unfinished import clear_inside
 from fairvision.errors import FairvisionWarning, InputError, reading
-from fairvision.files import whole_file
-from fairvision.unfinished import clear_inside
 
 PREVIOUS = "previous.ckpt"
 

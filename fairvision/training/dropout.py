@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fairvision.processes import Share
+from fairvision.core.processes import Share
 from fairvision.training.place import Place
 
 _BITS = 16
@@ -21,7 +21,7 @@ def draw_dropout_in_bulk(network: nn.Module, place: Place | None = None) -> None
 
     Parameters
     ----------
-    place : where the pictures of this process are; None if there is no other process
+    place : where the images of this process are; None if there is no other process
     """
     for module in network.modules():
         if type(module) is nn.Dropout:
@@ -57,7 +57,7 @@ class Dropout(nn.Dropout):
 
     Attributes
     ----------
-    place : where the pictures of this process are; None if there is no other process
+    place : where the images of this process are; None if there is no other process
     """
 
     place: Place | None = None
@@ -71,7 +71,7 @@ class Dropout(nn.Dropout):
         if self.place is not None:
             share, generator = self.place.share, self.place.generator
             if n != share.size:
-                # Not a row per picture: a method made further ones, and each process draws its own.
+                # Not a row per image: a method made further ones, and each process draws its own.
                 share = Share(self.place.rank * n, n, self.place.world * n)
         last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
         batch = torch.empty(

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from fairvision import postprocessing
+from fairvision.core.processes import Share, is_first, share
 from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.datasets.batching import serve
 from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.models import Network
-from fairvision.processes import Share, is_first, share
+from fairvision.runs import thresholds
 from fairvision.training import chance, checkpoint, output
 from fairvision.training.averages import Averages, NotFinite
 from fairvision.training.compiling import told_in_a_line
@@ -37,7 +37,7 @@ from fairvision.training.worst_group import WorstGroup
 
 @dataclass(frozen=True)
 class Part:
-    """A split and its decoded pictures."""
+    """A split and its decoded images."""
 
     dataset: Dataset
     pixels: Pixels
@@ -67,7 +67,7 @@ class Training:
         settings: Settings,
         *,
         checkpoint_every: int | None = None,
-        after: Callable[[dict[str, np.ndarray]], postprocessing.Rule] | None = None,
+        after: Callable[[dict[str, np.ndarray]], thresholds.Rule] | None = None,
         quiet: bool = True,
     ):
         self.folder, self.fabric, self.network, self.method = folder, fabric, network, method
@@ -119,7 +119,7 @@ class Training:
             if self.after is not None:
                 self.result.load_state_dict(best)
                 scores = answers(self.result.eval(), self.parts["val"], settings.batch_size)
-                postprocessing.write(self.folder, self.after(scores))
+                thresholds.write(self.folder, self.after(scores))
             output.finish(self.folder, best, last)
         self.fabric.barrier()
 
@@ -163,7 +163,7 @@ class Training:
                 self.schedule,
                 islice(served, len(pieces)),
                 averages,
-                pictures=sum(map(len, pieces)),
+                images=sum(map(len, pieces)),
                 crop=settings.crop if settings.augment else None,
                 place=self.place,
             )
@@ -204,7 +204,7 @@ class Training:
     def _steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Return the rows of each batch of each step of an epoch.
 
-        A batch has at least two pictures, which batch normalisation needs, and one per process.
+        A batch has at least two images, which batch normalisation needs, and one per process.
         """
         settings, n = self.settings, len(self.parts["train"].dataset)
         order = self.method.order(n, chance.of_epoch(settings.seed, epoch))
@@ -231,7 +231,7 @@ class Training:
 
 @torch.inference_mode()
 def answers(network: Network, part: Part, batch_size: int) -> dict[str, np.ndarray]:
-    """Return the probabilities (n, classes) of every head for the pictures as they stand."""
+    """Return the probabilities (n, classes) of every head for the images as they stand."""
     device = network.mean.device
     found = [
         network.probabilities(batch.images)
@@ -245,7 +245,7 @@ def _figures(split: str, averages: Averages, aside: Collection[str]) -> dict[str
     means = averages.means()
     terms = {k: v for k, v in means.items() if not k.startswith("accuracy/") and k not in aside}
     losses = [v for v in terms.values() if not math.isnan(v)]
-    row = {f"{split}/n": averages.pictures, f"{split}/loss": sum(losses) if losses else math.nan}
+    row = {f"{split}/n": averages.images, f"{split}/loss": sum(losses) if losses else math.nan}
     row |= {f"{split}/{name}": value for name, value in means.items()}
     return row | {f"{split}/n/{name}": count for name, count in averages.counts().items()}
 

@@ -17,9 +17,9 @@ import torch
 from lightning_fabric import Fabric
 
 from fairvision import datasets, methods, models, runs
+from fairvision.core.processes import is_first, none_lost
 from fairvision.datasets.batching import hold
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.processes import is_first, none_lost
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
 from fairvision.training.allocation import keep_freed_memory
@@ -94,13 +94,13 @@ def train(
     model : "lecture_cnn" or the name of a torchvision classification network
     weights : what the network starts from: a name that torchvision publishes for it
         ("IMAGENET1K_V1", "DEFAULT"), a .pth or .safetensors file, or a run folder
-    size : side in pixels to which whole pictures are resized; by default that of the network, and
-        for the two small ones that of the pictures, where they all have one that is smaller
+    size : side in pixels to which whole images are resized; by default that of the network, and
+        for the two small ones that of the images, where they all have one that is smaller
     attribute, task : names of those to learn; by default all that the dataset has
     tune : what learns: "all" of the network, its "last" block and its heads, only its "head"s, or
-        "auto", by the number of training pictures, see `fairvision.models.choose_regime`
+        "auto", by the number of training images, see `fairvision.models.choose_regime`
     epochs : passes over the training split
-    batch_size : pictures per batch; of several processes, together
+    batch_size : images per batch; of several processes, together
     lr : largest learning rate; by default of AdamW 1e-4 where given weights of the backbone
         learn on, else 1e-3; of SGD 1e-2 and 1e-1
     lr_backbone : share of `lr` at which the earliest block that learns does; those between it and
@@ -111,11 +111,11 @@ def train(
     momentum : of SGD
     schedule : "cosine" to zero, "constant", or "steps" to a tenth after each quarter of the
         training; after 5% of warm-up
-    augment : mirror and crop pictures and masks at random; by default unless `tune` is "head" or
+    augment : mirror and crop images and masks at random; by default unless `tune` is "head" or
         the network `lecture_cnn`
     crop : how: "zoom" to 50 to 100% of the area, or "shift" by up to an eighth of the side
     precision : "32", "bf16" or "16" (both mixed)
-    accumulate : batches per step; their gradients are averaged, weighted by pictures
+    accumulate : batches per step; their gradients are averaged, weighted by images
     ema : decay of a moving average of the weights, such as 0.999; the averaged are validated and
         stored. By default there is none.
     select : what makes an epoch the best, on the validation split: the smallest "loss" (the
@@ -125,8 +125,8 @@ def train(
     compile : compile the backbone by `torch.compile`
     seed : of weights, order, dropout and augmentation
     device : "auto", "cpu", "cuda" or "mps"
-    workers : threads that decode pictures; by default one per core
-    cache : whether decoded pictures are kept on the disk, see `fairvision.datasets.open_pixels`;
+    workers : threads that decode images; by default one per core
+    cache : whether decoded images are kept on the disk, see `fairvision.datasets.open_pixels`;
         the weights do not depend on it
     checkpoint_every : steps after which the state is written, besides the end of every epoch; by
         default about once a minute. The weights at the end do not depend on it.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def normalise_whole_batch(network: nn.Module, device: torch.device) -> None:
-    """Let batch normalisation of a network take the statistics of the pictures of all processes.
+    """Let batch normalisation of a network take the statistics of the images of all processes.
 
     The modules stay who they are, as others may know them. Those of other classes than torch's own
     (timm has some) keep to the share of their process.

@@ -45,7 +45,7 @@ def choose_heads(
 
 
 def check_training_split(train: Dataset) -> None:
-    """Warn of groups with no picture or one; refuse a head of which nothing is known."""
+    """Warn of groups with no image or one; refuse a head of which nothing is known."""
     if len(train) < 2:
         raise InputError(f"{train.root} has a single training picture: two are the least")
     for name, groups in train.attributes.items():

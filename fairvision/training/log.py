@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from fairvision import runs
+from fairvision.core.files import whole_file
+from fairvision.core.processes import is_first
 from fairvision.errors import visible
-from fairvision.files import whole_file
-from fairvision.processes import is_first
 
 _Served = TypeVar("_Served")
 

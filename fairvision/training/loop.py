@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from fairvision.core.processes import Share
 from fairvision.datasets import Batch
 from fairvision.methods.heads import Terms, add_auxiliary
 from fairvision.methods.method import Method
 from fairvision.models import Network, learning_parts
-from fairvision.processes import Share
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
 from fairvision.training.place import Place
@@ -49,7 +49,7 @@ def train_step(
     batches: Iterable[tuple[Batch, Share]],
     averages: Averages,
     *,
-    pictures: int,
+    images: int,
     crop: str | None,
     place: Place | None,
 ) -> None:
@@ -58,7 +58,7 @@ def train_step(
     Parameters
     ----------
     batches : the batches of the step, and which share of each this process has
-    pictures : in all of them, over all processes
+    images : in all of them, over all processes
     crop : of the augmentation; None without
     place : is told the share; None with one process
     """
@@ -70,13 +70,13 @@ def train_step(
         if crop is not None:
             batch = augment(batch, place, crop=crop)
         done += share.total
-        with fabric.no_backward_sync(learner, enabled=done < pictures):
+        with fabric.no_backward_sync(learner, enabled=done < images):
             found = learner(batch)
             values, counts = over_all(fabric, *measures(found, batch))
             averages.add(values, counts)
-            averages.pictures += share.total
+            averages.images += share.total
             loss = torch.stack(list(_as_of_all(fabric, found, counts))).sum()
-            fabric.backward(loss * (share.total / pictures))
+            fabric.backward(loss * (share.total / images))
     optimizer.step()
     schedule.step()
 
@@ -84,7 +84,7 @@ def train_step(
 def _as_of_all(fabric: Fabric, terms: Terms, counts: dict[str, Tensor]) -> Iterator[Tensor]:
     """Yield the losses such that their mean over processes has the gradient of one process.
 
-    A term is a mean over the pictures that take part, of which a process may have many or few.
+    A term is a mean over the images that take part, of which a process may have many or few.
     """
     for name, loss in terms.losses.items():
         if fabric.world_size == 1:
@@ -109,7 +109,7 @@ def evaluate(
         with fabric.autocast():
             found = learner(batch)
         averages.add(*over_all(fabric, *measures(found, batch)))
-        averages.pictures += share.total
+        averages.images += share.total
         if worst is not None:
             worst.add(found, batch)
     return averages

@@ -12,9 +12,9 @@ from typing import Any
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from fairvision import checksums, postprocessing, runs
-from fairvision.errors import InputError
-from fairvision.files import (
+from fairvision import runs
+from fairvision.core import checksums
+from fairvision.core.files import (
     check_vacant,
     digest,
     drop_replaced,
@@ -23,6 +23,8 @@ from fairvision.files import (
     whole_folder,
     write_json,
 )
+from fairvision.errors import InputError
+from fairvision.runs import thresholds
 from fairvision.training.settings import check_same
 
 
@@ -106,8 +108,8 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
         for name, state in ((runs.LAST, last), (runs.BEST, best))
     }
     by_name = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    if (folder / postprocessing.FILE).is_file():
-        by_name[postprocessing.FILE] = digest(folder / postprocessing.FILE)
+    if (folder / thresholds.FILE).is_file():
+        by_name[thresholds.FILE] = digest(folder / thresholds.FILE)
     config = runs.read_config(folder)
     write_json(folder / runs.CONFIG, {**config, checksums.KEY: by_name})
     for name, content in contents.items():

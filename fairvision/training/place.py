@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from fairvision.processes import Share
+from fairvision.core.processes import Share
 
 
 class Place:
-    """Where the pictures of this process are in the present batch, and the chance that all share.
+    """Where the images of this process are in the present batch, and the chance that all share.
 
     Attributes
     ----------

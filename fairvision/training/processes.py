@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
-from fairvision.processes import count, own_device
+from fairvision.core.processes import count, own_device
 
 
 def make_fabric(device: torch.device, precision: str) -> Fabric:
@@ -68,7 +68,7 @@ def of_first(fabric: Fabric, arrays: dict[str, np.ndarray]) -> dict[str, np.ndar
 def over_all(
     fabric: Fabric, values: dict[str, Tensor], counts: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return means over the pictures of all processes, and their counts, from those of this one."""
+    """Return means over the images of all processes, and their counts, from those of this one."""
     if fabric.world_size == 1:
         return values, counts
     n = torch.stack([counts[name] for name in values]).double()

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 import torchvision
 
-from fairvision import methods, models, runs, shapes
+from fairvision import methods, models, runs
+from fairvision.core import shapes
 from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
@@ -100,7 +101,7 @@ def default_weight_decay(optimizer: str) -> float:
 
 
 def default_augment(tune: str, model: str) -> bool:
-    """Return whether pictures are augmented unless the user says.
+    """Return whether images are augmented unless the user says.
 
     Not where only heads learn, nor for the small networks, which are also used on digits,
     that must not be mirrored.

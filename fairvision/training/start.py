@@ -52,8 +52,8 @@ def choose_regime(tune: str, dataset: Dataset, weights: str | None) -> tuple[str
     """Return what learns, where "auto" leaves the choice to `models.choose_regime`, and why."""
     if tune != "auto":
         return tune, ""
-    pictures = len(dataset.split("train"))
-    return models.choose_regime(pictures, pretrained=weights is not None)
+    images = len(dataset.split("train"))
+    return models.choose_regime(images, pretrained=weights is not None)
 
 
 def _told(domains: Mapping[str, models.Domains] | None, name: str) -> dict[str, Any] | None:

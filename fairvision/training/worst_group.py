@@ -46,7 +46,7 @@ class WorstGroup:
                 self._sums[key] = self._sums[key] + sums if key in self._sums else sums
 
     def worst(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> tuple[float, int]:
-        """Return the smallest accuracy of a subgroup with pictures, and how many it has.
+        """Return the smallest accuracy of a subgroup with images, and how many it has.
 
         NaN and 0 if none has. `total` sums over processes.
         """

@@ -59,7 +59,7 @@ def test_kernels_are_those_that_see_the_colours():
     assert first_kernels(nn.Sequential(nn.Linear(3, 3))) is None
 
 
-def test_kernels_for_grey_answer_to_a_grey_picture_as_those_for_colours():
+def test_kernels_for_grey_answer_to_a_grey_image_as_those_for_colours():
     network = models.build("lecture_cnn", {"digit": 10}, size=28)
     grey = torch.rand(1, 1, 28, 28)
     seen = []

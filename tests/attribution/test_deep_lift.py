@@ -12,12 +12,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from fairvision.attribution import attribute, attribute_stream, convergence_delta
-from fairvision.attribution.explain import explain
 from fairvision.errors import FairvisionWarning
+from fairvision.inference.explanations import explain
 
 
 class Just(nn.Module):
-    """A function of the picture as the only logit, or as several."""
+    """A function of the image as the only logit, or as several."""
 
     def __init__(self, function):
         super().__init__()
@@ -28,7 +28,7 @@ class Just(nn.Module):
 
 
 def lifted(function, image, plain, **how):
-    """Return the attributions of each value of a row, one picture (1, 1, 1, n)."""
+    """Return the attributions of each value of a row, one image (1, 1, 1, n)."""
     rows = [torch.tensor(row, dtype=torch.float32).view(1, 1, 1, -1) for row in (image, plain)]
     with warnings.catch_warnings():
         warnings.simplefilter("error", FairvisionWarning)
@@ -216,12 +216,12 @@ def test_explain_and_audit_tell_it_once(make_run, tmp_path, run_cli):
 
     run = make_run(model="vit_b_32", size=32)
     for colour in ("red", "teal"):
-        picture = Image.new("RGB", (32, 32), colour)
-        picture.paste("white", (4, 8, 16, 20))
-        picture.save(tmp_path / f"{colour}.png")
-    pictures = [tmp_path / "red.png", tmp_path / "teal.png"]
+        image = Image.new("RGB", (32, 32), colour)
+        image.paste("white", (4, 8, 16, 20))
+        image.save(tmp_path / f"{colour}.png")
+    images = [tmp_path / "red.png", tmp_path / "teal.png"]
     with pytest.warns(FairvisionWarning, match="4 pictures do not add up") as caught:
-        explain(run, pictures, output=tmp_path / "maps", method="deep_lift")
+        explain(run, images, output=tmp_path / "maps", method="deep_lift")
     assert len(caught) == 1
     datasets.scenes(tmp_path / "data", count=40, bias=0.9, size=32, groups=2, seed=0)
     audited = make_run(

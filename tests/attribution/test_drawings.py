@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from fairvision.attribution.activations import Activation
-from fairvision.attribution.drawings import activation_sheet, evidence_sheet, kernel_sheet
-from fairvision.attribution.sheets import (
+from fairvision.drawing.sheets import (
     BAR,
     MARGIN,
     MARK,
@@ -19,6 +18,7 @@ from fairvision.attribution.sheets import (
     gauge,
     sheet,
 )
+from fairvision.inference.explanation_sheets import activation_sheet, evidence_sheet, kernel_sheet
 
 
 def stage(maps):
@@ -28,8 +28,8 @@ def stage(maps):
 @pytest.mark.parametrize("value", [0.0, np.nan, 1.0])
 def test_evidence_sheet_of_any_map(value):
     maps = {"a": np.full((7, 7), value), "<b>\n": np.eye(7)}
-    picture = Image.new("RGB", (30, 60))
-    drawn = evidence_sheet("x" * 500, [], picture, maps, {"a": value, "<b>\n": 0.2, "c": 0.1})
+    image = Image.new("RGB", (30, 60))
+    drawn = evidence_sheet("x" * 500, [], image, maps, {"a": value, "<b>\n": 0.2, "c": 0.1})
     assert drawn.size[0] == 2 * MARGIN + 3 * 320 + 2 * 12
 
 
@@ -71,7 +71,7 @@ def test_tiles_lie_side_by_side():
 def test_lines_and_scale_take_room_of_their_own():
     tile = Tile(Image.new("RGB", (50, 20)), "caption")
     plain = sheet("", [], [Row("", [tile])])
-    longer = sheet("", [], [Row("", [tile, Tile(tile.picture, "caption", lines=("a", "b" * 99))])])
+    longer = sheet("", [], [Row("", [tile, Tile(tile.image, "caption", lines=("a", "b" * 99))])])
     scaled = sheet("", [], [Row("", [tile])], scale=("none", "much"))
     assert longer.height > plain.height + 2 * 14
     assert scaled.height > plain.height + 14
@@ -85,7 +85,7 @@ def test_longest_ends_of_a_scale_stay_on_the_paper():
 
 
 @pytest.mark.parametrize("size", [(300, 20), (20, 300), (1, 1), (40, 40)])
-def test_framed_pictures_are_squares(size):
+def test_framed_images_are_squares(size):
     drawn = framed(Image.new("RGB", size, "red"), 60)
     assert drawn.size == (60, 60)
     assert drawn.getpixel((30, 30)) == (255, 0, 0)

@@ -87,7 +87,7 @@ def test_deletion_is_insertion_of_the_least_first(linear):
 
 
 @pytest.mark.parametrize("plain", [None, "blur", 0.3, torch.rand(3, 1, 1), torch.rand(5, 3, 8, 8)])
-def test_curves_go_from_the_plain_picture_to_the_whole(plain):
+def test_curves_go_from_the_plain_image_to_the_whole(plain):
     network = Weighted(torch.randn(8, 8)).eval()
     images, maps = torch.rand(5, 3, 8, 8), torch.rand(5, 8, 8)
     insertion, deletion = curves(network, images, 1, maps, plain=plain, score="logit")
@@ -221,7 +221,7 @@ def test_evidence_is_better_than_the_same_elsewhere():
     assert found["deletion"].mean() < found["deletion_chance"].mean() - 0.5
 
 
-def test_no_pictures(linear):
+def test_no_images(linear):
     found = faithfulness(linear, torch.rand(0, 3, 2, 2), 1, "saliency")
     assert all(values.shape == (0,) for values in found.values())
 

@@ -58,7 +58,7 @@ def linear_of(network):
 
 
 def by_definition(network, layer, images, targets, positions=lambda values: values):
-    """Return the small signed maps from gradients, one picture at a time."""
+    """Return the small signed maps from gradients, one image at a time."""
     kept = []
     handle = network.get_submodule(layer).register_forward_hook(lambda *seen: kept.append(seen[2]))
     maps = []

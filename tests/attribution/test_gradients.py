@@ -49,15 +49,15 @@ def test_closed_form(power, baseline):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_pictures_and_steps_are_one_list(batch_size):
+def test_images_and_steps_are_one_list(batch_size):
     network = Power(2)
     attribute(
         network, torch.rand(5, 3, 4, 4), 0, "integrated_gradients", steps=9, batch_size=batch_size
     )
-    pictures = min(batch_size, 5)
-    full, rest = divmod(pictures * 9, batch_size)
-    expected = ([batch_size] * full + [rest] * (rest > 0)) * (5 // pictures)
-    last = 5 % pictures * 9
+    images = min(batch_size, 5)
+    full, rest = divmod(images * 9, batch_size)
+    expected = ([batch_size] * full + [rest] * (rest > 0)) * (5 // images)
+    last = 5 % images * 9
     expected += [batch_size] * (last // batch_size) + [last % batch_size] * (last % batch_size > 0)
     assert network.seen == expected
 
@@ -73,7 +73,7 @@ def test_steps_follow_the_tolerance():
     assert convergence_delta(network, images, 0, enough, baseline=0.0).abs().max() <= 1.01e-3
 
 
-def test_only_pictures_that_do_not_add_up_take_more_steps():
+def test_only_images_that_do_not_add_up_take_more_steps():
     flat, sudden = torch.full((1, 3, 4, 4), 0.01), torch.full((1, 3, 4, 4), 0.9)
     how = {"baseline": 0.0, "tolerance": 1e-3, "steps": 4, "batch_size": 1000}
     network = Steep(60)
@@ -83,7 +83,7 @@ def test_only_pictures_that_do_not_add_up_take_more_steps():
     assert more == [4 * 2**k for k in range(1, len(more) + 1)]
 
 
-def test_pictures_that_never_add_up_are_told_of():
+def test_images_that_never_add_up_are_told_of():
     with pytest.warns(FairvisionWarning, match="2 of 3 pictures do not add up .* 1024 steps"):
         attribute(
             Steep(1e5),
@@ -104,7 +104,7 @@ def test_unknown_targets_have_no_delta():
 
 
 def test_memory_is_bounded_by_the_batch_size():
-    """What the network holds at one time does not depend on pictures, steps or samples."""
+    """What the network holds at one time does not depend on images, steps or samples."""
     for method in ("integrated_gradients", "gradient_shap"):
         network = Power(2)
         attribute(network, torch.rand(40, 3, 4, 4), 0, method, steps=30, batch_size=8)

@@ -66,9 +66,9 @@ def test_channels_last_are_maps():
         (512, (224, 224), None),
     ],
 )
-def test_tokens_become_a_grid(tokens, picture, grid):
+def test_tokens_become_a_grid(tokens, image, grid):
     output = torch.arange(float(tokens)).expand(2, 3, -1).transpose(1, 2)
-    maps = as_maps(output, torch.zeros(2, 3, *picture))
+    maps = as_maps(output, torch.zeros(2, 3, *image))
     if grid is None:
         assert maps is None
         return
@@ -127,7 +127,7 @@ def test_networks_that_work_in_place():
 
 @pytest.mark.parametrize("shape", [(8, 8), (13, 16), (33, 20), (224, 160)])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_pictures_of_any_shape(shape, stride):
+def test_images_of_any_shape(shape, stride):
     network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=stride, padding=1), nn.Flatten())
     assert gradcam_layer(network, torch.zeros(1, 3, *shape)) == "0"
 
@@ -145,7 +145,7 @@ def test_network_without_any_maps():
         gradcam_layer(nn.Flatten(), torch.zeros(1, 3, 4, 4))
 
 
-def test_an_answer_that_the_picture_does_not_move():
+def test_an_answer_that_the_image_does_not_move():
     class Constant(nn.Module):
         def __init__(self):
             super().__init__()

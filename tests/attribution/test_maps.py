@@ -155,10 +155,10 @@ def network_in_a_mixed_state():
 @pytest.mark.parametrize("method", METHODS)
 def test_leaves_no_trace(method):
     network, images = network_in_a_mixed_state(), torch.rand(3, 3, 8, 8)
-    before, pictures = state(network), images.clone()
+    before, unchanged = state(network), images.clone()
     attribute(network, images, 0, method, steps=3, head="gender")
     assert_same_state(before, state(network))
-    assert torch.equal(images, pictures)
+    assert torch.equal(images, unchanged)
     assert not images.requires_grad
     assert images.grad is None
 
@@ -201,7 +201,7 @@ def test_unknown_target_is_undefined(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_nan_spoils_its_own_picture_only(method):
+def test_nan_spoils_its_own_image_only(method):
     network, images = Pooled(), torch.rand(3, 3, 8, 8)
     clean = attribute(network, images, 0, method, steps=4, head="gender")
     images[1, :, 2, 2] = torch.nan
@@ -228,7 +228,7 @@ def test_half_precision_gives_float_maps(method):
     torch.testing.assert_close(maps, expected, atol=0.03, rtol=0.1)
 
 
-def test_multi_label_head_and_one_target_per_picture():
+def test_multi_label_head_and_one_target_per_image():
     network, images = Pooled(), torch.rand(2, 3, 8, 8)
     each = attribute(network, images, torch.tensor([3, 3]), head="age")
     torch.testing.assert_close(attribute(network, images, 3, head="age"), each)
@@ -287,7 +287,7 @@ def test_signed_maps(method):
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "deep_lift", "occlusion"])
-def test_each_picture_has_its_own_baseline(method):
+def test_each_image_has_its_own_baseline(method):
     network, images = Pooled(), torch.rand(5, 3, 8, 8)
     baselines = torch.rand(5, 3, 8, 8)
     how = {"head": "gender", "steps": 4, "signed": True}
@@ -362,7 +362,7 @@ def test_options_out_of_range(how, said):
 
 
 @pytest.mark.parametrize("stride", [None, 2, 9])
-def test_a_picture_smaller_than_the_window_of_occlusion_is_hidden_whole(stride):
+def test_a_image_smaller_than_the_window_of_occlusion_is_hidden_whole(stride):
     network, images = Pooled(), torch.rand(2, 3, 4, 6)
     how = {"head": "gender", "baseline": torch.zeros_like(images), "signed": True}
     maps = attribute(network, images, 0, "occlusion", window=9, stride=stride, **how)

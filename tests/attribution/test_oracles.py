@@ -138,7 +138,7 @@ def test_equals_captum(case, method, batch_size):
 
 @pytest.mark.parametrize("tunnel", ["smoothgrad", "smoothgrad_sq", "vargrad"])
 def test_noise_tunnel_equals_captum(case, tunnel, monkeypatch):
-    """With the same noise, which captum draws for all samples of one picture at one time."""
+    """With the same noise, which captum draws for all samples of one image at one time."""
     network, images, targets = case
     noise = torch.randn(6, 3, 8, 8)
     monkeypatch.setattr(
@@ -175,7 +175,7 @@ def test_gradient_shap_converges_to_captum(case):
     torch.testing.assert_close(maps, summed(found), rtol=0, atol=0.06 * maps.abs().max().item())
 
 
-def test_gradient_shap_of_one_plain_picture_converges_to_integrated_gradients(case):
+def test_gradient_shap_of_one_plain_image_converges_to_integrated_gradients(case):
     network, images, targets = case
     sampled = attribute(network, images, targets, "gradient_shap", samples=4000, signed=True)
     exact = attribute(network, images, targets, "integrated_gradients", signed=True)
@@ -185,7 +185,7 @@ def test_gradient_shap_of_one_plain_picture_converges_to_integrated_gradients(ca
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("layer", ["layer3", "layer4"])
 def test_equals_pytorch_grad_cam(layer):
-    """Its maps are rescaled to 0…1 per picture, so ours are too, here only."""
+    """Its maps are rescaled to 0…1 per image, so ours are too, here only."""
     torch.manual_seed(0)
     network, images = resnet18(num_classes=5).eval(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():

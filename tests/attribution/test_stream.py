@@ -36,7 +36,7 @@ def test_batches_change_nothing(method, sizes, batch_size):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_chance_is_that_of_the_picture(method):
+def test_chance_is_that_of_the_image(method):
     model, images = network(), torch.rand(6, 3, 6, 6)
     how = HOW | {"noise_tunnel": "smoothgrad"}
     together = attribute(model, images, 1, method, **how)
@@ -56,7 +56,7 @@ def test_never_more_in_the_network_than_the_batch_size(batch_size):
     assert len(seen) <= -(-90 // batch_size) + 30
 
 
-def test_pictures_come_as_they_are_needed():
+def test_images_come_as_they_are_needed():
     taken = []
 
     def batches():
@@ -70,7 +70,7 @@ def test_pictures_come_as_they_are_needed():
     stream.close()
 
 
-def test_pictures_of_several_sizes():
+def test_images_of_several_sizes():
     batches = [(torch.rand(2, 3, side, side), 0) for side in (6, 6, 9, 6)]
     sizes = [maps.shape[1] for maps in attribute_stream(network(), batches)]
     assert sizes == [6, 6, 9, 6]

@@ -52,7 +52,7 @@ def test_the_network_runs_once_and_is_as_it_was():
     assert all(p.requires_grad and p.grad is None for p in network.parameters())
 
 
-def test_broken_pictures_are_undefined_and_alone_so():
+def test_broken_images_are_undefined_and_alone_so():
     network = build("small_cnn", HEADS, size=16).eval()
     nn.init.normal_(network.heads[0].weight)
     images = torch.rand(3, 3, 16, 16)

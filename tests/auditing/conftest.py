@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 from fairvision import datasets
+from fairvision.core.files import write_json
 from fairvision.datasets import scenes
-from fairvision.files import write_json
 from fairvision.models import build
 from fairvision.runs import Run
 

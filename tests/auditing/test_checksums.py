@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import fairvision
-from fairvision.auditing.pictures import pictures
+from fairvision.auditing.image_sheets import image_sheets
 from fairvision.errors import InputError
 
 
@@ -55,4 +55,4 @@ def test_a_changed_table_is_told_by_what_reads_an_audit(two_runs, tmp_path, monk
     figures = tmp_path / "audit" / "metrics.csv"
     figures.write_text(figures.read_text().replace("0.5", "0.6"))
     with pytest.raises(InputError, match=r"metrics\.csv is damaged or was changed"):
-        pictures("audit", two_runs, output="pictures")
+        image_sheets("audit", two_runs, output="pictures")

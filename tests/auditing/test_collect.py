@@ -31,7 +31,7 @@ def collected(run, tested):
 
 @pytest.fixture(scope="module")
 def seen(run, tested):
-    """Pictures and masks as the network gets them."""
+    """Images and masks as the network gets them."""
     pixels = datasets.open_pixels(tested, run.size)
     (batch,) = datasets.batches(tested, pixels, len(tested))
     return batch
@@ -69,7 +69,7 @@ def test_batches_change_nothing(run, tested, collected):
     np.testing.assert_allclose(whole.scores, collected.scores[list(whole.scores)], atol=1e-5)
 
 
-def test_each_picture_is_in_the_network_three_times(run, tested):
+def test_each_image_is_in_the_network_three_times(run, tested):
     """Whole, without and with only the person: Grad-CAM takes no run of its own."""
     network, seen = runs.network(run), []
     collect(run, network, tested, name="A", batch_size=7)  # the layer is looked for once

@@ -165,7 +165,7 @@ def test_other_data_than_the_run_was_trained_on_is_a_warning(variant, two_runs, 
     assert any("other data" in warning for warning in done.verdict["warnings"])
 
 
-def test_a_group_with_one_picture_and_unknown_ones_are_warned_of(variant, draw_run, tmp_path):
+def test_a_group_with_one_image_and_unknown_ones_are_warned_of(variant, draw_run, tmp_path):
     def change(d):
         samples = d.samples.copy()
         rows = samples.index[(samples["split"] == "test") & (samples["shirt"] == "striped")]

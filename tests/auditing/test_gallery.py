@@ -34,7 +34,7 @@ def samples(name, truth, guess, inside, probability=0.8):
     return Samples(name, dataset, pd.DataFrame(columns))
 
 
-def test_pictures_are_in_the_cell_of_the_first_model():
+def test_images_are_in_the_cell_of_the_first_model():
     nan = float("nan")
     model = samples("A", [0, 0, 0, 1, -1, 0], [1, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, nan])
     assert list(choose([model], "gender")) == [
@@ -45,7 +45,7 @@ def test_pictures_are_in_the_cell_of_the_first_model():
     ]
 
 
-def test_pictures_on_which_models_differ_come_first():
+def test_images_on_which_models_differ_come_first():
     truth, wrong = [0] * 6, [1] * 6
     a = samples("A", truth, wrong, [0] * 6)
     b = samples("B", truth, [1, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 1])
@@ -53,7 +53,7 @@ def test_pictures_on_which_models_differ_come_first():
 
 
 def test_both_directions_are_shown():
-    """Where the first model was right and the second is wrong, the picture is shown as well."""
+    """Where the first model was right and the second is wrong, the image is shown as well."""
     a = samples("A", [0, 0, 0], [0, 0, 0], [1, 1, 1])
     b = samples("B", [0, 0, 0], [0, 1, 0], [1, 0, 1])
     assert next(iter(choose([a, b], "gender", per_cell=1))) == (CELLS[2], 1)

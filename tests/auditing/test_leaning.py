@@ -30,7 +30,7 @@ PERSON = (0.4, 0.4, 0.6, 0.9)
 
 
 def draw_world(folder, n=40, *, objects=("tie", "cup"), people=True, seed=0):
-    """Write grey pictures: the tie's brightness tells the group, the others are noise."""
+    """Write grey images: the tie's brightness tells the group, the others are noise."""
     random = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
@@ -38,13 +38,13 @@ def draw_world(folder, n=40, *, objects=("tie", "cup"), people=True, seed=0):
     rows, regions = [], []
     for i in range(n):
         group = ["a", "b", None][2 if i % 10 == 9 else i % 2]
-        picture = np.full((SIZE, SIZE, 3), 100, np.uint8)
-        picture[person] = random.integers(110, 256)
+        image = np.full((SIZE, SIZE, 3), 100, np.uint8)
+        image[person] = random.integers(110, 256)
         for label in objects:
             place = box_mask(np.array([PLACES[label]]), SIZE)
-            picture[place] = {"a": 230, "b": 30}.get(group, 90) if label == "tie" else 180
+            image[place] = {"a": 230, "b": 30}.get(group, 90) if label == "tie" else 180
             regions.append((f"p{i}", "objects", label, *PLACES[label]))
-        Image.fromarray(picture).save(folder / "images" / f"{i}.png")
+        Image.fromarray(image).save(folder / "images" / f"{i}.png")
         Image.fromarray(person).save(folder / "masks" / f"{i}.png")
         mask = f"masks/{i}.png" if people and i % 4 else None
         rows.append((f"p{i}", f"images/{i}.png", mask, "test", group, tuple(objects)))
@@ -116,8 +116,8 @@ def test_figures_in_closed_form(world):
     tie = box_mask(np.array([PLACES["tie"]]), SIZE)
     change, by_group, flips, toward = [], {"a": [], "b": []}, [], []
     for row in world.samples[world.samples["group"].notna()].to_dict("records"):
-        picture = np.asarray(datasets.read_picture(world.root / row["image"])) / 255
-        before, after = picture[tie].mean(), picture[~tie].mean()
+        image = np.asarray(datasets.read_image(world.root / row["image"])) / 255
+        before, after = image[tie].mean(), image[~tie].mean()
         sign = 1 if row["group"] == "a" else -1
         change.append(sign * (after - before))
         by_group[row["group"]].append(change[-1])
@@ -242,7 +242,7 @@ def test_a_run_of_other_attributes_is_refused(world):
         ask(world, Looks(PLACES["tie"]), run)
 
 
-def test_models_are_compared_on_the_same_pictures(world):
+def test_models_are_compared_on_the_same_images(world):
     tables = {name: ask(world, Looks(PLACES[name])) for name in ("tie", "cup")}
     table = figures(tables, world.attributes, replicates=100)
     for label in ("tie", "cup", "person"):
@@ -279,7 +279,7 @@ def test_rounding_is_no_change(world):
         assert (cup["value"], cup["low"]) == (0, 0)
 
 
-def test_few_pictures_are_told(tmp_path):
+def test_few_images_are_told(tmp_path):
     world = draw_world(tmp_path / "w", n=12)
     regions = datasets.read_regions(world)
     regions = regions[(regions["label"] != "cup") | regions["id"].isin(["p1", "p2", "p3"])]

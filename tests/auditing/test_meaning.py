@@ -67,7 +67,7 @@ def check(request, tmp_path, monkeypatch):
 
 @pytest.fixture
 def known(tmp_path):
-    """A dataset of the pictures of `table`, with ids of four digits."""
+    """A dataset of the images of `table`, with ids of four digits."""
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     rows = pd.DataFrame(
         {"id": [f"{i:04d}" for i in range(N)], "image": "a.png", "split": "test"}
@@ -121,7 +121,7 @@ def test_where_several_columns_may_be_groups_one_has_to_be_named(check, columns)
     assert set(done.metrics["attribute"]) == {"", "gender"}
 
 
-def test_columns_that_tell_pictures_apart_are_no_groups(check):
+def test_columns_that_tell_images_apart_are_no_groups(check):
     rows = table(file=[f"{i}.png" for i in range(N)], year=2020)
     _, said = check(rows[["id", "file", "year", *list(table())[1:]]])
     assert "column 'gender' was taken for the attribute (see --attribute)" in said
@@ -350,7 +350,7 @@ def test_empty_truth_is_taken_from_the_dataset(check, known):
         )
 
 
-def test_pictures_that_only_the_table_or_only_the_dataset_has_are_counted(check, known):
+def test_images_that_only_the_table_or_only_the_dataset_has_are_counted(check, known):
     ids = np.array([f"{i:04d}" for i in range(N)])
     audited = np.arange(N) >= 10
     women = np.flatnonzero(audited & (GENDER == "female"))[::2]
@@ -364,7 +364,7 @@ def test_pictures_that_only_the_table_or_only_the_dataset_has_are_counted(check,
     assert any(f"{(GENDER == 'male').sum()} ids are not in " in line for line in said)
 
 
-def test_ids_may_be_paths_unless_two_are_one_picture(check, known):
+def test_ids_may_be_paths_unless_two_are_one_image(check, known):
     rows = table().drop(columns=["gender", "sport"])
     done, said = check(rows.assign(id=[f"test/{i:04d}.png" for i in range(N)]), data=known.root)
     assert figure(done, "accuracy", "gender")[1] == N

@@ -130,7 +130,7 @@ def test_parity_of_two_groups_agrees_with_fairlearn(rows, drawn):
 
 
 @pytest.mark.parametrize("unknown", [0.5, 1])
-def test_demographic_parity_counts_pictures_without_truth(drawn, tmp_path, unknown):
+def test_demographic_parity_counts_images_without_truth(drawn, tmp_path, unknown):
     table = drawn["A"].copy()
     table.loc[: unknown * len(table), ["sport"]] = None
     rows = measure(*read(tmp_path, drawn["train"], A=table), replicates=5)
@@ -195,7 +195,7 @@ def test_gap_of_evidence_is_between_the_extreme_groups(rows, drawn, measured, li
 
 
 @pytest.mark.parametrize("task", ["sport", "objects"])
-def test_amplification_by_evidence_is_that_of_the_pictures_of_each_part(rows, drawn, task):
+def test_amplification_by_evidence_is_that_of_the_images_of_each_part(rows, drawn, task):
     table, train = drawn["A"], drawn["train"]
     inside = table["evidence/gradcam/pointing_game"]
     results = {}
@@ -221,7 +221,7 @@ def test_amplification_by_evidence_is_that_of_the_pictures_of_each_part(rows, dr
 
 
 def by_hand(inside, outside, labels=("ski", "surf")):
-    """Make a table of pictures (sport, group, answer) with the evidence on the person, or not."""
+    """Make a table of images (sport, group, answer) with the evidence on the person, or not."""
     cells = [(*cell, hit) for part, hit in ((inside, 1.0), (outside, 0.0)) for cell in part]
     sport, group, answer, hit = zip(*cells)
     table = pd.DataFrame({"id": range(len(cells)), "split": "test"})
@@ -245,12 +245,12 @@ TRAINED = pd.DataFrame(
         **{f"score/sport/{s}": 0.5 for s in ("ski", "surf")},
     }
 )
-# of each sport half of the pictures show each group
+# of each sport half of the images show each group
 RIGHT = [(sport, group, group) for sport in ("ski", "surf") for group in "ab"] * 5
 GUESSED = [(sport, g, "a" if sport == "ski" else "b") for sport, g, _ in RIGHT]
 
 
-def test_pictures_with_evidence_outside_carry_all_amplification(tmp_path):
+def test_images_with_evidence_outside_carry_all_amplification(tmp_path):
     """Right where it looks at the person; elsewhere it says the group that goes with the sport."""
     found = measure(*read(tmp_path, TRAINED, A=by_hand(RIGHT, GUESSED)), replicates=200)
     inside, outside, apart = (
@@ -272,7 +272,7 @@ def test_models_are_compared_in_each_part(tmp_path):
 
 
 def test_labels_that_only_one_part_has_are_in_neither(tmp_path):
-    """All pictures of chess have their evidence outside: they would be compared with nothing."""
+    """All images of chess have their evidence outside: they would be compared with nothing."""
     chess = [("chess", "a", "b")] * 10
     table = by_hand(RIGHT, GUESSED + chess, ("ski", "surf", "chess"))
     train = TRAINED.assign(**{"score/sport/chess": 0.0})
@@ -289,7 +289,7 @@ def test_labels_that_only_one_part_has_are_in_neither(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["inside", "outside"])
-def test_a_part_without_pictures_is_undefined_with_its_n(tmp_path, part):
+def test_a_part_without_images_is_undefined_with_its_n(tmp_path, part):
     table = by_hand(RIGHT, []) if part == "outside" else by_hand([], RIGHT)
     found = measure(*read(tmp_path, TRAINED, A=table), replicates=20)
     row = figure(found, "A", f"directional T->A, evidence {part}", "group", "sport")
@@ -348,7 +348,7 @@ def test_leakage_is_that_of_the_metrics(drawn, rows, task):
     assert of_task.empty == (task == "objects")
 
 
-def test_attackers_see_so_many_pictures_at_most(drawn, tmp_path, monkeypatch):
+def test_attackers_see_so_many_images_at_most(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr(amplification_figures, "ATTACKED", 150)
     found = measure(*read(tmp_path, drawn["train"], A=drawn["A"]), replicates=5)
     row = figure(found, "A", "model_leakage", "group", "sport")
@@ -368,7 +368,7 @@ def test_attackers_are_left_out_where_they_would_say_little(answers, tmp_path, m
     assert "labels" in amplification_figures.not_attacked(models[0], "group", "objects")
 
 
-def test_labels_with_few_pictures_of_a_group_are_warned_of(answers, tmp_path):
+def test_labels_with_few_images_of_a_group_are_warned_of(answers, tmp_path):
     models, reference = read(tmp_path, answers(split="train"), A=answers(60))
     said = list(absences.cautions(models, measure(models, reference, replicates=5)))
     truth = models[0].truth
@@ -384,7 +384,7 @@ def test_labels_with_few_pictures_of_a_group_are_warned_of(answers, tmp_path):
 
 
 def versions(table, *, without=0):
-    """Return a table in which every picture is there once for each group."""
+    """Return a table in which every image is there once for each group."""
     number = np.arange(len(table))
     group = np.array(GROUPS)[number % len(GROUPS)]
     table = table.assign(
@@ -395,7 +395,7 @@ def versions(table, *, without=0):
     return table.iloc[without:].reset_index(drop=True)
 
 
-def test_pictures_that_are_there_for_every_group_give_their_bias(drawn, tmp_path):
+def test_images_that_are_there_for_every_group_give_their_bias(drawn, tmp_path):
     a, b = versions(drawn["A"].head(120)), versions(drawn["B"].head(120))
     rows = measure(*read(tmp_path, drawn["train"], A=a, B=b), replicates=100)
     results = {
@@ -426,8 +426,8 @@ def test_without_all_versions_there_is_no_such_bias(drawn, tmp_path, change):
 
 
 def test_very_many_small_groups_are_one_short_line():
-    pictures = {f"person {i} {'x' * 200}": i % 12 for i in range(3000)}
-    (line,) = absences.few_pictures("identity", pictures)
+    images = {f"person {i} {'x' * 200}": i % 12 for i in range(3000)}
+    (line,) = absences.few_images("identity", images)
     told = str(FairvisionWarning(line))
     assert told.startswith("2500 of 3000 groups of identity have fewer than 10 pictures: person 0 ")
     assert told.endswith("and 2492 more: their figures say little")

@@ -1,4 +1,4 @@
-"""Two processes audit as one does: each asks about its share of the pictures, the first writes."""
+"""Two processes audit as one does: each asks about its share of the images, the first writes."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from fairvision import audit, auditing
 from fairvision.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
-# 18 test pictures: batches of 4, 4, 4 for the first process and of 4 and 2 for the second.
+# 18 test images: batches of 4, 4, 4 for the first process and of 4 and 2 for the second.
 QUICK = {"replicates": 5, "batch_size": 4}
 FULL = {**QUICK, "sanity": True, "sanity_pictures": 4}
 KILLED = -signal.SIGKILL
@@ -129,7 +129,7 @@ def test_the_folder_is_that_of_one_process_to_the_last_bit(together, of_one):
     pd.testing.assert_frame_equal(second, first)
 
 
-def test_a_process_without_pictures_does_no_harm(together, of_one):
+def test_a_process_without_images_does_no_harm(together, of_one):
     codes, output, _ = together(many=7)
     assert codes == [0] * 7
     tables = {name: own for name, own in contents(of_one).items() if name.endswith(".parquet")}

@@ -21,8 +21,8 @@ from fairvision.auditing.sanity import (
 )
 from fairvision.errors import InputError
 from fairvision.models import build
-from fairvision.report.figures import Figure, read
 from fairvision.report.sanity import CHECKS, lines, section, status
+from fairvision.results.figures import Figure, read
 
 SIDE = 32
 
@@ -46,11 +46,11 @@ class Spots(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     """A red person at a random place, also across the edges, before green and blue squares.
 
     Each colour covers a third, so a network that likes one of them at random hits it by chance.
-    Masks of other pictures say nothing.
+    Masks of other images say nothing.
     """
     source = np.random.default_rng(0)
     images = torch.zeros(60, 3, SIDE, SIDE)
@@ -72,9 +72,9 @@ def spots():
 
 
 @pytest.fixture(scope="module")
-def found(spots, pictures):
+def found(spots, images):
     return {
-        (metric, label): result for metric, label, result in checks(spots, *pictures, replicates=99)
+        (metric, label): result for metric, label, result in checks(spots, *images, replicates=99)
     }
 
 
@@ -97,22 +97,22 @@ def test_a_model_that_looks_at_the_person_passes(found):
     assert {metric for metric, _ in found} == set(CHECKS)
 
 
-def test_own_masks_are_beyond_those_of_others_for_it_alone(found, spots, pictures):
+def test_own_masks_are_beyond_those_of_others_for_it_alone(found, spots, images):
     assert found["sanity_own_masks", "relevance_mass"].low > 0.25
     layers = layers_from_top(spots)
     own = []
     for seed in range(6):
-        broken = randomised(spots, layers, pictures[0], seed=seed)
+        broken = randomised(spots, layers, images[0], seed=seed)
         rows = {
             (metric, label): result
-            for metric, label, result in checks(broken, *pictures, replicates=9)
+            for metric, label, result in checks(broken, *images, replicates=9)
         }
         own.append(float(rows["sanity_own_masks", "relevance_mass"]))
     assert np.nanmean(own) < found["sanity_own_masks", "relevance_mass"].low
 
 
-def test_maps_that_ignore_the_weights_fail(pictures, monkeypatch):
-    """Edges of the picture, whatever the network: the same maps from any weights."""
+def test_maps_that_ignore_the_weights_fail(images, monkeypatch):
+    """Edges of the image, whatever the network: the same maps from any weights."""
     from fairvision.auditing import sanity
 
     def edges(network, images, target, **_):
@@ -125,7 +125,7 @@ def test_maps_that_ignore_the_weights_fail(pictures, monkeypatch):
         f"{a}{b}": torch.rand(9) for a in ("insertion", "deletion") for b in ("", "_chance")
     }
     network = Spots().eval()
-    found = {(m, label): r for m, label, r in checks(network, *pictures, replicates=9)}
+    found = {(m, label): r for m, label, r in checks(network, *images, replicates=9)}
     said = verdicts(found)
     assert said["sanity_randomised_correlation", ""] == "fail"
     assert float(found["sanity_randomised_correlation", ""]) == pytest.approx(1)
@@ -145,21 +145,21 @@ def test_people_and_maps_in_the_middle_fail_the_shuffled_masks(spots):
     assert found["sanity_random_maps", "relevance_mass"].n == 20
 
 
-def test_a_network_that_ignores_its_input_is_unclear(pictures):
+def test_a_network_that_ignores_its_input_is_unclear(images):
     class Blind(Spots):
         def forward(self, images):
             return super().forward(images) * 0 + torch.tensor([1.0, 2.0])
 
-    found = {(m, label): r for m, label, r in checks(Blind().eval(), *pictures, replicates=9)}
+    found = {(m, label): r for m, label, r in checks(Blind().eval(), *images, replicates=9)}
     judged = {one for one in verdicts(found).values() if one}
     assert judged == {"unclear"}
     assert all(np.isnan(float(result)) and result.n == 0 for result in found.values())
 
 
-def test_the_network_is_as_it_was(spots, pictures):
+def test_the_network_is_as_it_was(spots, images):
     before = {name: values.clone() for name, values in spots.state_dict().items()}
     spots.train()
-    for _ in checks(spots, *pictures, replicates=0):
+    for _ in checks(spots, *images, replicates=0):
         pass
     assert spots.training
     spots.eval()
@@ -180,7 +180,7 @@ def test_on_other_masks_is_the_mean_over_all_pairs(measure):
         assert level[i] == pytest.approx(masks[others].mean())
 
 
-def test_one_picture_has_no_others():
+def test_one_image_has_no_others():
     scores, level = on_other_masks("relevance_mass", np.ones((1, 2, 2)), np.eye(2)[None] > 0)
     assert np.isnan(scores).all()
     assert np.isnan(level).all()
@@ -250,7 +250,7 @@ def test_rows_of_a_run(two_runs, world):
     other = examine(run, network, tested, **how, batch_size=3)
     np.testing.assert_allclose(rows["value"], other["value"], atol=0.01, rtol=0.01)
     with pytest.raises(InputError, match="sanity checks need pictures"):
-        examine(run, network, tested, name="A", pictures=0)
+        examine(run, network, tested, name="A", images=0)
 
     (part,) = section(read(rows, ["A"]))
     assert part["model"] == "A"

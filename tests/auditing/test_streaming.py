@@ -92,7 +92,7 @@ def run(sources, output, **options):
 
 
 def assert_same_figures(counted, held):
-    """All that is counted is the same to the last digit, and all else is what needs pictures."""
+    """All that is counted is the same to the last digit, and all else is what needs images."""
     there = held.set_index(KEYS).index.isin(counted.set_index(KEYS).index)
     assert set(held["metric"][~there]) <= NEEDS_PICTURES
     assert not set(counted["metric"]) & NEEDS_PICTURES
@@ -120,7 +120,7 @@ def test_counted_tables_give_the_figures_of_held_ones(files, folders, tmp_path, 
     ]
 
 
-def test_what_needs_every_picture_is_named(folders, tmp_path, small_memory):
+def test_what_needs_every_image_is_named(folders, tmp_path, small_memory):
     done = run(folders, tmp_path / "audit")
     assert absences.COUNTED in done.verdict["left_out"]
     assert "average precision" in done.report.read_text()

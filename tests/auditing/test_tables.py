@@ -101,7 +101,7 @@ def test_rows_are_aligned_by_id(tmp_path):
     pd.testing.assert_frame_equal(first.scores, second.scores)
 
 
-def test_tables_of_other_pictures_are_refused(tmp_path):
+def test_tables_of_other_images_are_refused(tmp_path):
     with refuses("B.parquet has no row for id 'p5'"):
         read(tmp_path, frame(), frame().head(5))
     with refuses("A.parquet has no row for id 'p5'"):

@@ -17,16 +17,16 @@ NAN = float("nan")
 
 
 def samples(rows):
-    """A model's samples from (truth, guess, probability, hit, mass, chance) of each picture."""
+    """A model's samples from (truth, guess, probability, hit, mass, chance) of each image."""
     truth, guess, probability, hit, mass, chance = (np.array(c, float) for c in zip(*rows))
     known = [GROUPS[int(t)] if t >= 0 else None for t in truth]
-    pictures = pd.DataFrame({"id": range(len(rows)), "gender": pd.Series(known, dtype=object)})
+    images = pd.DataFrame({"id": range(len(rows)), "gender": pd.Series(known, dtype=object)})
     scores = np.where(guess[:, None] == [0, 1], probability[:, None], 1 - probability[:, None])
     columns = dict(zip([f"score/gender/{g}" for g in GROUPS], scores.T))
     columns |= {
         f"evidence/gradcam/{m}": v for m, v in zip(("pointing_game", "relevance_mass"), (hit, mass))
     }
-    dataset = Dataset("", "drawn", {"gender": GROUPS}, {}, pictures)
+    dataset = Dataset("", "drawn", {"gender": GROUPS}, {}, images)
     return Samples("A", dataset, pd.DataFrame({**columns, "evidence/chance": chance}))
 
 

@@ -1,4 +1,4 @@
-"""Captions of two models of the same pictures, with labels."""
+"""Captions of two models of the same images, with labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fairvision.metrics.caption_words import words_for
 
 
 def write_captions(path: Path, captions: dict) -> Path:
-    entries = [{"image_id": picture, "caption": text} for picture, text in captions.items()]
+    entries = [{"image_id": image, "caption": text} for image, text in captions.items()]
     path.write_text(json.dumps(entries))
     return path
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Return a folder with A.json, B.json and labels.csv of 40 pictures, as the working folder."""
+    """Return a folder with A.json, B.json and labels.csv of 40 images, as the working folder."""
     groups = ["woman", "man", "man", "woman"] * 10
     first = ["a man on skis", "a man on skis", "a man with a tv", "a person"] * 10
     second = ["a woman on skis", "a man on skis", "a woman with a tv", "a lady"] * 10

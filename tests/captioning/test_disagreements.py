@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fairvision.captioning.disagreements import (
     choose,
-    find_pictures,
+    find_images,
     items,
     listing,
     parts,
@@ -75,7 +75,7 @@ def test_the_choice_is_that_of_the_seed(many):
     assert list(choose(models, truth, seed=1)) != list(choose(models, truth, seed=2))
 
 
-def test_pictures_that_are_there_come_first(many, tmp_path):
+def test_images_that_are_there_come_first(many, tmp_path):
     truth, models = many
     outcomes = [model.outcomes(truth) for model in models]
     there = {
@@ -104,7 +104,7 @@ def test_one_model_alone_is_held_against_the_truth(make_labels, make_said):
     assert chosen == [("wrong", 1), ("names several groups or none", 2), ("right", 0)]
 
 
-def test_models_that_agree_have_no_pictures(make_labels, make_said):
+def test_models_that_agree_have_no_images(make_labels, make_said):
     truth = make_labels(["man"] * 3)
     models = [make_said(name, ["a man", "a woman", "a dog"]) for name in "AB"]
     assert list(choose(models, truth)) == []
@@ -120,7 +120,7 @@ def test_parts_name_groups_by_whole_words_in_any_case():
     assert found == [("HER", "woman"), ("man", "man"), ("man", "man")]
 
 
-def test_pictures_are_found_by_their_id(tmp_path):
+def test_images_are_found_by_their_id(tmp_path):
     for name in (
         "COCO_val2014_000000080714.jpg",
         "000000000036.PNG",
@@ -129,17 +129,17 @@ def test_pictures_are_found_by_their_id(tmp_path):
         "8.jpg",
     ):
         (tmp_path / name).touch()
-    found = find_pictures(tmp_path, ["80714", "36", "p_1", "7", "9"])
+    found = find_images(tmp_path, ["80714", "36", "p_1", "7", "9"])
     assert {own: path.name for own, path in found.items()} == {
         "80714": "COCO_val2014_000000080714.jpg",
         "36": "000000000036.PNG",
         "p_1": "p_1.jpeg",
     }
     with pytest.raises(InputError, match="is not a folder of pictures"):
-        find_pictures(tmp_path / "absent", ["1"])
+        find_images(tmp_path / "absent", ["1"])
 
 
-def test_pictures_that_are_asked_for_may_have_no_labels(make_labels):
+def test_images_that_are_asked_for_may_have_no_labels(make_labels):
     truth = make_labels(["man"], [("tv",)])
     found = rows_of(["000", "99"], truth, {"A": {"0": "a", "99": "b"}})
     assert found.rows.to_dict("records") == [

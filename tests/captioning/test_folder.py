@@ -78,7 +78,7 @@ def test_names_come_from_files(folder):
         quietly("B.json", names=["x", "y"], output="more")
 
 
-def test_pictures_that_one_model_lacks_are_left_out_for_all(folder):
+def test_images_that_one_model_lacks_are_left_out_for_all(folder):
     drop(folder, "B.json", 4)
     said = warned(["A.json", "B.json"])
     (line,) = (line for line in said if "B has no caption of 4 of 40 labelled pictures" in line)
@@ -86,7 +86,7 @@ def test_pictures_that_one_model_lacks_are_left_out_for_all(folder):
     assert len(pd.read_parquet(folder / "out" / "captions.parquet")) == 36
 
 
-def test_no_common_pictures(folder):
+def test_no_common_images(folder):
     write_other = [{"image_id": 1, "caption": "a"}]
     (folder / "B.json").write_text(json.dumps(write_other))
     with pytest.raises(InputError, match=r"no picture of labels\.csv .*A 40, B 0"):
@@ -164,7 +164,7 @@ def test_training_and_words_of_objects_need_objects(folder):
         quietly("A.json", object_words="more.json")
 
 
-def test_asked_and_disagreeing_pictures_are_in_the_report(folder):
+def test_asked_and_disagreeing_images_are_in_the_report(folder):
     (folder / "pictures").mkdir()
     Image.new("RGB", (300, 200), "red").save(folder / "pictures" / "COCO_000000000139.jpg")
     done = quietly(
@@ -222,7 +222,7 @@ def test_needs_no_torch(folder):
 
 
 def test_objects_that_only_training_has_are_left_out(folder):
-    """Else a caption that names one would be wrong about every picture."""
+    """Else a caption that names one would be wrong about every image."""
     table = pd.read_csv("labels.csv")
     table.assign(objects=table["objects"] + ";person").to_csv("train.csv", index=False)
     said = warned("A.json", train="train.csv")

@@ -31,7 +31,7 @@ def figure(table: pd.DataFrame, model: str, metric: str, group: str = "", label:
 
 @pytest.fixture
 def table(make_labels, make_said) -> pd.DataFrame:
-    """Return the figures of 10 pictures that can be worked out by hand."""
+    """Return the figures of 10 images that can be worked out by hand."""
     truth = make_labels(
         ["woman"] * 4 + ["man"] * 4 + [None, "man"],
         [("tv",), ("tv",), (), ("chair",), ("tv",), (), (), ("chair",), ("tv",), None],
@@ -200,7 +200,7 @@ def test_the_equalizer_errs_less_and_leaks_more(shared, make_said):
     assert figure(table, "equalizer - baseline_ft", "lic_model")["low"] > 0
 
 
-def test_the_order_of_pictures_decides_no_figure(make_labels, make_said):
+def test_the_order_of_images_decides_no_figure(make_labels, make_said):
     random = np.random.default_rng(0)
     groups = random.choice(["woman", "man"], 60).tolist()
     captions = random.choice(["a man", "a woman", "a dog"], 60).tolist()

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def table():
-    """Return a table with two groups and a task, of 40 pictures."""
+    """Return a table with two groups and a task, of 40 images."""
     female = [0.9, 0.2, 0.7, 0.4] * 10
     return pd.DataFrame(
         {

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Return a folder with A.json, B.json and labels.csv of 20 pictures, as the working folder."""
+    """Return a folder with A.json, B.json and labels.csv of 20 images, as the working folder."""
     said = {"A": ["a man skis", "a man skis"], "B": ["a woman skis", "a man skis"]}
     for name, captions in said.items():
         entries = [{"image_id": i, "caption": text} for i, text in enumerate(captions * 10)]
@@ -133,7 +133,7 @@ def test_help_and_list(run_cli):
 
 
 def test_the_published_pair_is_shown(run_cli, shared, tmp_path):
-    """The lecture's captions, of pictures that are in another split than the audited one."""
+    """The lecture's captions, of images that are in another split than the audited one."""
     place = shared / "data" / "published" / "women-also-snowboard"
     files = [place / f"captions_{name}.json" for name in ("baseline_ft", "equalizer")]
     result = run_cli(

@@ -69,7 +69,7 @@ def test_csv_asks_what_the_columns_mean(run_cli, table, tmp_path):
     assert "names 'a' twice" in run_cli("data", "csv", table, tmp_path / "out", *twice).err
 
 
-def test_csv_with_a_broken_picture(run_cli, table, tmp_path):
+def test_csv_with_a_broken_image(run_cli, table, tmp_path):
     (table.parent / "1.png").write_text("not a picture")
     asked = [table, tmp_path / "out", "--task", "place"]
     refused = run_cli("data", "csv", *asked)

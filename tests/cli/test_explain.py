@@ -8,25 +8,25 @@ from PIL import Image
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "street.png")
     return tmp_path / "street.png"
 
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "saliency"])
-def test_each_attribution(run_cli, make_run, picture, tmp_path, method):
+def test_each_attribution(run_cli, make_run, image, tmp_path, method):
     output = tmp_path / "out"
-    result = run_cli("explain", make_run(), picture, "-o", output, "--attribution", method)
+    result = run_cli("explain", make_run(), image, "-o", output, "--attribution", method)
     assert result.code == 0, result.err
     assert str(output / "index.html") in result.out
     assert json.loads((output / "explain.json").read_text())["method"] == method
 
 
-def test_head_and_group(run_cli, make_run, picture, tmp_path):
+def test_head_and_group(run_cli, make_run, image, tmp_path):
     run = make_run(tasks={"objects": {"labels": ["cup", "dog"], "many": True}})
     chosen = ["--head", "objects", "--group", "dog", "--attribution", "gradcam"]
-    assert run_cli("explain", run, picture, "-o", tmp_path / "out", *chosen).code == 0
+    assert run_cli("explain", run, image, "-o", tmp_path / "out", *chosen).code == 0
     settings = json.loads((tmp_path / "out" / "explain.json").read_text())
     assert (settings["head"], settings["layer"]) == ("objects", "backbone.pool")
 
@@ -40,24 +40,24 @@ def test_head_and_group(run_cli, make_run, picture, tmp_path):
         (["--attribution", "lime"], "'lime' is not one of"),
     ],
 )
-def test_bad_choice_writes_nothing(run_cli, make_run, picture, tmp_path, arguments, message):
-    result = run_cli("explain", make_run(), picture, "-o", tmp_path / "out", *arguments)
+def test_bad_choice_writes_nothing(run_cli, make_run, image, tmp_path, arguments, message):
+    result = run_cli("explain", make_run(), image, "-o", tmp_path / "out", *arguments)
     assert result.code == 2
     assert message in result.err
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_picture_after_a_good_one_writes_nothing(run_cli, make_run, picture, tmp_path):
-    result = run_cli("explain", make_run(), picture, tmp_path / "gone.png", "-o", tmp_path / "out")
+def test_bad_image_after_a_good_one_writes_nothing(run_cli, make_run, image, tmp_path):
+    result = run_cli("explain", make_run(), image, tmp_path / "gone.png", "-o", tmp_path / "out")
     assert result.code == 2
     assert "gone.png is missing" in result.err
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_full_folder(run_cli, make_run, picture, tmp_path):
+def test_full_folder(run_cli, make_run, image, tmp_path):
     run, output = make_run(), tmp_path / "out"
-    assert run_cli("explain", run, picture, "-o", output).code == 0
-    again = run_cli("explain", run, picture, "-o", output)
+    assert run_cli("explain", run, image, "-o", output).code == 0
+    again = run_cli("explain", run, image, "-o", output)
     assert again.code == 2
     assert "--overwrite" in again.err
-    assert run_cli("explain", run, picture, "-o", output, "--overwrite").code == 0
+    assert run_cli("explain", run, image, "-o", output, "--overwrite").code == 0

@@ -18,7 +18,7 @@ def audited(run_cli, make_run, tmp_path):
     return [tmp_path / "audit", run, "--data", data.root]
 
 
-def test_pictures(run_cli, audited, tmp_path):
+def test_images(run_cli, audited, tmp_path):
     output = tmp_path / "pictures"
     done = run_cli("pictures", *audited, "-o", output, "--per-cell", 2)
     assert done.code == 0, done.err
@@ -26,7 +26,7 @@ def test_pictures(run_cli, audited, tmp_path):
     about = json.loads((output / "pictures.json").read_text())
     assert about["per_cell"] == 2
     assert about["pictures"]
-    assert all((output / picture["file"]).is_file() for picture in about["pictures"])
+    assert all((output / image["file"]).is_file() for image in about["pictures"])
     again = run_cli("pictures", *audited, "-o", output)
     assert again.code == 2
     assert "--overwrite" in again.err

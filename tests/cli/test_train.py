@@ -63,10 +63,10 @@ def test_options_of_the_method(run_cli, data, tmp_path):
 def test_train_writes_a_run_and_says_where(run_cli, data, tmp_path, method):
     result = run_cli("train", data, "--method", method, *QUICK, "-o", tmp_path / "run")
     assert result.code == 0
-    if method != "threshold_optimizer":  # which tells the labels that so few pictures give none
+    if method != "threshold_optimizer":  # which tells the labels that so few images give none
         assert result.err == ""
     assert result.out.endswith(f"run: {tmp_path / 'run'}\n")
-    if method != "jtt":  # which shows some pictures repeatedly
+    if method != "jtt":  # which shows some images repeatedly
         assert "cross_entropy/shirt: 28 of 28 pictures shown in an epoch" in result.out
     assert runs.load(tmp_path / "run").config["method"] == method
 

@@ -26,7 +26,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def toy(tmp_path, cache):
-    """Five pictures; the first has no mask, the second an empty one."""
+    """Five images; the first has no mask, the second an empty one."""
     folder = tmp_path / "toy"
     folder.mkdir()
     rows = []
@@ -57,7 +57,7 @@ def test_pixels_are_the_files(toy):
 
 def test_decoded_once_until_a_file_changes(toy, cache, monkeypatch):
     first = open_pixels(toy, 8)
-    monkeypatch.setattr("fairvision.datasets.decoding.read_picture", None)
+    monkeypatch.setattr("fairvision.datasets.decoding.read_image", None)
     again = open_pixels(toy, 8)
     assert (again.images == first.images).all()
     monkeypatch.undo()
@@ -160,7 +160,7 @@ def test_a_home_of_nobody_is_passed_over(toy, monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no room")
-def test_a_full_disk_is_noticed_before_pictures_are_written(toy, cache, monkeypatch):
+def test_a_full_disk_is_noticed_before_images_are_written(toy, cache, monkeypatch):
     def full(*arguments: int) -> None:
         raise OSError(28, "No space left on device")
 

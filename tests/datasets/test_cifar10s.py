@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from fairvision import metrics
-from fairvision.datasets import read_picture
-from fairvision.datasets._cifar10_parquet import CLASSES, read_parquet
-from fairvision.datasets.cifar10s import GREY_CLASSES, from_cifar10
+from fairvision.datasets import read_image
+from fairvision.datasets.readers.cifar10_parquet import CLASSES, read_parquet
+from fairvision.datasets.readers.cifar10s import GREY_CLASSES, from_cifar10
 from fairvision.errors import InputError
 
 PER_CLASS = 40
@@ -30,14 +30,14 @@ def drawn(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 TRAIN, TEST = drawn(10 * PER_CLASS, 0), drawn(30, 1)
 
 
-def png(picture: np.ndarray) -> bytes:
+def png(image: np.ndarray) -> bytes:
     to = io.BytesIO()
-    Image.fromarray(picture).save(to, "png")
+    Image.fromarray(image).save(to, "png")
     return to.getvalue()
 
 
-def hugging_face(pictures: np.ndarray, labels: np.ndarray, names=CLASSES) -> pa.Table:
-    rows = [{"bytes": png(picture), "path": None} for picture in pictures]
+def hugging_face(images: np.ndarray, labels: np.ndarray, names=CLASSES) -> pa.Table:
+    rows = [{"bytes": png(image), "path": None} for image in images]
     told = {"info": {"features": {"label": {"names": list(names), "_type": "ClassLabel"}}}}
     numbers = [names.index(CLASSES[label]) for label in labels] if "cat" in names else labels
     table = pa.table({"img": rows, "label": pa.array(numbers, pa.int64())})
@@ -53,12 +53,12 @@ def source(tmp_path):
     return place
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
-    one = np.asarray(Image.fromarray(picture).convert("L"))
+def grey(image: np.ndarray) -> np.ndarray:
+    one = np.asarray(Image.fromarray(image).convert("L"))
     return np.repeat(one[..., None], 3, axis=2)
 
 
-def test_skew_and_pictures(source, tmp_path):
+def test_skew_and_images(source, tmp_path):
     dataset = from_cifar10(tmp_path / "out", source=source)
     train, test = dataset.split("train"), dataset.split("test")
     counts = train.samples.groupby(["class", "colour"]).size().unstack()
@@ -67,26 +67,26 @@ def test_skew_and_pictures(source, tmp_path):
         assert counts.loc[name, typical] == 38
         assert counts.loc[name].sum() == PER_CLASS
     np.testing.assert_array_equal(train.targets("class"), TRAIN[1])
-    for row, picture in zip(train.samples.itertuples(), TRAIN[0]):
-        read = np.asarray(read_picture(dataset.root / row.image))
-        np.testing.assert_array_equal(read, grey(picture) if row.colour == "grey" else picture)
+    for row, image in zip(train.samples.itertuples(), TRAIN[0]):
+        read = np.asarray(read_image(dataset.root / row.image))
+        np.testing.assert_array_equal(read, grey(image) if row.colour == "grey" else image)
     assert len(test) == 60
     np.testing.assert_array_equal(test.targets("class"), np.tile(TEST[1], 2))
     for row in test.samples.itertuples():
         _, number, domain = row.id.split("-")
         assert domain == row.colour
-        picture = TEST[0][int(number)]
-        read = np.asarray(read_picture(dataset.root / row.image))
-        np.testing.assert_array_equal(read, grey(picture) if domain == "grey" else picture)
+        image = TEST[0][int(number)]
+        read = np.asarray(read_image(dataset.root / row.image))
+        np.testing.assert_array_equal(read, grey(image) if domain == "grey" else image)
 
 
-def test_ids_pair_the_pictures_for_the_published_measure(source, tmp_path):
+def test_ids_pair_the_images_for_the_published_measure(source, tmp_path):
     test = from_cifar10(tmp_path / "out", source=source).split("test").samples
-    picture = test["id"].str.rsplit("-", n=1).str[0]
-    assert picture.value_counts().eq(2).all()
+    image = test["id"].str.rsplit("-", n=1).str[0]
+    assert image.value_counts().eq(2).all()
     said = np.where(test["colour"] == "grey", "ship", test["class"])
-    biased = metrics.cifar10s_bias(said, test["colour"], images=picture, replicates=10)
-    assert float(metrics.cifar10s_bias(test["class"], test["colour"], images=picture)) == 0
+    biased = metrics.cifar10s_bias(said, test["colour"], images=image, replicates=10)
+    assert float(metrics.cifar10s_bias(test["class"], test["colour"], images=image)) == 0
     assert float(biased) > 0.4
 
 
@@ -119,14 +119,14 @@ def test_seed_skew_and_validation(source, tmp_path):
 
 
 def test_one_file_with_splits_and_names(tmp_path):
-    pictures = np.concatenate([TEST[0], TRAIN[0]])
+    images = np.concatenate([TEST[0], TRAIN[0]])
     labels = [CLASSES[label] for label in np.concatenate([TEST[1], TRAIN[1]])]
     splits = ["test"] * 30 + ["train"] * (10 * PER_CLASS)
-    table = {"split": splits, "label": labels, "png": [png(picture) for picture in pictures]}
+    table = {"split": splits, "label": labels, "png": [png(image) for image in images]}
     pq.write_table(pa.table(table), tmp_path / "cifar.parquet", row_group_size=7)
     train, test = read_parquet(tmp_path / "cifar.parquet")
     for part, (pixels, numbers) in ((train, TRAIN), (test, TEST)):
-        np.testing.assert_array_equal(part.pictures, pixels)
+        np.testing.assert_array_equal(part.images, pixels)
         np.testing.assert_array_equal(part.labels, numbers)
 
 

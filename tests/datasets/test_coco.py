@@ -12,8 +12,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from fairvision.datasets import from_coco, load, read_mask, read_regions
-from fairvision.datasets._coco_masks import box_of, draw_masks, run_lengths
 from fairvision.datasets.caption_words import WORDS, perceived_gender
+from fairvision.datasets.readers.coco_masks import box_of, draw_masks, run_lengths
 from fairvision.errors import FairvisionWarning, InputError
 
 pytestmark = [
@@ -92,7 +92,7 @@ def test_what_is_imported(tmp_path):
     assert (read_mask(made.root / made.samples["mask"][1], (8, 6)) == expected).all()
 
 
-def test_captions_of_other_pictures_are_told(tmp_path):
+def test_captions_of_other_images_are_told(tmp_path):
     with pytest.warns(FairvisionWarning, match="1 captions of pictures that are not among"):
         make(tmp_path / "in")
 
@@ -164,7 +164,7 @@ def test_malformed_files_are_named_and_nothing_is_written(tmp_path, change, mess
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
 
 
-def test_broken_pictures_are_left_out_on_demand(tmp_path):
+def test_broken_images_are_left_out_on_demand(tmp_path):
     files = changed(lambda i, c: i["images"][1].update(file_name="gone.png"))
     with pytest.warns(FairvisionWarning, match="left out: .*picture 2: .*is missing"):
         made = make(tmp_path / "in", **files, skip_broken=True)
@@ -179,7 +179,7 @@ def with_boxes(*boxes):
     return changed(change)
 
 
-def test_boxes_that_leave_their_pictures_are_cut_off_with_one_warning(tmp_path):
+def test_boxes_that_leave_their_images_are_cut_off_with_one_warning(tmp_path):
     with pytest.warns(FairvisionWarning) as told:
         made = make(tmp_path / "in", **with_boxes([-3, 0, 7, 6], [2, 1, 4, 3], [0, 0, 99, 6]))
     lines = [str(w.message) for w in told if "boxes of objects" in str(w.message)]
@@ -220,7 +220,7 @@ def test_a_file_without_captions_is_told(tmp_path):
         make(tmp_path / "in", **changed(of_dogs))
 
 
-def test_endless_run_lengths_and_pictures_end(tmp_path):
+def test_endless_run_lengths_and_images_end(tmp_path):
     with pytest.raises(InputError, match="a run length is too large"):
         draw_masks([("it", {"size": [6, 8], "counts": "o" * 1_000_000})], 6, 8)
     huge = {"segmentation": {"size": [10**6, 10**6], "counts": [10**12]}}

@@ -72,7 +72,7 @@ def test_independence_has_no_skew(tmp_path):
     assert (skew(toy)["skew"] == 0).all()
 
 
-def test_large_skews_first_and_few_pictures_last(tmp_path):
+def test_large_skews_first_and_few_images_last(tmp_path):
     groups = ["young"] * 60 + ["old"] * 60
     things = [("cup",)] * 40 + [()] * 20 + [("cup",)] * 20 + [("tie",)] * 3 + [()] * 37
     table = skew(dataset(tmp_path, groups, [None] * 120, things))

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fairvision.datasets import read_mask, read_picture, scenes
-from fairvision.datasets._scene_contexts import CONTEXTS
-from fairvision.datasets._scene_people import PATTERNS
-from fairvision.datasets.drawing import draw_scene
+from fairvision.datasets import read_image, read_mask, scenes
+from fairvision.datasets.readers.scene_contexts import CONTEXTS
+from fairvision.datasets.readers.scene_people import PATTERNS
+from fairvision.datasets.readers.scenes import draw_scene
 from fairvision.errors import InputError
 
 
@@ -45,14 +45,14 @@ def test_same_seed_same_bytes(tmp_path):
     assert digest(tmp_path / "a") != digest(tmp_path / "c")
 
 
-def test_pictures_and_masks(tmp_path):
+def test_images_and_masks(tmp_path):
     drawn = scenes(tmp_path / "drawn", count=12, bias=0.7, size=40)
     for row in drawn.samples.to_dict("records"):
         with Image.open(drawn.root / row["mask"]) as mask:
             assert mask.mode == "1"
-        picture = read_picture(drawn.root / row["image"])
-        assert picture.size == (40, 40)
-        assert 0.08 < read_mask(drawn.root / row["mask"], picture.size).mean() < 0.5
+        image = read_image(drawn.root / row["image"])
+        assert image.size == (40, 40)
+        assert 0.08 < read_mask(drawn.root / row["mask"], image.size).mean() < 0.5
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -63,18 +63,18 @@ def test_the_mask_is_exact_and_does_not_tell_the_group(seed):
         for place in CONTEXTS
     }
     mask = drawn["striped", "desk"][1]
-    for (shirt, place), (picture, its_mask) in drawn.items():
+    for (shirt, place), (image, its_mask) in drawn.items():
         assert (its_mask == mask).all()
-        assert (picture[~mask] == drawn["striped", place][0][~mask]).all()
-        assert (picture[mask] == drawn[shirt, "desk"][0][mask]).all()
+        assert (image[~mask] == drawn["striped", place][0][~mask]).all()
+        assert (image[mask] == drawn[shirt, "desk"][0][mask]).all()
 
 
 def test_the_colours_of_the_person_do_not_tell_the_group():
     rows = []
     for shirt in PATTERNS:
         for seed in range(150):
-            picture, mask = map(np.asarray, draw_scene(shirt, "desk", 32, f"{shirt}{seed}"))
-            rows.append((shirt, *picture[mask].mean(axis=0)))
+            image, mask = map(np.asarray, draw_scene(shirt, "desk", 32, f"{shirt}{seed}"))
+            rows.append((shirt, *image[mask].mean(axis=0)))
     colours = pd.DataFrame(rows).groupby(0)
     between = colours.mean().var()
     expected = (colours.var() / colours.size().iloc[0]).mean()

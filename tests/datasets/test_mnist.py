@@ -9,9 +9,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from fairvision.datasets import read_picture
-from fairvision.datasets.idx import read_header, unpack
-from fairvision.datasets.mnist import from_mnist
+from fairvision.datasets import read_image
+from fairvision.datasets.readers.idx import read_header, unpack
+from fairvision.datasets.readers.mnist import from_mnist
 from fairvision.errors import InputError
 
 
@@ -36,8 +36,8 @@ def write(parts, tmp_path):
     def written(folder: str = "source", *, zipped: bool = True) -> Path:
         place = tmp_path / folder
         place.mkdir(parents=True)
-        for part, (pictures, labels) in parts.items():
-            for kind, array in (("images-idx3", pictures), ("labels-idx1", labels)):
+        for part, (images, labels) in parts.items():
+            for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
                 path = place / f"{part}-{kind}-ubyte{'.gz' if zipped else ''}"
                 path.write_bytes(gzip.compress(idx(array)) if zipped else idx(array))
         return place
@@ -46,18 +46,18 @@ def write(parts, tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_every_picture_and_label_is_there(write, parts, tmp_path, zipped):
+def test_every_image_and_label_is_there(write, parts, tmp_path, zipped):
     dataset = from_mnist(tmp_path / "out", source=write(zipped=zipped))
     assert dataset.name == "mnist"
     assert dataset.size == (28, 28)
     assert dataset.tasks["digit"].labels == tuple("0123456789")
     for split, part in (("train", "train"), ("test", "t10k")):
-        pictures, labels = parts[part]
+        images, labels = parts[part]
         own = dataset.split(split)
         np.testing.assert_array_equal(own.targets("digit"), labels)
-        for path, picture in zip(own.samples["image"], pictures):
-            read = np.asarray(read_picture(dataset.root / path))
-            np.testing.assert_array_equal(read, np.repeat(picture[..., None], 3, axis=2))
+        for path, image in zip(own.samples["image"], images):
+            read = np.asarray(read_image(dataset.root / path))
+            np.testing.assert_array_equal(read, np.repeat(image[..., None], 3, axis=2))
     assert dataset.samples["id"].tolist()[29:31] == ["train-00029", "test-00000"]
 
 
@@ -122,7 +122,7 @@ def test_damage_is_one_line_and_nothing_is_written(write, tmp_path, kind, messag
 
 def test_what_a_header_promises_is_refused_before_it_is_unpacked(write, tmp_path, monkeypatch):
     source, unpacked = write(), []
-    monkeypatch.setattr("fairvision.datasets.idx.unpack", lambda *_: unpacked.append(1))
+    monkeypatch.setattr("fairvision.datasets.readers.idx.unpack", lambda *_: unpacked.append(1))
     header = bytes([0, 0, 8, 3]) + struct.pack(">III", 2**31 - 1, 28, 28)
     (source / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(10**6)))
     with pytest.raises(InputError, match=r"it promises 2147483647 × 28 × 28 values in \d+ bytes"):
@@ -198,7 +198,7 @@ def test_command(run_cli, write, tmp_path):
 
 
 def test_real_files(shared):
-    from fairvision.datasets.mnist import _read
+    from fairvision.datasets.readers.mnist import _read
 
     (train, train_labels), (test, test_labels) = _read(shared / "data" / "mnist")
     assert train.shape == (60_000, 28, 28)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fairvision import datasets
-from fairvision.datasets._coco_masks import box_of, leaves_picture
-from fairvision.datasets._scene_canvas import Canvas
-from fairvision.datasets._scene_contexts import CONTEXTS
 from fairvision.datasets.hiding import elsewhere
+from fairvision.datasets.readers.coco_masks import box_of, leaves_image
+from fairvision.datasets.readers.scene_canvas import Canvas
+from fairvision.datasets.readers.scene_contexts import CONTEXTS
 from fairvision.datasets.regions import REGIONS, SIDES, box_mask
 from fairvision.errors import FairvisionWarning, InputError
 
@@ -115,10 +115,10 @@ def test_things_lie_in_their_boxes_mirrored_or_not(place, tmp_path):
     rows = made.samples[made.samples["context"] == place]
     sides = set()
     for sample in rows.to_dict("records"):
-        picture = np.asarray(datasets.read_picture(made.root / sample["image"])).astype(int)
+        image = np.asarray(datasets.read_image(made.root / sample["image"])).astype(int)
         person = datasets.read_mask(made.root / sample["mask"], (96, 96))
         boxes = regions.loc[regions["id"] == sample["id"], list(SIDES)].to_numpy()
-        colour = telling(*np.moveaxis(picture, 2, 0)) & ~person
+        colour = telling(*np.moveaxis(image, 2, 0)) & ~person
         assert colour.any() or place == "harbour"
         assert not (colour & ~box_mask(boxes, 96)).any()
         sides.add(bool(boxes[-1, 0] + boxes[-1, 2] > 1))
@@ -251,10 +251,10 @@ def test_boxes_that_are_none(box):
         ([9.5, 0, 3, 3], None),
     ],
 )
-def test_boxes_are_cut_off_at_the_edge_of_the_picture(box, rest):
+def test_boxes_are_cut_off_at_the_edge_of_the_image(box, rest):
     assert box_of("it", {"bbox": box}, (8, 6)) == (None if rest is None else pytest.approx(rest))
-    assert leaves_picture({"bbox": box}, (8, 6))
-    assert not leaves_picture({"bbox": [-0.5, 0, 9, 6]}, (8, 6))
+    assert leaves_image({"bbox": box}, (8, 6))
+    assert not leaves_image({"bbox": [-0.5, 0, 9, 6]}, (8, 6))
 
 
 def test_real_annotations(shared, tmp_path):

@@ -12,7 +12,7 @@ from fairvision import datasets
 from fairvision.datasets import open_pixels
 from fairvision.datasets.cache import CachedPixels
 from fairvision.datasets.decoding import read_to_size, resize
-from fairvision.datasets.pictures import picture_size, read_picture
+from fairvision.datasets.images import image_size, read_image
 from fairvision.datasets.pixels import StreamedPixels
 from fairvision.errors import InputError
 
@@ -68,12 +68,12 @@ def test_large_photographs_are_decoded_to_size(tmp_path, monkeypatch):
     data = photographs(tmp_path / "photographs", monkeypatch)
     assert data.size is None
     path = data.root / data.samples["image"][1]
-    assert picture_size(path) == read_picture(path).size == (480, 640)
+    assert image_size(path) == read_image(path).size == (480, 640)
     assert read_to_size(path, 32).size == (120, 160)  # at least 3 · 32 on both sides
     assert read_to_size(path, 200).size == (480, 640)
     pixels = open_pixels(data, 32)
     for row in range(4):
-        whole = resize(read_picture(data.root / data.samples["image"][row]), 32)
+        whole = resize(read_image(data.root / data.samples["image"][row]), 32)
         assert np.abs(pixels.images[row].astype(int) - whole).max() <= 6
     assert pixels.has_mask.all()
 
@@ -110,7 +110,7 @@ def test_no_more_is_decoded_ahead_than_a_batch(drawn, monkeypatch):
     assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
 
 
-def test_a_picture_that_cannot_be_read_is_named(drawn):
+def test_a_image_that_cannot_be_read_is_named(drawn):
     path = drawn.root / drawn.samples["image"][5]
     path.write_bytes(path.read_bytes()[:100])
     streamed = StreamedPixels(drawn, 8)
@@ -118,7 +118,7 @@ def test_a_picture_that_cannot_be_read_is_named(drawn):
         list(streamed.each([np.arange(4), np.arange(4, 8), np.arange(8, 24)]))
 
 
-def test_sources_say_the_size_that_their_pictures_have(tmp_path, drawn):
+def test_sources_say_the_size_that_their_images_have(tmp_path, drawn):
     assert datasets.load(drawn.root).size == (24, 24)
     drawn.samples["image"].map(lambda name: str(drawn.root / name)).to_frame().assign(
         group=["a", "b"] * 12

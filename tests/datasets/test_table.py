@@ -1,12 +1,12 @@
-"""Any table of pictures: what is imported, and what is refused in which words."""
+"""Any table of images: what is imported, and what is refused in which words."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from fairvision.datasets import from_table, read_mask, read_picture
-from fairvision.datasets._importing import _file_names
+from fairvision.datasets import from_table, read_image, read_mask
+from fairvision.datasets.readers.importing import _file_names
 from fairvision.errors import FairvisionWarning, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
@@ -112,7 +112,7 @@ def test_other_columns_and_folders(tmp_path):
     assert made.has_masks
 
 
-def test_pictures_of_every_mode(tmp_path):
+def test_images_of_every_mode(tmp_path):
     place = tmp_path / "in"
     place.mkdir()
     exif = Image.Exif()
@@ -129,7 +129,7 @@ def test_pictures_of_every_mode(tmp_path):
     rows = list(zip(names, masks, "xyxyx"))
     pd.DataFrame(rows, columns=["image", "mask", "age"]).to_csv(place / "t.csv", index=False)
     made = from_table(place / "t.csv", tmp_path / "out", attributes=["age"])
-    sizes = [read_picture(made.root / path).size for path in made.samples["image"]]
+    sizes = [read_image(made.root / path).size for path in made.samples["image"]]
     assert sizes == [(6, 8), (8, 6), (8, 6), (8, 6), (8, 6)]
 
 
@@ -141,7 +141,7 @@ def test_an_empty_mask_is_imported_with_a_warning(tmp_path):
     assert made.has_masks
 
 
-def test_a_group_with_one_picture_warns(tmp_path):
+def test_a_group_with_one_image_warns(tmp_path):
     with pytest.warns(FairvisionWarning, match=r"few pictures of age .*young in train \(1\)"):
         from_table(write(tmp_path / "in"), tmp_path / "out", **ASKED)
 
@@ -176,7 +176,7 @@ def test_paths_of_windows_are_read_and_web_addresses_are_named(tmp_path):
         from_table(table, tmp_path / "more", **ASKED)
 
 
-def test_broken_pictures_are_left_out_on_demand(tmp_path):
+def test_broken_images_are_left_out_on_demand(tmp_path):
     table = write(tmp_path / "in")
     (table.parent / "b.png").write_bytes((table.parent / "a.png").read_bytes()[:60])
     (table.parent / "c.png").unlink()

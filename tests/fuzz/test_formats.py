@@ -198,7 +198,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(place / "here")
         patch.setenv("FAIRVISION_CACHE", str(place / "here" / "cache"))
         _make_tables()
-        _make_pictures()
+        _make_images()
         _make_runs()
     (place / "here").rename(place / "inputs")
     return place / "inputs"
@@ -257,18 +257,18 @@ def _make_tables() -> None:
         Path(f"{name}.json").write_text(json.dumps(value))
 
 
-def _make_pictures() -> None:
+def _make_images() -> None:
     chance = np.random.default_rng(0)
     Path("imgs").mkdir()
     for i in range(12):
         Image.fromarray(chance.integers(0, 256, (6, 8, 3), np.uint8)).save(f"imgs/{i}.png")
-    picture = Image.fromarray(chance.integers(0, 256, (24, 20, 3), np.uint8))
+    image = Image.fromarray(chance.integers(0, 256, (24, 20, 3), np.uint8))
     exif = Image.Exif()
     exif[0x0112], exif[0x011A] = 6, 72.0
     for end in ("png", "jpg", "tif", "webp"):
-        picture.save(f"picture.{end}", exif=exif)
+        image.save(f"picture.{end}", exif=exif)
     for end in ("gif", "bmp"):
-        picture.save(f"picture.{end}")
+        image.save(f"picture.{end}")
     Path("mnist").mkdir()
     for part, n in (("train", 12), ("t10k", 10)):
         digits = struct.pack(">IIII", 2051, n, 28, 28) + chance.bytes(n * 784)

@@ -198,7 +198,7 @@ def rubble(folder: Path) -> list[Path]:
 
 
 def write_coco(folder: Path, names: Iterable[str]) -> None:
-    """Write annotations of one person in each picture of 16 pixels, and a caption."""
+    """Write annotations of one person in each image of 16 pixels, and a caption."""
     names = list(names)
     places = range(len(names))
     box = [2, 2, 9, 2, 9, 9, 2, 9]
@@ -222,9 +222,9 @@ def write_idx(folder: Path) -> None:
     folder.mkdir()
     for part, count in (("train", 20), ("t10k", 8)):
         pixels = bytes(place * 7 % 256 for place in range(count * 784))
-        pictures = struct.pack(">4I", 2051, count, 28, 28) + pixels
+        images = struct.pack(">4I", 2051, count, 28, 28) + pixels
         labels = struct.pack(">2I", 2049, count) + bytes(i % 10 for i in range(count))
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(pictures)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
 
 

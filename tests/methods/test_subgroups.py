@@ -170,7 +170,7 @@ def test_prior_shift_takes_the_priors_out(dataset, many):
 def test_priors_are_counted(dataset):
     assert log_prior(dataset, "shape", "colour").exp().tolist() == [
         pytest.approx([3 / 6, 1 / 6]),
-        pytest.approx([1 / 6, 1 / 6]),  # no picture counts as one
+        pytest.approx([1 / 6, 1 / 6]),  # no image counts as one
         pytest.approx([1 / 6, 2 / 6]),
     ]
     things = log_prior(dataset, "things", "colour").exp()
@@ -193,7 +193,7 @@ def test_pairs_of_many_labels():
 @pytest.mark.parametrize("rule", ["sum", "prior_shift"])
 @pytest.mark.parametrize("method", ["domain_independent", "domain_discriminative"])
 def test_only_the_own_group_learns(dataset, method, rule):
-    """A picture of red things moves nothing of what is said of blue ones, by one head per group."""
+    """An image of red things moves nothing of what is said of blue ones, by one head per group."""
     if (method == "domain_independent") != (rule == "sum"):
         return
     domains = {name: Domains("colour", 3, rule) for name in ("shape", "things")}

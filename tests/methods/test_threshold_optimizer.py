@@ -12,12 +12,13 @@ import pytest
 from fairlearn.postprocessing import ThresholdOptimizer
 from sklearn.linear_model import LogisticRegression
 
-from fairvision import methods, postprocessing
+from fairvision import methods
 from fairvision.datasets import Dataset, Task
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.threshold_optimizer import CONSTRAINTS, OBJECTIVES, Settings, after
 from fairvision.methods.thresholds import learn
-from fairvision.postprocessing import Interpolation
+from fairvision.runs import thresholds
+from fairvision.runs.thresholds import Interpolation
 
 GROUPS = ("a", "b", "c")
 PAIRS = [
@@ -68,7 +69,7 @@ def test_decisions_are_fairlearns_for_the_same_draws(constraint, objective, ties
             own = groups == code
             thresholds[own] = interpolation.threshold(draws[own])
         assert (scores > thresholds).tolist() == (expected == 1).tolist()
-        assert (postprocessing.bend(scores, thresholds) > 0.5).tolist() == (expected == 1).tolist()
+        assert (thresholds.bend(scores, thresholds) > 0.5).tolist() == (expected == 1).tolist()
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
@@ -108,7 +109,7 @@ def test_scores_that_are_not_finite_are_refused():
 
 
 def make_dataset(n: int = 300, *, tasks: dict | None = None, **columns) -> tuple[Dataset, dict]:
-    """Return pictures of three groups and of none, and scores of their tasks."""
+    """Return images of three groups and of none, and scores of their tasks."""
     rng = np.random.default_rng(1)
     group = rng.integers(0, 4, n)
     one, of_three = rng.integers(0, 2, n), rng.integers(0, 3, n)
@@ -152,7 +153,7 @@ def as_table(dataset: Dataset, scores: dict) -> pd.DataFrame:
     )
 
 
-def learnt(dataset: Dataset, scores: dict, **settings) -> postprocessing.Rule:
+def learnt(dataset: Dataset, scores: dict, **settings) -> thresholds.Rule:
     validation = (dataset.samples["split"] == "val").to_numpy()
     learner = after(dataset, list(dataset.tasks), Settings(**settings))
     return learner({task: some[validation] for task, some in scores.items()})
@@ -183,7 +184,7 @@ def test_every_kind_of_task_gets_thresholds_and_keeps_to_probabilities(tmp_path)
     assert f"{unknown.sum()} of {len(dataset)} have no known one, and keep their scores" in note
 
 
-def test_a_picture_is_decided_alike_whichever_are_beside_it():
+def test_a_image_is_decided_alike_whichever_are_beside_it():
     dataset, scores = make_dataset()
     rule, table = learnt(dataset, scores), as_table(dataset, scores)
     whole = rule.applied(table, dataset, seed=0)
@@ -201,7 +202,7 @@ def test_of_two_labels_the_answer_is_the_rules():
     for row, group in enumerate(dataset.samples["colour"]):
         threshold = 0.5
         if group is not None:
-            drawn = np.array([postprocessing.draw(5, str(row), "light", "yes")])
+            drawn = np.array([thresholds.draw(5, str(row), "light", "yes")])
             (threshold,) = rule.tasks["light"]["yes"][group].threshold(drawn)
         assert says[row] == (scores["light"][row, 1] > threshold)
 
@@ -226,16 +227,16 @@ def test_rates_are_nearer_on_the_split_where_they_were_learnt():
 def test_the_rule_is_the_same_after_json(tmp_path, make_run):
     dataset, scores = make_dataset()
     rule = learnt(dataset, scores)
-    run = postprocessing.runs.load(make_run())
-    assert postprocessing.read(run) is None
-    assert postprocessing.without_groups(run) == ""
+    run = thresholds.runs.load(make_run())
+    assert thresholds.read(run) is None
+    assert thresholds.without_groups(run) == ""
     run.config["postprocessing"] = "colour"
     with pytest.raises(InputError, match=r"lacks its postprocessing\.json: train it again"):
-        postprocessing.read(run)
-    postprocessing.write(run.folder, rule)
-    assert postprocessing.read(run) == rule
-    assert "thresholds per colour" in postprocessing.without_groups(run)
-    told = json.loads((run.folder / postprocessing.FILE).read_text())
+        thresholds.read(run)
+    thresholds.write(run.folder, rule)
+    assert thresholds.read(run) == rule
+    assert "thresholds per colour" in thresholds.without_groups(run)
+    told = json.loads((run.folder / thresholds.FILE).read_text())
     (numbers,) = {tuple(own) for own in told["tasks"]["light"]["yes"].values()}
     assert numbers == (
         *("p0", "threshold0", "p1", "threshold1"),
@@ -254,14 +255,14 @@ def test_the_rule_is_the_same_after_json(tmp_path, make_run):
     ],
 )
 def test_a_damaged_rule_is_one_line(make_run, damage):
-    run = postprocessing.runs.load(make_run())
+    run = thresholds.runs.load(make_run())
     run.config["postprocessing"] = "colour"
     dataset, scores = make_dataset()
-    postprocessing.write(run.folder, learnt(dataset, scores))
-    path = run.folder / postprocessing.FILE
+    thresholds.write(run.folder, learnt(dataset, scores))
+    path = run.folder / thresholds.FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **damage}))
     with pytest.raises(InputError, match="is damaged"):
-        postprocessing.read(run)
+        thresholds.read(run)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +327,7 @@ def test_groups_and_labels_that_cannot_have_thresholds_are_named():
     assert not changed["score/things/cup"].equals(table["score/things/cup"])
 
 
-def test_a_group_without_validation_pictures_keeps_its_scores():
+def test_a_group_without_validation_images_keeps_its_scores():
     n = 300
     split = np.where(np.arange(n) % 3, "val", "test")
     colour = np.where(split == "test", "c", np.where(np.arange(n) % 2, "a", "b")).astype(object)
@@ -379,7 +380,7 @@ def test_what_is_complete_is_learnt_without_a_word():
         for constraint in CONSTRAINTS:
             rule = learnt(dataset, scores, constraint=constraint)
     validation = dataset.split("val").samples
-    assert (rule.known, rule.pictures) == (validation["colour"].notna().sum(), len(validation))
+    assert (rule.known, rule.images) == (validation["colour"].notna().sum(), len(validation))
 
 
 def test_the_options_are_fairlearns():

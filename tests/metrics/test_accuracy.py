@@ -32,7 +32,7 @@ def test_single_labels_against_scikit_learn(pair: tuple[np.ndarray, np.ndarray])
 
 
 @given(arrays(np.int8, (2, 5, 3), elements=st.integers(0, 1)))
-def test_many_labels_are_picture_label_decisions(tables: np.ndarray) -> None:
+def test_many_labels_are_image_label_decisions(tables: np.ndarray) -> None:
     truth, predicted = tables
     accuracy = metrics.accuracy(truth, predicted, replicates=0)
     assert float(accuracy) == pytest.approx((truth == predicted).mean())

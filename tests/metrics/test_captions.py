@@ -28,7 +28,7 @@ OUTCOMES = ["correct", "incorrect", "other"]
 
 @pytest.fixture(scope="module")
 def published(shared: Path) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """The balanced test pictures and what each model says of them."""
+    """The balanced test images and what each model says of them."""
     folder = shared / "data/published/women-also-snowboard"
     labels = pd.read_csv(folder / "labels.csv")
     labels = labels[labels["balanced_split"] == "test"]
@@ -101,7 +101,7 @@ def test_report_by_hand() -> None:
     assert report.outcome_divergence.value == 0
 
 
-def test_order_of_the_ratio_and_many_captions_per_picture() -> None:
+def test_order_of_the_ratio_and_many_captions_per_image() -> None:
     captions = [["a person", "a woman"], ["a man"], ["a man"]]
     groups = ["f", "m", "m"]
     report = metrics.caption_report(captions, groups)

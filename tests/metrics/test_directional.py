@@ -152,7 +152,7 @@ def test_definition_in_fractions(columns: tuple[np.ndarray, ...], to_task: bool)
 
 
 def test_published_program_on_real_labels(shared: Path) -> None:
-    """The double loop of the published program, on COCO pictures whose groups are known."""
+    """The double loop of the published program, on COCO images whose groups are known."""
     table = pd.read_csv(shared / "data/published/coco-labels.csv.gz").dropna(
         subset=["caption_gender", "objects"]
     )[:3000]

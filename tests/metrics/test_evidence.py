@@ -93,7 +93,7 @@ def test_top_k_is_a_thousand_or_a_fiftieth(size: int, k: int) -> None:
 
 
 @pytest.mark.parametrize("k", [0, -3, 13, 2.5, "3", float("nan")])
-def test_k_that_the_picture_does_not_have(k: int) -> None:
+def test_k_that_the_image_does_not_have(k: int) -> None:
     for measure in (metrics.top_k_intersection, metrics.localisation):
         with pytest.raises(InputError, match="k must be a whole number from 1 to the 12 pixels"):
             measure([at(0, 0)], [ROOM], k=k)
@@ -163,7 +163,7 @@ def test_random_maps_score_chance(measure, upsampling: int) -> None:
         (np.ones((1, 2, 2)), np.ones((1, 2, 2), dtype=complex), "masks must hold numbers"),
     ],
 )
-def test_what_is_no_pair_of_pictures(maps, masks, said: str) -> None:
+def test_what_is_no_pair_of_images(maps, masks, said: str) -> None:
     for measure in (*MEASURES, metrics.localisation):
         with pytest.raises(InputError, match=said):
             measure(maps, masks)

@@ -30,7 +30,7 @@ from fairvision.metrics._engine.attacks import (
 from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
 
 
-def pictures(n: int, seed: int = 0, groups: int = 2, labels: int = 6) -> tuple[Any, Any]:
+def images(n: int, seed: int = 0, groups: int = 2, labels: int = 6) -> tuple[Any, Any]:
     """Labels whose frequencies differ between groups of different sizes."""
     random = np.random.default_rng(seed)
     group = random.choice(groups, n, p=np.arange(1, groups + 1) / sum(range(1, groups + 1)))
@@ -58,7 +58,7 @@ def splits(groups: Any, rows: int, **keywords: Any) -> Any:
 
 @pytest.mark.parametrize("groups", [2, 3, 5])
 def test_the_default_attacker_is_the_majority_rule(groups: int) -> None:
-    labels, group = pictures(600, groups=groups)
+    labels, group = images(600, groups=groups)
     result = dataset_leakage(labels, group)
     expected = majority_rule(labels, group, splits(group, 600))
     np.testing.assert_allclose(result.rounds, expected, atol=1e-12)
@@ -68,7 +68,7 @@ def test_the_default_attacker_is_the_majority_rule(groups: int) -> None:
 
 
 def test_rounds_are_balanced_apart_and_without_repeats() -> None:
-    _, groups = pictures(500, groups=3)
+    _, groups = images(500, groups=3)
     smallest = np.bincount(groups).min()
     drawn = splits(groups, 500)
     assert len(drawn) == 5
@@ -85,8 +85,8 @@ def test_rounds_are_balanced_apart_and_without_repeats() -> None:
 
 def test_imsitu_as_published(shared: Path) -> None:
     """Published: 68.35 ± .16, of five rounds of a network; here of the per-label majority."""
-    pictures = pd.read_csv(shared / "data/published/imsitu/labels.csv")
-    train, test = (pictures[pictures["split"] == split] for split in ("train", "test"))
+    images = pd.read_csv(shared / "data/published/imsitu/labels.csv")
+    train, test = (images[images["split"] == split] for split in ("train", "test"))
     protocol: dict[str, Any] = {
         "test_labels": test["verb"],
         "test_groups": test["gender"],
@@ -139,7 +139,7 @@ def test_a_model_less_sure_of_one_group_leaks_by_its_scores_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["label", "table", "scores"])
 def test_names_of_groups_do_not_matter(kind: str) -> None:
-    label, group = pictures(300, groups=3)
+    label, group = images(300, groups=3)
     values = {"label": label, "table": label[:, None] == np.arange(6)}
     values["scores"] = values["table"] + np.random.default_rng(0).normal(size=(300, 6))
     named = np.array(["a", "b", "c"])[group]
@@ -156,7 +156,7 @@ def test_names_of_groups_do_not_matter(kind: str) -> None:
 
 
 def test_names_of_labels_and_containers_do_not_matter() -> None:
-    label, group = pictures(300)
+    label, group = images(300)
     expected = dataset_leakage(label, group).rounds
     torch = pytest.importorskip("torch")
     for labels in (
@@ -172,7 +172,7 @@ def test_names_of_labels_and_containers_do_not_matter() -> None:
 
 def test_attackers_start_cold() -> None:
     """Defect of bias-amplification 0.2.1: attackers go on from what earlier ones have learned."""
-    labels, groups = pictures(400)
+    labels, groups = images(400)
     table = (labels[:, None] == np.arange(6)).astype(float)
     learned = SGDClassifier(warm_start=True, random_state=0).fit(table, 1 - groups)
     before = learned.coef_.copy()
@@ -185,7 +185,7 @@ def test_attackers_start_cold() -> None:
 
 
 def test_any_attacker_and_its_random_states() -> None:
-    labels, groups = pictures(400)
+    labels, groups = images(400)
     best = dataset_leakage(labels, groups)
     for attacker in (
         RandomForestClassifier(10),
@@ -213,8 +213,8 @@ def test_fold() -> None:
 
 
 def test_other_images_to_test() -> None:
-    labels, groups = pictures(500, seed=1)
-    test_labels, test_groups = pictures(300, seed=1)
+    labels, groups = images(500, seed=1)
+    test_labels, test_groups = images(300, seed=1)
     result = dataset_leakage(labels, groups, test_labels=test_labels, test_groups=test_groups)
     assert 150 < result.n <= 300
     smallest = np.bincount(test_groups).min()
@@ -228,7 +228,7 @@ def test_other_images_to_test() -> None:
 
 
 def test_the_interval_is_that_of_the_tested_images() -> None:
-    labels, groups = pictures(2000)
+    labels, groups = images(2000)
     small, large = (dataset_leakage(np.tile(labels, k), np.tile(groups, k), seed=1) for k in (1, 9))
     assert small.low < small < small.high
     assert large.high - large.low == pytest.approx((small.high - small.low) / 3, rel=0.3)
@@ -237,7 +237,7 @@ def test_the_interval_is_that_of_the_tested_images() -> None:
 
 
 def test_models_on_the_same_images_are_paired() -> None:
-    labels, groups = pictures(3000)
+    labels, groups = images(3000)
     random = np.random.default_rng(1)
     noisy = np.where(random.random(3000) < 0.05, 0, labels)
     a, b = model_leakage(labels, groups), model_leakage(noisy, groups)
@@ -250,7 +250,7 @@ def test_models_on_the_same_images_are_paired() -> None:
 
 
 def test_model_as_good_as_the_truth_amplifies_nothing() -> None:
-    labels, groups = pictures(600)
+    labels, groups = images(600)
     result = leakage_amplification(labels, groups, labels)
     assert (result.value, result.low, result.high) == (0, 0, 0)
     assert result.model is not None
@@ -266,7 +266,7 @@ def test_signs_of_amplification(many: bool) -> None:
     groups = random.integers(2, size=n)
     labels = (random.random(n) < np.where(groups == 1, 0.7, 0.3)).astype(int)
     more = np.where(random.random(n) < 0.5, groups, labels)
-    less = labels.copy()  # half of the pictures of each group
+    less = labels.copy()  # half of the images of each group
     for group, surplus in ((0, 0), (1, 1)):
         (rows,) = np.nonzero((groups == group) & (labels == surplus))
         less[rows[(groups == group).sum() // 2 :]] = 1 - surplus
@@ -281,7 +281,7 @@ def test_signs_of_amplification(many: bool) -> None:
 
 
 def test_amplification_of_scores_needs_a_decision() -> None:
-    labels, groups = pictures(400)
+    labels, groups = images(400)
     scores = np.eye(6)[labels] + np.random.default_rng(0).normal(size=(400, 6))
     with pytest.raises(InputError, match="pred_labels"):
         leakage_amplification(labels, groups, scores)
@@ -351,7 +351,7 @@ def test_a_model_that_sees_nothing_is_matched_by_noise_not_by_the_opposite() -> 
 
 
 def test_unknown_rows_change_nothing() -> None:
-    labels, groups = pictures(200)
+    labels, groups = images(200)
     named = np.array(["cat", "dog", "elk", "fox", "gnu", "hen"], dtype=object)[labels]
     expected = leakage_amplification(named, groups, named[::-1], rounds=2)
     more = leakage_amplification(
@@ -414,7 +414,7 @@ def test_groups_too_small_to_part_are_nan_and_small_ones_warn() -> None:
 
 
 def test_a_declared_group_without_images_is_listed_and_takes_no_part() -> None:
-    labels, groups = pictures(400)
+    labels, groups = images(400)
     declared = pd.Categorical(np.array(["a", "b"])[groups], categories=["a", "b", "c"])
     result = dataset_leakage(labels, declared)
     assert result.chance == 0.5
@@ -504,7 +504,7 @@ def test_scores_in_one_column() -> None:
 
 
 def test_readable() -> None:
-    labels, groups = pictures(400)
+    labels, groups = images(400)
     result = dataset_leakage(labels, groups)
     assert repr(result).startswith("dataset_leakage = 0.")
     assert "over 5 rounds" in repr(result)

@@ -105,7 +105,7 @@ def test_people_are_heard_only_in_words_that_the_model_says() -> None:
     assert abs(free) < 0.1
 
 
-def test_training_and_test_hold_as_many_of_each_group_and_share_no_picture() -> None:
+def test_training_and_test_hold_as_many_of_each_group_and_share_no_image() -> None:
     captions = [f"picture{i}" for i in range(230)]
     groups = np.array(["woman"] * 50 + ["man"] * 150 + [None] * 30, dtype=object)
     seen: list[list[str]] = []
@@ -125,14 +125,14 @@ def test_training_and_test_hold_as_many_of_each_group_and_share_no_picture() -> 
     assert {*seen[1]} != {*seen[3]}
 
 
-def test_each_round_hears_one_caption_of_each_picture() -> None:
+def test_each_round_hears_one_caption_of_each_image() -> None:
     n = 120
     several = [[f"p{i} first", None, f"p{i} second"] for i in range(n)]
     seen: list[list[str]] = []
     metrics.lic(several, groups_of(n), attacker=recording(seen), rounds=2, test_size=0.2)
     for train, test in zip(seen[::2], seen[1::2]):
-        pictures = [text.split()[0] for text in (*train, *test)]
-        assert sorted(pictures) == sorted(f"p{i}" for i in range(n))
+        images = [text.split()[0] for text in (*train, *test)]
+        assert sorted(images) == sorted(f"p{i}" for i in range(n))
         assert len({text.split()[1] for text in train}) == 2
 
 
@@ -210,7 +210,7 @@ def test_captions_without_words_tell_that_they_have_none() -> None:
     assert metrics.lic(["", "a dog"] * 100, groups_of(200)) > 0.9
 
 
-def test_few_pictures_warn() -> None:
+def test_few_images_warn() -> None:
     with pytest.warns(FairvisionWarning, match="tested on 1 "):
         metrics.lic(random_captions(0, 20), groups_of(20), rounds=1)
 

@@ -31,11 +31,11 @@ NAMES = [
 PARTS = ["positive", "negative", "absolute", "signed"]
 SUM_TO_ONE = ["pointing_game", "relevance_mass", "top_k_intersection", "evidence_auc"]
 WITH_TIES = st.sampled_from([-3.0, -1.0, -0.0, 0.0, 0.5, 1.0, 7.0])
-Pictures = tuple[np.ndarray, np.ndarray]
+Images = tuple[np.ndarray, np.ndarray]
 
 
 @st.composite
-def pictures(draw: st.DrawFn, dtype: Any = np.float64, elements: Any = None) -> Pictures:
+def images(draw: st.DrawFn, dtype: Any = np.float64, elements: Any = None) -> Images:
     """Maps and masks of one shape: ties, negative, empty, full, nothing at all."""
     shape = draw(array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=5))
     width = np.dtype(dtype).itemsize * 8
@@ -136,8 +136,8 @@ def test_auc_is_that_of_scikit_learn(dtype: Any, part: Any) -> None:
 
 
 @settings(deadline=None)
-@given(pictures(np.float32))
-def test_auc_of_any_map_is_that_of_scikit_learn(case: Pictures) -> None:
+@given(images(np.float32))
+def test_auc_of_any_map_is_that_of_scikit_learn(case: Images) -> None:
     for h, mask, found in zip(*case, metrics.evidence_auc(*case)):
         if not np.isnan(found):
             expected = roc_auc_score(mask.ravel(), np.maximum(h, 0).ravel())
@@ -145,8 +145,8 @@ def test_auc_of_any_map_is_that_of_scikit_learn(case: Pictures) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([np.float32, np.float64]).flatmap(pictures), st.sampled_from(PARTS))
-def test_range_and_complement(case: Pictures, part: Any) -> None:
+@given(st.sampled_from([np.float32, np.float64]).flatmap(images), st.sampled_from(PARTS))
+def test_range_and_complement(case: Images, part: Any) -> None:
     maps, masks = case
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -166,29 +166,29 @@ def test_range_and_complement(case: Pictures, part: Any) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([np.float32, np.float64]).flatmap(pictures), st.sampled_from(PARTS))
-def test_in_one_pass_as_one_by_one(case: Pictures, part: Any) -> None:
+@given(st.sampled_from([np.float32, np.float64]).flatmap(images), st.sampled_from(PARTS))
+def test_in_one_pass_as_one_by_one(case: Images, part: Any) -> None:
     found = metrics.localisation(*case, part=part, k=1)
     assert_same(found, one_by_one(*case, part=part, k=1), rtol=0)
 
 
-@given(pictures(elements=WITH_TIES), st.integers(-1000, 1000))
-def test_scale_of_the_map(case: Pictures, exponent: int) -> None:
+@given(images(elements=WITH_TIES), st.integers(-1000, 1000))
+def test_scale_of_the_map(case: Images, exponent: int) -> None:
     """Exactly, for powers of two, to the ends of the range of floats."""
     maps, masks = case
     scaled = np.ldexp(maps, exponent)
     assert_same(metrics.localisation(scaled, masks), metrics.localisation(maps, masks), rtol=0)
 
 
-@given(pictures(elements=WITH_TIES), st.floats(1e-3, 1e3))
-def test_each_map_has_its_own_scale(case: Pictures, factor: float) -> None:
+@given(images(elements=WITH_TIES), st.floats(1e-3, 1e3))
+def test_each_map_has_its_own_scale(case: Images, factor: float) -> None:
     maps, masks = case
     scaled = maps * factor ** np.arange(len(maps))[:, None, None]
     assert_same(metrics.localisation(scaled, masks), metrics.localisation(maps, masks))
 
 
-@given(pictures(), st.randoms(use_true_random=False))
-def test_where_the_pixels_are_does_not_matter(case: Pictures, random: Any) -> None:
+@given(images(), st.randoms(use_true_random=False))
+def test_where_the_pixels_are_does_not_matter(case: Images, random: Any) -> None:
     maps, masks = case
     expected = metrics.localisation(maps, masks)
     for turned in (lambda a: a[:, ::-1], lambda a: a[:, :, ::-1], lambda a: a.transpose(0, 2, 1)):
@@ -229,7 +229,7 @@ def test_types_of_maps_and_masks() -> None:
 
 
 def test_masked_pixels_are_unknown() -> None:
-    """Of a map or a mask: they spoil their own picture."""
+    """Of a map or a mask: they spoil their own image."""
     random = np.random.default_rng(0)
     maps, masks = random.random((3, 5, 5)), random.random((3, 5, 5)) < 0.4
     hidden = np.zeros(maps.shape, dtype=bool)
@@ -287,7 +287,7 @@ def test_random_maps_score_their_chance() -> None:
 
 
 def test_sums_keep_what_is_small() -> None:
-    """Half a picture of small evidence beside one strong pixel: lost if summed in float32."""
+    """Half an image of small evidence beside one strong pixel: lost if summed in float32."""
     maps = np.full((1, 224, 224), 1e-4, dtype=np.float32)
     maps[0, 0, 0] = 2.0**12
     masks = np.zeros(maps.shape, dtype=bool)

@@ -28,7 +28,7 @@ def quantus_mass(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def quantus_weighted(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Times the area, not by it, and as a share of the pixels of all pictures but the first two."""
+    """Times the area, not by it, and as a share of the pixels of all images but the first two."""
     return quantus_mass(maps, masks) * masks.sum(axis=(1, 2)) / maps[2:].size
 
 
@@ -70,7 +70,7 @@ def test_mass_stays_a_share_of_signed_maps() -> None:
     assert metrics.relevance_mass(maps, MASK, part="absolute") == 0.6
 
 
-def test_nan_spoils_its_own_picture() -> None:
+def test_nan_spoils_its_own_image() -> None:
     maps = np.random.default_rng(0).random((3, 4, 4))
     maps[1, 2, 2] = np.nan
     masks = np.repeat(MASK, 3, axis=0)

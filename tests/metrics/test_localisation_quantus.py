@@ -63,7 +63,7 @@ def test_mass_stays_a_share() -> None:
     assert metrics.relevance_mass(maps, MASK)[0] == 1
 
 
-def test_one_nan_spoils_its_own_picture() -> None:
+def test_one_nan_spoils_its_own_image() -> None:
     maps = np.random.default_rng(0).random((3, 8, 8))
     maps[1, 0, 0] = np.nan
     masks = np.repeat(MASK, 3, axis=0)

@@ -19,7 +19,7 @@ DEVICES = [
 ]
 
 
-def pictures(n: int = 12) -> tuple[np.ndarray, np.ndarray]:
+def images(n: int = 12) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     maps = random.normal(size=(n, 9, 11)).round(1).astype(np.float32)
     masks = random.random(maps.shape) < 0.3
@@ -46,7 +46,7 @@ def lent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> boo
 @pytest.mark.parametrize("part", ["positive", "negative", "absolute", "signed"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_same_figures_as_in_numpy(device: str, part: Any, dtype: str) -> None:
-    maps, masks = pictures()
+    maps, masks = images()
     tensors = (
         torch.from_numpy(maps).to(device, getattr(torch, dtype)),
         torch.from_numpy(masks).to(device),
@@ -61,7 +61,7 @@ def test_the_same_figures_as_in_numpy(device: str, part: Any, dtype: str) -> Non
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(device: str, dtype: str) -> None:
-    maps, masks = pictures()
+    maps, masks = images()
     halved = torch.from_numpy(maps).to(device, getattr(torch, dtype))
     found = metrics.localisation(halved, torch.from_numpy(masks).to(device))
     assert_same(found, metrics.localisation(halved.float().cpu().numpy(), masks))
@@ -71,18 +71,18 @@ def test_nothing_is_read_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     def travel(*_: Any, **__: Any) -> None:
         raise AssertionError("copied to the host")
 
-    maps, masks = (torch.from_numpy(a) for a in pictures())
+    maps, masks = (torch.from_numpy(a) for a in images())
     monkeypatch.setattr(pixels, "lends_to_numpy", lambda array: False)
     for name in ("numpy", "__array__", "cpu", "tolist", "item", "__dlpack__"):
         monkeypatch.setattr(torch.Tensor, name, travel)
     found = metrics.localisation(maps, masks)
     metrics.pointing_game(maps, masks, ties="first")
     monkeypatch.undo()
-    assert_same(found, metrics.localisation(*pictures()))
+    assert_same(found, metrics.localisation(*images()))
 
 
 def test_on_the_cpu_numpy_works_in_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    maps, masks = (torch.from_numpy(a) for a in pictures())
+    maps, masks = (torch.from_numpy(a) for a in images())
     expected = metrics.localisation(maps, masks)
     monkeypatch.setattr(torch, "sort", None)
     monkeypatch.setattr(torch.Tensor, "clone", None)
@@ -93,8 +93,8 @@ def test_on_the_cpu_numpy_works_in_their_memory(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("lent")
 def test_tensors_of_any_strides_and_with_gradients() -> None:
-    maps, masks = (torch.from_numpy(a) for a in pictures())
-    expected = metrics.localisation(*pictures())
+    maps, masks = (torch.from_numpy(a) for a in images())
+    expected = metrics.localisation(*images())
     turned = maps.transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
     found = metrics.localisation(turned, masks)
     assert_same(found, expected)
@@ -109,7 +109,7 @@ def test_tensors_of_any_strides_and_with_gradients() -> None:
 
 @pytest.mark.parametrize("wrap", [np.asarray, np.ndarray.tolist])
 def test_arrays_and_lists_go_to_the_tensor(wrap: Any) -> None:
-    maps, masks = pictures()
+    maps, masks = images()
     masks.setflags(write=False)
     expected = metrics.localisation(maps, masks)
     assert_same(metrics.localisation(torch.from_numpy(maps), wrap(masks)), expected)
@@ -120,7 +120,7 @@ def test_arrays_and_lists_go_to_the_tensor(wrap: Any) -> None:
 
 @pytest.mark.usefixtures("lent")
 def test_types_of_masks_and_whole_numbers() -> None:
-    maps, masks = pictures()
+    maps, masks = images()
     whole = (np.nan_to_num(maps, posinf=0, neginf=0) * 10).astype(np.int32)
     expected = metrics.localisation(whole, masks)
     for dtype in (torch.uint8, torch.int64, torch.float32, torch.bfloat16):
@@ -129,14 +129,14 @@ def test_types_of_masks_and_whole_numbers() -> None:
 
 
 def test_two_devices_are_an_error() -> None:
-    maps, masks = (torch.from_numpy(a) for a in pictures())
+    maps, masks = (torch.from_numpy(a) for a in images())
     with pytest.raises(InputError, match="maps and masks must lie on one device"):
         metrics.localisation(maps, masks.to("meta"))
 
 
 @pytest.mark.parametrize("of_torch", [False, True])
 def test_a_device_without_float64(of_torch: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    maps, masks = pictures()
+    maps, masks = images()
     expected = metrics.localisation(maps, masks)
     monkeypatch.setattr(pixels, "lends_to_numpy", lambda array: False)
     monkeypatch.setattr(pixels, "widest", lambda array: torch.float32 if of_torch else np.float32)

@@ -53,7 +53,7 @@ def quick(measures: dict[str, Callable[..., Result]]) -> dict[str, Callable[...,
     return {name: partial(measure, replicates=0) for name, measure in measures.items()}
 
 
-def pictures(n: int, seed: int = 0) -> dict[str, Any]:
+def images(n: int, seed: int = 0) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     return {
         "truth": random.integers(0, 2, n),
@@ -76,7 +76,7 @@ def pictures(n: int, seed: int = 0) -> dict[str, Any]:
 
 def test_the_frame_has_every_measure_of_decisions_by_group() -> None:
     """And of the groups of several sensitive features within several control features."""
-    of = pictures(400)
+    of = images(400)
     frame = MetricFrame(
         metrics=quick(PER_GROUP),
         y_true=of["truth"],
@@ -118,7 +118,7 @@ def test_the_frame_has_every_measure_of_decisions_by_group() -> None:
 
 @pytest.mark.parametrize("measure", OF_SCORES)
 def test_the_frame_has_the_measures_of_scores_by_group(measure: str) -> None:
-    of = pictures(300)
+    of = images(300)
     frame = MetricFrame(
         metrics={measure: partial(OF_SCORES[measure], replicates=0)},
         y_true=of["truth"],
@@ -134,7 +134,7 @@ def test_the_frame_has_the_measures_of_scores_by_group(measure: str) -> None:
 
 
 def test_the_frame_has_measures_of_two_columns_of_names() -> None:
-    of = pictures(200)
+    of = images(200)
     truth, predicted = (np.array(["f", "m"])[of[name]] for name in ("truth", "predicted"))
     frame = MetricFrame(
         metrics={
@@ -156,7 +156,7 @@ def test_the_frame_has_measures_of_two_columns_of_names() -> None:
 
 
 def test_weights_go_through_the_frame_as_a_parameter() -> None:
-    of = pictures(300)
+    of = images(300)
     weights = np.random.default_rng(1).choice([0.5, 1.0, 3.0], 300)
     common = {"y_true": of["truth"], "y_pred": of["predicted"], "sensitive_features": of["people"]}
     ours = MetricFrame(
@@ -220,7 +220,7 @@ def test_a_missing_intersection_is_nan_in_both() -> None:
 
 def test_intervals_agree_with_those_of_the_frame() -> None:
     """Theirs are quantiles of resampled rows, too: the same but for chance."""
-    of = pictures(500, seed=3)
+    of = images(500, seed=3)
     gender = of["people"]["gender"]
     frame = MetricFrame(
         metrics=fairlearn.metrics.true_positive_rate,

@@ -317,14 +317,14 @@ PUBLISHED = {
 def test_real_captions_have_the_figures_of_the_page(shared: Path, thing: str) -> None:
     """Which of the objects in a photograph a published caption names (docs/metrics-groups.md)."""
     folder = shared / "data/published/women-also-snowboard"
-    pictures = pd.read_csv(folder / "labels.csv").query("objects_known == 1")
+    images = pd.read_csv(folder / "labels.csv").query("objects_known == 1")
     written = json.loads((folder / "captions_baseline_ft.json").read_text())
     caption = {one["image_id"]: one["caption"].lower() for one in written}
     word, expected = PUBLISHED[thing]
-    truth = np.array([thing in str(objects).split(";") for objects in pictures["objects"]])
-    said = np.array([bool(re.search(rf"\b({word})\b", caption[i])) for i in pictures["image_id"]])
+    truth = np.array([thing in str(objects).split(";") for objects in images["objects"]])
+    said = np.array([bool(re.search(rf"\b({word})\b", caption[i])) for i in images["image_id"]])
     found = [
-        measure(truth, said, pictures["gender"])
+        measure(truth, said, images["gender"])
         for measure in (
             metrics.demographic_parity_difference,
             metrics.equal_opportunity_difference,
@@ -334,7 +334,7 @@ def test_real_captions_have_the_figures_of_the_page(shared: Path, thing: str) ->
     assert [f"{100 * r:.1f} ({100 * r.low:.1f} to {100 * r.high:.1f})" for r in found] == expected
     assert [r.n for r in found] == [10_840, truth.sum(), 10_840]
     theirs = fairlearn.metrics.demographic_parity_difference(
-        truth, said, sensitive_features=pictures["gender"]
+        truth, said, sensitive_features=images["gender"]
     )
     assert float(found[0]) == pytest.approx(theirs, abs=1e-12)
 

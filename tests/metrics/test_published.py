@@ -53,7 +53,7 @@ def test_example_that_the_authors_of_the_directed_measure_give() -> None:
 
 @pytest.fixture(scope="module")
 def coco(shared: Path) -> pd.DataFrame:
-    """All 55,640 pictures, with the objects of another picture as predictions."""
+    """All 55,640 images, with the objects of another image as predictions."""
     table = pd.read_csv(shared / "data/published/coco-labels.csv.gz")
     random = np.random.default_rng(0)
     other = random.permutation(len(table))
@@ -64,7 +64,7 @@ def coco(shared: Path) -> pd.DataFrame:
 
 
 def indicators(objects: pd.Series, names: list[str]) -> np.ndarray:
-    """0 and 1, and −1 where the objects of the picture are not known."""
+    """0 and 1, and −1 where the objects of the image are not known."""
     held = objects.str.get_dummies(";").reindex(columns=names, fill_value=0).to_numpy(np.int8)
     return np.where(objects.isna().to_numpy()[:, None], -1, held)
 
@@ -76,7 +76,7 @@ def known(table: pd.DataFrame, *columns: str) -> list[tuple]:
     return [tuple(v.split(";") if many else v for v, many in zip(row, lists)) for row in rows]
 
 
-def test_mals_of_all_coco_pictures(coco: pd.DataFrame) -> None:
+def test_mals_of_all_coco_images(coco: pd.DataFrame) -> None:
     train = coco[coco["part"] == "train2014"]
     test = coco[coco["part"] == "val2014"]
     names = sorted({name for row in coco["objects"].dropna() for name in row.split(";")})
@@ -109,9 +109,7 @@ def test_mals_of_all_coco_pictures(coco: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("direction", ["A->T", "T->A"])
 @pytest.mark.parametrize("trained", [True, False])
-def test_directional_of_all_coco_pictures(
-    coco: pd.DataFrame, direction: str, trained: bool
-) -> None:
+def test_directional_of_all_coco_images(coco: pd.DataFrame, direction: str, trained: bool) -> None:
     to_task = direction == "A->T"
     train = coco[coco["part"] == "train2014"]
     test = coco[coco["part"] == "val2014"]
@@ -148,7 +146,7 @@ def test_directional_of_all_coco_pictures(
     assert (result.n, result.name) == (len(rows), f"directional {direction}")
 
 
-def test_all_coco_pictures_in_batches(coco: pd.DataFrame) -> None:
+def test_all_coco_images_in_batches(coco: pd.DataFrame) -> None:
     """Counted in parts, the figures are the same to the last digit."""
     names = sorted({name for row in coco["objects"].dropna() for name in row.split(";")})
     columns = {

@@ -50,7 +50,7 @@ def test_default_size_and_normalisation_are_those_of_the_published_weights(modul
         assert (found.mean, found.std) == (told.mean, told.std)
 
 
-def test_pictures_are_normalised_as_the_network_wants_them():
+def test_images_are_normalised_as_the_network_wants_them():
     network = build("test_vit", 32).eval()
     seen = []
     network.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -195,20 +195,20 @@ def make_verdict(models: list[str], masks: bool) -> dict[str, Any]:
     }
 
 
-def make_picture(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a picture of a person before a context object, the person's mask, the object's."""
+def make_image(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return an image of a person before a context object, the person's mask, the object's."""
     y, x = np.mgrid[:size, :size] / size
-    picture = np.empty((size, size, 3))
-    picture[:] = rng.uniform(120, 230, 3)
-    picture *= (0.8 + 0.2 * y)[..., None]
+    image = np.empty((size, size, 3))
+    image[:] = rng.uniform(120, 230, 3)
+    image *= (0.8 + 0.2 * y)[..., None]
     cx = rng.uniform(0.25, 0.4)
     person = ((x - cx) ** 2 + (y - 0.35) ** 2 < 0.012) | (
         (abs(x - cx) < 0.1) & (y > 0.45) & (y < 0.9)
     )
     thing = (abs(x - 0.75) < 0.12) & (abs(y - 0.7) < 0.1)
-    picture[person], picture[thing] = rng.uniform(0, 160, 3), rng.uniform(0, 255, 3)
-    picture += rng.normal(0, 6, picture.shape)
-    return picture.clip(0, 255).astype(np.uint8), person, thing
+    image[person], image[thing] = rng.uniform(0, 160, 3), rng.uniform(0, 255, 3)
+    image += rng.normal(0, 6, image.shape)
+    return image.clip(0, 255).astype(np.uint8), person, thing
 
 
 def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> list[dict[str, Any]]:
@@ -220,7 +220,7 @@ def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> lis
     labels = next(iter(tasks.values()), ())
     y, x = np.mgrid[:size, :size] / size
     for cell, i in itertools.product(CELLS, range(items)):
-        picture, person, thing = make_picture(rng, size)
+        image, person, thing = make_image(rng, size)
         truth = groups[i % len(groups)]
         answers = []
         for j, model in enumerate(models):
@@ -243,7 +243,7 @@ def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> lis
                 "attribute": attribute,
                 "truth": truth,
                 "labels": list(labels[: i % 3]),
-                "picture": picture,
+                "picture": image,
                 "mask": person if masks else None,
                 "chance": 0.23 if masks else None,
                 "models": answers,

@@ -151,7 +151,7 @@ def test_differences_that_are_not_shown_are_called_so():
     assert "+0.250 −0.050 to +0.350 ○ not shown" in text
 
 
-def test_pictures_are_embedded_small(tmp_path):
+def test_images_are_embedded_small(tmp_path):
     Image.new("RGB", (900, 600), "red").save(tmp_path / "7.png")
     given = make_input()
     given["gallery"][0]["file"] = tmp_path / "7.png"

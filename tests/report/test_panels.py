@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fairvision.report import figures, panels
+from fairvision.report import panels
+from fairvision.results import figures
 
 KEYS = {"attribute": "gender", "task": "objects", "unit": "difference"}
 
@@ -41,7 +42,7 @@ def test_a_label_stands_with_its_strongest_group_only():
     assert "a · tie" not in panel.svg
 
 
-def test_no_pair_with_enough_pictures_means_no_plot():
+def test_no_pair_with_enough_images_means_no_plot():
     assert list(panels.amplification(read(pair("a", "b", 1.0, 0.0, 3)), "gender")) == []
 
 

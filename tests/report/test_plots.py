@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from fairvision.report import plots
-from fairvision.report.figures import Figure
+from fairvision.results.figures import Figure
 
 NAN = Figure(math.nan, math.nan, math.nan, 0)
 

@@ -12,7 +12,8 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from fairvision.report import render, words
+from fairvision.report import render
+from fairvision.results import words
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 EVIL = "<script>alert(\"x\")</script> & 'quote' $\\frac$"
@@ -235,7 +236,7 @@ def test_lone_surrogates_do_not_keep_the_page_from_being_saved(report_input):
     assert "a?b" in render(**given).encode("utf-8").decode("utf-8")
 
 
-def test_eighteen_pictures_stay_below_three_megabytes(report_input):
+def test_eighteen_images_stay_below_three_megabytes(report_input):
     assert len(render(**report_input(items=6))) < 3_000_000
 
 

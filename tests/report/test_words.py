@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairvision.report import words
+from fairvision.results import words
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         codes = np.arange(n) % 3 if counts is None else np.repeat(np.arange(3), counts)
         rows = []
         for i, group in enumerate(codes):
-            picture = rng.integers(0, 80, (SIZE, SIZE, 3)).astype(np.uint8)
+            image = rng.integers(0, 80, (SIZE, SIZE, 3)).astype(np.uint8)
             mask = np.zeros((SIZE, SIZE), np.uint8)
             mask[4:12, 5:11] = 255
-            picture[mask > 0, group] = 250
-            Image.fromarray(picture).save(root / f"{i}.png")
+            image[mask > 0, group] = 250
+            Image.fromarray(image).save(root / f"{i}.png")
             Image.fromarray(mask).save(root / f"{i}-mask.png")
             rows.append(
                 {

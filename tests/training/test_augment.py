@@ -11,7 +11,7 @@ from fairvision.training.augment import augment
 
 
 def make_batch(n: int, size: int = 32) -> Batch:
-    """Pictures whose red is the mask, green the column and blue the row."""
+    """Images whose red is the mask, green the column and blue the row."""
     masks = torch.zeros(n, 1, size, size)
     masks[:, :, 8:24, 4:20] = 1
     ramp = torch.linspace(0, 1, size).expand(size, size)
@@ -32,12 +32,12 @@ def moved() -> Batch:
     return augment(make_batch(64))
 
 
-def test_picture_and_mask_move_together(moved):
+def test_image_and_mask_move_together(moved):
     torch.testing.assert_close((moved.images[:, :1] > 0.5).float(), moved.masks)
 
 
-def test_pictures_move_each_in_its_own_way(moved):
-    assert len({picture.sum().item() for picture in moved.images}) == 64
+def test_images_move_each_in_its_own_way(moved):
+    assert len({image.sum().item() for image in moved.images}) == 64
     assert moved.images.shape == (64, 3, 32, 32)
     assert moved.images.min() >= 0
     assert moved.images.max() <= 1
@@ -61,8 +61,8 @@ def test_shifts_are_whole_pixels_and_black_comes_in():
     ways = [padded[..., y : y + 32, x : x + 32] for y in range(9) for x in range(9)]
     ways += [way.flip(3) for way in ways]
     found = [
-        [k for k, way in enumerate(ways) if torch.allclose(way[i], picture, atol=1e-4)]
-        for i, picture in enumerate(moved.images)
+        [k for k, way in enumerate(ways) if torch.allclose(way[i], image, atol=1e-4)]
+        for i, image in enumerate(moved.images)
     ]
     assert all(len(own) == 1 for own in found)
     assert len({own[0] for own in found}) > 30

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 import fairvision
-from fairvision import postprocessing, runs
+from fairvision import runs
+from fairvision.core.processes import share
 from fairvision.datasets import batches, load, open_pixels
-from fairvision.processes import share
+from fairvision.runs import thresholds
 from fairvision.training.processes import cut
 
-# 18 training pictures: batches of 7, 7 and 4 are shares of 4 and 3, and of 2 and 2.
+# 18 training images: batches of 7, 7 and 4 are shares of 4 and 3, and of 2 and 2.
 SETTINGS = {"size": 16, "epochs": 2, "batch_size": 7, "device": "cpu", "lr": 3e-4}
 NORMALISED = {"model": "small_cnn"}
 CASES = {
@@ -81,10 +82,10 @@ def test_two_are_one(by_two, unlike, tmp_path, name):
     np.testing.assert_allclose(b, a, rtol=2e-3, atol=2e-4)
     for head, expected in answers(one, unlike).items():
         np.testing.assert_allclose(answers(two, unlike)[head], expected, atol=2e-3)
-    rules = [postprocessing.read(run) for run in (one, two)]
+    rules = [thresholds.read(run) for run in (one, two)]
     if "threshold_optimizer" in name:
         assert [list(rule.tasks["side"]["right"]) for rule in rules] == [["r", "g", "b"]] * 2
-        assert [(rule.known, rule.pictures) for rule in rules] == [(16, 18)] * 2
+        assert [(rule.known, rule.images) for rule in rules] == [(16, 18)] * 2
     else:
         assert rules == [None, None]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairvision.processes import Share
+from fairvision.core.processes import Share
 from fairvision.training.dropout import Dropout, draw_dropout_in_bulk, kept
 from fairvision.training.place import Place
 

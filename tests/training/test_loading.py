@@ -1,4 +1,4 @@
-"""Where the pixels come from makes no difference; small pictures are not enlarged."""
+"""Where the pixels come from makes no difference; small images are not enlarged."""
 
 import json
 
@@ -74,7 +74,7 @@ def test_streamed_it_is_audited_alike(squares, tmp_path, cache, monkeypatch):
     pd.testing.assert_frame_equal(streamed.metrics, cached.metrics)
 
 
-def test_small_networks_do_not_enlarge_small_pictures(squares, tmp_path):
+def test_small_networks_do_not_enlarge_small_images(squares, tmp_path):
     data = squares()
     quick = {"epochs": 1, "batch_size": 8, "device": "cpu"}
     assert fairvision.train(data, output=tmp_path / "unknown", **quick).size == 64

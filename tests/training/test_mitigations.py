@@ -27,7 +27,7 @@ def train(data, output, **settings):
 
 @pytest.fixture(scope="module")
 def plain(squares) -> Path:
-    """Squares with unknown groups and pictures without a mask."""
+    """Squares with unknown groups and images without a mask."""
     return squares(unknown=4, without_mask=3)
 
 
@@ -81,12 +81,12 @@ def skewed(tmp_path_factory) -> Path:
         for i in range(n):
             label = i % 2
             colour = label if rng.random() < skew else 1 - label
-            picture = rng.integers(0, 60, (16, 16, 3))
-            picture[..., 2 * colour] += 90
+            image = rng.integers(0, 60, (16, 16, 3))
+            image[..., 2 * colour] += 90
             top, left = rng.integers(0, 8, 2)
-            picture[top : top + 8, left : left + 8] += 40 + rng.integers(0, 50) + 22 * label
+            image[top : top + 8, left : left + 8] += 40 + rng.integers(0, 50) + 22 * label
             name = f"{split}{i}.png"
-            Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(root / name)
+            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(root / name)
             rows.append(
                 {"id": name, "image": name, "mask": None, "split": split}
                 | {"colour": "rb"[colour], "light": ("no", "yes")[label]}

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import fairvision
-from fairvision import files, runs
+from fairvision import runs
+from fairvision.core import files
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods import baseline
 from fairvision.training import checkpoint, output
@@ -60,7 +61,7 @@ def die_at_call(owner, name, number):
     setattr(owner, name, called)
 
 
-# 18 training pictures are 5 steps of an epoch, 9 of validation are 3.
+# 18 training images are 5 steps of an epoch, 9 of validation are 3.
 MOMENTS = {
     "first step": lambda: die_at_call(baseline, "terms", 1),
     "step 4 of epoch 1": lambda: die_at_call(baseline, "terms", 4),

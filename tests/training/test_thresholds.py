@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 import fairvision
-from fairvision import inference, postprocessing, runs
+from fairvision import inference, runs
 from fairvision.datasets import Dataset, Task, load, save
 from fairvision.errors import FairvisionWarning
+from fairvision.runs import thresholds
 from fairvision.training import output
 
 QUICK = {
@@ -34,12 +35,12 @@ def data(tmp_path_factory) -> Path:
         for i in range(n):
             group, place = i % 3, int(rng.integers(3))
             light = int(rng.random() < (0.2, 0.5, 0.8)[group])
-            picture = rng.integers(0, 60, (16, 16, 3))
-            picture[..., group] += 60
+            image = rng.integers(0, 60, (16, 16, 3))
+            image[..., group] += 60
             left = 5 * place
-            picture[4:12, left : left + 6] += int(rng.normal(50 + 50 * light, 30))
+            image[4:12, left : left + 6] += int(rng.normal(50 + 50 * light, 30))
             name = f"{split}{i}.png"
-            Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(root / name)
+            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(root / name)
             rows.append(
                 {"id": name, "image": name, "mask": None, "split": split}
                 | {"colour": None if i % 16 == 15 else "rgb"[group]}
@@ -90,14 +91,14 @@ def gap(samples: pd.DataFrame, label: str, truth: pd.Series) -> float:
 def test_the_network_is_the_baselines_and_the_rule_lies_beside_it(both):
     one, two = both.values()
     assert (one.folder / runs.BEST).read_bytes() == (two.folder / runs.BEST).read_bytes()
-    assert not (one.folder / postprocessing.FILE).exists()
-    rule = postprocessing.read(two)
+    assert not (one.folder / thresholds.FILE).exists()
+    rule = thresholds.read(two)
     assert {task: list(own) for task, own in rule.tasks.items()} == {
         "light": ["yes"],
         "place": ["left", "mid", "right"],
         "things": ["lamp", "cup"],
     }
-    assert (rule.known, rule.pictures) == (225, 240)
+    assert (rule.known, rule.images) == (225, 240)
     assert two.config["postprocessing"] == "colour"
 
 
@@ -136,7 +137,7 @@ def test_the_report_says_how_many_are_as_they_were(audited):
 def test_the_rule_is_that_of_the_validation_scores(data, both, audited):
     """What the audit says of the validation split is what the rule says of the plain scores."""
     before, after = audited["val"][1].values()
-    rule = postprocessing.read(both["thresholds"])
+    rule = thresholds.read(both["thresholds"])
     plain = before.filter(like="score/")
     expected = rule.applied(plain, load(data).split("val"), both["thresholds"].config["seed"])
     pd.testing.assert_frame_equal(after.filter(like="score/"), expected)
@@ -148,22 +149,22 @@ def test_an_audit_refuses_a_run_that_lost_its_rule(run_cli, data, tmp_path):
     told = run_cli("train", data, "--method", "threshold_optimizer", *options, "-o", run)
     assert (told.code, told.err) == (0, "")
     assert "thresholds per colour: learnt from 225 of 240 validation pictures\n" in told.out
-    (run / postprocessing.FILE).unlink()
+    (run / thresholds.FILE).unlink()
     told = run_cli("audit", run, "-o", tmp_path / "audit")
     assert told.code == 2
-    assert "lacks its postprocessing.json: train it again with --overwrite" in told.err
+    assert "lacks its thresholds.json: train it again with --overwrite" in told.err
     assert not (tmp_path / "audit").exists()
 
 
-def test_loose_pictures_have_plain_scores_and_that_is_said(run_cli, data, both):
-    picture = data / "test0.png"
-    told = {k: run_cli("predict", run.folder, picture, "--json") for k, run in both.items()}
+def test_loose_images_have_plain_scores_and_that_is_said(run_cli, data, both):
+    image = data / "test0.png"
+    told = {k: run_cli("predict", run.folder, image, "--json") for k, run in both.items()}
     assert json.loads(told["baseline"].out) == json.loads(told["thresholds"].out)
     assert told["baseline"].err == ""
     (line,) = told["thresholds"].err.splitlines()
     assert line.startswith("note: run ")
     assert "thresholds per colour, which is not known of these pictures" in line
-    one, two = (inference.predict(run, picture, device="cpu") for run in both.values())
+    one, two = (inference.predict(run, image, device="cpu") for run in both.values())
     pd.testing.assert_frame_equal(one, two)
 
 
@@ -178,7 +179,7 @@ def test_a_run_killed_after_the_rule_is_resumed_to_the_same(data, both, tmp_path
             fairvision.train(data, output=run, **QUICK, **PARITY)
     assert not (run / runs.BEST).exists()
     fairvision.train(data, output=run, **QUICK, **PARITY, resume=True)
-    for name in (runs.BEST, runs.LAST, postprocessing.FILE):
+    for name in (runs.BEST, runs.LAST, thresholds.FILE):
         assert (run / name).read_bytes() == (both["thresholds"].folder / name).read_bytes()
 
 
@@ -191,7 +192,7 @@ def test_the_averaged_weights_of_the_best_epoch_are_asked(data, tmp_path):
     after = pd.read_parquet(tmp_path / "a" / "m" / "samples.parquet")
     files = [data / name for name in load(data).split("val").samples["image"]]
     plain = inference.predict(run, files, device="cpu")
-    expected = postprocessing.read(run).applied(
+    expected = thresholds.read(run).applied(
         plain.filter(like="score/").astype(float), load(data).split("val"), run.config["seed"]
     )
     np.testing.assert_allclose(after.filter(like="score/"), expected, atol=1e-4)
@@ -208,7 +209,7 @@ def test_a_config_file_holds_its_options(run_cli, data, tmp_path):
     options = runs.load(first).config["options"]
     assert (options["constraint"], options["domain"]) == ("demographic_parity", "")
     assert run_cli("train", data, "--config", first / runs.CONFIG, "-o", again).code == 0
-    assert (first / postprocessing.FILE).read_bytes() == (again / postprocessing.FILE).read_bytes()
+    assert (first / thresholds.FILE).read_bytes() == (again / thresholds.FILE).read_bytes()
 
 
 def test_a_sweep_has_it_beside_the_others(data, tmp_path):

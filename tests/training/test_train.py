@@ -307,7 +307,7 @@ def test_without_a_validation_split_the_last_weights_are_the_best(squares, out):
     assert runs.summary(run)["best_epoch"] == 3
 
 
-def test_it_is_counted_how_many_pictures_take_part(squares, out):
+def test_it_is_counted_how_many_images_take_part(squares, out):
     run = train(squares(unknown=2, without_mask=3, splits=("train",)), out, method="equalizer")
     summary = runs.summary(run)
     assert summary["training_pictures"] == 36

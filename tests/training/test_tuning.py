@@ -15,7 +15,7 @@ from fairvision.errors import InputError
 from fairvision.methods.method import Method
 from fairvision.training.loop import Learner, make_optimizer
 
-# name: side of the pictures, and what of the backbone moves in --tune last
+# name: side of the images, and what of the backbone moves in --tune last
 FAMILIES = {
     "lecture_cnn": (12, ["dense."]),
     "small_cnn": (12, ["conv2.", "norm2.", "conv3.", "norm3."]),
@@ -107,21 +107,21 @@ def test_the_auxiliary_classifier_learns_only_with_the_whole_network():
 def test_the_auxiliary_loss_is_part_of_every_method_while_training():
     torch.manual_seed(0)
     network = models.build("inception_v3", {"gender": 2, "things": 3}, size=299, many=["things"])
-    pictures = torch.rand(3, 3, 299, 299)
+    images = torch.rand(3, 3, 299, 299)
     things = torch.tensor([[1.0, 0, 0], [-1, -1, -1], [0, 1, 0]])
     batch = SimpleNamespace(
-        images=pictures[:2],
+        images=images[:2],
         attributes={"gender": torch.tensor([1, -1])},
         tasks={"things": things[:2]},
     )
 
     def terms(network, batch):
-        network(pictures)  # as a method that also shows pictures of its own
+        network(images)  # as a method that also shows images of its own
         return fairvision.methods.heads.Terms({})
 
     learner = Learner(network, Method(terms)).train()
     found = learner(batch)
-    # Heads start at zero: ln 2 for the one picture that is known, and for each label.
+    # Heads start at zero: ln 2 for the one image that is known, and for each label.
     assert {k: round(v.item(), 4) for k, v in found.losses.items()} == {
         "auxiliary/gender": round(0.4 * np.log(2), 4),
         "auxiliary/things": round(0.4 * np.log(2), 4),
@@ -199,9 +199,9 @@ def test_auto_chooses_and_says_why(folder, tmp_path, capsys, monkeypatch):
     ("pictures", "regime"),
     [(2, "head"), (999, "head"), (1000, "last"), (9999, "last"), (10_000, "all"), (10**7, "all")],
 )
-def test_the_rule_of_thumb(pictures, regime):
-    assert models.choose_regime(pictures, pretrained=True)[0] == regime
-    assert models.choose_regime(pictures, pretrained=False)[0] == "all"
+def test_the_rule_of_thumb(images, regime):
+    assert models.choose_regime(images, pretrained=True)[0] == regime
+    assert models.choose_regime(images, pretrained=False)[0] == "all"
 
 
 def test_runs_of_timm_and_of_the_last_block_are_read_back(folder, tmp_path):

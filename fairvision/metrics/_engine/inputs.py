@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from fairvision.core.spellings import warn_of_spellings
 from fairvision.errors import InputError
 from fairvision.metrics._engine.codings import tell_of_codes, tell_of_signs, tell_of_void_scores
 from fairvision.metrics._engine.containers import plain
-from fairvision.spellings import warn_of_spellings
 
 _NUMBERS = (bool, int, float, np.bool_, np.number)
 _CACHED = 1 << 20  # bytes of a table looked at together, so that they are fetched once

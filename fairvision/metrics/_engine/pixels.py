@@ -1,4 +1,4 @@
-"""Maps against masks on any array library: chunks of pictures, and what the measures count in them.
+"""Maps against masks on any array library: chunks of images, and what the measures count in them.
 
 One sort per map serves every measure that depends on the order of the pixels. The last bit of a
 sorted key says whether the pixel lies inside, so that the mask need not be sorted along.
@@ -28,13 +28,13 @@ Array: TypeAlias = Any  # a NumPy array, a torch tensor, or of another array lib
 OneSign: TypeAlias = Literal["positive", "negative", "absolute"]
 Part: TypeAlias = Literal["positive", "negative", "absolute", "signed"]
 
-# Pixels that are worked on at a time: a picture or a few, to fit the caches of a core; enough to
+# Pixels that are worked on at a time: an image or a few, to fit the caches of a core; enough to
 # keep an accelerator busy within about a gigabyte.
 AT_A_TIME = {"host": 2**16, "accelerator": 2**24}
 
 
 class Chunk:
-    """Some pictures as rows of pixels: the evidence, the mask, and where both say something."""
+    """Some images as rows of pixels: the evidence, the mask, and where both say something."""
 
     def __init__(self, maps: Array, masks: Array, part: Part) -> None:
         xp = array_namespace(maps, masks)
@@ -67,7 +67,7 @@ class Chunk:
 
     @cached_property
     def largest(self) -> Array:
-        """Strongest evidence of each picture."""
+        """Strongest evidence of each image."""
         return self.xp.max(self.evidence, axis=1)
 
     @cached_property
@@ -82,7 +82,7 @@ class Chunk:
         return self.xp.astype(self.xp.sum(pixels, axis=1, dtype=self.xp.int32), self.xp.int64)
 
     def undefined(self) -> Array:
-        """Return NaN for every picture."""
+        """Return NaN for every image."""
         return self.ratio(self.area, self.area, self.area < 0)
 
     def ratio(self, numerator: Array, denominator: Array, defined: Array | None = None) -> Array:
@@ -151,7 +151,7 @@ class Chunk:
 
     @cached_property
     def masses(self) -> tuple[Array, Array]:
-        """Sums of the evidence inside and overall, up to a common factor per picture."""
+        """Sums of the evidence inside and overall, up to a common factor per image."""
         xp, evidence = self.xp, self.evidence
         if evidence.dtype == self.wide:  # else sums fit, as they are made in the wider type
             evidence = evidence / _power_of_two(xp, self.largest)[:, None]
@@ -162,10 +162,10 @@ class Chunk:
         )
 
 
-def per_picture(
+def per_image(
     maps: Array, masks: Array, part: Part, measures: Mapping[str, Callable[[Chunk], Array]]
 ) -> dict[str, Array]:
-    """Return each measure of every picture, from one walk over arrays that `read` returned."""
+    """Return each measure of every image, from one walk over arrays that `read` returned."""
     if part not in get_args(Part):
         raise InputError(f"part must be one of {', '.join(get_args(Part))}, not {part!r}")
     n, pixels = maps.shape[0], maps.shape[1] * maps.shape[2]
@@ -213,7 +213,7 @@ def _threads() -> int:
 
 
 def read(**given: Any) -> list[Array]:
-    """Return pictures of one shape, on one device; lists and NumPy arrays follow a tensor."""
+    """Return images of one shape, on one device; lists and NumPy arrays follow a tensor."""
     arrays = {what: _array(what, images) for what, images in given.items()}
     shapes = {what: tuple(array.shape) for what, array in arrays.items()}
     (first, shape), *others = shapes.items()

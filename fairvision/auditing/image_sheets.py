@@ -1,0 +1,285 @@
+"""The most telling images of every cell of an audit, as sheets to print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from fairvision import datasets, runs
+from fairvision.attribution import METHODS
+from fairvision.auditing import gallery, tables
+from fairvision.auditing.contact_sheets import contact_sheet, image_sheet
+from fairvision.auditing.folder import MARKER as AUDIT_MARKER
+from fairvision.auditing.tables import MEASURES, Samples
+from fairvision.auditing.telling import CELLS, cells, most_telling, telling
+from fairvision.core import checksums, files
+from fairvision.core.version import __version__
+from fairvision.datasets import Dataset
+from fairvision.errors import InputError
+from fairvision.results import figures
+
+if TYPE_CHECKING:
+    import torch
+
+    from fairvision.models import Network
+    from fairvision.runs import Run
+
+MARKER = "pictures.json"
+TOLERANCE = 0.02
+"""How far probabilities may be from the audited ones: devices differ, other weights do more."""
+_SIDE, _DPI = 640, (200, 200)
+
+
+@dataclass(frozen=True)
+class _Audited:
+    """An audit folder, with the images and the networks that it is about."""
+
+    folder: Path
+    settings: dict[str, Any]
+    models: list[Samples]
+    networks: list[tuple[Run, Network]]
+    device: torch.device
+
+
+def image_sheets(
+    audit: str | Path,
+    run_folders: Sequence[str | Path],
+    *,
+    output: str | Path,
+    per_cell: int = 10,
+    data: str | Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Path:
+    """Draw the most telling images of each cell of an audit's `reasons`.
+
+    Which these are is said by `fairvision.auditing.telling.most_telling`. Maps are computed again
+    by the attribution of the audit, for the annotated group; the figures beside them are the
+    audit's. For every model, attribute and cell that has images the folder holds a contact sheet
+    `MODEL/ATTRIBUTE/CELL.png` and a sheet per image, `MODEL/ATTRIBUTE/CELL/01-ID.png`, with every
+    model's map. `images.json` lists them all.
+
+    Parameters
+    ----------
+    audit : folder of an audit of runs
+    run_folders : the runs that were audited, in the audit's order
+    output : folder to write
+    per_cell : largest number of images of each cell
+    data : dataset folder; by default the one that the first run was trained on
+    device : "auto", "cpu", "cuda" or "mps"
+    overwrite : replace what an earlier call wrote in `output`
+    quiet : show no progress
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    InputError
+        If the folder is no audit of runs with evidence, or runs or data are not those that were
+        audited. Nothing is written then.
+    """
+    files.check_vacant(output, marker=MARKER, overwrite=overwrite)
+    if per_cell < 1:
+        raise InputError("per_cell must be 1 or more")
+    audited = _open(Path(audit), run_folders, data, device)
+    drawn: list[dict[str, Any]] = []
+    with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
+        sheets = list(_cells(audited, per_cell))
+        for model, attribute, cell, rows in track(
+            sheets, "draws pictures", console=Console(stderr=True), transient=True, disable=quiet
+        ):
+            drawn += _draw(audited, model, attribute, cell, rows, folder)
+        about = {
+            "fairvision": __version__,
+            "audit": str(audit),
+            "attribution": audited.settings["attribution"],
+            "per_cell": per_cell,
+        }
+        files.write_json(folder / MARKER, about | {"pictures": drawn})
+    return Path(output)
+
+
+def _open(
+    folder: Path, run_folders: Sequence[str | Path], data: str | Path | None, device: str
+) -> _Audited:
+    from fairvision.models import find_device
+
+    names, settings = _description(folder)
+    if len(run_folders) != len(names):
+        raise InputError(
+            f"{folder} audited {len(names)} models ({', '.join(names)}): "
+            f"give their runs in this order, not {len(run_folders)}"
+        )
+    found = [runs.load(run) for run in run_folders]
+    where = find_device(device)
+    whole = datasets.load(found[0].config["data"].get("path", "") if data is None else data)
+    tested = whole.split(settings["split"])
+    models, _, _ = tables.read_predictions(
+        [folder / name / "samples.parquet" for name in names],
+        names,
+        split=settings["split"],
+        data=whole,
+    )
+    truth = _same_images(models[0].truth, tested, folder)
+    models = [replace(model, truth=truth) for model in models]
+    networks = [(run, runs.network(run, where)) for run in found]
+    return _Audited(folder, settings, models, networks, where)
+
+
+def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of an audit's models, and its settings."""
+    marker = files.resolved(folder) / AUDIT_MARKER
+    if not marker.is_file():
+        raise InputError(f"{folder} is not an audit: it holds no {AUDIT_MARKER}")
+    about = files.read_json(marker)
+    try:
+        names, settings = [str(name) for name in about["models"]], dict(about["settings"])
+        method = settings["attribution"]
+        settings["split"] = str(settings["split"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{folder / AUDIT_MARKER} is damaged: audit again") from None
+    if method not in METHODS:
+        raise InputError(f"{folder} is an audit of tables: there is no network to ask for maps")
+    for name in names:
+        checksums.check(files.inside(folder, name) / "samples.parquet", marker, about)
+    checksums.check(marker.with_name("metrics.csv"), marker, about)
+    return names, settings
+
+
+def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
+    """Return the audited rows of the dataset, in the audit's order."""
+    place = pd.Index(tested.samples["id"]).get_indexer(pd.Index(audited.samples["id"]))
+    if (place < 0).any():
+        missing = audited.samples["id"][int((place < 0).argmax())]
+        raise InputError(
+            f"dataset {tested.root} has no picture {missing!r}, which {folder} is about: "
+            "say by --data where the audited pictures are"
+        )
+    return replace(tested, samples=tested.samples.iloc[place].reset_index(drop=True))
+
+
+def _cells(audited: _Audited, per_cell: int) -> Iterator[tuple[Samples, str, str, np.ndarray]]:
+    """Yield model, attribute, cell and rows, of every cell that has any."""
+    some = False
+    for attribute in audited.models[0].truth.attributes:
+        if not all(attribute in run.attributes for run, _ in audited.networks):
+            continue
+        for model in audited.models:
+            for cell, rows in most_telling(model, attribute, per_cell):
+                if len(rows):
+                    some = True
+                    yield model, attribute, cell, rows
+    if not some:
+        raise InputError(f"{audited.folder} has no evidence: it takes pictures with masks")
+
+
+def _draw(
+    audited: _Audited,
+    model: Samples,
+    attribute: str,
+    cell: str,
+    rows: np.ndarray,
+    folder: Path,
+) -> list[dict[str, Any]]:
+    """Draw the sheets of one cell; return what is on them."""
+    _check_answers(audited, attribute, rows)
+    items = gallery.draw(
+        audited.models,
+        audited.networks,
+        attribute,
+        [(cell, int(row)) for row in rows],
+        method=audited.settings["attribution"],
+        device=audited.device,
+        side=_SIDE,
+    )
+    place = Path(model.model) / _plain(attribute) / _plain(cell)
+    (folder / place).mkdir(parents=True)
+    title = f"{model.model}, {attribute}: {cell}"
+    notes = [_share(audited, model, attribute, cell), _how(audited, model, attribute, cell, rows)]
+    contact = contact_sheet(title, notes, items, model.model)
+    contact.save(folder / place.with_suffix(".png"), dpi=_DPI)
+    found = []
+    clarity = telling(model, attribute)
+    for number, (row, item) in enumerate(zip(rows, items), start=1):
+        file = place / f"{number:02d}-{_plain(item['id'])}.png"
+        labels = f" · {', '.join(item['labels'])}" if item["labels"] else ""
+        said = [f"annotated {attribute}: {item['truth']}{labels}", f"{title}, picture {number}"]
+        image_sheet(item["id"], said, item, model.model).save(folder / file, dpi=_DPI)
+        found.append(_entry(item, model, attribute, int(row), clarity) | {"file": file.as_posix()})
+    return found
+
+
+def _check_answers(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
+    """Raise `InputError` where a network does not answer as it did in the audit."""
+    import torch
+
+    from fairvision.datasets import batches, open_pixels
+
+    for model, (run, network) in zip(audited.models, audited.networks):
+        pixels = open_pixels(model.truth, run.size, cache="never")
+        (batch,) = batches(model.truth, pixels, len(rows), device=audited.device, order=rows)
+        with torch.inference_mode():
+            found = network.probabilities(batch.images)[attribute].double().cpu().numpy()
+        order = [run.attributes[attribute].index(g) for g in model.truth.attributes[attribute]]
+        before = model.probabilities("score", attribute)
+        if before is None or not (np.abs(found[:, order] - before[rows]) <= TOLERANCE).all():
+            raise InputError(
+                f"run {run.folder} does not answer as {model.model!r} did in {audited.folder}: "
+                "give the runs that were audited, in the audit's order, and the same pictures"
+            )
+
+
+def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
+    """Say which share of the images is in the cell, with the audit's interval."""
+    table = figures.read_metrics(audited.folder / "metrics.csv")
+    known = figures.read(table, [own.model for own in audited.models])
+    figure = known.get(model.model, "reasons", attribute, label=cell)
+    said = figure.spoken(before="95% interval ") if figure else "an unknown share"
+    return f"{said} of the pictures that have evidence"
+
+
+def _how(audited: _Audited, model: Samples, attribute: str, cell: str, rows: np.ndarray) -> str:
+    """Say which images of the cell are shown, and what the maps are."""
+    count = int((cells(model, attribute) == CELLS.index(cell)).sum())
+    which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
+    return (
+        f"Shown: {which}, the groups in turn. Evidence for the annotated {attribute} by "
+        f"{audited.settings['attribution']}, each map on its own scale."
+    )
+
+
+def _entry(
+    item: dict[str, Any], model: Samples, attribute: str, row: int, clarity: np.ndarray
+) -> dict[str, Any]:
+    said = next(own for own in item["models"] if own["name"] == model.model)
+    hit = model.evidence(MEASURES[0], attribute)
+    assert hit is not None
+    return {
+        "model": model.model,
+        "attribute": attribute,
+        "cell": item["cell"],
+        "id": item["id"],
+        "group": item["truth"],
+        "answer": said["answer"],
+        "probability": said["probability"],
+        MEASURES[0]: float(hit[row]),
+        MEASURES[1]: said["mass"],
+        "chance": item["chance"],
+        "telling": None if np.isnan(clarity[row]) else float(clarity[row]),
+    }
+
+
+def _plain(name: str) -> str:
+    """Return a name in letters that need no escaping anywhere."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "picture"

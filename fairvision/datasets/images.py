@@ -1,0 +1,274 @@
+"""Reading one image from a file, whatever its kind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from fairvision.datasets.doubts import Doubts
+from fairvision.errors import InputError, check_file
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
+_PROGRAMS = ("EPS", "WMF")  # formats whose files are programs that draw
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
+_DEEP, _TWELVE_BITS = 65535, 4095
+
+_MANY_FRAMES = "animated pictures or files of several pages, of which the first is taken"
+_DARK = (
+    "pictures whose 16-bit values reach no more than 4,095 of 65,535, so they are read as nearly "
+    "black (if they hold 12 bits, multiply them by 16 first)"
+)
+
+
+def read_image(
+    path: str | Path, *, least: int | None = None, doubts: Doubts | None = None
+) -> Image.Image:
+    """Read an image as upright RGB.
+
+    Grey, palette, CMYK and 16-bit images are converted, transparent ones laid on white, and
+    rotation noted by the camera (EXIF) is applied. Integers of 16 bits range to 65,535, of TIFF's
+    12 bits to 4,095; floating-point images range to 1 or, where they go beyond it, to 255. Of
+    animated images the first one is taken.
+
+    Parameters
+    ----------
+    path : an image file
+    least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster,
+        but with no side below so many pixels; by default it is decoded as it is
+    doubts : gathers what is odd about the image; by default that is warned of at once
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated or not an image, promises more pixels than can safely be
+        decoded, or has values beyond the range of its kind.
+    """
+    read = decode(path, least=least, doubts=doubts)
+    image = read.image
+    if is_deep(image):
+        return _from_deep(read, path, doubts)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        with damage_told(path):
+            image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    with damage_told(path):
+        image = image.convert("RGB")
+    if read.sixteen_bits and 0 < np.asarray(image).max() <= _TWELVE_BITS >> 8:
+        note(_DARK, path, doubts)
+    return image
+
+
+@contextmanager
+def quiet_warnings() -> Iterator[None]:
+    """Silence what Pillow says about odd files; only in the main thread.
+
+    Warning filters belong to the whole process: threads that set and restore them at the same time
+    leave them broken. Whoever reads in threads enters this once around them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return width and height of an image once it is upright, without decoding it.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not an image.
+    """
+    with _opened(path) as image:
+        return _upright_size(image)
+
+
+class Decoded(NamedTuple):
+    """A decoded file.
+
+    Attributes
+    ----------
+    image : upright, in the mode that the file has
+    kind : Pillow's name of the format
+    white : the value of white in 16-bit grey; below 0 where it is that of black
+    sixteen_bits : whether the file holds 16 bits per colour, of which Pillow gives the upper 8
+    """
+
+    image: Image.Image
+    kind: str
+    white: int
+    sixteen_bits: bool
+
+
+def decode(
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    least: int | None = None,
+    doubts: Doubts | None = None,
+) -> Decoded:
+    """Decode a file completely and turn it upright.
+
+    With `size`, (width, height), a mask of another size is refused before it is decoded.
+    """
+    with _opened(path) as image:
+        if size is not None and _upright_size(image) != tuple(size):
+            width, height = _upright_size(image)
+            raise InputError(
+                f"mask {path} is {width}×{height} pixels but its picture is {size[0]}×{size[1]}: "
+                "make the mask at the picture's size"
+            )
+        sixteen_bits = any(";16" in str(part) for part in getattr(image, "tile", ()))
+        several = image.format in _ANIMATED and _has_frames(image)
+        if least is not None:
+            image.draft(None, (least, least))
+        white = _white(image)
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = image.copy() if turn is None else image.transpose(turn)
+        read = Decoded(upright, image.format or "", white, sixteen_bits)
+    if several:
+        note(_MANY_FRAMES, path, doubts)
+    return read
+
+
+def note(kind: str, path: str | Path, doubts: Doubts | None) -> None:
+    """Note what is odd about a file, or warn of it where nobody gathers."""
+    gathering = Doubts() if doubts is None else doubts
+    gathering.note(kind, path)
+    if doubts is None:
+        gathering.tell()
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Say whether an image is grey with more than 8 bits."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def deep_values(image: Image.Image, path: str | Path) -> np.ndarray:
+    """Return the values of a deep image in float64; `InputError` where one is not finite."""
+    values = np.asarray(image).astype(np.float64)
+    bad = np.count_nonzero(~np.isfinite(values))
+    if bad:
+        raise InputError(f"picture {path}: {bad} of its {values.size} values are NaN or infinite")
+    return values
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image by its header."""
+    if not os.path.exists(path):
+        raise InputError(f"picture {path} is missing")
+    check_file(path, "a picture")
+    _quiet_libtiff()
+    with damage_told(path), quiet_warnings(), Image.open(path) as image:
+        if image.format in _PROGRAMS:
+            raise InputError(f"{path} is a program that draws ({image.format}): save it as PNG")
+        if min(image.size) < 1:
+            raise InputError(f"picture {path} has no pixels")
+        yield image
+
+
+@contextmanager
+def damage_told(path: str | Path) -> Iterator[None]:
+    """Turn whatever Pillow raises into one line that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path} has more pixels than can safely be decoded") from None
+    except PermissionError:
+        raise InputError(f"picture {path} may not be read: permission denied") from None
+    except MemoryError:
+        raise InputError(f"picture {path} takes more memory than there is") from None
+    except Exception as error:  # of damaged files Pillow raises errors of many kinds
+        reason = str(error) or type(error).__name__
+        raise InputError(f"picture {path} is truncated or damaged ({reason})") from None
+
+
+@cache
+def _quiet_libtiff() -> None:
+    """Keep libtiff from printing to stderr by itself, for which Pillow has no switch."""
+    for library in (Path(PIL.__file__).parents[1] / "pillow.libs").glob("libtiff*"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the orientation that EXIF notes, 1 where there is none or EXIF is damaged."""
+    try:
+        noted = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # whatever is wrong with the notes, the pixels are there
+        return 1
+    return noted if isinstance(noted, int) else 1
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return (width, height) of an opened image once it is upright."""
+    # Pillow turns TIFF itself, and gives the turned size from the start
+    turned = image.format != "TIFF" and _orientation(image) in _ON_ITS_SIDE
+    return (image.height, image.width) if turned else image.size
+
+
+def _has_frames(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # what follows the first image does not matter
+        return False
+
+
+def _white(image: Image.Image) -> int:
+    """Return the value of white in an image of 16-bit integers; below 0 where that is black."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(ExifTags.Base.BitsPerSample, (16,))[0]
+    white = 2**bits - 1 if bits in range(9, 16) else _DEEP
+    inverted = image.mode.startswith("I;16") and tags.get(262) == 0  # white is zero
+    return -white if inverted else white
+
+
+def _from_deep(read: Decoded, path: str | Path, doubts: Doubts | None) -> Image.Image:
+    """Scale 16-bit and floating-point grey to 8 bits by the range of their kind."""
+    image, kind, white, _ = read
+    values = deep_values(image, path)
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F":
+        top = 1 if high <= 2 else 255
+        slack = top / 20  # resampling overshoots
+    else:
+        eight = image.mode == "I" and kind != "PPM" and high <= 255
+        top, slack = 255 if eight else abs(white), 0
+    if low < -slack or high > top + slack:
+        raise InputError(
+            f"picture {path}: its values go from {low:g} to {high:g}, but those of such a picture "
+            f"must lie in 0 to {'1, or 0 to 255' if image.mode == 'F' else f'{top:,}'}"
+        )
+    if top == _DEEP and 0 < high <= _TWELVE_BITS:
+        note(_DARK, path, doubts)
+    grey = np.clip(np.rint(values * 255 / top), 0, 255).astype(np.uint8)
+    return Image.fromarray(255 - grey if white < 0 else grey).convert("RGB")

@@ -1,0 +1,1 @@
+"""One reader per source of images: each makes a dataset folder."""

@@ -1,0 +1,272 @@
+"""Annotations in COCO's own format: instances and captions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairvision.core.files import read_json
+from fairvision.datasets.caption_words import WORDS, perceived_gender
+from fairvision.datasets.folder import SPLITS, Dataset
+from fairvision.datasets.readers.coco_masks import box_of, draw_masks, leaves_image
+from fairvision.datasets.readers.importing import Source, first_few, import_dataset, locate, warn
+from fairvision.datasets.readers.splits import random_splits
+from fairvision.datasets.regions import SIDES
+from fairvision.errors import InputError, shown
+from fairvision.schema import Task
+
+_PERSON = "person"
+
+
+def from_coco(
+    instances: str | Path,
+    captions: str | Path,
+    images: str | Path,
+    folder: str | Path,
+    *,
+    split: str | None = None,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    name: str | None = None,
+    licence: str = "",
+    skip_broken: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Dataset:
+    """Make a dataset folder from annotations in COCO's format.
+
+    The mask of an image is the union of its `person` annotations, crowds included; images
+    without any have no mask. The task `objects` holds every other category that is annotated in
+    the image; the boxes of these, crowds included, are the regions, without what of them leaves
+    the image. The attribute `gender`
+    (female, male) is what the captions say that people perceive: the group whose words occur,
+    unknown where words of both or of neither do (Hendricks et al., ECCV 2018).
+
+    Parameters
+    ----------
+    instances, captions : JSON files; images without captions have an unknown gender
+    images : folder of the images
+    folder : where to write the dataset folder
+    split : train, val or test for all images; by default each is given one at random
+    val_fraction, test_fraction, seed : of the random splits
+    name, licence : of the dataset, as noted in `dataset.json`
+    skip_broken : leave out images, and boxes of objects, that cannot be used, with one warning
+    workers : threads that decode; by default one per core
+    overwrite : replace a dataset folder that is there
+    quiet : show no progress
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If a file is not in COCO's format, annotates an image that it does not list, or if a
+        image or its segmentation cannot be used; nothing is written.
+    """
+    if split is not None and split not in SPLITS:
+        raise InputError(f"split {split!r} is not one of {', '.join(SPLITS)}")
+    instances, captions, images = Path(instances), Path(captions), Path(images)
+    listed = _read_instances(instances, skip_broken)
+    said = _read_captions(captions, set(listed.images))
+    rows = list(listed.images)
+    objects = tuple(category for category in listed.categories.values() if category != _PERSON)
+    samples = pd.DataFrame({"id": list(map(str, rows))})
+    samples["split"] = (
+        split
+        if split is not None
+        else random_splits(len(rows), val_fraction, test_fraction, np.random.default_rng(seed))
+    )
+    genders = [perceived_gender(said[image]) for image in rows]
+    samples["gender"] = pd.Series(genders, dtype=object)
+    regions = None
+    if objects:
+        shown = [tuple(o for o in objects if o in listed.objects[image]) for image in rows]
+        samples["objects"] = pd.Series(shown, dtype=object)
+        regions = pd.DataFrame(listed.boxes, columns=["id", "task", "label", *SIDES])
+    sources = []
+    for image in rows:
+        entry = listed.images[image]
+        where = f"{instances} picture {image}"
+        path = locate(images, entry["file_name"], where)
+        people = listed.people[image]
+        mask = partial(_draw_people, (entry["width"], entry["height"]), people)
+        sources.append(Source(where, path, mask))
+    return import_dataset(
+        Dataset(
+            root=Path(folder),
+            name=name or instances.stem,
+            attributes={"gender": tuple(WORDS)},
+            tasks={"objects": Task(objects, many=True)} if objects else {},
+            samples=samples,
+            source=f"imported from {instances.name} and {captions.name}; gender as captions say",
+            licence=licence,
+        ),
+        sources,
+        folder,
+        origin=instances,
+        skip_broken=skip_broken,
+        overwrite=overwrite,
+        workers=workers,
+        quiet=quiet,
+        regions=regions,
+    )
+
+
+@dataclass(frozen=True)
+class _Instances:
+    """What an instances file says, by image.
+
+    Attributes
+    ----------
+    images : entries of `images` by their `id`
+    categories : names by their `id`
+    people : (where it stands, segmentation) of each person in an image
+    objects : names of the other categories in an image
+    boxes : rows of regions, one for each object whose place is given
+    """
+
+    images: dict[Any, dict[str, Any]]
+    categories: dict[Any, str]
+    people: defaultdict[Any, list[tuple[str, Any]]]
+    objects: defaultdict[Any, set[str]]
+    boxes: list[tuple[Any, ...]]
+
+
+def _read_instances(path: Path, skip_broken: bool) -> _Instances:
+    content = read_json(path)
+    images: dict[Any, dict[str, Any]] = {}
+    names: set[str] = set()
+    wanted = {"id": (int, str), "file_name": str, "width": int, "height": int}
+    for where, entry in _entries(path, content, "images", wanted):
+        if str(entry["id"]) in names:
+            raise InputError(f"{where}: id {shown(entry['id'])} is there twice")
+        names.add(str(entry["id"]))
+        images[entry["id"]] = entry
+    if not images:
+        raise InputError(f"{path} lists no images")
+    categories: dict[Any, str] = {}
+    for where, entry in _entries(path, content, "categories", {"id": (int, str), "name": str}):
+        if entry["id"] in categories or entry["name"] in categories.values():
+            raise InputError(f"{where}: id {shown(entry['id'])} or its name is there twice")
+        categories[entry["id"]] = entry["name"]
+    if _PERSON not in categories.values():
+        warn(f"{path} has no category called {_PERSON!r}: the pictures get no masks")
+    people, objects, boxes = defaultdict(list), defaultdict(set), []
+    clipped: list[str] = []
+    broken: list[str] = []
+    wanted = {"image_id": (int, str), "category_id": (int, str)}
+    for where, entry in _entries(path, content, "annotations", wanted):
+        image, category = entry["image_id"], entry["category_id"]
+        if image not in images:
+            raise InputError(f"{where}: image_id {shown(image)} is not among the images")
+        if category not in categories:
+            raise InputError(f"{where}: category_id {shown(category)} is not among the categories")
+        if categories[category] != _PERSON:
+            objects[image].add(categories[category])
+            size = images[image]["width"], images[image]["height"]
+            try:
+                box = box_of(where, entry, size)
+            except InputError as error:
+                if not skip_broken:
+                    raise InputError(f"{error} (--skip-broken leaves such boxes out)") from None
+                broken.append(str(error))
+                continue
+            if leaves_image(entry, size):
+                clipped.append(where)
+            if box is not None:
+                boxes.append((str(image), "objects", categories[category], *box))
+        elif entry.get("segmentation") is None:
+            raise InputError(f"{where} has no 'segmentation'")
+        else:
+            people[image].append((f"{where}: segmentation", entry["segmentation"]))
+    if clipped:
+        warn(
+            f"{path}: {len(clipped)} boxes of objects leave their pictures, and are cut off there: "
+            + first_few(clipped, path)
+        )
+    if broken:
+        warn(
+            f"left out: {len(broken)} boxes of objects of {path}, which cannot be used: "
+            + first_few(broken, path)
+        )
+    return _Instances(images, categories, people, objects, boxes)
+
+
+def _read_captions(path: Path, images: set[Any]) -> defaultdict[Any, list[str]]:
+    """Return the captions of each image; those of images listed nowhere are refused."""
+    content = read_json(path)
+    wanted = {"image_id": (int, str), "caption": str}
+    said: defaultdict[Any, list[str]] = defaultdict(list)
+    elsewhere = 0
+    _check_captions(path, content)
+    also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
+    for where, entry in _entries(path, content, "annotations", wanted):
+        if entry["image_id"] in images:
+            said[entry["image_id"]].append(entry["caption"])
+        elif entry["image_id"] in also:
+            elsewhere += 1
+        else:
+            raise InputError(
+                f"{where}: image_id {shown(entry['image_id'])} is not among the images"
+            )
+    if elsewhere:
+        warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
+    return said
+
+
+def _check_captions(path: Path, content: Any) -> None:
+    """Refuse a file without any caption: it would leave every gender unknown."""
+    entries = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        return
+    entries = [entry for entry in entries if isinstance(entry, dict)]
+    if any("caption" in entry for entry in entries):
+        return
+    names = [list(e["attributes"]) for e in entries if isinstance(e.get("attributes"), dict)]
+    there = f"; its annotations have the attributes {shown(names[0])}" if names else ""
+    raise InputError(
+        f"{path} holds no captions, and gender is what captions say{there}: write a table of the "
+        "pictures with a column of groups, and import it by fairvision data csv"
+    )
+
+
+def _entries(
+    path: Path, content: Any, key: str, wanted: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (where it stands, entry) of one of a file's lists, checked for what is wanted."""
+    entries = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f"{path} is not in COCO's format: it has no list {key!r}")
+    for position, entry in enumerate(entries):
+        where = f"{path} {key}[{position}]"
+        if not isinstance(entry, dict):
+            raise InputError(f"{where} is not an object with named values")
+        for name, kind in wanted.items():
+            if name not in entry:
+                raise InputError(f"{where} has no {name!r}")
+            if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
+                raise InputError(f"{where}: {name!r} cannot be {shown(entry[name])}")
+        yield where, entry
+
+
+def _draw_people(
+    stated: tuple[int, int], people: list[tuple[str, Any]], size: tuple[int, int]
+) -> np.ndarray | None:
+    """Return the mask of an image's people, None without any; refuse an image of another size."""
+    if size != stated:
+        raise InputError(
+            f"the picture is {size[0]}×{size[1]} pixels but the file says {stated[0]}×{stated[1]}"
+        )
+    drawn = [(where, segmentation) for where, segmentation in people if segmentation != []]
+    return draw_masks(drawn, size[1], size[0]) if drawn else None

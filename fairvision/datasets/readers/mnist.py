@@ -1,0 +1,166 @@
+"""MNIST: handwritten digits, 60,000 to train on and 10,000 to test."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pandas as pd
+
+from fairvision.core.files import check_vacant, whole_folder
+from fairvision.datasets.folder import Dataset, load, save
+from fairvision.datasets.readers import idx
+from fairvision.datasets.readers.small_images import held_out, image_paths, write_images
+from fairvision.errors import InputError
+from fairvision.schema import Task
+
+DIGITS = tuple("0123456789")
+_FILES = tuple(
+    f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+)
+
+
+def from_mnist(
+    folder: str | Path,
+    *,
+    source: str | Path | None = None,
+    val: int = 0,
+    seed: int = 0,
+    workers: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Dataset:
+    """Make a dataset folder of MNIST, with the task `digit`.
+
+    The 60,000 training and 10,000 test images keep their parts and their order; the idx files
+    are read by `torchvision.datasets.MNIST`.
+
+    Parameters
+    ----------
+    folder : where to write the dataset folder
+    source : folder that holds the four idx files, or whose subfolder `MNIST/raw` does, as
+        torchvision stores them; plain or gzipped. By default they are downloaded.
+    val : how many of the training images are held out for validation, chosen at random.
+        None by default: published figures, such as those of the lecture, learn from all 60,000.
+    seed : of that choice
+    workers : threads that write; by default one per core
+    overwrite : replace a dataset folder that is there
+    quiet : show no progress
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged, or cannot be downloaded; nothing is written.
+
+    References
+    ----------
+    Y. LeCun et al., "Gradient-based learning applied to document recognition", Proceedings of the
+    IEEE 86(11), 1998.
+
+    Examples
+    --------
+    >>> from fairvision.datasets.readers.mnist import from_mnist
+    >>> digits = from_mnist("mnist", source="downloads")  # doctest: +SKIP
+    >>> len(digits.split("train")), len(digits.split("test"))  # doctest: +SKIP
+    (60000, 10000)
+    """
+    check_vacant(folder, marker="dataset.json", overwrite=overwrite)
+    (train, train_labels), (test, test_labels) = _read(None if source is None else Path(source))
+    splits = np.concatenate([held_out(len(train), val, seed), np.full(len(test), "test", object)])
+    paths = [*image_paths("train", len(train)), *image_paths("test", len(test))]
+    samples = pd.DataFrame(
+        {
+            "id": [path.removeprefix("images/").removesuffix(".png") for path in paths],
+            "image": paths,
+            "mask": None,
+            "split": splits,
+            "digit": [DIGITS[label] for label in np.concatenate([train_labels, test_labels])],
+        }
+    )
+    samples["id"] = samples["id"].str.replace(r"/\d+/", "-", regex=True)
+    with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
+        images = np.concatenate([train, test])
+        write_images(part, paths, images, workers=workers, quiet=quiet)
+        dataset = Dataset(
+            root=part,
+            name="mnist",
+            attributes={},
+            tasks={"digit": Task(DIGITS)},
+            samples=samples,
+            source="MNIST, idx files read by torchvision",
+            licence="CC BY-SA 3.0",
+            size=(28, 28),
+        )
+        save(dataset, part)
+    return load(folder)
+
+
+def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (images, labels) of the training and of the test part."""
+    with tempfile.TemporaryDirectory(prefix="mnist-") as root:
+        if source is not None:  # first, as what is wrong with it needs no torch
+            _lay_out(source, Path(root, "MNIST", "raw"))
+
+        from torchvision.datasets import MNIST
+
+        if source is None:
+            try:
+                MNIST(root, download=True)
+            except (RuntimeError, URLError, OSError) as error:
+                raise InputError(
+                    f"MNIST cannot be downloaded ({str(error).strip().splitlines()[-1]}): "
+                    "--source FOLDER takes the four idx files from a folder"
+                ) from None
+        parts = []
+        for is_train, name in ((True, "train"), (False, "t10k")):
+            where = f"{name}-… of {'MNIST' if source is None else source}"
+            try:
+                read = MNIST(root, train=is_train)
+                images, labels = read.data.numpy().copy(), read.targets.numpy().copy()
+            except Exception as error:  # torchvision's reader raises errors of many kinds
+                raise InputError(f"{where} is no idx file or is damaged ({error})") from None
+            _check(where, images, labels)
+            parts.append((images, labels))
+    return parts
+
+
+def _lay_out(source: Path, raw: Path) -> None:
+    """Put the idx files of a folder, unzipped, where torchvision looks for them."""
+    files = [_file(source, f"{name}-ubyte") for name in _FILES]
+    headers = [idx.read_header(file) for file in files]
+    for images, labels in zip(range(0, len(files), 2), range(1, len(files), 2)):
+        _check_shapes(str(files[images]), headers[images].shape, headers[labels].shape)
+    raw.mkdir(parents=True)
+    for name, file, header in zip(_FILES, files, headers):
+        idx.unpack(file, header, raw / f"{name}-ubyte")
+
+
+def _file(source: Path, name: str) -> Path:
+    places = [source / name, source / "MNIST" / "raw" / name]
+    files = [q for p in places for q in (p, p.with_name(f"{name}.gz")) if q.exists()]
+    if not files:
+        raise InputError(
+            f"{source} holds neither {name} nor {name}.gz, nor does its MNIST/raw: "
+            "give the folder of the four idx files"
+        )
+    return files[0]
+
+
+def _check(where: str, images: np.ndarray, labels: np.ndarray) -> None:
+    _check_shapes(where, images.shape, labels.shape)
+    if labels.min() < 0 or labels.max() > 9:
+        raise InputError(f"{where}: label {labels.max()} is not a digit")
+
+
+def _check_shapes(where: str, images: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    if len(images) != 3 or labels != images[:1] or 0 in images:
+        raise InputError(
+            f"{where}: pictures of shape {images} and labels of shape {labels} do not belong "
+            "together"
+        )

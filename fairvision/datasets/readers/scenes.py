@@ -1,0 +1,194 @@
+"""Drawn scenes: people whose shirts tell their group, in places tied to it by a stated bias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from rich.progress import track
+
+from fairvision.core.files import whole_folder
+from fairvision.datasets.folder import SPLITS, Dataset, load, save
+from fairvision.datasets.readers.scene_canvas import Box, Canvas
+from fairvision.datasets.readers.scene_contexts import CONTEXTS
+from fairvision.datasets.readers.scene_people import PATTERNS, draw_person
+from fairvision.datasets.readers.splits import random_splits
+from fairvision.datasets.regions import SIDES, save_regions
+from fairvision.errors import InputError
+from fairvision.schema import Task
+
+MAX_GROUPS = len(PATTERNS)
+_CONTEXTS_PER_GROUP = len(CONTEXTS) // MAX_GROUPS
+_SMOOTHING = 3
+_MOST = 100_000_000  # images
+
+
+def scenes(
+    folder: str | Path,
+    *,
+    count: int,
+    bias: float,
+    groups: int = 2,
+    seed: int = 0,
+    size: int = 64,
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Dataset:
+    """Draw a dataset in which the strength of the bias, and where the truth lies, are known.
+
+    An image shows one person in a place. The attribute `shirt` is the pattern of the person's
+    shirt; nothing else about the person (place, size, pose, hair, colours, mask) depends on it.
+    The task `context` is the place, with two places per group. So the group can be learnt from
+    the person alone, and with a bias more easily from the place.
+
+    Parameters
+    ----------
+    folder : where to write the dataset folder
+    count : number of images, spread evenly over the groups in every split
+    bias : share of each group's images, in every split, that show a place typical of the group;
+        the others show a place typical of another group. `1 / groups` makes shirt and place
+        independent, 1 ties them together, 0 keeps them apart.
+    groups : number of groups, 2 to 6
+    seed : of all chance; the same arguments give the same files, byte for byte
+    size : width and height in pixels, 16 to 1024
+    val_fraction, test_fraction : shares of the images for the splits `val` and `test`
+    overwrite : replace a dataset folder that is there
+    quiet : show no progress
+
+    Returns
+    -------
+    Dataset
+        With exact 1-bit masks: no pixel mixes the colours of person and place. Its regions are the
+        large objects of each place, labelled with the place.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range or the folder may not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = scenes(f"{folder}/drawn", count=40, bias=0.75)
+    >>> drawn.attributes
+    {'shirt': ('striped', 'dotted')}
+    >>> drawn.tasks["context"].labels
+    ('desk', 'kitchen', 'beach', 'slope')
+    >>> np.bincount(drawn.split("test").codes("shirt"))
+    array([4, 4])
+    """
+    _check(count, bias, groups, size)
+    random = np.random.default_rng(seed)
+    shirts = list(PATTERNS)[:groups]
+    places = list(CONTEXTS)[: groups * _CONTEXTS_PER_GROUP]
+    samples = _plan(count, bias, shirts, places, (val_fraction, test_fraction), random)
+    with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
+        (part / "images").mkdir()
+        (part / "masks").mkdir()
+        rows, things = samples.to_dict("records"), []
+        for row in track(rows, "drawing pictures", transient=True, disable=quiet):
+            image, mask, boxes = _draw(row["shirt"], row["context"], size, f"{seed}/{row['id']}")
+            image.save(part / row["image"])
+            mask.save(part / row["mask"])
+            things += [(row["id"], "context", row["context"], *box) for box in boxes]
+        drawn = Dataset(
+            root=part,
+            name="scenes",
+            attributes={"shirt": tuple(shirts)},
+            tasks={"context": Task(tuple(places))},
+            samples=samples,
+            source=f"drawn by fairvision: bias {bias:g}, {groups} groups, seed {seed}",
+            licence="CC0 1.0",
+            size=(size, size),
+        )
+        save(drawn, part)
+        save_regions(pd.DataFrame(things, columns=["id", "task", "label", *SIDES]), drawn)
+    return load(folder)
+
+
+def draw_scene(shirt: str, context: str, size: int, seed: str) -> tuple[Image.Image, Image.Image]:
+    """Draw one image and its mask.
+
+    Images of one seed differ in shirt and context only. No pixel mixes person and place.
+    """
+    image, mask, _ = _draw(shirt, context, size, seed)
+    return image, mask
+
+
+def _draw(
+    shirt: str, context: str, size: int, seed: str
+) -> tuple[Image.Image, Image.Image, list[Box]]:
+    """Draw one image, its mask, and the boxes of its place's objects."""
+    side = size * _SMOOTHING
+    place, place_random = Image.new("RGB", (side, side)), Random(f"{seed}/place")
+    canvas = Canvas(place)
+    CONTEXTS[context](canvas, place_random)
+    boxes = canvas.things
+    if place_random.random() < 0.5:
+        place = place.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        boxes = [(1 - right, top, 1 - left, bottom) for left, top, right, bottom in boxes]
+    person = Image.new("RGBA", (side, side))
+    draw_person(Canvas(person), shirt, Random(f"{seed}/person"))
+    person = person.convert("RGBa").reduce(_SMOOTHING).convert("RGBA")
+    mask = person.getchannel("A").point(lambda share: 255 * (share >= 128)).convert("1")
+    image = place.reduce(_SMOOTHING)
+    image.paste(person.convert("RGB"), mask=mask)
+    return image, mask, boxes
+
+
+def _check(count: int, bias: float, groups: int, size: int) -> None:
+    if not 2 <= groups <= MAX_GROUPS:
+        raise InputError(f"{groups} groups cannot be drawn: choose 2 to {MAX_GROUPS}")
+    if not 0 <= bias <= 1:
+        raise InputError(
+            f"bias {bias:g} is not a share: choose 0 to 1; {1 / groups:.2g} means independent"
+        )
+    if count < 3 * groups:
+        raise InputError(
+            f"{count} pictures are too few for {groups} groups in three splits: "
+            f"draw at least {3 * groups}"
+        )
+    if count > _MOST:
+        raise InputError(f"{count} pictures are too many: draw at most {_MOST:,}")
+    if not 16 <= size <= 1024:
+        raise InputError(f"pictures of {size} pixels cannot be drawn: choose 16 to 1024")
+
+
+def _plan(
+    count: int,
+    bias: float,
+    shirts: list[str],
+    places: list[str],
+    fractions: tuple[float, float],
+    random: np.random.Generator,
+) -> pd.DataFrame:
+    """Decide split, shirt and context of every image."""
+    parts = []
+    for g, shirt in enumerate(shirts):
+        n = len(range(g, count, len(shirts)))
+        part = pd.DataFrame({"split": random_splits(n, *fractions, random), "shirt": shirt})
+        typical = places[g * _CONTEXTS_PER_GROUP : (g + 1) * _CONTEXTS_PER_GROUP]
+        others = [place for place in places if place not in typical]
+        for split in SPLITS:
+            rows = np.flatnonzero(part["split"] == split)
+            agree = int(bias * len(rows) + random.random())
+            chosen = [*_deal(typical, agree, random), *_deal(others, len(rows) - agree, random)]
+            part.loc[rows, "context"] = random.permutation(np.array(chosen, object))
+        parts.append(part)
+    plan = pd.concat(parts).iloc[random.permutation(count)].reset_index(drop=True)
+    plan.insert(0, "id", [f"{i:06d}" for i in range(count)])
+    plan.insert(1, "image", "images/" + plan["id"] + ".png")
+    plan.insert(2, "mask", "masks/" + plan["id"] + ".png")
+    return plan
+
+
+def _deal(values: list[str], n: int, random: np.random.Generator) -> list[str]:
+    """Return `n` of the values, each as often as the others up to one."""
+    order = random.permutation(len(values))
+    return [values[order[i % len(values)]] for i in range(n)]

@@ -1,0 +1,1 @@
+"""Maps of evidence drawn over their images, and sheets of captioned images."""

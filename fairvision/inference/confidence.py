@@ -1,0 +1,269 @@
+"""How far images are from the training data, and how sure a model may be of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.neighbors import NearestNeighbors
+
+from fairvision import runs
+from fairvision.datasets import Dataset, batches, load, open_pixels
+from fairvision.errors import InputError
+from fairvision.inference.predictions import as_run, features_and_scores
+from fairvision.models import Network, find_device
+
+NEIGHBOURS = 10
+MOST_TRAINING = 10_000
+MOST_HELD_OUT = 5_000
+FAR = 0.99
+_BATCH = 64
+_LEAST = 1e-30  # probability that float32 may have rounded to 0
+_RANGE = (-3.0, 3.0)  # of the logarithm of the temperature
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """What images that a network has not learned from say about it.
+
+    Attributes
+    ----------
+    split : the held-out split: "val", or "test" where the data has no "val"
+    training, held_out : numbers of images looked at
+    known : of each head with one answer per image, of how many held-out images it is known
+    temperature : of the same heads; NaN where nothing is known
+    accuracy, confidence : of the same heads, on the held-out images: the share of answers that
+        are right, and the mean probability that the network itself gives to its answers
+    """
+
+    split: str
+    training: int
+    held_out: int
+    known: Mapping[str, int]
+    temperature: Mapping[str, float]
+    accuracy: Mapping[str, float]
+    confidence: Mapping[str, float]
+    _neighbours: NearestNeighbors
+    _distances: np.ndarray
+
+    def sure(self, head: str, scores: np.ndarray) -> np.ndarray:
+        """Return the calibrated probability (n,) of the answers that (n, classes) `scores` give."""
+        return tempered(scores, self.temperature[head]).max(axis=1)
+
+    def farther_than(self, features: np.ndarray) -> np.ndarray:
+        """Return which share of the held-out images is nearer to the training data.
+
+        Parameters
+        ----------
+        features : (n, width) as `Network.features` gives them
+
+        Returns
+        -------
+        (n,) in [0, 1]; NaN where a feature is not finite. An image like the training data has any
+        value with equal chance, one unlike it a value near 1.
+        """
+        distance = _distance(self._neighbours, features)
+        shares = np.searchsorted(self._distances, distance, side="left") / len(self._distances)
+        return np.where(np.isnan(distance), np.nan, shares)
+
+
+def learn_familiarity(
+    run: runs.Run | str | Path,
+    data: str | Path | None = None,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    seed: int = 0,
+    quiet: bool = True,
+) -> Familiarity:
+    """Look at training and held-out images through a trained network.
+
+    *How sure.* One temperature T per head, by which logits are divided, is fitted to the held-out
+    images by their likelihood (Guo et al., section 4.2). T above 1: the network is surer than it
+    may be. It does not change the answer, and it holds for images like the held-out ones only.
+
+    *How far.* The distance of an image is that from its features, scaled to length 1, to the
+    tenth nearest of the training images (Sun et al., section 3), and it is set against the
+    distances of the held-out images.
+
+    Parameters
+    ----------
+    run : a finished run
+    data : dataset folder; by default the one that the run was trained on
+    device : "auto", "cpu", "cuda" or "mps"
+    workers : threads that decode images; by default one per core
+    seed : of the choice of at most 10,000 training and 5,000 held-out images
+    quiet : show no progress
+
+    Raises
+    ------
+    InputError
+        If the data cannot be read, is no longer what the run was trained on (unless it is given),
+        has other labels than the run, or has no training or no held-out images.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. Y. Sun et al.,
+    "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022.
+    """
+    run = as_run(run)
+    dataset = _data_of(run, data)
+    split = next((s for s in ("val", "test") if (dataset.samples["split"] == s).any()), None)
+    if split is None:
+        raise InputError(f"{dataset.root} has neither val nor test pictures to compare with")
+    where = find_device(device)
+    network = runs.network(run, device=where)
+    rng = np.random.default_rng(seed)
+    train = _some(dataset.split("train"), MOST_TRAINING, rng)
+    held_out = _some(dataset.split(split), MOST_HELD_OUT, rng)
+    reference, _ = _look(network, train, run.size, where, workers, quiet)
+    features, scores = _look(network, held_out, run.size, where, workers, quiet)
+    if not (np.isfinite(reference).all() and np.isfinite(features).all()):
+        raise InputError(f"the network of {run.folder} gives features that are not finite")
+    neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train))).fit(_unit(reference))
+    known, temperature, accuracy, confidence = {}, {}, {}, {}
+    for name, own in scores.items():
+        if name in network.many:
+            continue
+        truth = held_out.codes(name) if name in run.attributes else held_out.targets(name)
+        own, truth = own[truth >= 0].astype(float), truth[truth >= 0]
+        known[name] = len(truth)
+        temperature[name] = fit_temperature(own, truth)
+        accuracy[name] = float((own.argmax(axis=1) == truth).mean()) if len(truth) else np.nan
+        confidence[name] = float(own.max(axis=1).mean()) if len(truth) else np.nan
+    return Familiarity(
+        split=split,
+        training=len(train),
+        held_out=len(held_out),
+        known=known,
+        temperature=temperature,
+        accuracy=accuracy,
+        confidence=confidence,
+        _neighbours=neighbours,
+        _distances=np.sort(_distance(neighbours, features)),
+    )
+
+
+def fit_temperature(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Return the temperature under which the truth is most likely.
+
+    Parameters
+    ----------
+    scores : (n, classes) probabilities
+    truth : (n,) positions of the true classes
+
+    Returns
+    -------
+    In [1/20, 20]: e to the power of ±3. NaN without images.
+
+    Examples
+    --------
+    Nine of ten right, but always sure of 99%: T makes it 90%.
+
+    >>> scores = np.tile([0.99, 0.01], (10, 1))
+    >>> T = fit_temperature(scores, np.array([0] * 9 + [1]))
+    >>> round(T, 2), tempered(scores, T)[0].round(2)
+    (2.09, array([0.9, 0.1]))
+    """
+    if not len(truth):
+        return float("nan")
+
+    def unlikely(log_temperature: float) -> float:
+        given = tempered(scores, float(np.exp(log_temperature)))[np.arange(len(truth)), truth]
+        return -float(np.log(np.maximum(given, _LEAST)).mean())
+
+    return float(np.exp(minimize_scalar(unlikely, bounds=_RANGE, method="bounded").x))
+
+
+def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """Return the probabilities whose logits are those of `scores` divided by a temperature.
+
+    Parameters
+    ----------
+    scores : (n, classes) probabilities that sum to 1
+    temperature : above 0; NaN gives NaN
+    """
+    logits = np.log(np.maximum(scores.astype(float), _LEAST))
+    given: np.ndarray = softmax(logits / temperature, axis=1)
+    return given
+
+
+def _data_of(run: runs.Run, data: str | Path | None) -> Dataset:
+    stored = run.config["data"]
+    if data is None:
+        path = stored.get("path")
+        if not path or not Path(path).is_dir():
+            raise InputError(
+                f"the data that {run.folder} was trained on is not at {path or 'a known place'}: "
+                "say where it is with --data"
+            )
+        dataset = load(path)
+        if dataset.fingerprint() != stored["fingerprint"]:
+            raise InputError(
+                f"{path} is no longer what {run.folder} was trained on: --data {path} takes it as "
+                "it is"
+            )
+    else:
+        dataset = load(data)
+    there = {**dataset.attributes, **{name: t.labels for name, t in dataset.tasks.items()}}
+    for name, labels in run.heads.items():
+        if there.get(name) != labels:
+            raise InputError(
+                f"{dataset.root} has no {name!r} with the labels of {run.folder} "
+                f"({', '.join(labels)})"
+            )
+    return dataset
+
+
+def _some(dataset: Dataset, most: int, rng: np.random.Generator) -> Dataset:
+    """Return at most so many rows, chosen at random, in their order."""
+    if len(dataset) <= most:
+        return dataset
+    rows = np.sort(rng.choice(len(dataset), most, replace=False))
+    return replace(dataset, samples=dataset.samples.iloc[rows].reset_index(drop=True))
+
+
+def _look(
+    network: Network,
+    dataset: Dataset,
+    size: int,
+    device: torch.device,
+    workers: int | None,
+    quiet: bool,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    pixels = open_pixels(dataset, size, workers=workers, quiet=quiet)
+    found = [
+        features_and_scores(network, batch.images)
+        for batch in _shown(batches(dataset, pixels, _BATCH, device=device), len(dataset), quiet)
+    ]
+    features = np.concatenate([features for features, _ in found])
+    scores = {name: np.concatenate([s[name] for _, s in found]) for name in network.head_names}
+    return features, scores
+
+
+def _shown(some: Iterator, count: int, quiet: bool) -> Iterator:
+    if quiet:
+        return some
+    total = -(-count // _BATCH)
+    console = Console(stderr=True)
+    return iter(track(some, "known pictures", total=total, console=console, transient=True))
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(lengths, 1e-12)
+
+
+def _distance(neighbours: NearestNeighbors, features: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(features).all(axis=1)
+    distances = np.full(len(features), np.nan)
+    if finite.any():
+        distances[finite] = neighbours.kneighbors(_unit(features[finite]))[0][:, -1]
+    return distances

@@ -1,0 +1,217 @@
+"""Images of what a network saw: attributions, activation maps and kernels, as PNG files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from fairvision import runs
+from fairvision.attribution.activations import (
+    activations,
+    first_kernels,
+    kernels_for_grey,
+    stages,
+)
+from fairvision.attribution.completeness import Sums, adding_up
+from fairvision.attribution.layers import gradcam_layer
+from fairvision.attribution.maps import attribute
+from fairvision.core import files
+from fairvision.core.version import __version__
+from fairvision.datasets import read_image
+from fairvision.datasets.doubts import Doubts
+from fairvision.errors import InputError
+from fairvision.inference import predictions as inference
+from fairvision.inference.digits import prepare_digit
+from fairvision.inference.explanation_page import page
+from fairvision.inference.explanation_sheets import activation_sheet, evidence_sheet, kernel_sheet
+from fairvision.models import Network, find_device
+from fairvision.models.lecture_cnn import sees_places_apart
+
+Scores = dict[str, dict[str, float]]
+
+MARKER = "explain.json"
+MOST_GROUPS = 4
+
+
+def explain(
+    run: runs.Run | str | Path,
+    images: str | Path | Iterable[str | Path],
+    *,
+    output: str | Path,
+    method: str = "auto",
+    head: str | None = None,
+    group: str | None = None,
+    layer: str | None = None,
+    prepare: str = "auto",
+    device: str = "auto",
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Path:
+    """Draw where the evidence for each answer lies, and what the layers made of the image.
+
+    The folder holds, per image, a sheet of attributions and a sheet of activation maps; the
+    kernels of the first convolution; `index.html`, which shows them all; and `explain.json` with
+    the settings, the probabilities and the files' names. What is explained is the image as the
+    network takes it, resized to a square; drawings have the image's own proportions.
+
+    Parameters
+    ----------
+    run : a run folder, or the run loaded from it
+    images : image files, and folders of them
+    output : folder to write
+    method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is Grad-CAM, but
+        integrated gradients for the lecture's network, whose dense layer sees every place by itself
+    head : the attribute or task to explain; by default the run's first attribute, else its first
+        task
+    group : the group or label whose evidence is drawn; by default the `MOST_GROUPS` most probable,
+        on one colour scale per image, so that they can be compared
+    layer : dotted name of the layer for Grad-CAM; default: see `gradcam_layer`
+    prepare : what is done to the images before, as in `predict`: "auto", "digit" or "none"
+    device : "auto", "cpu", "cuda" or "mps"
+    overwrite : replace what an earlier call wrote into `output`
+    quiet : show no progress on the terminal
+
+    Returns
+    -------
+    The folder.
+
+    Raises
+    ------
+    InputError
+        If the run, an image, the head, the group or the layer cannot be used, or the folder is
+        full. Nothing is written then.
+    """
+    files.check_vacant(output, marker=MARKER, overwrite=overwrite)
+    run = inference.as_run(run)
+    paths: Iterable[Path] = inference.image_files(images)
+    head, shown = _chosen(run, head, group)
+    as_digits, grey = inference.prepares_digits(run, prepare), True
+    where = find_device(device)
+    network = runs.network(run, device=where)
+    if method == "auto":
+        apart = sees_places_apart(network) and layer is None
+        method = "integrated_gradients" if apart else "gradcam"
+    if not quiet:
+        paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
+
+    settings = {"fairvision": __version__, "run": run.name, "method": method, "head": head}
+    entries: list[dict[str, Any]] = []
+    doubts, sums = Doubts(), Sums()
+    with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
+        for path in paths:
+            image = read_image(path, doubts=doubts)
+            if as_digits:
+                image = prepare_digit(image).convert("RGB")
+            grey = grey and _is_grey(image)
+            batch = inference.as_batch([image], run.size, where)
+            if not entries:
+                looked_at = stages(network, batch)
+                if "gradcam" in method:
+                    settings["layer"] = layer = gradcam_layer(network, batch, layer)
+            scores = _probabilities(network, batch, run)
+            groups = shown or _most_probable(scores[head])
+            with adding_up(sums):
+                maps = _maps(network, batch, head, run.heads[head], groups, method, layer)
+            said = _answers(scores, network.many)
+            stem = f"{len(entries) + 1:03d}-{_plain(path.stem)}"
+            entry = {"image": str(path), "answers": said, "evidence": f"{stem}-evidence.png"}
+            notes = [f"{run.name} · {method} · {settings.get('layer', 'pixels')}", said]
+            drawn = evidence_sheet(
+                path.name, notes, image, maps, scores[head], as_seen="as prepared" * as_digits
+            )
+            drawn.save(folder / entry["evidence"])
+            if looked_at:
+                entry["activations"] = f"{stem}-activations.png"
+                drawn = activation_sheet(path.name, activations(network, batch, looked_at))
+                drawn.save(folder / entry["activations"])
+            entries.append(entry | {"probabilities": _without_nan(scores)})
+        kernels = first_kernels(network)
+        if kernels is not None:
+            settings["kernels"] = "kernels.png"
+            notes = []
+            if grey:
+                kernels = kernels_for_grey(kernels, network.std.cpu().numpy())
+                notes = ["Summed over the colours, because the pictures are grey"]
+            kernel_sheet(kernels, notes).save(folder / settings["kernels"])
+        files.write_json(folder / MARKER, settings | {"pictures": entries})
+        files.write_text(folder / "index.html", page(settings, entries))
+    doubts.tell()
+    sums.tell()
+    return Path(output)
+
+
+def _chosen(run: runs.Run, head: str | None, group: str | None) -> tuple[str, list[str]]:
+    """Return the head, and the groups that were asked for: one, or none in particular."""
+    head = next(iter(run.heads)) if head is None else head
+    if head not in run.heads:
+        raise InputError(f"the run has no head {head!r}: choose from {', '.join(run.heads)}")
+    if group is None:
+        return head, []
+    if group not in run.heads[head]:
+        raise InputError(f"{head} has no group {group!r}: choose from {', '.join(run.heads[head])}")
+    return head, [group]
+
+
+def _is_grey(image: Image.Image) -> bool:
+    pixels = np.asarray(image)
+    return bool((pixels == pixels[..., :1]).all())
+
+
+def _probabilities(network: Network, batch: Tensor, run: runs.Run) -> Scores:
+    with torch.inference_mode():
+        found = network.probabilities(batch)
+    return {head: dict(zip(labels, found[head][0].tolist())) for head, labels in run.heads.items()}
+
+
+def _most_probable(scores: dict[str, float]) -> list[str]:
+    """Return the most probable groups, in the order of the dataset."""
+    ranked = sorted(scores, key=lambda group: -scores[group])[:MOST_GROUPS]
+    return [group for group in scores if group in ranked]
+
+
+def _maps(
+    network: Network,
+    batch: Tensor,
+    head: str,
+    labels: Sequence[str],
+    groups: Sequence[str],
+    method: str,
+    layer: str | None,
+) -> dict[str, np.ndarray]:
+    """Return one map per group."""
+    batch = batch.expand(len(groups), -1, -1, -1)
+    targets = torch.tensor([labels.index(group) for group in groups], device=batch.device)
+    found = attribute(network, batch, targets, method, head=head, layer=layer)
+    return dict(zip(groups, found.cpu().numpy()))
+
+
+def _answers(scores: Scores, many: Collection[str]) -> str:
+    """Say in a line what the network answers."""
+    said = []
+    for head, by_label in scores.items():
+        values = np.array([list(by_label.values())])
+        answer = inference.answers(values, list(by_label), head in many)[0]
+        text = ", ".join(answer) or "none" if isinstance(answer, tuple) else answer
+        said.append(f"{head}: {text or 'undefined'}")
+    return " · ".join(said)
+
+
+def _without_nan(scores: Scores) -> dict[str, dict[str, float | None]]:
+    return {
+        head: {k: None if np.isnan(v) else v for k, v in by_label.items()}
+        for head, by_label in scores.items()
+    }
+
+
+def _plain(stem: str) -> str:
+    """Return a file's name in letters that need no escaping anywhere."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "picture"
