@@ -108,7 +108,7 @@ def command(
 
     Every RUN is a run folder; the first is the one that the others are compared with. Writes
     report.html, metrics.csv and the samples tables. Started by torchrun, several processes share
-    the images.
+    the pictures.
 
     \b
     fairvision audit runs/baseline runs/equalizer -o audit

@@ -166,9 +166,9 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
 )
 @_add(_importing)
 def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
-    """Import any table of images.
+    """Import any table of pictures.
 
-    TABLE is csv, tsv or parquet, with a header and a row per image.
+    TABLE is csv, tsv or parquet, with a header and a row per picture.
     """
     from fairvision import datasets
 
@@ -210,7 +210,7 @@ def coco(quiet: bool, **settings: Any) -> None:
 def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
     """Import MNIST, the handwritten digits.
 
-    60,000 images to train on, 10,000 to test, 28 × 28 pixels; task digit.
+    60,000 pictures to train on, 10,000 to test, 28 × 28 pixels; task digit.
     """
     from fairvision.datasets.readers.mnist import from_mnist
 
@@ -244,7 +244,7 @@ def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
 def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
     """Make CIFAR-10S: five classes mostly grey, five mostly in colour.
 
-    50,000 images to train on, and each of the 10,000 of the test grey and in colour; task class,
+    50,000 pictures to train on, and each of the 10,000 of the test grey and in colour; task class,
     attribute colour.
     """
     from fairvision.datasets.readers.cifar10s import from_cifar10
@@ -258,7 +258,7 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
 def show(folder: Path, as_json: bool) -> None:
     """Show what is in a dataset.
 
-    Images per split, group and label; which labels go with which groups; what is missing.
+    Pictures per split, group and label; which labels go with which groups; what is missing.
     """
     from fairvision import datasets
 

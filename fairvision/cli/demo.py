@@ -35,9 +35,9 @@ from fairvision.cli.printing import say
 @options.overwrite
 @options.quiet
 def command(**settings: Any) -> None:
-    """Draw images, train two models, audit them, and say where the report is.
+    """Draw pictures, train two models, audit them, and say where the report is.
 
-    Each image shows a person whose shirt has the pattern of its group, in surroundings that
+    Each picture shows a person whose shirt has the pattern of its group, in surroundings that
     mostly go with that group. The baseline may look at either; the equalizer must look at the
     person.
     """

@@ -43,9 +43,9 @@ def command(
     device: str,
     quiet: bool,
 ) -> None:
-    """Draw where a model found its evidence, and what its layers made of the image.
+    """Draw where a model found its evidence, and what its layers made of the picture.
 
-    IMAGE… are image files, or folders of them. The folder gets PNG sheets and an index.html
+    IMAGE… are picture files, or folders of them. The folder gets PNG sheets and an index.html
     that shows them.
     """
     from fairvision.inference.explanations import explain

@@ -1,4 +1,4 @@
-"""`fairvision images`: the most telling images of an audit, as sheets to print."""
+"""`fairvision pictures`: the most telling images of an audit, as sheets to print."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from fairvision.cli.printing import say
 @options.overwrite
 @options.quiet
 def command(output: Path, quiet: bool, **rest: Any) -> None:
-    """Draw the most telling images of an audit.
+    """Draw the most telling pictures of an audit.
 
     AUDIT is the folder that `fairvision audit` wrote, RUN… the runs that it compared, in the same
     order. For each model and each cell (right or wrong, evidence on the person or elsewhere) the
-    folder gets a contact sheet, and a sheet per image with every model's evidence.
+    folder gets a contact sheet, and a sheet per picture with every model's evidence.
 
     \b
-    fairvision images audit runs/baseline runs/equalizer -o images
+    fairvision pictures audit runs/baseline runs/equalizer -o pictures
     """
     from fairvision.auditing.image_sheets import image_sheets
 

@@ -66,9 +66,9 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Print what a trained model says about images.
+    """Print what a trained model says about pictures.
 
-    IMAGE… are image files, or folders of them. Per attribute and task: the answer and the
+    IMAGE… are picture files, or folders of them. Per attribute and task: the answer and the
     probabilities; --json and --output give all of them.
     """
     _check_replaceable(output, overwrite)

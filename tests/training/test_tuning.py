@@ -196,7 +196,7 @@ def test_auto_chooses_and_says_why(folder, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "regime"),
+    ("images", "regime"),
     [(2, "head"), (999, "head"), (1000, "last"), (9999, "last"), (10_000, "all"), (10**7, "all")],
 )
 def test_the_rule_of_thumb(images, regime):
