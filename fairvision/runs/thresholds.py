@@ -203,7 +203,9 @@ def _summing_to_one(values: np.ndarray, ruled: Sequence[bool]) -> np.ndarray:
 
 def write(folder: Path, rule: Rule) -> None:
     """Write a rule into a run folder."""
-    write_json(folder / FILE, asdict(rule))
+    content = asdict(rule)
+    content["pictures"] = content.pop("images")
+    write_json(folder / FILE, content)
 
 
 def read(run: runs.Run) -> Rule | None:
