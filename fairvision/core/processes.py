@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
+Outcome = TypeVar("Outcome")
 
 _FOREVER = timedelta(days=1000)
 """Others wait while the first measures, however long that takes; a lost process is noticed."""
@@ -156,7 +158,8 @@ def may_tell() -> bool:
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     try:
         store = _distributed().TCPStore(host, port, is_master=False, timeout=timedelta(seconds=30))
-        return store.add(f"fairvision/told/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}", 1) == 1
+        key = f"fairvision/told/{os.environ.get('TORCHELASTIC_RESTART_COUNT')}"
+        return int(store.add(key, 1)) == 1
     except RuntimeError:
         return True
 
@@ -168,19 +171,19 @@ def _exchanged(content: bytes) -> list[bytes]:
     def exchange(group: Any) -> list[bytes]:
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(count())]
         _distributed().all_gather(sizes, torch.tensor([len(content)]), group=group)
-        found = []
+        contents = []
         for source, size in enumerate(sizes):
             buffer = torch.empty(int(size), dtype=torch.uint8)
             if source == rank():
                 buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
             _distributed().broadcast(buffer, source, group=group)
-            found.append(buffer.numpy().tobytes())
-        return found
+            contents.append(buffer.numpy().tobytes())
+        return contents
 
     return _together(exchange)
 
 
-def _together(act: Callable[[Any], Any]) -> Any:
+def _together(act: Callable[[Any], Outcome]) -> Outcome:
     """Do what needs all processes."""
     with none_lost():
         return act(_group())

@@ -191,4 +191,4 @@ def _exchanged_at_once(a: Path, b: Path) -> bool:
     if rename is None:
         return False
     names = os.fsencode(a), os.fsencode(b)
-    return rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
+    return bool(rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)
