@@ -74,11 +74,10 @@ class Interpolation:
 
 
 _SHARES = ("p0", "p1", "p_ignore", "prediction_constant")
-_THRESHOLDS = ("threshold0", "threshold1")
 _INTERPOLATION = shapes.only(
     {
         **dict.fromkeys(_SHARES, shapes.number(0, 1)),
-        **dict.fromkeys(_THRESHOLDS, shapes.number(ALWAYS, NEVER)),
+        **dict.fromkeys(("threshold0", "threshold1"), shapes.number(ALWAYS, NEVER)),
     }
 )
 _SHAPE = shapes.table(
@@ -134,7 +133,7 @@ class Rule:
             thresholds = np.full((len(truth), len(columns)), PLAIN)
             for place, label in enumerate(task.labels):
                 self._set(thresholds[:, place], truth, seed, name, label)
-            values = bend(scores[columns].to_numpy(np.float64), thresholds)
+            values = recentred(scores[columns].to_numpy(np.float64), thresholds)
             if not task.many:
                 moved = (thresholds != PLAIN).any(axis=1)
                 values[moved] = _summing_to_one(values[moved], [k in rules for k in task.labels])
@@ -148,14 +147,14 @@ class Rule:
                 f"the data has no {self.attribute!r}, by whose groups the scores are to be "
                 "post-processed: they are as the network gives them"
             )
-        said = (
+        rule = (
             f"scores of {', '.join(self.tasks)} are post-processed by the annotated "
             f"{self.attribute} of each picture"
         )
         unknown = int((truth.codes(self.attribute) < 0).sum())
         if not unknown:
-            return said
-        return f"{said}; {unknown} of {len(truth)} have no known one, and keep their scores"
+            return rule
+        return f"{rule}; {unknown} of {len(truth)} have no known one, and keep their scores"
 
     def _set(
         self, thresholds: np.ndarray, truth: Dataset, seed: int, task: str, label: str
@@ -168,7 +167,7 @@ class Rule:
             thresholds[rows] = interpolation.threshold(draws)
 
 
-def bend(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def recentred(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Return the scores with each one's threshold moved to .5, linear on either side of it.
 
     Parameters
@@ -183,9 +182,9 @@ def bend(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> bend(np.array([0.0, 0.1, 0.2, 0.6, 1.0]), np.array(0.2))
+    >>> recentred(np.array([0.0, 0.1, 0.2, 0.6, 1.0]), np.array(0.2))
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
-    >>> bend(np.array([0.1, 0.9]), np.array([ALWAYS, NEVER]))
+    >>> recentred(np.array([0.1, 0.9]), np.array([ALWAYS, NEVER]))
     array([0.55, 0.45])
     """
     inside = thresholds.clip(0, 1)

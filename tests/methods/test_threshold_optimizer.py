@@ -18,7 +18,7 @@ from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.threshold_optimizer import CONSTRAINTS, OBJECTIVES, Settings, after
 from fairvision.methods.thresholds import learn
 from fairvision.runs import thresholds
-from fairvision.runs.thresholds import Interpolation
+from fairvision.runs.thresholds import Interpolation, recentred
 
 GROUPS = ("a", "b", "c")
 PAIRS = [
@@ -69,7 +69,7 @@ def test_decisions_are_fairlearns_for_the_same_draws(constraint, objective, ties
             own = groups == code
             thresholds[own] = interpolation.threshold(draws[own])
         assert (scores > thresholds).tolist() == (expected == 1).tolist()
-        assert (thresholds.bend(scores, thresholds) > 0.5).tolist() == (expected == 1).tolist()
+        assert (recentred(scores, thresholds) > 0.5).tolist() == (expected == 1).tolist()
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)

@@ -152,7 +152,7 @@ def test_an_audit_refuses_a_run_that_lost_its_rule(run_cli, data, tmp_path):
     (run / thresholds.FILE).unlink()
     told = run_cli("audit", run, "-o", tmp_path / "audit")
     assert told.code == 2
-    assert "lacks its thresholds.json: train it again with --overwrite" in told.err
+    assert "lacks its postprocessing.json: train it again with --overwrite" in told.err
     assert not (tmp_path / "audit").exists()
 
 
