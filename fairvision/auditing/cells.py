@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision.auditing.parts import Refuse, is_list
-from fairvision.core.spellings import MISSING, folded, told_apart
+from fairvision.core.spellings import MISSING, distinguishable, folded
 from fairvision.core.table_files import not_text
 from fairvision.datasets.readers.coding import listed, split_labels, whole
 from fairvision.datasets.samples import cell_text
@@ -145,7 +145,7 @@ def _strange(row: int, head: str, label: str | None, labels: Sequence[str], refu
     hint = ""
     text = str(label)
     if same := [other for other in labels if folded(other) == folded(text)]:
-        hint = f" (write {told_apart((text, same[0]))} alike)"
+        hint = f" (write {distinguishable((text, same[0]))} alike)"
     elif label is None or folded(text) in MISSING:
         hint = " (leave the cell empty if it means unknown)"
     elif listed(text) is not None or {part.strip() for part in text.split(",")} <= {*labels}:

@@ -86,7 +86,7 @@ def collect(
     """
     with processes.first_ahead():
         pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
-    own = processes.own_rows(len(dataset), batch_size)
+    own = processes.rows_of_process(len(dataset), batch_size)
     heads = [head for head in run.heads if head in {**dataset.attributes, **dataset.tasks}]
     order = {
         head: [run.heads[head].index(label) for label in labels_of(dataset, head)] for head in heads

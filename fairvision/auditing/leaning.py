@@ -87,7 +87,7 @@ def lean(
     }
     columns = [c for head in heads for c in score_columns("", head, dataset.attributes[head])]
     step = max(1, batch_size // 2)
-    own = things.iloc[processes.own_rows(len(things), step)]
+    own = things.iloc[processes.rows_of_process(len(things), step)]
     found = {f"{kind}_share": np.zeros(len(own)) for kind in KINDS}
     found |= {kind + column: np.full(len(own), np.nan) for kind in KINDS for column in columns}
     start = 0

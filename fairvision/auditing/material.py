@@ -17,7 +17,7 @@ from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
-from fairvision.core.processes import own_device
+from fairvision.core.processes import device_of_process
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 
@@ -85,7 +85,7 @@ def of_runs(
     from fairvision.models import find_device
     from fairvision.runs import load, network, thresholds
 
-    how["device"] = where = own_device(find_device(device))
+    how["device"] = where = device_of_process(find_device(device))
     called = model_names(folders, names)
     found = [load(folder) for folder in folders]
     whole = datasets.load(_data_of(found[0]) if data is None else data)

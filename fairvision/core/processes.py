@@ -65,19 +65,19 @@ def share(total: int, rank: int, world: int) -> Share:
     return Share(bounds[rank], bounds[rank + 1] - bounds[rank], total)
 
 
-def own_rows(total: int, batch_size: int) -> slice:
+def rows_of_process(total: int, batch_size: int) -> slice:
     """Return which of the rows this process takes: whole batches, cut as one process cuts them.
 
     So what is computed for a row does not depend on how many processes there are, to the last bit.
 
-    >>> own_rows(10, batch_size=4)
+    >>> rows_of_process(10, batch_size=4)
     slice(0, 10, None)
     """
     batches = share(-(-total // batch_size), rank(), count()).rows
     return slice(batches.start * batch_size, min(batches.stop * batch_size, total))
 
 
-def own_device(device: torch.device) -> torch.device:
+def device_of_process(device: torch.device) -> torch.device:
     """Return the device of this process, where each has a GPU of its own.
 
     Raises

@@ -52,24 +52,24 @@ def read(path: str | Path, shape: Shape, advice: str) -> Any:
     return value
 
 
-def text(value: Any, where: str) -> None:
+def text(value: Any, location: str) -> None:
     """Take text."""
     if not isinstance(value, str):
-        _refuse(value, where, "text")
+        _refuse(value, location, "text")
 
 
-def truth(value: Any, where: str) -> None:
+def truth(value: Any, location: str) -> None:
     """Take true or false."""
     if not isinstance(value, bool):
-        _refuse(value, where, "true or false")
+        _refuse(value, location, "true or false")
 
 
 def whole(least: int = 0, most: int = 2**63 - 1) -> Shape:
     """Take whole numbers of a range."""
 
-    def check(value: Any, where: str) -> None:
+    def check(value: Any, location: str) -> None:
         if type(value) is not int or not least <= value <= most:
-            _refuse(value, where, f"a whole number from {least} to {most}")
+            _refuse(value, location, f"a whole number from {least} to {most}")
 
     return check
 
@@ -78,9 +78,9 @@ def number(least: float = -_LARGEST, most: float = _LARGEST) -> Shape:
     """Take numbers of a range; NaN is in none."""
     limits = f" from {least:g} to {most:g}" if (least, most) != (-_LARGEST, _LARGEST) else ""
 
-    def check(value: Any, where: str) -> None:
+    def check(value: Any, location: str) -> None:
         if type(value) not in (int, float) or not least <= value <= most:
-            _refuse(value, where, f"a number{limits}")
+            _refuse(value, location, f"a number{limits}")
 
     return check
 
@@ -88,9 +88,9 @@ def number(least: float = -_LARGEST, most: float = _LARGEST) -> Shape:
 def perhaps(shape: Shape) -> Shape:
     """Take null, and what a shape takes."""
 
-    def check(value: Any, where: str) -> None:
+    def check(value: Any, location: str) -> None:
         if value is not None:
-            shape(value, where)
+            shape(value, location)
 
     return check
 
@@ -98,11 +98,11 @@ def perhaps(shape: Shape) -> Shape:
 def each(shape: Shape) -> Shape:
     """Take lists, every entry of which has a shape."""
 
-    def check(value: Any, where: str) -> None:
+    def check(value: Any, location: str) -> None:
         if not isinstance(value, list):
-            _refuse(value, where, "a list")
+            _refuse(value, location, "a list")
         for position, entry in enumerate(value):
-            shape(entry, f"{where}[{position}]")
+            shape(entry, f"{location}[{position}]")
 
     return check
 
@@ -110,11 +110,11 @@ def each(shape: Shape) -> Shape:
 def named(shape: Shape) -> Shape:
     """Take objects with any names, every value of which has a shape."""
 
-    def check(value: Any, where: str) -> None:
+    def check(value: Any, location: str) -> None:
         if not isinstance(value, dict):
-            _refuse(value, where, "an object with named values")
+            _refuse(value, location, "an object with named values")
         for name, entry in value.items():
-            shape(entry, _below(where, name))
+            shape(entry, _below(location, name))
 
     return check
 
@@ -122,16 +122,16 @@ def named(shape: Shape) -> Shape:
 def table(wanted: Mapping[str, Shape], perhaps: Mapping[str, Shape] | None = None) -> Shape:
     """Take objects with given names, and perhaps some more; others are not looked at."""
 
-    def check(value: Any, where: str) -> None:
+    def check(value: Any, location: str) -> None:
         if not isinstance(value, dict):
-            _refuse(value, where, "an object with named values")
+            _refuse(value, location, "an object with named values")
         for name, shape in wanted.items():
             if name not in value:
-                raise ValueError(f"{_below(where, name)} is missing")
-            shape(value[name], _below(where, name))
+                raise ValueError(f"{_below(location, name)} is missing")
+            shape(value[name], _below(location, name))
         for name, shape in (perhaps or {}).items():
             if name in value:
-                shape(value[name], _below(where, name))
+                shape(value[name], _below(location, name))
 
     return check
 
@@ -140,11 +140,13 @@ def only(wanted: Mapping[str, Shape]) -> Shape:
     """Take objects with given names and no others."""
     shape = table(wanted)
 
-    def check(value: Any, where: str) -> None:
-        shape(value, where)
+    def check(value: Any, location: str) -> None:
+        shape(value, location)
         for name in value:
             if name not in wanted:
-                raise ValueError(f"{shown(_below(where, name))} is not among {', '.join(wanted)}")
+                raise ValueError(
+                    f"{shown(_below(location, name))} is not among {', '.join(wanted)}"
+                )
 
     return check
 
@@ -172,9 +174,9 @@ def _of_type(hint: Any) -> Shape:
     return {str: text, bool: truth, int: whole(), float: number()}[hint]
 
 
-def _below(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+def _below(location: str, name: str) -> str:
+    return f"{location}.{name}" if location else name
 
 
-def _refuse(value: Any, where: str, kind: str) -> None:
-    raise ValueError(f"{shown(where)[1:-1] or 'it'} must be {kind}, not {shown(value)}")
+def _refuse(value: Any, location: str, kind: str) -> None:
+    raise ValueError(f"{shown(location)[1:-1] or 'it'} must be {kind}, not {shown(value)}")

@@ -58,12 +58,12 @@ def seem_missing(names: Iterable[object]) -> list[str]:
     return [name for name in names if isinstance(name, str) and folded(name) in MISSING]
 
 
-def warn_of_spellings(what: str, names: Iterable[object]) -> None:
+def warn_of_spellings(subject: str, names: Iterable[object]) -> None:
     """Warn in one line of names that read alike, and of those that seem to mean unknown.
 
     Parameters
     ----------
-    what : is named so, such as "groups" or "column 'gender'"
+    subject : is named so, such as "groups" or "column 'gender'"
     names : the distinct ones; what is no text is passed over
 
     Warns
@@ -81,7 +81,7 @@ def warn_of_spellings(what: str, names: Iterable[object]) -> None:
     """
     names = list(dict.fromkeys(names))
     parts = []
-    together = [told_apart(same[:_NAMED]) for same in alike(names)]
+    together = [distinguishable(same[:_NAMED]) for same in alike(names)]
     if together:
         parts.append(f"{_listed(together)} count as different: write them alike if they are one")
     texts = {name for name in names if isinstance(name, str)} - {"unknown"}
@@ -92,13 +92,13 @@ def warn_of_spellings(what: str, names: Iterable[object]) -> None:
     elif missing:
         parts.append(f"{_listed(missing)} count as names: leave them empty if they mean unknown")
     if parts:
-        warn_caller(f"{what}: {'; '.join(parts)}")
+        warn_caller(f"{subject}: {'; '.join(parts)}")
 
 
-def told_apart(names: tuple[str, ...]) -> str:
+def distinguishable(names: tuple[str, ...]) -> str:
     """Return names for a message, in escapes where they would look the same.
 
-    >>> told_apart(("caf\\u00e9", "cafe\\u0301"))
+    >>> distinguishable(("caf\\u00e9", "cafe\\u0301"))
     "'caf\\\\xe9' and 'cafe\\\\u0301'"
     """
     looks = {unicodedata.normalize("NFC", " ".join(f"'{name}'".split())) for name in names}

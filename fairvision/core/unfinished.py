@@ -83,14 +83,14 @@ def remove(path: Path) -> None:
 def exchange(new: Path, old: Path) -> None:
     """Let two folders change places, at once where the system can."""
     if not _exchanged_at_once(new, old):
-        aside = new.with_name(_prefix(old) + secrets.token_hex(8) + _ASIDE)
-        old.rename(aside)
+        spare = new.with_name(_prefix(old) + secrets.token_hex(8) + _ASIDE)
+        old.rename(spare)
         try:
             new.rename(old)
         except BaseException:
-            aside.rename(old)
+            spare.rename(old)
             raise
-        aside.rename(new)
+        spare.rename(new)
 
 
 def bring_to_disk(path: Path) -> None:

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
-from fairvision.core.processes import count, own_device
+from fairvision.core.processes import count, device_of_process
 
 
 def make_fabric(device: torch.device, precision: str) -> Fabric:
@@ -24,7 +24,7 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
     """
     if count() == 1:
         return Fabric(accelerator=device.type, devices=1, precision=precision)  # type: ignore[arg-type]
-    own_device(device)
+    device_of_process(device)
     here = int(os.environ.get("LOCAL_WORLD_SIZE", count()))
     fabric = Fabric(
         accelerator=device.type,
