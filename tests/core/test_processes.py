@@ -28,7 +28,7 @@ def test_shares_are_whole_batches_and_no_row_is_taken_twice(as_one_of, n, many):
     pieces = []
     for rank in range(many):
         as_one_of(rank, many)
-        own = rows[processes.own_rows(n, batch_size=4)]
+        own = rows[processes.rows_of_process(n, batch_size=4)]
         assert not len(own) or own[0] % 4 == 0
         pieces.append(own)
     assert np.concatenate(pieces).tolist() == rows.tolist()
@@ -44,16 +44,16 @@ def test_alone_nothing_is_exchanged():
 
 def test_the_device_of_each(as_one_of, monkeypatch):
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert processes.own_device(cuda) == cuda
+    assert processes.device_of_process(cuda) == cuda
     as_one_of(1, 2)
-    assert processes.own_device(cpu) == cpu
+    assert processes.device_of_process(cpu) == cpu
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert processes.own_device(cuda) == torch.device("cuda", 1)
+    assert processes.device_of_process(cuda) == torch.device("cuda", 1)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="2 processes for 1 GPUs: choose --nproc_per_node"):
-        processes.own_device(cuda)
+        processes.device_of_process(cuda)
     with pytest.raises(InputError, match="several processes need --device cpu or cuda"):
-        processes.own_device(torch.device("mps"))
+        processes.device_of_process(torch.device("mps"))
 
 
 def test_only_the_loss_of_another_is_bad_input(as_one_of):
