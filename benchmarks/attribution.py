@@ -62,7 +62,8 @@ def gradcam(name: str, closed: bool, count: int, size: int, rounds: int, device:
 
     def forward() -> Tensor:
         with torch.no_grad():
-            return network(images)
+            scores: Tensor = network(images)
+        return scores
 
     def ours() -> Tensor:
         return attribute(network, images, targets, batch_size=count)
@@ -112,10 +113,10 @@ def line(size: int, rounds: int, device: str) -> None:
         )
 
     def captum() -> Tensor:
-        found = IntegratedGradients(network).attribute(
+        attribution: Tensor = IntegratedGradients(network).attribute(
             images, plain, targets, n_steps=STEPS, internal_batch_size=batch
         )
-        return found.sum(dim=1).float()
+        return attribution.sum(dim=1).float()
 
     delta = convergence_delta(network, images, targets, captum())
     tolerance = float(delta.abs().max()) * 1.001 + 1e-6
@@ -178,7 +179,8 @@ def _network(name: str, device: str, closed: bool = True) -> nn.Module:
         network.fc.weight.mul_(100)
     if not closed:
         network.fc = nn.Sequential(nn.LayerNorm(network.fc.in_features), network.fc)
-    return network.to(device)
+    moved: nn.Module = network.to(device)
+    return moved
 
 
 def _pytorch_grad_cam(

@@ -106,7 +106,7 @@ def _intervals(
         frame = _frame(table, groups, n_boot=given.replicates, **tails)
         low, high = (ends.to_numpy(float) for ends in frame.by_group_ci)
         widths["fairlearn"] = high - low
-        return frame.by_group.to_numpy(float)
+        return np.asarray(frame.by_group, float)
 
     # theirs takes the rates of the images as they are too: as one more replicate
     scale = {"fairlearn": (REPLICATES + 1) / (given.replicates + 1)}
@@ -161,8 +161,8 @@ def _frame(table: pd.DataFrame, groups: pd.Series, **drawn: Any) -> fairlearn.Me
 
 
 def _crosstab(table: pd.DataFrame) -> np.ndarray:
-    found, _ = Group(AEQUITAS).get_crosstabs(table, attr_cols=["group"])
-    return found.sort_values("attribute_value")[AEQUITAS].to_numpy(float)
+    crosstabs, _ = Group(AEQUITAS).get_crosstabs(table, attr_cols=["group"])
+    return np.asarray(crosstabs.sort_values("attribute_value")[AEQUITAS], float)
 
 
 def _counted(table: pd.DataFrame, codes: np.ndarray) -> np.ndarray:

@@ -152,7 +152,7 @@ def _step(network: models.Network, *, usual: bool) -> Callable[[Tensor, Tensor],
     def step(images: Tensor, groups: Tensor) -> None:
         loss = torch.nn.functional.cross_entropy(network(images)["group"], groups)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
 
     return step

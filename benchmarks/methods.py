@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def _material(n: int, size: int, device: str) -> tuple[Dataset, Batch]:
     return dataset, batch
 
 
-def _step(name: str, model: str, size: int, dataset: Dataset, batch: Batch):
+def _step(name: str, model: str, size: int, dataset: Dataset, batch: Batch) -> Callable[[], None]:
     torch.manual_seed(0)
     settings, how = methods.settings(name, {}), methods.find(name)
     heads = {"colour": 2, "label": 2}
@@ -97,7 +98,7 @@ def _step(name: str, model: str, size: int, dataset: Dataset, batch: Batch):
     def step() -> None:
         loss = torch.stack(list(learner(batch).losses.values())).sum()
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         if loss.is_cuda:
             torch.cuda.synchronize()

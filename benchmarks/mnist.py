@@ -62,7 +62,9 @@ def _material(source: str, folder: Path) -> tuple[dict[str, np.ndarray], dict[st
     return images, digits
 
 
-def _theirs(pixels: dict[str, np.ndarray], digits: dict[str, np.ndarray], given):
+def _theirs(
+    pixels: dict[str, np.ndarray], digits: dict[str, np.ndarray], given: argparse.Namespace
+) -> tuple[float, float, float]:
     import tensorflow as tf
     from tensorflow import keras
 
@@ -106,7 +108,9 @@ def _since(clock: float, processor: float, epochs: int) -> tuple[float, float]:
     return (time.perf_counter() - clock) / epochs, (time.process_time() - processor) / epochs
 
 
-def _ours(folder: Path, pixels: np.ndarray, digits: np.ndarray, precision: str, given):
+def _ours(
+    folder: Path, pixels: np.ndarray, digits: np.ndarray, precision: str, given: argparse.Namespace
+) -> tuple[float, float, float]:
     import torch
 
     import fairvision
@@ -129,8 +133,9 @@ def _ours(folder: Path, pixels: np.ndarray, digits: np.ndarray, precision: str, 
     network = runs.network(run)
     images = torch.from_numpy(pixels).float().div(255)[:, None].expand(-1, 3, -1, -1)
     with torch.inference_mode():
-        said = torch.cat([network(some)["digit"].argmax(dim=1) for some in images.split(500)])
-    return *seconds, float((said.numpy() == digits).mean())
+        batches = torch.split(images, 500)
+        predicted = torch.cat([network(batch)["digit"].argmax(dim=1) for batch in batches])
+    return *seconds, float((predicted.numpy() == digits).mean())
 
 
 if __name__ == "__main__":
