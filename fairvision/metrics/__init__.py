@@ -21,7 +21,7 @@ from fairvision.metrics.caption_words import caption_genders, mask_words
 from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics.cifar10s import cifar10s_bias
 from fairvision.metrics.context import context_typical_group
-from fairvision.metrics.contrasts import GroupResult
+from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
 from fairvision.metrics.evidence import (
@@ -37,7 +37,7 @@ from fairvision.metrics.evidence import (
 )
 from fairvision.metrics.group_table import GroupMetrics, group_metrics
 from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
-from fairvision.metrics.means import gap, mean, mean_by_group, small_groups
+from fairvision.metrics.means import mean, mean_by_group, small_groups
 from fairvision.metrics.multi_attribute import (
     MultiAttributeResult,
     multi_attribute_bias_amplification,
@@ -50,8 +50,6 @@ from fairvision.metrics.parity import (
     equal_opportunity_ratio,
     equalized_odds_difference,
     equalized_odds_ratio,
-    group_ratio,
-    worst_group,
 )
 from fairvision.metrics.predictability import directional_predictability_amplification
 from fairvision.metrics.rates import (

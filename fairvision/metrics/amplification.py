@@ -1,4 +1,7 @@
-"""Directional bias amplification of Wang and Russakovsky (2021)."""
+"""Bias amplification of single labels: undirected (MALS), and directional.
+
+The measures of Zhao et al. (2017), "Men Also Like Shopping", and of Wang and Russakovsky (2021).
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import (
-    Drawing,
-    Sample,
-    Sampling,
-    Statistic,
-    mean_of_defined,
-    ratio,
-)
-from fairvision.metrics._engine.inputs import (
-    Labels,
-    check_rows,
-    one_label_each,
-    read_groups,
-    read_labels,
-    read_values,
-)
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
+from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling, Statistic
+from fairvision.metrics._engine.containers import check_rows, require
+from fairvision.metrics._engine.inputs import read_values
+from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
-from fairvision.metrics._engine.rows import Rows
+from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
 
 
 def directional_bias_amplification(
@@ -98,70 +90,53 @@ def directional_bias_amplification(
         raise InputError("give exactly one of pred_labels (A->T) and pred_groups (T->A)")
     if (train_labels is None) != (train_groups is None):
         raise InputError("give both train_labels and train_groups, or neither")
+    require(labels=labels, groups=groups)
     to_task = pred_labels is not None
-    rows = Rows(
-        {
-            "labels": labels,
-            "groups": groups,
-            "pred_labels": pred_labels,
-            "pred_groups": pred_groups,
-        },
-        sampling,
-    )
-    train = Rows(
-        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
-    )
-    label_names, label = read_labels(
-        labels=rows["labels"],
-        pred_labels=rows.get("pred_labels"),
-        train_labels=train.get("train_labels"),
-    )
-    group_names, group = read_groups(
-        groups=rows["groups"],
-        pred_groups=rows.get("pred_groups"),
-        train_groups=train.get("train_groups"),
-    )
+    predictions = {"pred_labels": pred_labels, "pred_groups": pred_groups}
+    rows = Rows({"labels": labels, "groups": groups, **predictions}, sampling)
+    train = training_rows(train_labels, train_groups, train_counts)
+    label_names, label, group_names, group = read_labels_and_groups(rows, train)
     true_label, true_group = label["labels"], group["groups"]
     pred_label = label.get("pred_labels", true_label)
     pred_group = group.get("pred_groups", true_group)
     shape = len(group_names), len(label_names)
 
-    used = true_label.known & pred_label.known & (true_group >= 0) & (pred_group >= 0)
+    used = true_label.valid & pred_label.valid & (true_group >= 0) & (pred_group >= 0)
     of = (shape[0], 1) if to_task else (1, shape[1])
     base, counts = rows.sample.base[:, 0], rows.sample.counts
 
-    def in_groups(weights: np.ndarray) -> np.ndarray:
+    def in_groups(weights: Array) -> Array:
         return np.bincount(true_group[used], weights[used], minlength=shape[0])
 
     together, of_group = true_label.sums(true_group, shape, used, base), in_groups(base)
-    said = pred_label.sums(true_group if to_task else pred_group, shape, used, base)
+    predicted = pred_label.sums(true_group if to_task else pred_group, shape, used, base)
     if train_labels is None:
         sign = dependence(together, of_group, shape)
     else:
         sign = _dependence_in_training(label["train_labels"], group["train_groups"], shape, train)
 
     @cache
-    def cells() -> tuple[Any, Any]:
-        """Matrices that give change and condition of any weights."""
+    def matrices() -> tuple[Any, Any]:
+        """Return what gives change and condition of any weights."""
         nothing = np.zeros_like(true_group)
         if to_task:
             moved = true_label.change(pred_label, true_group, shape, used)
-            return moved, one_label_each(true_group).cells(nothing, (1, shape[0]), used)
+            return moved, one_label_each(true_group).indicator(nothing, (1, shape[0]), used)
         wrong = used & (pred_group != true_group)
-        right = true_label.cells(true_group, shape, wrong)
-        moved = true_label.cells(pred_group, shape, wrong) - right
-        return moved, true_label.cells(nothing, (1, shape[1]), used)
+        right = true_label.indicator(true_group, shape, wrong)
+        moved = true_label.indicator(pred_group, shape, wrong) - right
+        return moved, true_label.indicator(nothing, (1, shape[1]), used)
 
-    def figures(change: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def figures(change: Floats, times: Floats) -> Floats:
         b = change.shape[1]
         delta = ratio(change.reshape(*shape, b), times.reshape(*of, b))
         pairs = (sign[..., None] * delta).reshape(sign.size, b)
         return np.vstack([mean_of_defined(pairs), pairs])
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        return figures(*((part @ weights).astype(float) for part in cells()))
+    def statistic(weights: Array) -> Floats:
+        return figures(*((part @ weights).astype(float) for part in matrices()))
 
-    def condition(weights: np.ndarray, together: np.ndarray) -> np.ndarray:
+    def condition(weights: Array, together: Array) -> Array:
         return in_groups(weights) if to_task else together.reshape(shape).sum(axis=0)
 
     times = condition(base, together)
@@ -180,19 +155,19 @@ def directional_bias_amplification(
             "n": np.broadcast_to(meets.reshape(of), shape).astype(int).ravel(),
         },
         whole=True,
-        value=figures(*(part[:, None].astype(float) for part in (said - together, times))),
+        value=figures(*(part[:, None].astype(float) for part in (predicted - together, times))),
     )
 
 
 def _dependence_in_training(
-    labels: Labels, groups: np.ndarray, shape: tuple[int, int], train: Rows
-) -> np.ndarray:
-    known, counts = labels.known & (groups >= 0), train.sample.counts
-    of_group = np.bincount(groups[known], counts[known], minlength=shape[0])
-    return dependence(labels.sums(groups, shape, known, counts), of_group, shape)
+    labels: Labels, groups: Ints, shape: tuple[int, int], train: Rows
+) -> Floats:
+    used, counts = labels.valid & (groups >= 0), train.sample.counts
+    of_group = np.bincount(groups[used], counts[used], minlength=shape[0])
+    return dependence(labels.sums(groups, shape, used, counts), of_group, shape)
 
 
-def dependence(together: np.ndarray, of_group: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def dependence(together: Array, of_group: Array, shape: tuple[int, int]) -> Floats:
     """Return the sign of P(a, t) − P(a) P(t), (groups, labels); NaN with fewer than two groups.
 
     `together` are the counts of pairs (groups · labels), and `of_group` of groups.
@@ -289,36 +264,31 @@ def bias_amplification_mals(
     >>> round(float(result), 4)
     0.3333
     """
-    train = Rows(
-        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
-    )
+    require(train_labels=train_labels, train_groups=train_groups)
+    require(pred_labels=pred_labels, pred_groups=pred_groups)
+    train = training_rows(train_labels, train_groups, train_counts)
     pred = Rows({"pred_labels": pred_labels, "pred_groups": pred_groups}, sampling)
-    group_names, group = read_groups(
-        train_groups=train["train_groups"], pred_groups=pred["pred_groups"]
-    )
-    label_names, label = read_labels(
-        train_labels=train["train_labels"], pred_labels=pred["pred_labels"]
-    )
+    label_names, label, group_names, group = read_labels_and_groups(train, pred)
     shape = len(group_names), len(label_names)
 
-    known = label["train_labels"].known & (group["train_groups"] >= 0)
-    train_cells = label["train_labels"].cells(group["train_groups"], shape, known)
-    counts = (train_cells @ train.sample.counts).astype(int).reshape(shape)
+    trained = label["train_labels"].valid & (group["train_groups"] >= 0)
+    in_training = label["train_labels"].indicator(group["train_groups"], shape, trained)
+    counts = (in_training @ train.sample.counts).astype(int).reshape(shape)
     leans = counts * shape[0] > counts.sum(axis=0)
     reference = ratio(counts, counts.sum(axis=0))
 
-    used = label["pred_labels"].known & (group["pred_groups"] >= 0)
-    cells = label["pred_labels"].cells(group["pred_groups"], shape, used)
+    used = label["pred_labels"].valid & (group["pred_groups"] >= 0)
+    in_predictions = label["pred_labels"].indicator(group["pred_groups"], shape, used)
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        predicted = (cells @ weights).astype(float).reshape(*shape, weights.shape[1])
+    def statistic(weights: Array) -> Floats:
+        predicted = (in_predictions @ weights).astype(float).reshape(*shape, weights.shape[1])
         change = ratio(predicted, predicted.sum(axis=0)) - reference[..., None]
         return _amplification(change, leans, strict)
 
-    weighed = (cells @ pred.sample.base).reshape(shape)
+    weighed = (in_predictions @ pred.sample.base).reshape(shape)
     of_label, of_predicted = counts.sum(axis=0), weighed.sum(axis=0)
     off = np.abs(weighed * of_label - counts * of_predicted) > margin * of_label * of_predicted
-    images = (cells @ pred.sample.counts).astype(int).reshape(shape).sum(axis=0)
+    images = (in_predictions @ pred.sample.counts).astype(int).reshape(shape).sum(axis=0)
     return _summarise(
         pred.sample,
         statistic,
@@ -368,14 +338,14 @@ def bias_amplification_mals_from_ratios(
     (0.0833, 2)
     """
     first = {
-        what: read_values(what, values)
-        for what, values in (("train_ratio", train_ratio), ("pred_ratio", pred_ratio))
+        arg: read_values(arg, values)
+        for arg, values in (("train_ratio", train_ratio), ("pred_ratio", pred_ratio))
     }
     check_rows(**first)
     names = _names_of(train_ratio, pred_ratio) or list(range(len(first["train_ratio"])))
-    for what, ratios in first.items():
+    for arg, ratios in first.items():
         if ((ratios < 0) | (ratios > 1)).any():
-            raise InputError(f"{what} must lie between 0 and 1")
+            raise InputError(f"{arg} must lie between 0 and 1")
     reference, predicted = (np.stack([ratios, 1 - ratios]) for ratios in first.values())
     change = predicted - reference
     defined = ~np.isnan(change[0])
@@ -399,7 +369,7 @@ def _names_of(*ratios: ArrayLike) -> list[Any]:
     return list(indices[0]) if indices else []
 
 
-def _amplification(change: np.ndarray, leans: np.ndarray, strict: bool) -> np.ndarray:
+def _amplification(change: Floats, leans: Bools, strict: bool) -> Floats:
     """Return the mean over labels, then what each pair adds, of changes (groups, labels, b)."""
     added = np.where(leans[..., None] | np.isnan(change), change, 0.0)
     of_labels = added.sum(axis=0)
@@ -415,11 +385,11 @@ def _summarise(
     statistic: Statistic,
     *,
     n: int,
-    keys: dict[str, np.ndarray],
-    of_label: np.ndarray,
-    reference: np.ndarray,
-    predicted: np.ndarray,
-    off: np.ndarray,
+    keys: dict[str, Array],
+    of_label: Ints,
+    reference: Floats,
+    predicted: Floats,
+    off: Bools,
 ) -> MalsResult:
     """Make the result of a statistic that ends in `_amplification`; arrays are (groups, labels)."""
     figures = {

@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Bools, Floats, Ints
 from fairvision.metrics._engine.attacks import (
+    Attack,
     AttackRounds,
     LeakageResult,
     check_attacker,
     draw_rounds,
     fresh,
-    in_order_of_appearance,
     right,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.inputs import check_rows
+from fairvision.metrics._engine.containers import check_rows
 from fairvision.metrics.caption_words import (
     MASK,
     Caption,
@@ -141,24 +142,21 @@ def lic(
     >>> [round(float(r), 2) for r in (result.model, result.human, result)]
     [0.95, 0.25, 0.7]
     """
-    said = {"captions": read_captions("captions", captions)}
+    read = {"captions": read_captions("captions", captions)}
     if human_captions is not None:
-        said["human_captions"] = read_captions("human_captions", human_captions)
-    known = np.ones(check_rows(**said, groups=groups), dtype=bool)
-    for of_source in said.values():
-        known &= np.array([caption is not None for caption in of_source], dtype=bool)
-    attack = {"attacker": _attacked(attacker), "rounds": rounds, "test_size": test_size}
-    drawn = draw_rounds(
-        groups,
-        None,
-        known,
-        per_group=None,
-        test_per_group=None,
-        fold=False,
-        attack={**sampling, **attack},  # type: ignore[typeddict-item]
-    )
+        read["human_captions"] = read_captions("human_captions", human_captions)
+    valid = np.ones(check_rows(**read, groups=groups), dtype=bool)
+    for of_source in read.values():
+        valid &= np.array([caption is not None for caption in of_source], dtype=bool)
+    attack: Attack = {
+        **sampling,
+        "attacker": _attacked(attacker),
+        "rounds": rounds,
+        "test_size": test_size,
+    }
+    drawn = draw_rounds(groups, None, valid, attack)
     hidden = read_hidden(words)
-    texts = [_texts(of_source, drawn.codes >= 0, hidden) for of_source in said.values()]
+    texts = [_texts(of_source, drawn.codes >= 0, hidden) for of_source in read.values()]
     if match_vocabulary:
         heard = {word for several in texts[0] for text in several for word in text.split()}
         texts[1:] = [_heard(of_source, heard) for of_source in texts[1:]]
@@ -176,15 +174,15 @@ def _result(result: LeakageResult, **more: Any) -> LicResult:
     return LicResult(**{**parts, "chance": chance, **more})
 
 
-def _texts(captions: list[Caption], known: np.ndarray, hidden: frozenset[str]) -> list[list[str]]:
+def _texts(captions: list[Caption], valid: Bools, hidden: frozenset[str]) -> list[list[str]]:
     """Return the masked texts of each image, none where it takes no part."""
-    read = []
-    for caption, used in zip(captions, known):
+    texts = []
+    for caption, used in zip(captions, valid):
         several = [caption] if isinstance(caption, str) else caption
         words = [tokens(one) for one in several or ()] if used else []
         masked = [" ".join(hide(word, hidden) for word in text) for text in words]
-        read.append([text or SILENT for text in masked])
-    return read
+        texts.append([text or SILENT for text in masked])
+    return texts
 
 
 def _heard(texts: list[list[str]], heard: set[str]) -> list[list[str]]:
@@ -217,21 +215,21 @@ def _attacked(attacker: Any) -> Any:
     return make_pipeline(words, LogisticRegression(max_iter=1000) if attacker is None else attacker)
 
 
-def _scores(drawn: AttackRounds, texts: list[list[str]], source: int) -> np.ndarray:
+def _scores(drawn: AttackRounds, texts: list[list[str]], source: int) -> Floats:
     """Return the probability of the true group, 0 where another is more probable.
 
     (rounds, rows), NaN where not tested. Each round shows one text of each image.
     """
-    seed = drawn.sampling.get("seed", 0)
-    target = in_order_of_appearance(drawn.codes)
-    found = np.full((drawn.rounds, len(target)), np.nan)
-    for number, (train, test) in enumerate(drawn.splits):
-        random = np.random.default_rng([seed, number, 1, source])
+
+    def score(number: int, target: Ints, train: Ints, test: Ints) -> Floats:
+        random = np.random.default_rng([drawn.seed, number, 1, source])
         shown = [_one_of(several, random) for several in texts]
-        attacker = fresh(drawn.attacker, seed + number)
+        attacker = fresh(drawn.attacker, drawn.seed + number)
         attacker.fit([shown[row] for row in train], target[train])
-        said = np.asarray(attacker.predict_proba([shown[row] for row in test]))
-        if said.shape != (len(test), target.max() + 1):
+        guess = np.asarray(attacker.predict_proba([shown[row] for row in test]))
+        if guess.shape != (len(test), target.max() + 1):
             raise InputError("the attacker must give one probability per text and group")
-        found[number, test] = said[np.arange(len(test)), target[test]] * right(said, target[test])
-    return found
+        of_truth: Floats = guess[np.arange(len(test)), target[test]]
+        return of_truth * right(guess, target[test])
+
+    return drawn.scores(score)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Objects
 from fairvision.metrics._engine.containers import plain
 from fairvision.metrics._engine.inputs import UNKNOWN
 
@@ -86,7 +87,7 @@ def hide(token: str, hidden: frozenset[str], mask: str = MASK) -> str:
     return "'".join(mask if part in hidden else part for part in token.split("'"))
 
 
-def caption_genders(captions: Iterable[Any], words: Words | None = None) -> np.ndarray:
+def caption_genders(captions: Iterable[Any], words: Words | None = None) -> Objects:
     """Tell which group each caption names.
 
     The words of a caption are the runs of letters a–z, digits and apostrophes of its lower-case
@@ -139,7 +140,7 @@ def caption_genders(captions: Iterable[Any], words: Words | None = None) -> np.n
 
 def mask_words(
     captions: Iterable[Any], words: Words | Iterable[str] | None = None, *, mask: str = MASK
-) -> np.ndarray:
+) -> Objects:
     """Hide the words that name a group.
 
     Parameters
@@ -189,8 +190,8 @@ def named_group(caption: Caption, words: Mapping[str, frozenset[str]]) -> str | 
     """Return the group that a caption names, "other" for several or none, None for no caption."""
     if caption is None:
         return None
-    said = tokens(caption if isinstance(caption, str) else "\n".join(caption))
-    named = [group for group, of_group in words.items() if not of_group.isdisjoint(said)]
+    words_of_caption = tokens(caption if isinstance(caption, str) else "\n".join(caption))
+    named = [group for group, of in words.items() if not of.isdisjoint(words_of_caption)]
     return named[0] if len(named) == 1 else OTHER
 
 
@@ -208,10 +209,9 @@ def words_for(groups: Sequence[Any], words: Words | None) -> dict[str, frozenset
         read = {lower.get(name, name): of for name, of in zip(pair or read, read.values())}
     for group in groups:
         if group not in read:
-            known = ", ".join(read)
             raise InputError(
-                f"there are no words for the group {group!r}, only for {known}; give words, "
-                "{group: words}, or None for rows that should take no part"
+                f"there are no words for the group {group!r}, only for {', '.join(read)}; give "
+                "words, {group: words}, or None for rows that should take no part"
             )
     return read
 
@@ -245,7 +245,7 @@ def read_hidden(words: Words | Iterable[str] | None) -> frozenset[str]:
     return _read_list("words", words)
 
 
-def read_captions(what: str, captions: Iterable[Any]) -> list[Caption]:
+def read_captions(arg: str, captions: Iterable[Any]) -> list[Caption]:
     """Return texts, tuples of texts, and None where unknown."""
     if isinstance(captions, pd.DataFrame) and "caption" in captions:
         captions = captions["caption"]
@@ -253,35 +253,35 @@ def read_captions(what: str, captions: Iterable[Any]) -> list[Caption]:
     alone = isinstance(captions, (str, bytes, Mapping, pd.DataFrame))
     if alone or not isinstance(captions, Iterable) or getattr(captions, "ndim", 1) == 0:
         raise InputError(
-            f"{what} must be a list of one text (or list of texts) per picture, in the order of "
+            f"{arg} must be a list of one text (or list of texts) per image, in the order of "
             f"the groups, not one {type(captions).__name__}"
         )
-    return [_read_caption(what, row, caption) for row, caption in enumerate(captions)]
+    return [_read_caption(arg, row, caption) for row, caption in enumerate(captions)]
 
 
-def _read_caption(what: str, row: int, caption: Any) -> Caption:
+def _read_caption(arg: str, row: int, caption: Any) -> Caption:
     if isinstance(caption, Mapping) and "caption" in caption:
         caption = caption["caption"]
     if isinstance(caption, str):
         return str(caption)  # of numpy's own kind, perhaps
     if isinstance(caption, (list, tuple, np.ndarray)):
-        several = [_read_caption(what, row, one) for one in caption]
+        several = [_read_caption(arg, row, one) for one in caption]
         if any(isinstance(one, tuple) for one in several):
-            raise InputError(f"{what} holds lists within a list in row {row}")
+            raise InputError(f"{arg} holds lists within a list in row {row}")
         return tuple(one for one in several if isinstance(one, str)) or None
     if caption is None or (pd.api.types.is_scalar(caption) and pd.isna(caption)):
         return None
-    raise InputError(f"{what} must hold text, but row {row} holds {caption!r}")
+    raise InputError(f"{arg} must hold text, but row {row} holds {caption!r}")
 
 
-def _read_list(what: str, words: Any) -> frozenset[str]:
+def _read_list(arg: str, words: Any) -> frozenset[str]:
     if isinstance(words, (str, bytes)) or not isinstance(words, Iterable):
-        raise InputError(f"{what} must be a list of words, not {words!r}")
+        raise InputError(f"{arg} must be a list of words, not {words!r}")
     read = set()
     for word in words:
         if not isinstance(word, str) or _TOKEN.fullmatch(plainly(word)) is None:
             raise InputError(
-                f"{what} holds {word!r}: a word is made of the letters a to z, digits and "
+                f"{arg} holds {word!r}: a word is made of the letters a to z, digits and "
                 "apostrophes, without spaces"
             )
         read.add(plainly(word))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -12,12 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics._engine.bootstrap import Sampling, ratio
-from fairvision.metrics._engine.grouping import as_objects
+from fairvision.errors import InputError, warn_caller
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects, ratio
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.containers import as_column
 from fairvision.metrics._engine.inputs import read_groups
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
-from fairvision.metrics._engine.rows import Rows, as_column, counted
+from fairvision.metrics._engine.rows import Rows, counted
 from fairvision.metrics.caption_words import (
     OTHER,
     Words,
@@ -140,21 +140,21 @@ def caption_report(
     sampling = {**sampling, "counts": times}
     for name in ("weights", "strata"):
         sampling[name] = columns.get(name)
-    found, read = read_groups(groups=columns["groups"])
-    kinds = words_for([name for name in found if name != OTHER], words)
+    occurring, read = read_groups(groups=columns["groups"])
+    kinds = words_for([name for name in occurring if name != OTHER], words)
     names = list(kinds)
     genders = caption_genders(columns["captions"], kinds)
-    said = pd.Categorical(genders, [*names, OTHER]).codes.astype(int)
-    truth = np.array([names.index(name) if name in names else -1 for name in [*found, None]])
+    named = pd.Categorical(genders, [*names, OTHER]).codes.astype(int)
+    truth = np.array([names.index(name) if name in names else -1 for name in [*occurring, None]])
     truth = truth[read["groups"]]
-    rows = Rows({"captions": said, "groups": truth}, sampling)
-    said, truth = rows["captions"], rows["groups"]
-    outcome = np.where(said == len(names), 2, (said != truth).astype(int))
-    used = (truth >= 0) & (said >= 0)
+    rows = Rows({"captions": named, "groups": truth}, sampling)
+    named, truth = rows["captions"], rows["groups"]
+    outcome = np.where(named == len(names), 2, (named != truth).astype(int))
+    used = (truth >= 0) & (named >= 0)
     error, divergence = _outcomes(rows, np.where(used, truth, -1), outcome, names)
     over, under = _ratio_of(names, ratio_of)
 
-    def of(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def of(codes: Ints, weights: Array) -> Floats:
         first, second = (weights[used & (codes == code)].sum(axis=0) for code in (over, under))
         return ratio(first, second)
 
@@ -162,13 +162,13 @@ def caption_report(
         error=error,
         ratio=summarise(
             rows.sample,
-            lambda weights: of(said, weights),
-            rows.count(used & np.isin(said, [over, under])),
+            lambda weights: of(named, weights),
+            rows.count(used & np.isin(named, [over, under])),
             "ratio",
         ),
         ratio_difference=summarise(
             rows.sample,
-            lambda weights: of(truth, weights) - of(said, weights),
+            lambda weights: of(truth, weights) - of(named, weights),
             rows.count(used),
             "ratio_difference",
         ),
@@ -254,41 +254,37 @@ def outcome_divergence(
     5  woman      other    0.5  4
     """
     rows = Rows({"truth": truth, "predicted": predicted}, sampling)
-    found, read = read_groups(truth=rows["truth"], predicted=rows["predicted"])
+    occurring, read = read_groups(truth=rows["truth"], predicted=rows["predicted"])
     true, guess = read["truth"], read["predicted"]
     if other is None or other != other or other == -1:
-        abstained, known = guess < 0, np.ones(len(guess), dtype=bool)
+        abstained, valid = guess < 0, np.ones(len(guess), dtype=bool)
     else:
-        abstained, known = np.array([*found, None], dtype=object)[guess] == other, guess >= 0
-    names = [name for name in found if name != other]
-    _tell_of_other_names(found, true, guess, other)
-    codes = np.array([names.index(name) if name in names else -2 for name in found] + [-1])[true]
+        abstained, valid = as_objects([*occurring, None])[guess] == other, guess >= 0
+    names = [name for name in occurring if name != other]
+    _tell_of_other_names(occurring, true, guess, other)
+    codes = np.array([names.index(name) if name in names else -2 for name in occurring] + [-1])[
+        true
+    ]
     if (codes == -2).any():
         raise InputError(
             f"truth holds {other!r}, which stands for no group: choose another `other`, or make "
             "these rows None"
         )
     outcome = np.where(abstained, 2, (guess != true).astype(int))
-    return _outcomes(rows, np.where(known, codes, -1), outcome, names)[1]
+    return _outcomes(rows, np.where(valid, codes, -1), outcome, names)[1]
 
 
-def _tell_of_other_names(found: list[Any], true: np.ndarray, guess: np.ndarray, other: Any) -> None:
+def _tell_of_other_names(names: list[Any], true: Ints, guess: Ints, other: Any) -> None:
     """Warn where all is incorrect because truth and predictions name groups differently."""
-    in_truth, said = (
-        {found[code] for code in np.unique(codes) if code >= 0} - {other} for codes in (true, guess)
+    in_truth, in_predicted = (
+        {names[code] for code in np.unique(codes) if code >= 0} - {other} for codes in (true, guess)
     )
-    if len(in_truth) > 1 and len(said) > 1 and in_truth.isdisjoint(said):
-        names = ", ".join(sorted(map(str, said)))
-        warnings.warn(
-            f"predicted holds none of the groups of truth, so all are incorrect: {names}",
-            FairvisionWarning,
-            stacklevel=3,
-        )
+    if len(in_truth) > 1 and len(in_predicted) > 1 and in_truth.isdisjoint(in_predicted):
+        listed = ", ".join(sorted(map(str, in_predicted)))
+        warn_caller(f"predicted holds none of the groups of truth, so all are incorrect: {listed}")
 
 
-def _outcomes(
-    rows: Rows, truth: np.ndarray, outcome: np.ndarray, names: list[Any]
-) -> tuple[Result, Result]:
+def _outcomes(rows: Rows, truth: Ints, outcome: Ints, names: list[Any]) -> tuple[Result, Result]:
     """Return error and divergence, with the share of each outcome in each group as pairs.
 
     Per unit the true group (-1: takes no part) and the outcome, a place in `OUTCOMES`.
@@ -299,20 +295,20 @@ def _outcomes(
     of_group = (member @ rows.sample.counts).astype(int).reshape(shape).sum(axis=1)
     present = of_group > 0
 
-    def counted(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def counted(weights: Array) -> tuple[Floats, Floats]:
         counts = (member @ weights).reshape(*shape, weights.shape[1])
         return counts, ratio(counts, counts.sum(axis=1, keepdims=True))
 
-    def images(weights: np.ndarray) -> np.ndarray:
+    def images(weights: Array) -> Floats:
         of_each = counted(weights)[0].sum(axis=1)
         return np.vstack([of_each.sum(axis=0), of_each.repeat(shape[1], axis=0)])
 
-    def error(weights: np.ndarray) -> np.ndarray:
+    def error(weights: Array) -> Floats:
         counts, shares = counted(weights)
         wrong = ratio(counts[:, 1].sum(axis=0), counts.sum(axis=(0, 1)))
         return np.vstack([wrong, shares.reshape(len(member), weights.shape[1])])
 
-    def divergence(weights: np.ndarray) -> np.ndarray:
+    def divergence(weights: Array) -> Floats:
         _, shares = counted(weights)
         return np.vstack(
             [_divergence(shares[present]), shares.reshape(len(member), weights.shape[1])]
@@ -326,7 +322,7 @@ def _outcomes(
     return wrong, replace(apart, pairs=wrong.pairs)  # their intervals are those of shares
 
 
-def _divergence(shares: np.ndarray) -> np.ndarray:
+def _divergence(shares: Floats) -> Floats:
     """Return the Jensen–Shannon divergence, base 2, of shares (groups, outcomes, b)."""
     if len(shares) < 2:
         return np.full(shares.shape[-1], np.nan)

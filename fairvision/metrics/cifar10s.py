@@ -11,16 +11,20 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
-from fairvision.metrics._engine.inputs import (
-    check_rows,
-    is_table,
-    one_label_each,
-    read_groups,
-    read_labels,
+from fairvision.metrics._engine.arrays import (
+    Array,
+    Floats,
+    Ints,
+    as_objects,
+    mean_of_defined,
+    ratio,
 )
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.containers import as_column, check_rows, is_table
+from fairvision.metrics._engine.inputs import read_groups, read_labels
+from fairvision.metrics._engine.labels import one_label_each
 from fairvision.metrics._engine.result import Result, summarise
-from fairvision.metrics._engine.rows import Rows, as_column
+from fairvision.metrics._engine.rows import Rows
 
 
 def cifar10s_bias(
@@ -91,41 +95,47 @@ def cifar10s_bias(
         raise InputError("predicted must hold one class per row, not a table; see metrics.decide")
     columns: dict[str, Any] = {"predicted": predicted, "domains": domains}
     if images is not None:
-        rows, names, kinds, said = _by_image(columns, images, sampling)
+        rows, names, kinds, predictions = _by_image(columns, images, sampling)
     else:
         rows = Rows(columns, sampling)
         names, kinds, label, domain = _read(rows)
-        said = [(label, domain)]
+        predictions = [(label, domain)]
     shape = len(kinds), len(names)
-    cells = sparse.csc_array((len(kinds) * len(names), len(rows.sample.counts)), dtype=np.float32)
-    for label, domain in said:
-        cells = cells + one_label_each(label).cells(domain, shape, (label >= 0) & (domain >= 0))
+    pairs = sparse.csc_array((len(kinds) * len(names), len(rows.sample.counts)), dtype=np.float32)
+    for label, domain in predictions:
+        used = (label >= 0) & (domain >= 0)
+        pairs = pairs + one_label_each(label).indicator(domain, shape, used)
 
-    def counted(weights: np.ndarray) -> np.ndarray:
-        return (cells @ weights).astype(float).reshape(*shape, weights.shape[1])
+    def counted(weights: Array) -> Floats:
+        counts: Floats = (pairs @ weights).astype(float)
+        return counts.reshape(*shape, weights.shape[1])
 
     images_of = counted(rows.sample.counts[:, None])[..., 0].sum(axis=0).astype(int)
     most = counted(rows.sample.base)[..., 0].argmax(axis=0) if kinds else images_of
     every = np.arange(shape[1])
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
+    def statistic(weights: Array) -> Floats:
         if shape[0] < 2:
             return np.full((1 + shape[1], weights.shape[1]), np.nan)
         counts = counted(weights)
         biases = ratio(counts[most, every], counts.sum(axis=0)) - 1 / shape[0]
         return np.vstack([mean_of_defined(biases), biases])
 
-    pairs: dict[str, Any] = {
-        "label": np.array(names, dtype=object),
-        "n": images_of,
-        "domain": np.where(images_of > 0, np.array([*kinds, None], dtype=object)[most], None),
-    }
     return summarise(
-        rows.sample, statistic, int(images_of.sum()), "cifar10s_bias", pairs=pairs, whole=True
+        rows.sample,
+        statistic,
+        int(images_of.sum()),
+        "cifar10s_bias",
+        pairs={
+            "label": as_objects(names),
+            "n": images_of,
+            "domain": np.where(images_of > 0, as_objects([*kinds, None])[most], None),
+        },
+        whole=True,
     )
 
 
-def _read(columns: Mapping[str, Any]) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray]:
+def _read(columns: Mapping[str, Any]) -> tuple[list[Any], list[Any], Ints, Ints]:
     """Return the names of the classes and of the domains, and the codes of each row."""
     names, label = read_labels(predicted=columns["predicted"])
     kinds, domain = read_groups(domains=columns["domains"])
@@ -134,27 +144,28 @@ def _read(columns: Mapping[str, Any]) -> tuple[list[Any], list[Any], np.ndarray,
 
 def _by_image(
     columns: Mapping[str, Any], images: ArrayLike, sampling: Sampling
-) -> tuple[Rows, list[Any], list[Any], list[tuple[np.ndarray, np.ndarray]]]:
-    """Return images as rows, and what is said in each domain."""
-    for what in ("counts", "weights", "strata"):
-        if sampling.get(what) is not None:
-            raise InputError(f"give {what} or images, not both")
+) -> tuple[Rows, list[Any], list[Any], list[tuple[Ints, Ints]]]:
+    """Return images as rows, the names, and class and domain of each row in every domain."""
+    for arg in ("counts", "weights", "strata"):
+        if sampling.get(arg) is not None:
+            raise InputError(f"give {arg} or images, not both")
     names, kinds, label, domain = _read(columns)
     shown = pd.Series(as_column("images", images))
     check_rows(predicted=len(label), domains=len(domain), images=len(shown))
     try:
-        image, found = pd.factorize(shown, sort=True)
+        image, different = pd.factorize(shown, sort=True)
     except TypeError:
         raise InputError("images must hold names or numbers, one per row") from None
     if (image < 0).any():
         raise InputError(f"images is unknown in row {np.argmax(image < 0)}")
-    known = domain >= 0
-    wide = np.full((len(kinds), len(found)), -1)
-    times = np.bincount(image[known] * len(kinds) + domain[known]) if kinds else np.zeros(0)
+    has_domain = domain >= 0
+    wide = np.full((len(kinds), len(different)), -1)
+    times = np.bincount(image[has_domain] * len(kinds) + domain[has_domain])
     if (times > 1).any():
-        twice = list(found)[int(np.argmax(times > 1)) // len(kinds)]
+        twice = list(different)[int(np.argmax(times > 1)) // len(kinds)]
         raise InputError(f"image {twice} is shown more than once in a domain")
-    wide[domain[known], image[known]] = label[known]
+    wide[domain[has_domain], image[has_domain]] = label[has_domain]
     rows = Rows({str(kind): wide[kind] for kind in range(len(kinds))}, sampling)
-    said = [(rows[str(kind)], np.full(len(rows[str(kind)]), kind)) for kind in range(len(kinds))]
-    return rows, names, kinds, said
+    by_domain = [rows[str(kind)] for kind in range(len(kinds))]
+    predictions = [(label, np.full(len(label), kind)) for kind, label in enumerate(by_domain)]
+    return rows, names, kinds, predictions

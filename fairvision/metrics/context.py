@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.metrics._engine.bootstrap import ratio
-from fairvision.metrics._engine.inputs import read_groups, read_labels, require
-from fairvision.metrics._engine.rows import Rows
+from fairvision.metrics._engine.arrays import Array, ratio
+from fairvision.metrics._engine.containers import require
+from fairvision.metrics._engine.inputs import read_groups, read_labels
+from fairvision.metrics._engine.rows import training_rows
 
 TIE = 1e-12  # shares of one label that differ do so by more, up to 700,000 images per group
 
@@ -18,7 +19,7 @@ def context_typical_group(
     labels: ArrayLike,
     *,
     train_counts: ArrayLike | None = None,
-) -> np.ndarray:
+) -> Array:
     """Group whose training images are most typical of each image's labels.
 
     share(t, a) = P(t | a) / Σ_a' P(t | a') in training; the group with the largest mean of the
@@ -48,22 +49,20 @@ def context_typical_group(
     >>> metrics.context_typical_group(train_labels, train_groups, ["kite", "tie", "dog", None])
     array(['f', 'm', None, None], dtype=object)
     """
-    rows = Rows(
-        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
-    )
+    rows = training_rows(train_labels, train_groups, train_counts)
     group_names, group = read_groups(train_groups=rows["train_groups"])
     require(labels=labels)
     label_names, label = read_labels(train_labels=rows["train_labels"], labels=labels)
     train_group, train, new = group["train_groups"], label["train_labels"], label["labels"]
     shape = len(group_names), len(label_names)
-    used = train.known & (train_group >= 0)
+    used = train.valid & (train_group >= 0)
     images = rows.sample.counts
-    counts = (train.cells(train_group, shape, used) @ images).reshape(shape)
+    counts = (train.indicator(train_group, shape, used) @ images).reshape(shape)
     sizes = ((used & (train_group == np.arange(shape[0])[:, None])) @ images)[:, None]
     frequency = np.nan_to_num(ratio(counts, sizes))
     share = np.nan_to_num(ratio(frequency, frequency.sum(axis=0)))  # 0: not in training
 
-    sums = np.zeros((len(new.known), shape[0]))
+    sums = np.zeros((len(new.valid), shape[0]))
     np.add.at(sums, new.row, share.T[new.label])
     largest = sums.max(axis=1, keepdims=True, initial=0)
     ties = (sums >= largest * (1 - TIE)).sum(axis=1) > 1

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import mean_of_defined
-from fairvision.metrics._engine.grouping import as_objects
+from fairvision.metrics._engine.arrays import (
+    Floats,
+    Ints,
+    as_objects,
+    mean_of_defined,
+    ratio,
+)
 from fairvision.metrics._engine.inputs import UNKNOWN
-from fairvision.metrics._engine.result import Result, made, summarise
+from fairvision.metrics._engine.result import Result, compare, made, summarise
 
 _ENDS = ("smallest", "largest")
+_WORST_IS_LARGEST = (
+    "calibration_error",
+    "error_rate",
+    "false_negative_rate",
+    "false_positive_rate",
+)
+
+Contrast = Callable[..., Floats]  # of the figures of groups, each (..., b)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,9 +49,142 @@ class GroupResult(Result):
     measure: str = ""
 
 
+def gap(by_group: Mapping[Any, Result] | Result) -> Result:
+    """Difference between the largest and the smallest group.
+
+    Which groups these are is decided once, on the data; the replicates are the difference of the
+    same two groups. So the interval can include zero, which says that their order may be chance;
+    the largest minus the smallest *of each resample* never could. With many groups the value is
+    still too large on average, because the extremes were chosen by looking.
+
+    Parameters
+    ----------
+    by_group : dict of group to Result, or Result
+        As from `mean_by_group`, or from a measure with `groups`. The unknown group and groups that
+        are NaN are left out.
+
+    Returns
+    -------
+    Result
+        NaN with fewer than two defined groups; n is the number of images in the groups compared. Of
+        a measure with `groups` a `GroupResult`, which names the two groups; of several labels the
+        mean of their gaps.
+
+    Raises
+    ------
+    InputError
+        There are no groups at all, or the results are not paired.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.gap(metrics.mean_by_group([1, 1, 0, 1], ["b", "a", "a", None])))
+    0.5
+    """
+    if isinstance(by_group, Result):
+        return contrast([by_group], difference, f"{by_group.name} gap")
+    if not by_group:
+        raise InputError("there is no group to compare")
+    defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
+    if len(defined) < 2:
+        sample = made(next(iter(by_group.values()))).sample
+        return summarise(
+            sample,
+            lambda weights: np.full(weights.shape[1], np.nan),
+            sum(r.n for r in defined),
+            "gap",
+        )
+    largest = max(defined, key=float)
+    smallest = min(reversed(defined), key=float)  # not the same one where all are equal
+    apart = compare(smallest, largest)
+    return replace(apart, name="gap", n=largest.n + smallest.n, pairs=None)
+
+
+def group_ratio(result: Result) -> GroupResult:
+    """Smallest group divided by the largest: 1 where all are equal.
+
+    As with `gap`, which groups these are is decided on the data; the replicates are the ratio of
+    the same two groups, so that the interval can include 1.
+
+    Parameters
+    ----------
+    result : Result
+        A measure with `groups`. Its unknown group and groups that are NaN are left out.
+
+    Returns
+    -------
+    GroupResult
+        In [0, 1]. NaN with fewer than two defined groups, and where all are 0. With several labels
+        the mean over labels. n: the images of the two groups; of several labels the most.
+
+    Raises
+    ------
+    InputError
+        The result has no figures by group.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> rate = metrics.selection_rate(
+    ...     None, [1] * 8 + [0] * 12 + [1] * 10 + [0] * 10, ["f"] * 20 + ["m"] * 20
+    ... )
+    >>> result = metrics.group_ratio(rate)
+    >>> float(result), result.groups
+    (0.8, ('f', 'm'))
+    """
+    figures_by_group(result)
+    return contrast([result], ratio, f"{result.name} ratio")
+
+
+def worst_group(result: Result, *, largest: bool | None = None) -> GroupResult:
+    """Figure of the worst group.
+
+    Which group is the worst is decided on the data, and held fixed in the replicates. Of many
+    groups the worst looks worse than it is: it was chosen by looking, and small groups vary most.
+
+    Parameters
+    ----------
+    result : Result
+        A measure with `groups`. Its unknown group and groups that are NaN are left out.
+    largest : bool, optional
+        Whether the largest value is the worst. By default it is for error rates (false positives,
+        false negatives, `error_rate`, `calibration_error`), and the smallest for all else.
+
+    Returns
+    -------
+    GroupResult
+        Value, interval and n of the group that `groups` names; NaN where none is defined. With
+        several labels the mean over the labels, each with its own worst group.
+
+    Raises
+    ------
+    InputError
+        The result has no figures by group.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> truth, predicted = [1] * 40, [1] * 10 + [0] * 10 + [1] * 15 + [0] * 5
+    >>> rate = metrics.true_positive_rate(truth, predicted, ["f"] * 20 + ["m"] * 20)
+    >>> result = metrics.worst_group(rate)
+    >>> float(result), result.n, result.groups
+    (0.5, 20, ('f',))
+    """
+    figures = figures_by_group(result)
+    if largest is None:
+        largest = result.name in _WORST_IS_LARGEST
+    end = "largest" if largest else "smallest"
+    worst = contrast([result], lambda figure: figure, f"worst {result.name}", ends=[end])
+    if not worst.groups:
+        return worst
+    row = list(figures["group"]).index(worst.groups[0])
+    low, high = (float(figures[column].iloc[row]) for column in ("low", "high"))
+    return replace(worst, low=low, high=high)
+
+
 def contrast(
     results: Sequence[Result],
-    of: Callable[..., np.ndarray],
+    of: Contrast,
     name: str,
     *,
     ends: Sequence[str] = _ENDS,
@@ -62,14 +208,14 @@ def contrast(
     tables = [figures_by_group(result) for result in results]
     labels = list(dict.fromkeys(tables[0]["label"])) if "label" in tables[0] else None
     extremes = [_extremes(table, labels, len(ends)) for table in tables]
-    rows = np.stack([found[0] for found in extremes])[..., [_ENDS.index(end) for end in ends]]
-    images = np.stack([found[1] for found in extremes])
+    rows = np.stack([rows for rows, _ in extremes])[..., [_ENDS.index(end) for end in ends]]
+    images = np.stack([images for _, images in extremes])
     counts = np.stack([np.append(table["n"], 0)[row] for table, row in zip(tables, rows)])
     images = np.where(rows[..., 0] < 0, images, counts.sum(axis=-1))
     start = np.cumsum([0, *(len(made(result).estimates) for result in results[:-1])])
     places = np.where(rows < 0, -1, rows + 1 + start[:, None, None])
 
-    def contrasts(figures: np.ndarray) -> np.ndarray:
+    def contrasts(figures: Floats) -> Floats:
         figures = np.vstack([figures, np.full_like(figures[:1], np.nan)])  # the place −1
         return of(*(figures[places[..., end]] for end in range(len(ends))))
 
@@ -77,9 +223,9 @@ def contrast(
     chosen = choose(contrasts(estimates[:, :1])[..., 0], axis=0)
     label = np.arange(len(chosen))
 
-    def figures(of_groups: np.ndarray) -> np.ndarray:
-        found = contrasts(of_groups)
-        each = found.mean(axis=0) if mean else found[chosen, label]
+    def figures(of_groups: Floats) -> Floats:
+        of_results = contrasts(of_groups)
+        each: Floats = of_results.mean(axis=0) if mean else of_results[chosen, label]
         return each if labels is None else np.vstack([mean_of_defined(each), each])
 
     n = images.min(axis=0) if mean else images[chosen, label]
@@ -114,32 +260,30 @@ def figures_by_group(result: Result) -> pd.DataFrame:
     return result.pairs
 
 
-def difference(smallest: np.ndarray, largest: np.ndarray) -> np.ndarray:
+def difference(smallest: Floats, largest: Floats) -> Floats:
     """Return how much the largest is above the smallest."""
     return largest - smallest
 
 
-def _extremes(
-    table: pd.DataFrame, labels: list[Any] | None, needed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(table: pd.DataFrame, labels: list[Any] | None, needed: int) -> tuple[Ints, Ints]:
     """Return the rows (labels, 2) of the smallest and the largest known group, and their images.
 
     The rows are −1 where fewer groups than needed are defined; the images are those of all groups.
     """
     value, n = table["value"].to_numpy(), table["n"].to_numpy()
-    known = (table["group"].to_numpy(dtype=object) != UNKNOWN).astype(bool)
+    has_group = (table["group"].to_numpy(dtype=object) != UNKNOWN).astype(bool)
     label = np.zeros(len(table), int) if labels is None else pd.factorize(table["label"])[0]
     size = 1 if labels is None else len(labels)
     rows = np.full((size, 2), -1)
-    images = np.bincount(label[known], n[known], minlength=size).astype(int)
-    defined = known & ~np.isnan(value)
+    images = np.bincount(label[has_group], n[has_group], minlength=size).astype(int)
+    defined = has_group & ~np.isnan(value)
     for i in range(size):
-        (found,) = np.nonzero(defined & (label == i))
-        if len(found) >= needed:
-            last = found[::-1]  # not the same one where all are equal
-            rows[i] = last[value[last].argmin()], found[value[found].argmax()]
+        (of_label,) = np.nonzero(defined & (label == i))
+        if len(of_label) >= needed:
+            last = of_label[::-1]  # not the same one where all are equal
+            rows[i] = last[value[last].argmin()], of_label[value[of_label].argmax()]
     return rows, images
 
 
-def _names(table: pd.DataFrame, rows: np.ndarray) -> tuple[Any, ...]:
+def _names(table: pd.DataFrame, rows: Ints) -> tuple[Any, ...]:
     return tuple(table["group"].iloc[row] if row >= 0 else None for row in rows)

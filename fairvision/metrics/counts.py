@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.inputs import is_table, read_table
-from fairvision.metrics._engine.rows import as_column, condense, counted
+from fairvision.metrics._engine.arrays import Objects
+from fairvision.metrics._engine.containers import as_column, is_table
+from fairvision.metrics._engine.inputs import read_table
+from fairvision.metrics._engine.rows import condense, counted
 
 
 class Counts(Mapping[str, Any]):
@@ -140,11 +142,11 @@ class Counts(Mapping[str, Any]):
         return 0 if self._table is None else self._table.shape[1]
 
     def _declare(self, name: str, categories: pd.Index) -> None:
-        known = self._declared.get(name)
-        if known is None:
+        declared = self._declared.get(name)
+        if declared is None:
             self._declared[name] = categories
-        elif known is not categories:
-            self._declared[name] = known.append(categories.difference(known, sort=False))
+        elif declared is not categories:
+            self._declared[name] = declared.append(categories.difference(declared, sort=False))
 
     def _add(self, table: pd.DataFrame) -> None:
         first = self._waiting[0] if self._summed is None and self._waiting else self._summed
@@ -154,8 +156,8 @@ class Counts(Mapping[str, Any]):
                 f"counted before {', '.join(map(str, first))[: -len(_N) - 2]}"
             )
         self._waiting.append(table)
-        known = 0 if self._summed is None else len(self._summed)
-        if sum(map(len, self._waiting)) > known + _WAITING:
+        summed = 0 if self._summed is None else len(self._summed)
+        if sum(map(len, self._waiting)) > summed + _WAITING:
             self._sum()
 
     def _sum(self) -> pd.DataFrame | None:
@@ -190,7 +192,7 @@ def _categorical(column: pd.Series, declared: pd.Index) -> pd.Categorical:
     return pd.Categorical(column, declared.astype(object).append(strays))
 
 
-def _packed(name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
+def _packed(name: str, values: Any) -> tuple[Objects, list[Any]]:
     """Return each row of a table as bytes, a byte per number if all are 0, 1 or unknown."""
     numbers, labels = read_table(name, values)
     whole = np.where(np.isnan(numbers), _NAN, numbers)

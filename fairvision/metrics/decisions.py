@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Bools, Floats, Ints
 from fairvision.metrics._engine.inputs import read_scores, read_table
 from fairvision.metrics.scores import read_scored
 
@@ -20,7 +21,7 @@ def decide(
     threshold: ArrayLike = 0.5,
     *,
     abstain_below: float | None = None,
-) -> np.ndarray:
+) -> Ints:
     """Decisions of a model from its scores.
 
     Parameters
@@ -60,7 +61,7 @@ def decide(
     array([[1, 0], [1, 0]], dtype=int8)
     """
     table, labels = read_scores("scores", scores)
-    unknown = np.isnan(table).any(axis=1)
+    unknown = np.asarray(np.isnan(table).any(axis=1))
     if not many:
         if abstain_below is None:
             return np.where(unknown, -1, table.argmax(axis=1))
@@ -73,7 +74,7 @@ def decide(
     return np.where(unknown[:, None], -1, table > _thresholds(threshold, labels)).astype(np.int8)
 
 
-def calibrate_thresholds(targets: ArrayLike, scores: ArrayLike) -> np.ndarray:
+def calibrate_thresholds(targets: ArrayLike, scores: ArrayLike) -> Floats:
     """Thresholds at which a model says each label as often as it holds in truth.
 
     Amplification of labels says nothing where a model says all of them too often or too rarely. So
@@ -114,20 +115,20 @@ def calibrate_thresholds(targets: ArrayLike, scores: ArrayLike) -> np.ndarray:
     array([0.3])
     """
     read = read_scored("targets", targets, scores)
-    if not read.known.any():
+    if not read.valid.any():
         return np.full(len(read.names), np.nan)
-    columns = zip(read.held[read.known].T, read.scores[read.known].T)
+    columns = zip(read.held[read.valid].T, read.scores[read.valid].T)
     return np.array([_calibrated(*column) for column in columns])
 
 
-def _calibrated(held: np.ndarray, scores: np.ndarray) -> float:
-    found, times = np.unique(scores, return_counts=True)
-    candidates = np.concatenate([found[::-1], np.nextafter(found[:1], -np.inf)])
+def _calibrated(held: Bools, scores: Floats) -> float:
+    different, times = np.unique(scores, return_counts=True)
+    candidates = np.concatenate([different[::-1], np.nextafter(different[:1], -np.inf)])
     above = np.concatenate([[0], times[::-1].cumsum()])  # that score above each candidate
     return float(candidates[np.abs(above - held.sum()).argmin()])
 
 
-def _thresholds(threshold: ArrayLike, labels: list[Any]) -> np.ndarray:
+def _thresholds(threshold: ArrayLike, labels: list[Any]) -> Floats:
     values = np.asarray(threshold, dtype=float)
     if values.ndim and values.shape != (len(labels),):
         raise InputError(f"threshold must be one number or {len(labels)}, one per label")
@@ -137,7 +138,7 @@ def _thresholds(threshold: ArrayLike, labels: list[Any]) -> np.ndarray:
     return values
 
 
-def probability_gap(probabilities: ArrayLike) -> np.ndarray:
+def probability_gap(probabilities: ArrayLike) -> Floats:
     """How unequal the groups' probabilities are in each image.
 
     Parameters
@@ -168,4 +169,5 @@ def probability_gap(probabilities: ArrayLike) -> np.ndarray:
     if groups < 2:
         return np.full(len(table), np.nan)
     times_larger = 2 * np.arange(groups) - groups + 1  # in pairs, less the times it is the smaller
-    return np.sort(table, axis=1) @ times_larger / (groups * (groups - 1) / 2)
+    mean: Floats = np.sort(table, axis=1) @ times_larger / (groups * (groups - 1) / 2)
+    return mean

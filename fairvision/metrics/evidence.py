@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import Sampling, ratio
-from fairvision.metrics._engine.inputs import read_values, read_where
+from fairvision.metrics._engine.arrays import Floats, ratio
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.inputs import read_values
 from fairvision.metrics._engine.pixels import Array, Chunk, OneSign, Part, per_image, read
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
@@ -358,7 +359,7 @@ def _chance(chunk: Chunk) -> Array:
     return chunk.ratio(chunk.area, chunk.area * 0 + chunk.pixels, chunk.has_mask)
 
 
-CELLS = (
+CASES = (
     "right for the right reasons",
     "right for the wrong reasons",
     "wrong, evidence on the person",
@@ -373,7 +374,7 @@ def reasons(
     where: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
 ) -> Result:
-    """Shares of the four cells: right or wrong × evidence on the person or elsewhere.
+    """Shares of the four cases: right or wrong × evidence on the person or elsewhere.
 
     Parameters
     ----------
@@ -389,7 +390,7 @@ def reasons(
     Returns
     -------
     Result
-        The value is the share that is right for the right reasons. `pairs` has the four cells as
+        The value is the share that is right for the right reasons. `pairs` has the four cases as
         `label`; they add up to 1. Images with `right` or `inside` undefined are left out; n says
         how many remain. NaN where none does.
 
@@ -413,17 +414,17 @@ def reasons(
     for name, values in (("right", is_right), ("inside", hit)):
         if ((values < 0) | (values > 1)).any():
             raise InputError(f"{name} must hold numbers between 0 and 1")
-    known = read_where(rows.get("where"), len(hit)) & ~np.isnan(is_right) & ~np.isnan(hit)
-    cell = np.where(is_right > 0.5, 0, 2) + np.where(hit > 0.5, 0, 1)
-    members = (known & (cell == np.arange(len(CELLS))[:, None])).astype(float)
+    valid = rows.mask & ~np.isnan(is_right) & ~np.isnan(hit)
+    case = np.where(is_right > 0.5, 0, 2) + np.where(hit > 0.5, 0, 1)
+    members = (valid & (case == np.arange(len(CASES))[:, None])).astype(float)
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
+    def statistic(weights: Array) -> Floats:
         counts = members @ weights
         shares = ratio(counts, counts.sum(axis=0))
         return np.vstack([shares[0], shares])
 
-    n = rows.count(known)
-    pairs = {"label": CELLS, "n": n}
-    images = rows.sample.effective(lambda weights: known[None] @ weights)
-    shares = images.repeat(1 + len(CELLS))
+    n = rows.count(valid)
+    pairs = {"label": CASES, "n": n}
+    images = rows.sample.effective(lambda weights: valid.astype(float)[None] @ weights)
+    shares = images.repeat(1 + len(CASES))
     return summarise(rows.sample, statistic, n, "reasons", pairs=pairs, shares=shares)

@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined
-from fairvision.metrics._engine.grouping import Groups, as_objects, warn_of_small
+from fairvision.metrics._engine.arrays import as_objects, mean_of_defined
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.grouping import Groups, warn_of_small
 from fairvision.metrics._engine.outcomes import RATES, Outcomes, read_outcomes
 from fairvision.metrics._engine.result import Result
-from fairvision.metrics.contrasts import GroupResult, contrast, difference
-from fairvision.metrics.parity import group_ratio, worst_group
+from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
 
 _OVERALL = "overall"
 _COLUMNS = ("measure", "label", "value", "low", "high", "n")
@@ -96,7 +96,7 @@ class GroupMetrics(Mapping[str, Result]):
     @cached_property
     def overall(self) -> pd.Series:
         """Each measure of all images."""
-        return pd.Series({measure: found[0, 0] for measure, found in self._estimates.items()})
+        return pd.Series({measure: of[0, 0] for measure, of in self._estimates.items()})
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -121,11 +121,7 @@ class GroupMetrics(Mapping[str, Result]):
     @cached_property
     def difference(self) -> pd.DataFrame:
         """Largest minus smallest group, a row per measure."""
-        found = {
-            measure: contrast([result], difference, f"{measure} gap")
-            for measure, result in self.items()
-        }
-        return self._contrasts(found)
+        return self._contrasts({measure: gap(result) for measure, result in self.items()})
 
     @cached_property
     def ratio(self) -> pd.DataFrame:
@@ -135,20 +131,20 @@ class GroupMetrics(Mapping[str, Result]):
     @cached_property
     def worst(self) -> pd.DataFrame:
         """Figure of the worst group, a row per measure."""
-        found = {measure: worst_group(result) for measure, result in self.items()}
-        return self._contrasts(found, ["group"])
+        worst = {measure: worst_group(result) for measure, result in self.items()}
+        return self._contrasts(worst, ["group"])
 
     def _contrasts(
-        self, found: Mapping[str, GroupResult], ends: Sequence[str] = ("smallest", "largest")
+        self, results: Mapping[str, Result], ends: Sequence[str] = ("smallest", "largest")
     ) -> pd.DataFrame:
         table = pd.DataFrame(
-            [(result.value, result.low, result.high, result.n) for result in found.values()],
-            index=pd.Index(list(found), name="measure"),
+            [(result.value, result.low, result.high, result.n) for result in results.values()],
+            index=pd.Index(list(results), name="measure"),
             columns=["value", "low", "high", "n"],
         )
+        groups = [result.groups for result in results.values() if isinstance(result, GroupResult)]
         for end, name in enumerate(ends):
-            groups = [result.groups[end] if result.groups else None for result in found.values()]
-            table[name] = as_objects(groups)
+            table[name] = as_objects([of[end] if of else None for of in groups])
         return table
 
     def _attributes(self, groups: Iterable[Any]) -> list[list[Any]]:
@@ -227,8 +223,8 @@ def group_metrics(
     chosen = list(measures) if several else []
     wrong = [m for m in chosen if not isinstance(m, str) or m not in RATES]
     if wrong or not chosen:
-        found = wrong[0] if wrong else measures
-        raise InputError(f"measures must be a list of {', '.join(RATES)}, not {found!r}")
+        given = wrong[0] if wrong else measures
+        raise InputError(f"measures must be a list of {', '.join(RATES)}, not {given!r}")
     if groups is None:
         raise InputError("group_metrics needs groups")
     taken = set(_COLUMNS).intersection(groups) if isinstance(groups, _TABLES) else ()
@@ -237,5 +233,5 @@ def group_metrics(
             f"an attribute is called {min(taken)!r}, as a column of the table: rename it"
         )
     outcomes = read_outcomes(chosen, truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in chosen}, depth=3)
+    warn_of_small({measure: outcomes.pairs(measure) for measure in chosen})
     return GroupMetrics(outcomes, chosen)

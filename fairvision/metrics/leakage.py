@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
 from fairvision.metrics._engine.attacks import (
     Attack,
     LeakageResult,
@@ -19,15 +20,9 @@ from fairvision.metrics._engine.attacks import (
     to_accuracy,
     to_f1,
 )
-from fairvision.metrics._engine.inputs import (
-    Labels,
-    check_rows,
-    is_table,
-    read_labels,
-    read_table,
-    read_values,
-    require,
-)
+from fairvision.metrics._engine.containers import check_rows, is_table, require
+from fairvision.metrics._engine.inputs import read_labels, read_table, read_values
+from fairvision.metrics._engine.labels import Labels
 
 
 def dataset_leakage(
@@ -105,20 +100,12 @@ def dataset_leakage(
     (True, 0.5, 5)
     """
     require(labels=labels, groups=groups)
-    names, read = read_labels(labels=labels, test_labels=test_labels)
+    _, read = read_labels(labels=labels, test_labels=test_labels)
     _check(labels=labels, groups=groups)
     _check(test_labels=test_labels, test_groups=test_groups)
-    clues, known = stacked(read, "labels", "test_labels", width=len(names))
-    rounds = draw_rounds(
-        groups,
-        test_groups,
-        known,
-        per_group=per_group,
-        test_per_group=test_per_group,
-        fold=fold,
-        attack=attack,
-    )
-    return rounds.result("dataset_leakage", rounds.scores(lambda *_: clues))
+    clues, valid = _stacked(read, "labels", "test_labels")
+    rounds = draw_rounds(groups, test_groups, valid, attack, per_group, test_per_group, fold)
+    return rounds.result("dataset_leakage", rounds.guesses(lambda *_: clues))
 
 
 def model_leakage(
@@ -180,19 +167,11 @@ def model_leakage(
     True
     """
     require(outputs=outputs, groups=groups)
-    clues, known = _outputs(outputs, test_outputs)
+    clues, valid = _outputs(outputs, test_outputs)
     _check(outputs=outputs, groups=groups)
     _check(test_outputs=test_outputs, test_groups=test_groups)
-    rounds = draw_rounds(
-        groups,
-        test_groups,
-        known,
-        per_group=per_group,
-        test_per_group=test_per_group,
-        fold=fold,
-        attack=attack,
-    )
-    return rounds.result("model_leakage", rounds.scores(lambda *_: clues))
+    rounds = draw_rounds(groups, test_groups, valid, attack, per_group, test_per_group, fold)
+    return rounds.result("model_leakage", rounds.guesses(lambda *_: clues))
 
 
 def leakage_amplification(
@@ -270,7 +249,7 @@ def leakage_amplification(
     (0.0, True, True)
     """
     require(labels=labels, groups=groups, outputs=outputs)
-    clues, known = _outputs(outputs, test_outputs)
+    clues, valid = _outputs(outputs, test_outputs)
     if pred_labels is None:
         if clues.dtype.kind == "f" or is_table("labels", labels) != is_table("outputs", outputs):
             raise InputError(
@@ -278,14 +257,14 @@ def leakage_amplification(
                 "metrics.decide(outputs, many=False), to say how good the model is"
             )
         pred_labels, test_pred_labels = outputs, test_outputs
-    names, read = read_labels(
+    _, read = read_labels(
         labels=labels,
         pred_labels=pred_labels,
         test_labels=test_labels,
         test_pred_labels=test_pred_labels,
     )
-    truth, truth_known = stacked(read, "labels", "test_labels", width=len(names))
-    predicted, predicted_known = stacked(read, "pred_labels", "test_pred_labels", width=len(names))
+    truth, truth_valid = _stacked(read, "labels", "test_labels")
+    predicted, predicted_valid = _stacked(read, "pred_labels", "test_pred_labels")
     _check(labels=labels, groups=groups, outputs=outputs, pred_labels=pred_labels)
     _check(
         test_labels=test_labels,
@@ -293,30 +272,22 @@ def leakage_amplification(
         test_outputs=test_outputs,
         test_pred_labels=test_pred_labels,
     )
-    rounds = draw_rounds(
-        groups,
-        test_groups,
-        known & truth_known & predicted_known,
-        per_group=per_group,
-        test_per_group=test_per_group,
-        fold=fold,
-        attack=attack,
-    )
+    valid = valid & truth_valid & predicted_valid
+    rounds = draw_rounds(groups, test_groups, valid, attack, per_group, test_per_group, fold)
     if truth.ndim == 1:
         truth, predicted = occurring(truth, predicted, rounds.codes >= 0)
     classes = 1 + int(max(truth.max(initial=0), predicted.max(initial=0)))
 
-    def perturbed(random: np.random.Generator, *parts: np.ndarray) -> np.ndarray:
+    def perturbed(random: np.random.Generator, *parts: Ints) -> Array:
         moved = truth.copy()
         for part in parts:
-            true, said = truth[part], predicted[part]
             if truth.ndim == 1:
-                moved[part] = to_accuracy(true, said, classes, random)
+                moved[part] = to_accuracy(truth[part], predicted[part], classes, random)
             else:
-                moved[part] = to_f1(true, macro_f1(true, said), random)
+                moved[part] = to_f1(truth[part], macro_f1(truth[part], predicted[part]), random)
         return moved
 
-    of_model, of_data = rounds.scores(lambda *_: clues), rounds.scores(perturbed)
+    of_model, of_data = rounds.guesses(lambda *_: clues), rounds.guesses(perturbed)
     return replace(
         rounds.result("leakage_amplification", of_model, of_data),
         model=rounds.result("model_leakage", of_model),
@@ -324,30 +295,20 @@ def leakage_amplification(
     )
 
 
-def stacked(read: Mapping[str, Labels], *arrays: str, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels of arrays, those that are given one after the other, and which are known.
-
-    They are codes (rows,), −1 where unknown, or booleans (rows, width).
-    """
-    filled: list[np.ndarray] = []
-    known: list[np.ndarray] = []
-    for labels in (read[what] for what in arrays if what in read):
-        rows = len(labels.known)
-        filled.append(np.zeros((rows, width), bool) if labels.many else np.full(rows, -1))
-        at = (labels.row, labels.label) if labels.many else labels.row
-        filled[-1][at] = True if labels.many else labels.label
-        known.append(labels.known)
-    return np.concatenate(filled), np.concatenate(known)
+def _stacked(read: Mapping[str, Labels], *arguments: str) -> tuple[Array, Bools]:
+    """Return the labels of arguments that are given, one after the other, and which are valid."""
+    given = [read[arg] for arg in arguments if arg in read]
+    return np.concatenate([of.held for of in given]), np.concatenate([of.valid for of in given])
 
 
-def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return a model's outputs as labels are stacked, or as scores, and which are known."""
+def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[Array, Bools]:
+    """Return a model's outputs as labels are stacked, or as scores, and which are valid."""
     given: dict[str, Any] = {"outputs": outputs, "test_outputs": test_outputs}
-    given = {what: values for what, values in given.items() if values is not None}
-    if any(_has_fractions(what, values) for what, values in given.items()):
-        given = {what: read_values(what, values)[:, None] for what, values in given.items()}
-    if all(is_table(what, values) for what, values in given.items()):
-        tables = {what: read_table(what, values) for what, values in given.items()}
+    given = {arg: values for arg, values in given.items() if values is not None}
+    if any(_has_fractions(arg, values) for arg, values in given.items()):
+        given = {arg: read_values(arg, values)[:, None] for arg, values in given.items()}
+    if all(is_table(arg, values) for arg, values in given.items()):
+        tables = {arg: read_table(arg, values) for arg, values in given.items()}
         numbers = [table for table, _ in tables.values()]
         if any(not np.isin(table, (-1, 0, 1)).all(where=~np.isnan(table)) for table in numbers):
             _check_columns(tables)
@@ -355,19 +316,19 @@ def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[np.nda
             if np.isinf(scores).any():
                 raise InputError("outputs hold infinite numbers: give finite scores")
             return scores, ~np.isnan(scores).any(axis=1)
-    names, read = read_labels(**given)
-    return stacked(read, "outputs", "test_outputs", width=len(names))
+    _, read = read_labels(**given)
+    return _stacked(read, "outputs", "test_outputs")
 
 
-def _has_fractions(what: str, values: Any) -> bool:
+def _has_fractions(arg: str, values: Any) -> bool:
     """Say whether values, one per row, are numbers and not all whole: scores."""
     try:
-        return not is_table(what, values) and bool((read_values(what, values) % 1 > 0).any())
+        return not is_table(arg, values) and bool((read_values(arg, values) % 1 > 0).any())
     except InputError:  # names
         return False
 
 
-def _check_columns(tables: Mapping[str, tuple[np.ndarray, list[Any]]]) -> None:
+def _check_columns(tables: Mapping[str, tuple[Floats, list[Any]]]) -> None:
     columns = [names for _, names in tables.values()]
     if any(names != columns[0] for names in columns):
         raise InputError("the columns of test_outputs are not those of outputs, in their order")
@@ -375,7 +336,7 @@ def _check_columns(tables: Mapping[str, tuple[np.ndarray, list[Any]]]) -> None:
 
 def _check(**given: Any) -> None:
     """Check that arguments that go together are all given, or none, with as many rows."""
-    missing = [what for what, values in given.items() if values is None]
+    missing = [arg for arg, values in given.items() if values is None]
     if not missing:
         check_rows(**given)
     elif len(missing) < len(given):

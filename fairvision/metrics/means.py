@@ -1,22 +1,20 @@
-"""Means of per-image values: overall, by group, and the gap between groups."""
+"""Means of per-image values, overall and by group."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import Sampling, ratio
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, ratio
+from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.grouping import SMALL
-from fairvision.metrics._engine.inputs import UNKNOWN, read_groups, read_values, read_where
-from fairvision.metrics._engine.result import Result, compare, made, summarise
+from fairvision.metrics._engine.inputs import UNKNOWN, read_groups, read_values
+from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
-from fairvision.metrics.contrasts import contrast, difference
 
 
 def mean(
@@ -96,57 +94,6 @@ def mean_by_group(
     return dict(zip(names, _means(rows, numbers, members, "mean")))
 
 
-def gap(by_group: Mapping[Any, Result] | Result) -> Result:
-    """Difference between the largest and the smallest group.
-
-    Which groups these are is decided once, on the data; the replicates are the difference of the
-    same two groups. So the interval can include zero, which says that their order may be chance;
-    the largest minus the smallest *of each resample* never could. With many groups the value is
-    still too large on average, because the extremes were chosen by looking.
-
-    Parameters
-    ----------
-    by_group : dict of group to Result, or Result
-        As from `mean_by_group`, or from a measure with `groups`. The unknown group and groups that
-        are NaN are left out.
-
-    Returns
-    -------
-    Result
-        NaN with fewer than two defined groups; n is the number of images in the groups compared. Of
-        a measure with `groups` a `GroupResult`, which names the two groups; of several labels the
-        mean of their gaps.
-
-    Raises
-    ------
-    InputError
-        There are no groups at all, or the results are not paired.
-
-    Examples
-    --------
-    >>> from fairvision import metrics
-    >>> float(metrics.gap(metrics.mean_by_group([1, 1, 0, 1], ["b", "a", "a", None])))
-    0.5
-    """
-    if isinstance(by_group, Result):
-        return contrast([by_group], difference, f"{by_group.name} gap")
-    if not by_group:
-        raise InputError("there is no group to compare")
-    defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
-    if len(defined) < 2:
-        sample = made(next(iter(by_group.values()))).sample
-        return summarise(
-            sample,
-            lambda weights: np.full(weights.shape[1], np.nan),
-            sum(r.n for r in defined),
-            "gap",
-        )
-    largest = max(defined, key=float)
-    smallest = min(reversed(defined), key=float)  # not the same one where all are equal
-    found = compare(smallest, largest)
-    return replace(found, name="gap", n=largest.n + smallest.n, pairs=None)
-
-
 def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
     """Return the groups with fewer than 10 images, and how many these have.
 
@@ -166,14 +113,14 @@ def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
     return {group: result.n for group, result in by_group.items() if result.n < SMALL}
 
 
-def of_units(rows: Rows, values: np.ndarray, name: str) -> Result:
+def of_units(rows: Rows, values: Floats, name: str) -> Result:
     """Return the mean of a value of each unit, (units,), over the images of `where`."""
     return _means(rows, values, np.ones((1, len(values)), dtype=bool), name)[0]
 
 
-def _means(rows: Rows, values: np.ndarray, members: np.ndarray, name: str) -> list[Result]:
+def _means(rows: Rows, values: Floats, members: Bools, name: str) -> list[Result]:
     """Return the mean over each row of members (sets, units)."""
-    members = members & read_where(rows.get("where"), len(values)) & ~np.isnan(values)
+    members = members & rows.mask & ~np.isnan(values)
     sums, ones = np.where(members, values, 0.0), members.astype(float)
     shares = bool(np.isin(values, (0, 1))[members.any(axis=0)].all())
     images = rows.sample.effective(lambda weights: ones @ weights) if shares else None
@@ -191,5 +138,5 @@ def _means(rows: Rows, values: np.ndarray, members: np.ndarray, name: str) -> li
     ]
 
 
-def _mean(sums: np.ndarray, ones: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _mean(sums: Floats, ones: Floats, weights: Array) -> Floats:
     return ratio(sums @ weights, ones @ weights)

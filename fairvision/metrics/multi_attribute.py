@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -13,16 +12,18 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.errors import InputError, warn_caller
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
 from fairvision.metrics._engine.attacks import check_whole
-from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
-from fairvision.metrics._engine.inputs import Labels, one_label_each, read_groups, read_labels
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
-from fairvision.metrics._engine.rows import Rows
+from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
 from fairvision.metrics.amplification import dependence
 
 _KEPT = 50_000_000  # figures of pairs in all resamples, kept for their intervals (400 MB)
 _AT_ONCE = 4_000_000  # figures of pairs looked at together (32 MB)
+_CANDIDATES = 30_000_000  # pairs of row and set looked at together (a GB)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -167,33 +168,20 @@ def multi_attribute_bias_amplification(
         check_whole("max_size", max_size)
     if reference not in ("test", "train"):
         raise InputError(f"reference must be 'test' or 'train', not {reference!r}")
-    train = Rows(
-        {"train_labels": train_labels, "train_groups": train_groups}, {"counts": train_counts}
-    )
-    rows = Rows(
-        {
-            "pred_labels": pred_labels,
-            "pred_groups": pred_groups,
-            "labels": labels,
-            "groups": groups,
-        },
-        sampling,
-    )
-    columns = {**train, **rows}
-    names, label = read_labels(**{what: columns[what] for what in columns if "labels" in what})
-    groups_given = {what: columns[what] for what in columns if "groups" in what}
-    group_names, group = read_groups(None, **groups_given)
+    train = training_rows(train_labels, train_groups, train_counts)
+    predictions = {"pred_labels": pred_labels, "pred_groups": pred_groups}
+    rows = Rows({**predictions, "labels": labels, "groups": groups}, sampling)
+    names, label, group_names, group = read_labels_and_groups(train, rows)
 
-    def known(*given: str) -> np.ndarray:
-        found = (train if "train_labels" in given else rows).sample.counts > 0
-        for what in given:
-            found = found & (label[what].known if what in label else group[what] >= 0)
-        return found
+    def valid_rows(*columns: str) -> Bools:
+        of = [label[arg].valid if arg in label else group[arg] >= 0 for arg in columns]
+        valid: Bools = np.logical_and.reduce(of)
+        return valid
 
-    trained, used = known(*train), known(*(rows if directed else ("pred_labels", "pred_groups")))
+    trained, used = valid_rows(*train), valid_rows(*(rows if directed else predictions))
     sources = [(label["train_labels"], trained)]
     if labels is not None:
-        sources.append((label["labels"], used if directed else known("labels", "groups")))
+        sources.append((label["labels"], used if directed else valid_rows("labels", "groups")))
     if to_task:
         sources.append((label["pred_labels"], used))
     sets = common_sets(sources, 2, len(names), max_size)
@@ -202,22 +190,23 @@ def multi_attribute_bias_amplification(
     training = training.astype(int).reshape(shape)
     of_group = group["train_groups"][trained]
     of_group = np.bincount(of_group, train.sample.counts[trained], minlength=shape[0])
-    said = by_group(sets.has[-1], group["pred_groups" if to_group else "groups"], shape[0])
+    predicted = by_group(sets.has[-1], group["pred_groups" if to_group else "groups"], shape[0])
     turned = np.ones(shape)
     if directed:
         turned = np.where(dependence(training, of_group, shape) > 0, turned, -turned)
         condition, of = sets.has[1], (1, shape[1])
         if to_task:
             nothing = np.zeros(len(used), int)
-            condition = one_label_each(group["groups"]).cells(nothing, (1, shape[0]), used)
+            condition = one_label_each(group["groups"]).indicator(nothing, (1, shape[0]), used)
             of = (shape[0], 1)
         before = ratio(training, of_group[:, None] if to_task else training.sum(axis=0))
         if reference == "test":
-            said, before = said - by_group(sets.has[1], group["groups"], shape[0]), np.zeros(shape)
-        change = partial(_directed, said, condition, of, before)
+            predicted = predicted - by_group(sets.has[1], group["groups"], shape[0])
+            before = np.zeros(shape)
+        change = partial(_directed, predicted, condition, of, before)
     else:
         condition, of = sets.has[-1], (1, shape[1])
-        change = partial(_undirected, said, training)
+        change = partial(_undirected, predicted, training)
 
     values = change(rows.sample.base)[..., 0]
     if shape[0] < 2:  # nothing to lean to
@@ -227,14 +216,12 @@ def multi_attribute_bias_amplification(
     limit = _KEPT // (max(1, shape[0]) * (1 + rows.sample.drawing.replicates))
     each = shape[1] <= limit
     if not each:
-        warnings.warn(
+        warn_caller(
             f"{shape[1]} sets of labels occur in training and in the test: pairs have no "
-            f"intervals; for them pass max_size={max(1, sets.up_to(limit))}, or fewer replicates",
-            FairvisionWarning,
-            stacklevel=2,
+            f"intervals; for them pass max_size={max(1, sets.up_to(limit))}, or fewer replicates"
         )
 
-    def figures(weights: np.ndarray) -> np.ndarray:
+    def figures(weights: Array) -> Floats:
         changes = change(weights)
         added = side[..., None] * changes
         if directed:
@@ -246,7 +233,7 @@ def multi_attribute_bias_amplification(
         pairs = (turned[..., None] * changes).reshape(values.size, weights.shape[1])
         return np.vstack([mean, pairs]) if each else mean[None]
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
+    def statistic(weights: Array) -> Floats:
         width = max(1, _AT_ONCE // max(1, values.size))
         starts = range(0, weights.shape[1], width)
         return np.hstack([figures(weights[:, start : start + width]) for start in starts])
@@ -284,10 +271,10 @@ def _check_same_images(truth: Any, predicted: Any) -> None:
         )
 
 
-def _undirected(said: Any, training: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _undirected(in_set: Any, training: Ints, weights: Array) -> Floats:
     """Return Δ (groups, sets, b) of the shares of groups in each set."""
     shape = training.shape
-    predicted = (said @ weights).astype(float).reshape(*shape, weights.shape[1])
+    predicted = (in_set @ weights).astype(float).reshape(*shape, weights.shape[1])
     before = ratio(training, training.sum(axis=0))
     change = ratio(predicted, predicted.sum(axis=0)) - before[..., None]
     leans = training * shape[0] > training.sum(axis=0)
@@ -295,16 +282,13 @@ def _undirected(said: Any, training: np.ndarray, weights: np.ndarray) -> np.ndar
 
 
 def _directed(
-    moved: Any, condition: Any, of: tuple[int, int], before: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
+    moved: Any, condition: Any, of: tuple[int, int], before: Floats, weights: Array
+) -> Floats:
     """Return Δ (groups, sets, b) of conditional probabilities, `before` among it."""
     b = weights.shape[1]
     change = (moved @ weights).astype(float).reshape(*before.shape, b)
     times = (condition @ weights).astype(float).reshape(*of, b)
     return ratio(change, times) - before[..., None]
-
-
-_CANDIDATES = 30_000_000  # pairs of row and set looked at together (a GB)
 
 
 @dataclass(frozen=True)
@@ -331,7 +315,7 @@ class LabelSets:
 
 
 def common_sets(
-    sources: Sequence[tuple[Labels, np.ndarray]],
+    sources: Sequence[tuple[Labels, Bools]],
     common_to: int,
     labels: int,
     max_size: int | None = None,
@@ -359,7 +343,7 @@ def common_sets(
     parents = [np.zeros(len(row), np.int64) for row, _ in held]
     members: list[tuple[int, ...]] = [()]
     smaller, size = 0, 0
-    found: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in sources]
+    entries: list[list[tuple[Ints, Ints]]] = [[] for _ in sources]  # rows and sets, per size
     while max_size is None or size < max_size:
         keys = [of * labels + label[at] for of, at, (_, label) in zip(parents, places, held)]
         common = reduce(np.intersect1d, keys[:common_to])
@@ -374,7 +358,7 @@ def common_sets(
             is_common = common[number] == key
             number, at = number[is_common], places[i][is_common]
             row = held[i][0][at]
-            found[i].append((row, number + start - 1))
+            entries[i].append((row, number + start - 1))
             times = ends[i][row] - at - 1
             candidates += int(times.sum())
             if candidates > _CANDIDATES and size != max_size:
@@ -388,22 +372,20 @@ def common_sets(
         smaller = start
     return LabelSets(
         members[1:],
-        [_incidence(some, (len(members) - 1, len(of[1]))) for some, of in zip(found, sources)],
+        [_incidence(of, (len(members) - 1, len(keep))) for of, (_, keep) in zip(entries, sources)],
     )
 
 
-def _incidence(
-    found: Sequence[tuple[np.ndarray, np.ndarray]], shape: tuple[int, int]
-) -> sparse.csc_array:
+def _incidence(entries: Sequence[tuple[Ints, Ints]], shape: tuple[int, int]) -> sparse.csc_array:
     """Return ones (sets, rows) at pairs of row and set."""
-    if not found:
+    if not entries:
         return sparse.csc_array(shape, dtype=np.float32)
-    row, number = (np.concatenate(some) for some in zip(*found))
+    row, number = (np.concatenate(parts) for parts in zip(*entries))
     return sparse.csc_array((np.ones(len(row), np.float32), (number, row)), shape=shape)
 
 
-def by_group(has: sparse.csc_array, groups: np.ndarray, number: int) -> sparse.csc_array:
-    """Return the cells (groups · sets, rows) of pairs of group and set, as `Labels.cells`."""
+def by_group(has: sparse.csc_array, groups: Ints, number: int) -> sparse.csc_array:
+    """Return the pairs of group and set (groups · sets, rows), as `Labels.indicator` does."""
     sets, rows = has.shape
     group = np.repeat(groups, np.diff(has.indptr)).astype(np.int64)
     return sparse.csc_array(

@@ -1,121 +1,97 @@
-"""Parity of groups: how far their rates lie apart, and which group has the worst."""
+"""Parity of groups: how far apart the rates of decisions lie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import Sampling, ratio
+from fairvision.metrics._engine.arrays import ratio
+from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.grouping import Groups, warn_of_small
 from fairvision.metrics._engine.outcomes import read_outcomes
-from fairvision.metrics._engine.result import Result
-from fairvision.metrics.contrasts import GroupResult, contrast, difference, figures_by_group
+from fairvision.metrics.contrasts import Contrast, GroupResult, contrast, difference
 
 _ODDS = ("true_positive_rate", "false_positive_rate")
-_WORST_IS_LARGEST = (
-    "calibration_error",
-    "error_rate",
-    "false_negative_rate",
-    "false_positive_rate",
-)
 
 
-def group_ratio(result: Result) -> GroupResult:
-    """Smallest group divided by the largest: 1 where all are equal.
+class ParityFunction(Protocol):
+    """A difference or ratio of groups; see `demographic_parity_difference`."""
 
-    As with `gap`, which groups these are is decided on the data; the replicates are the ratio of
-    the same two groups, so that the interval can include 1.
+    __name__: str
+    __qualname__: str
 
-    Parameters
-    ----------
-    result : Result
-        A measure with `groups`. Its unknown group and groups that are NaN are left out.
-
-    Returns
-    -------
-    GroupResult
-        In [0, 1]. NaN with fewer than two defined groups, and where all are 0. With several labels
-        the mean over labels. n: the images of the two groups; of several labels the most.
-
-    Raises
-    ------
-    InputError
-        The result has no figures by group.
-
-    Examples
-    --------
-    >>> from fairvision import metrics
-    >>> rate = metrics.selection_rate(
-    ...     None, [1] * 8 + [0] * 12 + [1] * 10 + [0] * 10, ["f"] * 20 + ["m"] * 20
-    ... )
-    >>> result = metrics.group_ratio(rate)
-    >>> float(result), result.groups
-    (0.8, ('f', 'm'))
-    """
-    figures_by_group(result)
-    return contrast([result], ratio, f"{result.name} ratio")
+    def __call__(
+        self,
+        truth: ArrayLike | None,
+        predicted: ArrayLike,
+        groups: Groups,
+        *,
+        positive: Any = None,
+        where: ArrayLike | None = None,
+        **sampling: Unpack[Sampling],
+    ) -> GroupResult:
+        """Measure."""
+        ...
 
 
-def worst_group(result: Result, *, largest: bool | None = None) -> GroupResult:
-    """Figure of the worst group.
+def _parity(of: Contrast, measure: str) -> Callable[[Callable[[], None]], ParityFunction]:
+    """Make the function of a contrast of a rate's groups, of which name and description follow."""
 
-    Which group is the worst is decided on the data, and held fixed in the replicates. Of many
-    groups the worst looks worse than it is: it was chosen by looking, and small groups vary most.
+    def make(described: Callable[[], None]) -> ParityFunction:
+        name = described.__name__
 
-    Parameters
-    ----------
-    result : Result
-        A measure with `groups`. Its unknown group and groups that are NaN are left out.
-    largest : bool, optional
-        Whether the largest value is the worst. By default it is for error rates (false positives,
-        false negatives, `error_rate`, `calibration_error`), and the smallest for all else.
+        def parity(
+            truth: ArrayLike | None,
+            predicted: ArrayLike,
+            groups: Groups,
+            *,
+            positive: Any = None,
+            where: ArrayLike | None = None,
+            **sampling: Unpack[Sampling],
+        ) -> GroupResult:
+            measures, agg = [measure], "worst_case"
+            return _compare(
+                name, of, measures, agg, truth, predicted, groups, positive, where, sampling
+            )
 
-    Returns
-    -------
-    GroupResult
-        Value, interval and n of the group that `groups` names; NaN where none is defined. With
-        several labels the mean over the labels, each with its own worst group.
+        parity.__name__ = parity.__qualname__ = name
+        parity.__doc__ = described.__doc__
+        return parity
 
-    Raises
-    ------
-    InputError
-        The result has no figures by group.
-
-    Examples
-    --------
-    >>> from fairvision import metrics
-    >>> truth, predicted = [1] * 40, [1] * 10 + [0] * 10 + [1] * 15 + [0] * 5
-    >>> rate = metrics.true_positive_rate(truth, predicted, ["f"] * 20 + ["m"] * 20)
-    >>> result = metrics.worst_group(rate)
-    >>> float(result), result.n, result.groups
-    (0.5, 20, ('f',))
-    """
-    figures = figures_by_group(result)
-    if largest is None:
-        largest = result.name in _WORST_IS_LARGEST
-    end = "largest" if largest else "smallest"
-    found = contrast([result], lambda worst: worst, f"worst {result.name}", ends=[end])
-    if not found.groups:
-        return found
-    row = list(figures["group"]).index(found.groups[0])
-    low, high = (float(figures[column].iloc[row]) for column in ("low", "high"))
-    return replace(found, low=low, high=high)
+    return make
 
 
-def demographic_parity_difference(
+def _compare(
+    name: str,
+    of: Contrast,
+    measures: Sequence[str],
+    agg: str,
     truth: ArrayLike | None,
     predicted: ArrayLike,
     groups: Groups,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
+    positive: Any,
+    where: ArrayLike | None,
+    sampling: Sampling,
 ) -> GroupResult:
+    """Return the contrast of the extreme groups of rates; of several, the worst or the mean."""
+    if agg not in ("worst_case", "mean"):
+        raise InputError(f"agg must be 'worst_case' or 'mean', not {agg!r}")
+    if groups is None:
+        raise InputError(f"{name} needs groups")
+    outcomes = read_outcomes(measures, truth, predicted, groups, positive, where, sampling)
+    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
+    estimates = outcomes.estimates(measures)
+    rates = [outcomes.result(*of_rate) for of_rate in zip(measures, estimates)]
+    worst = np.argmax if of is difference else np.argmin
+    return contrast(rates, of, name, choose=worst, mean=agg == "mean")
+
+
+@_parity(difference, "selection_rate")
+def demographic_parity_difference() -> None:
     """Largest minus smallest selection rate of groups.
 
     0 where the prediction does not depend on the group, whatever the truth: a model that is always
@@ -153,28 +129,10 @@ def demographic_parity_difference(
     >>> round(float(result), 3), result.groups, result.n, result.low < 0 < result.high
     (0.3, ('f', 'm'), 20, True)
     """
-    return _parity(
-        "demographic_parity_difference",
-        difference,
-        ["selection_rate"],
-        truth,
-        predicted,
-        groups,
-        positive,
-        where,
-        sampling,
-    )
 
 
-def demographic_parity_ratio(
-    truth: ArrayLike | None,
-    predicted: ArrayLike,
-    groups: Groups,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> GroupResult:
+@_parity(ratio, "selection_rate")
+def demographic_parity_ratio() -> None:
     """Smallest divided by largest selection rate of groups ("four fifths": below 0.8).
 
     Parameters are those of `demographic_parity_difference`; the result is that of `group_ratio`.
@@ -186,17 +144,6 @@ def demographic_parity_ratio(
     >>> float(metrics.demographic_parity_ratio(None, predicted, groups))
     0.5
     """
-    return _parity(
-        "demographic_parity_ratio",
-        ratio,
-        ["selection_rate"],
-        truth,
-        predicted,
-        groups,
-        positive,
-        where,
-        sampling,
-    )
 
 
 def equalized_odds_difference(
@@ -252,10 +199,8 @@ def equalized_odds_difference(
     >>> round(float(metrics.equalized_odds_difference(truth, predicted, groups, agg="mean")), 3)
     0.35
     """
-    name = "equalized_odds_difference"
-    return _parity(
-        name, difference, _ODDS, truth, predicted, groups, positive, where, sampling, agg
-    )
+    name, of = "equalized_odds_difference", difference
+    return _compare(name, of, _ODDS, agg, truth, predicted, groups, positive, where, sampling)
 
 
 def equalized_odds_ratio(
@@ -283,18 +228,11 @@ def equalized_odds_ratio(
     (0.5, 'false_positive_rate')
     """
     name = "equalized_odds_ratio"
-    return _parity(name, ratio, _ODDS, truth, predicted, groups, positive, where, sampling, agg)
+    return _compare(name, ratio, _ODDS, agg, truth, predicted, groups, positive, where, sampling)
 
 
-def equal_opportunity_difference(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> GroupResult:
+@_parity(difference, "true_positive_rate")
+def equal_opportunity_difference() -> None:
     """Largest minus smallest true positive rate of groups.
 
     Parameters and result are those of `demographic_parity_difference`, with truth.
@@ -307,28 +245,10 @@ def equal_opportunity_difference(
     >>> round(float(metrics.equal_opportunity_difference(truth, predicted, groups)), 3)
     0.4
     """
-    return _parity(
-        "equal_opportunity_difference",
-        difference,
-        ["true_positive_rate"],
-        truth,
-        predicted,
-        groups,
-        positive,
-        where,
-        sampling,
-    )
 
 
-def equal_opportunity_ratio(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> GroupResult:
+@_parity(ratio, "true_positive_rate")
+def equal_opportunity_ratio() -> None:
     """Smallest divided by largest true positive rate of groups.
 
     Parameters are those of `demographic_parity_difference`, with truth; the result is that of
@@ -342,28 +262,10 @@ def equal_opportunity_ratio(
     >>> float(metrics.equal_opportunity_ratio(truth, predicted, groups))
     0.5
     """
-    return _parity(
-        "equal_opportunity_ratio",
-        ratio,
-        ["true_positive_rate"],
-        truth,
-        predicted,
-        groups,
-        positive,
-        where,
-        sampling,
-    )
 
 
-def accuracy_difference(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> GroupResult:
+@_parity(difference, "accuracy")
+def accuracy_difference() -> None:
     """Largest minus smallest accuracy of groups.
 
     Parameters and result are those of `demographic_parity_difference`, with truth. Of several
@@ -379,40 +281,3 @@ def accuracy_difference(
     >>> float(result), result.groups
     (0.5, ('m', 'f'))
     """
-    return _parity(
-        "accuracy_difference",
-        difference,
-        ["accuracy"],
-        truth,
-        predicted,
-        groups,
-        positive,
-        where,
-        sampling,
-    )
-
-
-def _parity(
-    name: str,
-    of: Callable[..., np.ndarray],
-    measures: Sequence[str],
-    truth: ArrayLike | None,
-    predicted: ArrayLike,
-    groups: Groups,
-    positive: Any,
-    where: ArrayLike | None,
-    sampling: Sampling,
-    agg: str = "worst_case",
-) -> GroupResult:
-    if agg not in ("worst_case", "mean"):
-        raise InputError(f"agg must be 'worst_case' or 'mean', not {agg!r}")
-    if groups is None:
-        raise InputError(f"{name} needs groups")
-    outcomes = read_outcomes(measures, truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
-    rates = [
-        outcomes.result(measure, estimates)
-        for measure, estimates in zip(measures, outcomes.estimates(measures))
-    ]
-    worst = np.argmax if of is difference else np.argmin
-    return contrast(rates, of, name, choose=worst, mean=agg == "mean")

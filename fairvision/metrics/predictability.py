@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Unpack
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, mean_of_defined, ratio
 from fairvision.metrics._engine.attacks import (
     EXACT,
     Attack,
@@ -22,10 +22,11 @@ from fairvision.metrics._engine.attacks import (
     units,
     warn_of_few,
 )
-from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
-from fairvision.metrics._engine.inputs import check_rows, read_groups, read_labels, require
+from fairvision.metrics._engine.bootstrap import Sampling, Statistic
+from fairvision.metrics._engine.containers import check_rows, require
+from fairvision.metrics._engine.inputs import read_groups, read_labels
+from fairvision.metrics._engine.labels import one_label_each
 from fairvision.metrics._engine.result import summarise
-from fairvision.metrics.leakage import stacked
 
 _QUALITIES = ("accuracy", "inverse_error", "inverse_cross_entropy")
 _TINY = 1e-15
@@ -114,29 +115,25 @@ def directional_predictability_amplification(
     if quality not in _QUALITIES:
         raise InputError(f"quality must be one of {', '.join(_QUALITIES)}, not {quality!r}")
     attacker, rounds, test_size, sampling = read_attack(attack)
-    names, read = read_labels(labels=labels, pred_labels=pred_labels)
-    _, group = read_groups(groups=groups, pred_groups=pred_groups)
-    clues = group["groups"]
-    truth, known = stacked(read, "labels", width=len(names))
-    check_rows(labels=truth, groups=clues)
-    known = known & (clues >= 0)
-    if pred_groups is None:
-        predicted, also_known = stacked(read, "pred_labels", width=len(names))
-        check_rows(labels=truth, pred_labels=predicted)
-    else:
-        truth, clues, predicted = clues, truth, group["pred_groups"]
-        check_rows(labels=truth, pred_groups=predicted)
-        also_known = predicted >= 0
-    known = known & also_known
+    _, read = read_labels(labels=labels, pred_labels=pred_labels)
+    _, codes = read_groups(groups=groups, pred_groups=pred_groups)
+    read |= {arg: one_label_each(code) for arg, code in codes.items()}
+    check_rows(**{arg: of.valid for arg, of in read.items()})
+    valid = np.logical_and.reduce([of.valid for of in read.values()])
+    to_task = pred_groups is None
+    truth, clues = read["labels"].held, read["groups"].held
+    if not to_task:
+        truth, clues = clues, truth
+    predicted = read["pred_labels" if to_task else "pred_groups"].held
     if truth.ndim == 1:
-        truth, predicted = occurring(truth, predicted, known)
+        truth, predicted = occurring(truth, predicted, valid)
 
-    rows = np.flatnonzero(known)
-    scores = np.full((2, rounds, len(known)), np.nan)  # of the model, and of the perturbed truth
+    rows = np.flatnonzero(valid)
+    scores = np.full((2, rounds, len(valid)), np.nan)  # of the model, and of the perturbed truth
     if _vary(clues[rows]) and _vary(np.concatenate([truth[rows], predicted[rows]])):
         classes = 1 + int(max(truth.max(), predicted.max()))
         tested = min(max(1, round(test_size * len(rows))), len(rows) - 1)
-        warn_of_few(len(rows) - tested, tested, "in all", stacklevel=3)
+        warn_of_few(len(rows) - tested, tested, "in all")
         for number in range(rounds):
             seed = sampling.get("seed", 0)
             random = np.random.default_rng([seed, number])
@@ -148,72 +145,64 @@ def directional_predictability_amplification(
                 scores[source, number, test] = _scores(
                     attacker, clues, target, train, test, quality, seed + number
                 )
-    direction = "A->T" if pred_groups is None else "T->A"
-    return _result(f"predictability {direction}", scores, quality, sampling)
+    name = f"predictability {'A->T' if to_task else 'T->A'}"
+    return _result(name, scores, quality, sampling)
 
 
-def _vary(values: np.ndarray) -> bool:
+def _vary(values: Array) -> bool:
     """Say whether rows differ at all."""
     return bool((values[1:] != values[:1]).any())
 
 
-def _perturbed(
-    truth: np.ndarray, predicted: np.ndarray, classes: int, random: np.random.Generator
-) -> np.ndarray:
+def _perturbed(truth: Array, predicted: Array, classes: int, random: np.random.Generator) -> Array:
     """Return codes, or each column of a table, wrong in as many rows as the predictions."""
     if truth.ndim == 1:
         return to_accuracy(truth, predicted, classes, random)
     columns = [to_accuracy(*both, 2, random) for both in zip(1 * truth.T, 1 * predicted.T)]
-    return np.column_stack(columns) > 0
+    perturbed: Array = np.column_stack(columns) > 0
+    return perturbed
 
 
 def _scores(
     attacker: Any,
-    clues: np.ndarray,
-    target: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
+    clues: Array,
+    target: Array,
+    train: Ints,
+    test: Ints,
     quality: str,
     seed: int,
-) -> np.ndarray:
+) -> Floats:
     """Return for each test row how right the attacker is, or its loss; of a table, the mean."""
     if target.ndim == 2:
         columns = (1 * target[:, column] for column in range(target.shape[1]))
         scores = [_scores(attacker, clues, c, train, test, quality, seed) for c in columns]
-        return np.mean(scores, axis=0)
+        mean: Floats = np.mean(scores, axis=0)
+        return mean
     entropy = quality == "inverse_cross_entropy"
-    said = probabilities(
-        attacker,
-        clues,
-        target,
-        train,
-        test,
-        classes=int(target.max()) + 1,
-        seed=seed,
-        smoothing=1 if entropy else EXACT,  # what was never seen is not impossible
-    )
+    smoothing = 1 if entropy else EXACT  # what was never seen is not impossible
+    guess = probabilities(attacker, clues, target, train, test, seed=seed, smoothing=smoothing)
     if entropy:
-        return -np.log(np.clip(said[np.arange(len(test)), target[test]], _TINY, 1))
-    rightly = right(said, target[test])
+        return -np.log(np.clip(guess[np.arange(len(test)), target[test]], _TINY, 1))
+    rightly = right(guess, target[test])
     return rightly if quality == "accuracy" else 1 - rightly
 
 
-def _result(name: str, scores: np.ndarray, quality: str, sampling: Sampling) -> LeakageResult:
+def _result(name: str, scores: Floats, quality: str, sampling: Sampling) -> LeakageResult:
     """Make the result of scores or losses (2, rounds, rows), NaN where not tested."""
     rows, read = units(list(scores), sampling)
     loss = quality != "accuracy"
 
-    def means(weights: np.ndarray) -> list[np.ndarray]:
+    def means(weights: Array) -> list[Floats]:
         return [
             ratio(np.nan_to_num(of) @ weights, (~np.isnan(of)).astype(float) @ weights)
             for of in read
         ]
 
-    def change(weights: np.ndarray) -> np.ndarray:
+    def change(weights: Array) -> Floats:
         model, data = means(weights)
         return ratio(data - model if loss else model - data, model + data)
 
-    def result(name: str, of_rounds: Callable[[np.ndarray], np.ndarray]) -> LeakageResult:
+    def result(name: str, of_rounds: Statistic) -> LeakageResult:
         return summarise(
             rows.sample,
             lambda weights: mean_of_defined(of_rounds(weights)),
@@ -223,7 +212,7 @@ def _result(name: str, scores: np.ndarray, quality: str, sampling: Sampling) -> 
             rounds=of_rounds(rows.sample.base)[:, 0],
         )
 
-    def psi(source: int) -> Callable[[np.ndarray], np.ndarray]:
+    def psi(source: int) -> Statistic:
         if loss:
             return lambda weights: ratio(np.ones(1), means(weights)[source])
         return lambda weights: means(weights)[source]

@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Unpack
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.metrics._engine.bootstrap import Sampling, ratio
+from fairvision.metrics._engine.arrays import Array, Floats, ratio
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.containers import check_rows, require
 from fairvision.metrics._engine.grouping import Groups, warn_of_small
-from fairvision.metrics._engine.inputs import (
-    UNKNOWN,
-    check_rows,
-    one_label_each,
-    read_groups,
-    read_labels,
-    require,
-)
+from fairvision.metrics._engine.inputs import UNKNOWN, read_groups, read_labels
+from fairvision.metrics._engine.labels import one_label_each
 from fairvision.metrics._engine.outcomes import read_outcomes
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.means import of_units
 
 
-def selection_rate(
+class RateFunction(Protocol):
+    """A rate of decisions; arguments and result are those of `selection_rate`."""
+
+    __name__: str
+    __qualname__: str
+
+    def __call__(
+        self,
+        truth: ArrayLike | None,
+        predicted: ArrayLike,
+        groups: Groups = None,
+        *,
+        positive: Any = None,
+        where: ArrayLike | None = None,
+        **sampling: Unpack[Sampling],
+    ) -> Result:
+        """Measure."""
+        ...
+
+
+def _rate(described: Callable[[], None]) -> RateFunction:
+    """Make the function of a rate: name and description are given, `RATES` says how it is made."""
+    measure = described.__name__
+
+    def rate(
+        truth: ArrayLike | None,
+        predicted: ArrayLike,
+        groups: Groups = None,
+        *,
+        positive: Any = None,
+        where: ArrayLike | None = None,
+        **sampling: Unpack[Sampling],
+    ) -> Result:
+        return _rate_of(measure, truth, predicted, groups, positive, where, sampling)
+
+    rate.__name__ = rate.__qualname__ = measure
+    rate.__doc__ = described.__doc__
+    return rate
+
+
+def _rate_of(
+    measure: str,
     truth: ArrayLike | None,
     predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
+    groups: Groups,
+    positive: Any,
+    where: ArrayLike | None,
+    sampling: Sampling,
 ) -> Result:
+    outcomes = read_outcomes([measure], truth, predicted, groups, positive, where, sampling)
+    warn_of_small({measure: outcomes.pairs(measure)})
+    return outcomes.result(measure)
+
+
+@_rate
+def selection_rate() -> None:
     """Share of images that are predicted positive: (TP + FP) / n.
 
     An image takes part where its prediction is known: truth is not needed, and where it is given
@@ -87,18 +130,10 @@ def selection_rate(
     >>> rate
     selection_rate = 0.75 [nan, nan] (n = 4)
     """
-    return rate_of("selection_rate", truth, predicted, groups, positive, where, sampling)
 
 
-def true_positive_rate(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def true_positive_rate() -> None:
     """Share of truly positive images that are predicted so (recall): TP / (TP + FN).
 
     Parameters and result are those of `selection_rate`.
@@ -114,18 +149,10 @@ def true_positive_rate(
     0     f    1.0  10
     1     m    0.5  10
     """
-    return rate_of("true_positive_rate", truth, predicted, groups, positive, where, sampling)
 
 
-def false_positive_rate(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def false_positive_rate() -> None:
     """Share of truly negative images that are predicted positive: FP / (FP + TN).
 
     Parameters and result are those of `selection_rate`.
@@ -136,18 +163,10 @@ def false_positive_rate(
     >>> round(float(metrics.false_positive_rate([0, 0, 0, 1], [1, 0, 0, 1])), 3)
     0.333
     """
-    return rate_of("false_positive_rate", truth, predicted, groups, positive, where, sampling)
 
 
-def true_negative_rate(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def true_negative_rate() -> None:
     """Share of truly negative images that are predicted so: TN / (FP + TN).
 
     Parameters and result are those of `selection_rate`.
@@ -158,18 +177,10 @@ def true_negative_rate(
     >>> float(metrics.true_negative_rate([0, 0, 0, 0, 1], [1, 0, 0, 0, 1]))
     0.75
     """
-    return rate_of("true_negative_rate", truth, predicted, groups, positive, where, sampling)
 
 
-def false_negative_rate(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def false_negative_rate() -> None:
     """Share of truly positive images that are missed: FN / (TP + FN).
 
     Parameters and result are those of `selection_rate`.
@@ -180,18 +191,10 @@ def false_negative_rate(
     >>> float(metrics.false_negative_rate([1, 1, 1, 1, 0], [0, 1, 1, 1, 0]))
     0.25
     """
-    return rate_of("false_negative_rate", truth, predicted, groups, positive, where, sampling)
 
 
-def precision(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def precision() -> None:
     """Share of images predicted positive that truly are: TP / (TP + FP).
 
     It is also called positive predictive value. It falls with the frequency of the label, so equal
@@ -208,18 +211,10 @@ def precision(
     0   cat    0.5  2
     1   dog    NaN  0
     """
-    return rate_of("precision", truth, predicted, groups, positive, where, sampling)
 
 
-def balanced_accuracy(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def balanced_accuracy() -> None:
     """Mean of the true positive and the true negative rate; of several classes, of their recalls.
 
     A model that always says the same has 1/2, or 1/K of K classes, whatever their frequency. It is
@@ -234,18 +229,10 @@ def balanced_accuracy(
     >>> float(metrics.balanced_accuracy([1, 0, 0, 0], [0, 0, 0, 0]))
     0.5
     """
-    return rate_of("balanced_accuracy", truth, predicted, groups, positive, where, sampling)
 
 
-def f1_score(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    groups: Groups = None,
-    *,
-    positive: Any = None,
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
+@_rate
+def f1_score() -> None:
     """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
 
     NaN where the label is neither true nor predicted in any image; n counts the other images. It
@@ -259,25 +246,9 @@ def f1_score(
     >>> round(float(metrics.f1_score([1, 1, 1, 0], [1, 1, 0, 1])), 3)
     0.667
     """
-    return rate_of("f1_score", truth, predicted, groups, positive, where, sampling)
 
 
-def rate_of(
-    measure: str,
-    truth: ArrayLike | None,
-    predicted: ArrayLike,
-    groups: Groups,
-    positive: Any,
-    where: ArrayLike | None,
-    sampling: Sampling,
-) -> Result:
-    """Return a rate, with its groups and labels; arguments are those of `selection_rate`."""
-    outcomes = read_outcomes([measure], truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure)})
-    return outcomes.result(measure)
-
-
-def correct(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
+def correct(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Share of right decisions in each image.
 
     Parameters
@@ -298,21 +269,12 @@ def correct(truth: ArrayLike, predicted: ArrayLike) -> np.ndarray:
     array([ 1.,  0., nan])
     """
     require(truth=truth, predicted=predicted)
-    names, read = read_labels(truth=truth, predicted=predicted)
+    _, read = read_labels(truth=truth, predicted=predicted)
     true, guess = read["truth"], read["predicted"]
-    rows = check_rows(truth=true.known, predicted=guess.known)
-    known = true.known & guess.known
-    if true.many:
-        differ = np.zeros((rows, len(names)), dtype=bool)
-        for labels in (true, guess):
-            differ[labels.row, labels.label] ^= True
-        right = 1 - differ.mean(axis=1)
-    else:
-        codes = np.full((2, rows), -1)
-        for code, labels in zip(codes, (true, guess)):
-            code[labels.row] = labels.label
-        right = (codes[0] == codes[1]).astype(float)
-    return np.where(known, right, np.nan)
+    check_rows(truth=true.valid, predicted=guess.valid)
+    wrong = true.held != guess.held
+    right = 1 - (wrong.mean(axis=1) if true.many else wrong.astype(float))
+    return np.where(true.valid & guess.valid, right, np.nan)
 
 
 def accuracy(
@@ -352,11 +314,7 @@ def accuracy(
     >>> metrics.accuracy(["cat", "dog", "dog", None], ["cat", "dog", "cat", "dog"], replicates=0)
     accuracy = 0.6667 [nan, nan] (n = 3)
     """
-    if groups is not None:
-        return rate_of("accuracy", truth, predicted, groups, None, where, sampling)
-    rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
-    right = correct(rows["truth"], rows["predicted"])
-    return of_units(rows, right, "accuracy")
+    return _right_or_wrong("accuracy", truth, predicted, groups, where, sampling)
 
 
 def error_rate(
@@ -377,11 +335,23 @@ def error_rate(
     >>> float(metrics.error_rate(["cat", "dog", "dog", "cat"], ["cat", "dog", "cat", "cat"]))
     0.25
     """
+    return _right_or_wrong("error_rate", truth, predicted, groups, where, sampling)
+
+
+def _right_or_wrong(
+    measure: Literal["accuracy", "error_rate"],
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    groups: Groups,
+    where: ArrayLike | None,
+    sampling: Sampling,
+) -> Result:
+    """Return a rate of decisions: by group of their counts, else the mean over images."""
     if groups is not None:
-        return rate_of("error_rate", truth, predicted, groups, None, where, sampling)
+        return _rate_of(measure, truth, predicted, groups, None, where, sampling)
     rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
-    wrong = 1 - correct(rows["truth"], rows["predicted"])
-    return of_units(rows, wrong, "error_rate")
+    right = correct(rows["truth"], rows["predicted"])
+    return of_units(rows, right if measure == "accuracy" else 1 - right, measure)
 
 
 def confusion(
@@ -429,25 +399,26 @@ def confusion(
     rows = Rows({"truth": truth, "predicted": predicted}, sampling)
     names, read = read_groups(groups, truth=rows["truth"], predicted=rows["predicted"])
     true, guess = read["truth"], read["predicted"]
-    answered = guess >= 0
-    listed = [*names, UNKNOWN] if (answered & (true < 0)).any() else names
+    predictions = one_label_each(guess)
+    listed = [*names, UNKNOWN] if (predictions.valid & (true < 0)).any() else names
     shape = len(listed), len(names)
     row = np.where(true < 0, len(names), true)
-    cells = one_label_each(guess).cells(row, shape, answered)
+    pairs = predictions.indicator(row, shape, predictions.valid)
 
-    def counted(weights: np.ndarray) -> np.ndarray:
-        return (cells @ weights).reshape(*shape, weights.shape[1])
+    def counted(weights: Array) -> Floats:
+        counts: Floats = pairs @ weights
+        return counts.reshape(*shape, weights.shape[1])
 
-    def images(weights: np.ndarray) -> np.ndarray:
+    def images(weights: Array) -> Floats:
         of_group = counted(weights).sum(axis=1)
         return np.vstack([of_group[: len(names)].sum(axis=0), of_group.repeat(shape[1], axis=0)])
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
+    def statistic(weights: Array) -> Floats:
         counts = counted(weights)
-        known = counts[: len(names)]
-        overall = ratio(np.trace(known), known.sum(axis=(0, 1)))
+        of_names = counts[: len(names)]
+        overall = ratio(np.trace(of_names), of_names.sum(axis=(0, 1)))
         shares = ratio(counts, counts.sum(axis=1, keepdims=True))
-        return np.vstack([overall, shares.reshape(cells.shape[0], weights.shape[1])])
+        return np.vstack([overall, shares.reshape(pairs.shape[0], weights.shape[1])])
 
     n = images(rows.sample.counts[:, None])[:, 0].astype(int)
     return summarise(

@@ -11,16 +11,15 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError, shown
-from fairvision.metrics._engine.bootstrap import Sampling, mean_of_defined, ratio
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio
+from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.containers import check_rows, is_table
 from fairvision.metrics._engine.grouping import Groups, columns_of, read_grouping, warn_of_small
 from fairvision.metrics._engine.inputs import (
-    check_rows,
     common_columns,
-    is_table,
     read_indicators,
     read_labels,
     read_scores,
-    read_where,
 )
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
@@ -34,22 +33,22 @@ class Scored:
     ----------
     held : (rows, labels) bool
     scores : (rows, labels) floats
-    known : (rows,) bool, where neither truth nor a score is unknown
+    valid : (rows,) bool, where neither truth nor a score is unknown
     names : of the labels; positions where they have none
     classes : whether truth holds one label per row, and scores a column for each
     """
 
-    held: np.ndarray
-    scores: np.ndarray
-    known: np.ndarray
+    held: Bools
+    scores: Floats
+    valid: Bools
     names: list[Any]
     classes: bool
 
 
 def read_scored(
-    what: str, truth: ArrayLike, scores: ArrayLike, labels: Sequence[Any] | None = None
+    arg: str, truth: ArrayLike, scores: ArrayLike, labels: Sequence[Any] | None = None
 ) -> Scored:
-    """Read truth, called `what`, and scores.
+    """Read truth, called `arg`, and scores.
 
     Truth is 0 and 1 for one column of scores; a name or code per row for a column per class; or a
     table of 0 and 1. `labels` name the columns.
@@ -58,35 +57,33 @@ def read_scored(
     names = columns if labels is None else list(labels)
     if table.shape[1] != len(names):
         raise InputError(f"scores has {table.shape[1]} columns, and {len(names)} labels are named")
-    if is_table(what, truth):
-        held, known, own = read_indicators(what, truth)
-        check_rows(**{what: held, "scores": table})
-        common = common_columns({what: own, "scores": columns})
-        return _scored(held, table, known, common if labels is None else names, False)
-    found, read = read_labels(**{what: truth})
-    true = read[what]
-    check_rows(**{what: true.known, "scores": table})
+    if is_table(arg, truth):
+        held, valid, labels_of_truth = read_indicators(arg, truth)
+        check_rows(**{arg: held, "scores": table})
+        common = common_columns({arg: labels_of_truth, "scores": columns})
+        return _scored(held, table, valid, common if labels is None else names, False)
+    occurring, read = read_labels(**{arg: truth})
+    true = read[arg]
+    check_rows(**{arg: true.valid, "scores": table})
     if table.shape[1] == 1:
-        if not set(found) <= {0, 1}:
-            raise InputError(f"with one column of scores, {what} must hold 0 and 1 (-1: unknown)")
-        place = found.index(1) if 1 in found else -2
-        return _scored((true.held == place)[:, None], table, true.known, names, False)
-    called = names if any(isinstance(name, str) for name in found) else columns
-    absent = [name for name in found if name not in called]
+        if not set(occurring) <= {0, 1}:
+            raise InputError(f"with one column of scores, {arg} must hold 0 and 1 (-1: unknown)")
+        place = occurring.index(1) if 1 in occurring else -2
+        return _scored((true.held == place)[:, None], table, true.valid, names, False)
+    called = names if any(isinstance(name, str) for name in occurring) else columns
+    absent = [name for name in occurring if name not in called]
     if absent:
         raise InputError(
             f"scores have no column for the label {shown(absent[0])}: give a DataFrame with the "
-            f"labels as columns, or {what} as the number of the column"
+            f"labels as columns, or {arg} as the number of the column"
         )
-    column = np.array([*(called.index(name) for name in found), -1])[true.held]
+    column = np.array([*(called.index(name) for name in occurring), -1])[true.held]
     held = column[:, None] == np.arange(len(names))
-    return _scored(held, table, true.known, names, True)
+    return _scored(held, table, true.valid, names, True)
 
 
-def _scored(
-    held: np.ndarray, table: np.ndarray, known: np.ndarray, names: list[Any], classes: bool
-) -> Scored:
-    return Scored(held, table, known & ~np.isnan(table).any(axis=1), names, classes)
+def _scored(held: Bools, table: Floats, valid: Bools, names: list[Any], classes: bool) -> Scored:
+    return Scored(held, table, valid & ~np.isnan(table).any(axis=1), names, classes)
 
 
 def average_precision(
@@ -144,17 +141,17 @@ def average_precision(
     """
     rows = Rows({"targets": targets, "scores": scores, **columns_of(groups)}, sampling)
     read = read_scored("targets", rows["targets"], rows["scores"], labels)
-    holds, table, known, names = read.held, read.scores, read.known, read.names
-    grouping = read_grouping(groups, rows, known)
-    sets = [known]
+    holds, table, valid, names = read.held, read.scores, read.valid, read.names
+    grouping = read_grouping(groups, rows, valid)
+    sets = [valid]
     if grouping.attributes:
-        sets += [known & (grouping.code == code) for code in range(grouping.size)]
+        sets += [valid & (grouping.code == code) for code in range(grouping.size)]
     of_sets = [
         [_of_label(hold & images, score, images) for hold, score in zip(holds.T, table.T)]
         for images in sets
     ]
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
+    def statistic(weights: Array) -> Floats:
         shape = len(names), weights.shape[1]
         first, *others = [np.reshape([one(weights) for one in each], shape) for each in of_sets]
         return np.vstack([mean_of_defined(first), *(others if grouping.attributes else [first])])
@@ -163,12 +160,12 @@ def average_precision(
     keys = grouping.keys(None if one_label else names) or {}
     each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
     pairs = {**keys, "n": np.repeat(each_n, len(names))}
-    warn_of_small({"average_precision": pairs}, depth=3)
-    n = rows.count(known)
+    warn_of_small({"average_precision": pairs})
+    n = rows.count(valid)
     return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centred)
 
 
-def centred(estimates: np.ndarray) -> np.ndarray:
+def centred(estimates: Floats) -> Floats:
     """Shift replicates (…, 1 + replicates) so that their mean is the value itself.
 
     Resamples repeat rows, and a rare label that is drawn twice is found with twice the precision:
@@ -185,9 +182,7 @@ def centred(estimates: np.ndarray) -> np.ndarray:
     return np.concatenate([value, np.clip(replicates + (value - mean), 0, 1)], axis=-1)
 
 
-def _of_label(
-    holds: np.ndarray, scores: np.ndarray, known: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
+def _of_label(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
     """Return the average precision of one label as a function of weights (n, b) → (b,).
 
     Precision is only ever needed at the scores of images for which the label holds, so each image
@@ -196,16 +191,16 @@ def _of_label(
     thresholds = np.unique(scores[holds])[::-1]
     step = np.searchsorted(-thresholds, -scores)
 
-    def by_step(images: np.ndarray) -> sparse.csr_array:
+    def by_step(images: Bools) -> sparse.csr_array:
         (image,) = np.nonzero(images & (step < len(thresholds)))
         ones = np.ones(len(image))
         return sparse.csr_array((ones, (step[image], image)), shape=(len(thresholds), len(scores)))
 
-    positive, all_known = by_step(holds), by_step(known)
+    positive, either = by_step(holds), by_step(valid)
 
-    def of_weights(weights: np.ndarray) -> np.ndarray:
+    def of_weights(weights: Array) -> Floats:
         right = positive @ weights
-        precision = ratio(np.cumsum(right, axis=0), np.cumsum(all_known @ weights, axis=0))
+        precision = ratio(np.cumsum(right, axis=0), np.cumsum(either @ weights, axis=0))
         return ratio(np.nansum(right * precision, axis=0), right.sum(axis=0))
 
     return of_weights
@@ -284,8 +279,8 @@ def calibration_error(
         raise InputError(f"bins must be a whole number, 1 or more, not {bins!r}")
     columns = {"truth": truth, "scores": scores, "where": where, **columns_of(groups)}
     rows = Rows(columns, sampling)
-    right, score, known, labels = _read(rows["truth"], rows["scores"])
-    keep = known & read_where(rows.get("where"), len(known))
+    right, score, valid, labels = _read(rows["truth"], rows["scores"])
+    keep = valid & rows.mask
     grouping = read_grouping(groups, rows, keep)
     edges = np.arange(1, bins) / bins
     (unit,) = np.nonzero(keep)
@@ -300,7 +295,7 @@ def calibration_error(
         (np.ones(len(unit)), (grouping.code[unit], unit)), shape=(size[0], len(keep))
     )
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
+    def statistic(weights: Array) -> Floats:
         off = (sums @ weights).reshape(*size, weights.shape[1])
         images = np.asarray(members @ weights)
         overall = ratio(np.abs(off.sum(axis=0)).sum(axis=1), images.sum(axis=0))
@@ -313,20 +308,20 @@ def calibration_error(
     keys = grouping.keys(labels)
     n = np.rint(members @ rows.sample.counts).astype(int)
     pairs = None if keys is None else {**keys, "n": np.repeat(n, size[1])}
-    warn_of_small({"calibration_error": pairs}, depth=3)
+    warn_of_small({"calibration_error": pairs})
     return summarise(
         rows.sample, statistic, rows.count(keep), "calibration_error", pairs=pairs, adjust=centred
     )
 
 
-def _read(truth: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Any] | None]:
-    """Return what is right and how surely, (units, labels), what is known, and labels if many."""
+def _read(truth: Any, scores: Any) -> tuple[Array, Floats, Bools, list[Any] | None]:
+    """Return right and score (units, labels), which units are valid, and the labels if many."""
     read = read_scored("truth", truth, scores)
-    table, known = read.scores, read.known
+    table, valid = read.scores, read.valid
     if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
         raise InputError("scores must be probabilities, between 0 and 1")
     if not read.classes:
-        return read.held, table, known, read.names if len(read.names) > 1 else None
+        return read.held, table, valid, read.names if len(read.names) > 1 else None
     rows = np.arange(len(table))
-    surest = np.where(known[:, None], table, 0).argmax(axis=1)
-    return read.held[rows, surest][:, None], table[rows, surest][:, None], known, None
+    surest = np.where(valid[:, None], table, 0).argmax(axis=1)
+    return read.held[rows, surest][:, None], table[rows, surest][:, None], valid, None

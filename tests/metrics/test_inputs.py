@@ -62,7 +62,7 @@ def test_names_of_given_codes() -> None:
 def test_single_and_table_are_read_alike() -> None:
     _, single = read_labels(labels=[0, 2, None])
     _, table = read_labels(labels=[[1, 0, 0], [0, 0, 1], [np.nan, 0, 0]])
-    assert single["labels"].known.tolist() == table["labels"].known.tolist() == [True, True, False]
+    assert single["labels"].valid.tolist() == table["labels"].valid.tolist() == [True, True, False]
     assert single["labels"].row.tolist() == table["labels"].row.tolist()
     assert table["labels"].label.tolist() == [0, 2]
     assert single["labels"].label.tolist() == [0, 1]

@@ -274,7 +274,7 @@ def test_very_many_sets_have_no_intervals_each(monkeypatch: pytest.MonkeyPatch) 
 @given(tables, tables, st.sampled_from([None, 1, 2]))
 def test_sets_that_two_tables_share(a: np.ndarray, b: np.ndarray, max_size: int | None) -> None:
     _, read = read_labels(a=a, b=b)
-    sources = [(labels, labels.known) for labels in read.values()]
+    sources = [(labels, labels.valid) for labels in read.values()]
     found = common_sets(sources, 2, 3, max_size)
     held = [known_rows(given, np.zeros(9)) for given in (a, b)]
     expected = subsets(held[0], max_size) & subsets(held[1], max_size)

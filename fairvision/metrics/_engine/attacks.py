@@ -1,8 +1,7 @@
-"""Attackers guess one thing from another: scikit-learn estimators, fresh in every round."""
+"""Attacks: rounds of training and test, attackers that guess groups, and the result of them."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics._engine.bootstrap import Drawing, Sampling, mean_of_defined, ratio
+from fairvision.errors import InputError, warn_caller
+from fairvision.metrics._engine.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    as_objects,
+    mean_of_defined,
+    ratio,
+)
+from fairvision.metrics._engine.bootstrap import Drawing, Sampling
 from fairvision.metrics._engine.grouping import SMALL
 from fairvision.metrics._engine.inputs import read_groups
 from fairvision.metrics._engine.result import Result, summarise
@@ -61,10 +69,10 @@ def read_attack(attack: Attack) -> tuple[Any, int, float, Sampling]:
     return attacker, rounds, test_size, sampling
 
 
-def check_whole(what: str, number: Any) -> None:
+def check_whole(arg: str, number: Any) -> None:
     """Raise unless a number is 1 or more, and whole."""
     if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 1:
-        raise InputError(f"{what} must be a whole number, 1 or more, not {number!r}")
+        raise InputError(f"{arg} must be a whole number, 1 or more, not {number!r}")
 
 
 def check_attacker(attacker: Any) -> None:
@@ -83,7 +91,7 @@ def check_attacker(attacker: Any) -> None:
         raise InputError(f"attacker must be a classifier, which {name} is not")
 
 
-def default_attacker(clues: np.ndarray, images: int, smoothing: float = EXACT) -> Any:
+def default_attacker(clues: Array, images: int, smoothing: float = EXACT) -> Any:
     """Return an untrained attacker that suits the clues; `images` of each group teach it.
 
     From one label per image it guesses what is most frequent with that label, which is the best
@@ -118,22 +126,21 @@ def fresh(attacker: Any, seed: int) -> Any:
 
 def probabilities(
     attacker: Any | None,
-    clues: np.ndarray,
-    target: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
+    clues: Array,
+    target: Ints,
+    train: Ints,
+    test: Ints,
     *,
-    classes: int,
     seed: int,
     smoothing: float = EXACT,
-) -> np.ndarray:
+) -> Floats:
     """Train an attacker on some rows and return its probabilities for others, (test, classes).
 
     Parameters
     ----------
     attacker : an estimator that is left as it is, or None for the default
     clues : (rows,) codes from 0 on, (rows, labels) booleans or (rows, columns) numbers
-    target : (rows,) codes below `classes`
+    target : (rows,) codes, of which the largest says how many classes there are
     train, test : rows
 
     Returns
@@ -141,11 +148,11 @@ def probabilities(
     Without `predict_proba`, 1 for what the attacker says.
     """
     present, code = np.unique(target[train], return_inverse=True)
-    found = np.zeros((len(test), classes))
+    probability = np.zeros((len(test), int(target.max()) + 1))
     if len(present) == 1:
-        found[:, present] = 1
-        return found
-    shown: Callable[[np.ndarray], Any] = np.asarray
+        probability[:, present] = 1
+        return probability
+    shown: Callable[[Array], Any] = np.asarray
     if clues.ndim == 1:
         width = int(clues.max()) + 1
         shown = (lambda c: _one_hot(c, width)) if attacker is None else np.eye(width).__getitem__
@@ -156,43 +163,42 @@ def probabilities(
         attacker = default_attacker(clues, len(train) // len(present), smoothing)
     attacker = fresh(attacker, seed).fit(shown(clues[train]), code)
     if hasattr(attacker, "predict_proba"):
-        answers = np.asarray(attacker.predict_proba(shown(asked)))
-        if answers.shape != (len(asked), len(present)):
+        guesses = np.asarray(attacker.predict_proba(shown(asked)))
+        if guesses.shape != (len(asked), len(present)):
             raise InputError("the attacker must give one probability per image and class")
     else:
-        answers = np.eye(len(present))[np.asarray(attacker.predict(shown(asked))).astype(int)]
-    found[:, present] = answers[place]
-    return found
+        guesses = np.eye(len(present))[np.asarray(attacker.predict(shown(asked))).astype(int)]
+    probability[:, present] = guesses[place]
+    return probability
 
 
-def right(probability: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def right(probability: Floats, truth: Ints) -> Floats:
     """Return 1 where the truth is most probable and 0 elsewhere, (rows,).
 
     A tie is right in part, so that the order of classes decides nothing.
     """
     best = probability == probability.max(axis=1, keepdims=True)
-    return best[np.arange(len(truth)), truth] / best.sum(axis=1)
+    share: Floats = best[np.arange(len(truth)), truth] / best.sum(axis=1)
+    return share
 
 
-def in_order_of_appearance(codes: np.ndarray) -> np.ndarray:
+def in_order_of_appearance(codes: Ints) -> Ints:
     """Return codes numbered as they appear, so that names decide nothing; −1 stays."""
-    found, first, code = np.unique(codes, return_index=True, return_inverse=True)
-    order = [at for at in np.argsort(first) if found[at] >= 0]
-    number = np.full(len(found), -1)
+    different, first, code = np.unique(codes, return_index=True, return_inverse=True)
+    order = [at for at in np.argsort(first) if different[at] >= 0]
+    number = np.full(len(different), -1)
     number[order] = np.arange(len(order))
     return number[code]
 
 
-def occurring(
-    truth: np.ndarray, predicted: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes of what occurs in rows that are known, the same for both; −1 elsewhere."""
-    both = np.where(known, np.stack([truth, predicted]), -1)
+def occurring(truth: Ints, predicted: Ints, valid: Bools) -> tuple[Ints, Ints]:
+    """Return codes of the labels that occur in valid rows, the same for both; −1 elsewhere."""
+    both = np.where(valid, np.stack([truth, predicted]), -1)
     numbered = in_order_of_appearance(both.T.ravel()).reshape(-1, 2)
     return numbered[:, 0], numbered[:, 1]
 
 
-def _one_hot(codes: np.ndarray, width: int) -> Any:
+def _one_hot(codes: Ints, width: int) -> Any:
     at = (np.ones(len(codes)), codes, np.arange(len(codes) + 1))
     return sparse.csr_matrix(at, shape=(len(codes), width))
 
@@ -216,7 +222,7 @@ class LeakageResult(Result):
         truth.
     """
 
-    rounds: np.ndarray = field(default_factory=lambda: np.empty(0))
+    rounds: Floats = field(default_factory=lambda: np.empty(0))
     chance: float = np.nan
     model: LeakageResult | None = None
     data: LeakageResult | None = None
@@ -244,39 +250,46 @@ class AttackRounds:
     """
 
     names: list[Any]
-    codes: np.ndarray
-    splits: list[tuple[np.ndarray, np.ndarray]]
+    codes: Ints
+    splits: list[tuple[Ints, Ints]]
     rounds: int
-    sampled: np.ndarray
+    sampled: Bools
     attacker: Any
     fold: bool
     sampling: Sampling
 
-    def scores(self, clues: Callable[..., np.ndarray]) -> np.ndarray:
+    @property
+    def seed(self) -> int:
+        """Of the first round; each round has its own."""
+        return self.sampling.get("seed", 0)
+
+    def scores(self, score: Callable[[int, Ints, Ints, Ints], Floats]) -> Floats:
+        """Return the score of each row in each round, (rounds, rows); NaN where not tested.
+
+        `score` gives that of the tested rows (test,), from the number of the round, the groups of
+        all rows as they appear, and the rows to learn from and to test.
+        """
+        target = in_order_of_appearance(self.codes)
+        scores = np.full((self.rounds, len(target)), np.nan)
+        for number, (train, test) in enumerate(self.splits):
+            scores[number, test] = score(number, target, train, test)
+        return scores
+
+    def guesses(self, clues: Callable[..., Array]) -> Floats:
         """Return how right attackers are about each row, (rounds, rows); NaN where not tested.
 
-        `clues` makes what they are shown of a generator and the two parts of the rows.
+        `clues` makes the table that they are shown, from a generator and the two parts of the rows.
         """
-        seed = self.sampling.get("seed", 0)
-        target = in_order_of_appearance(self.codes)
-        found = np.full((self.rounds, len(target)), np.nan)
-        for number, (train, test) in enumerate(self.splits):
-            random = np.random.default_rng([seed, number, 1])
-            said = probabilities(
-                self.attacker,
-                clues(random, train, test),
-                target,
-                train,
-                test,
-                classes=int(target.max()) + 1,
-                seed=seed + number,
-            )
-            found[number, test] = right(said, target[test])
-        return found
 
-    def result(
-        self, name: str, scores: np.ndarray, minus: np.ndarray | None = None
-    ) -> LeakageResult:
+        def score(number: int, target: Ints, train: Ints, test: Ints) -> Floats:
+            shown = clues(np.random.default_rng([self.seed, number, 1]), train, test)
+            seed = self.seed + number
+            guess = probabilities(self.attacker, shown, target, train, test, seed=seed)
+            return right(guess, target[test])
+
+        return self.scores(score)
+
+    def result(self, name: str, scores: Floats, minus: Floats | None = None) -> LeakageResult:
         """Make the result of scores (rounds, rows), or of how much higher they are than others."""
         tested = ~np.isnan(scores).all(axis=0)
         both = [scores[:, self.sampled]]
@@ -289,25 +302,25 @@ class AttackRounds:
         shape = self.rounds, len(self.names)
         size = self.rounds * len(self.names), member.shape[1]
 
-        def accuracy(score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        def accuracy(score: Floats, weights: Array) -> Floats:
             """Return the accuracy in each round and group, (rounds, groups, b)."""
             rightly = (member * np.nan_to_num(score)[:, None]).reshape(size)
             times = (member & ~np.isnan(score)[:, None]).reshape(size)
             return ratio(rightly @ weights, times @ weights).reshape(*shape, weights.shape[1])
 
-        def of_rounds(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def of_rounds(weights: Array) -> tuple[Floats, Floats]:
             """Return the figure in each round (rounds, b), and for each group (groups, b)."""
             by_group = [accuracy(score, weights) for score in read]
             if not of_group.any():
                 return np.full((shape[0], weights.shape[1]), np.nan), by_group[0][0]
-            means = [found[:, of_group > 0].mean(axis=1) for found in by_group]
+            means = [rates[:, of_group > 0].mean(axis=1) for rates in by_group]
             if self.fold:
                 means = [0.5 + abs(mean - 0.5) for mean in means]
             if minus is None:
                 return means[0], by_group[0].mean(axis=0)
             return means[0] - means[1], (by_group[0] - by_group[1]).mean(axis=0)
 
-        def statistic(weights: np.ndarray) -> np.ndarray:
+        def statistic(weights: Array) -> Floats:
             value, by_group = of_rounds(weights)
             return np.vstack([value.mean(axis=0), by_group])
 
@@ -316,16 +329,14 @@ class AttackRounds:
             statistic,
             int(of_group.sum()),
             name,
-            pairs={"group": np.array(self.names, dtype=object), "n": of_group},
+            pairs={"group": as_objects(self.names), "n": of_group},
             kind=LeakageResult,
             rounds=of_rounds(rows.sample.base)[0][:, 0],
             chance=1 / int((of_group > 0).sum()) if of_group.any() and minus is None else np.nan,
         )
 
 
-def units(
-    scores: list[np.ndarray], sampling: Sampling, **columns: np.ndarray
-) -> tuple[Rows, list[np.ndarray]]:
+def units(scores: list[Floats], sampling: Sampling, **columns: Array) -> tuple[Rows, list[Floats]]:
     """Take images together that are alike in scores (rounds, rows) and columns.
 
     Returns the rows and the scores of their units, (rounds, units) each.
@@ -339,36 +350,33 @@ def units(
     ]
 
 
-def warn_of_few(train: int, test: int, of: str, *, stacklevel: int) -> None:
-    """Warn the caller of a measure that attackers see few images."""
+def warn_of_few(train: int, test: int, of: str) -> None:
+    """Warn that attackers see few images."""
     if min(train, test) < SMALL:
-        warnings.warn(
+        warn_caller(
             f"attackers learn from {train} and are tested on {test} images {of}: figures of so "
-            "few say little",
-            FairvisionWarning,
-            stacklevel=stacklevel,
+            "few say little"
         )
 
 
 def draw_rounds(
     groups: ArrayLike,
     test_groups: ArrayLike | None,
-    known: np.ndarray,
-    *,
-    per_group: int | None,
-    test_per_group: int | None,
-    fold: bool,
+    valid: Bools,
     attack: Attack,
+    per_group: int | None = None,
+    test_per_group: int | None = None,
+    fold: bool = False,
 ) -> AttackRounds:
-    """Draw the rounds from the groups, of which rows that are not `known` take no part."""
+    """Draw the rounds from the groups, of which rows that are not `valid` take no part."""
     attacker, rounds, test_size, sampling = read_attack(attack)
-    for what, number in (("per_group", per_group), ("test_per_group", test_per_group)):
+    for arg, number in (("per_group", per_group), ("test_per_group", test_per_group)):
         if number is not None:
-            check_whole(what, number)
+            check_whole(arg, number)
     names, read = read_groups(groups=groups, test_groups=test_groups)
     held_out = np.repeat([False, True], [len(read["groups"]), len(read.get("test_groups", ()))])
     codes = np.concatenate(list(read.values()))
-    codes = np.where(known, codes, -1)
+    codes = np.where(valid, codes, -1)
     members = [np.flatnonzero(codes == code) for code in np.unique(codes[codes >= 0])]
     members.sort(key=lambda of_group: of_group[0])  # by appearance, so that names decide nothing
     if fold and len(members) > 2:
@@ -389,7 +397,7 @@ def draw_rounds(
                     np.concatenate([of_group[:test] for of_group in to_test]),
                 )
             )
-        warn_of_few(train, test, "of each group", stacklevel=4)
+        warn_of_few(train, test, "of each group")
     sampled = held_out if test_groups is not None else np.ones(len(codes), bool)
     return AttackRounds(names, codes, splits, rounds, sampled, attacker, fold, sampling)
 
@@ -407,19 +415,19 @@ def _sizes(
         test = test_per_group or min(max(1, round(test_size * there)), there - 1)
         there, there_to_test = max(0, there - test), test if there >= test else 0
     train, test = per_group or there, test_per_group or there_to_test
-    for what, asked, most in (
+    for arg, asked, most in (
         ("per_group", train, there),
         ("test_per_group", test, there_to_test),
     ):
         if asked > most:
             raise InputError(
-                f"{what}={asked} asks for more images of each group than there are: the smallest "
+                f"{arg}={asked} asks for more images of each group than there are: the smallest "
                 f"has {most if apart else sum(smallest)}"
             )
     return train, test
 
 
-def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
+def macro_f1(truth: Bools, predicted: Bools) -> float:
     """Return the mean F1 of the labels that occur in the truth, both (rows, labels) booleans.
 
     F1 = 2 TP / (2 TP + FP + FN). NaN where no label occurs.
@@ -430,9 +438,7 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(mean_of_defined(ratio(2 * both[occurs], either[occurs])))
 
 
-def to_accuracy(
-    truth: np.ndarray, predicted: np.ndarray, classes: int, random: np.random.Generator
-) -> np.ndarray:
+def to_accuracy(truth: Ints, predicted: Ints, classes: int, random: np.random.Generator) -> Ints:
     """Return codes that are wrong in as many rows as the predictions, wherever these are.
 
     A wrong one is any other class, each with the same probability.
@@ -444,7 +450,7 @@ def to_accuracy(
     return moved
 
 
-def to_f1(truth: np.ndarray, f1: float, random: np.random.Generator) -> np.ndarray:
+def to_f1(truth: Bools, f1: float, random: np.random.Generator) -> Bools:
     """Return a table in which every entry is flipped with the same probability, to a macro F1.
 
     Each flip lowers F1, so the probability is found by bisection over the same random numbers. It

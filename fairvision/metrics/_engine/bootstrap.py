@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import ndtr, ndtri
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio
 
-Statistic = Callable[[np.ndarray], np.ndarray]  # weights (units, b) → values (..., b)
+Statistic = Callable[[Array], Floats]  # weights (units, b) → values (..., b)
 
 _BLOCK = 4_000_000  # weights handed to a statistic at once (32 MB)
 _KEPT = 120_000_000  # drawn counts kept for the next measure (120 MB)
@@ -36,9 +36,9 @@ class Drawing:
         for name in ("replicates", "seed"):
             given = getattr(self, name)
             if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
-                raise InputError(f"{name} must be a whole number, not {_shown(given)}")
+                raise InputError(f"{name} must be a whole number, not {shown(given)}")
         if not isinstance(self.confidence, (int, float, np.floating)):
-            raise InputError(f"confidence must be a number, not {_shown(self.confidence)}")
+            raise InputError(f"confidence must be a number, not {shown(self.confidence)}")
         if self.replicates < 0:
             raise InputError(f"replicates must be 0 or more, not {self.replicates}")
         if not 0 < self.confidence < 1:
@@ -46,13 +46,7 @@ class Drawing:
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, not {self.seed}")
         if not isinstance(self.interval, str) or self.interval not in ("percentile", "bca"):
-            shown = _shown(self.interval)
-            raise InputError(f"interval must be 'percentile' or 'bca', not {shown}")
-
-
-def _shown(given: object) -> str:
-    """Return what was given in one short line."""
-    return textwrap.shorten(repr(given), 80, placeholder=" …")
+            raise InputError(f"interval must be 'percentile' or 'bca', not {shown(self.interval)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +61,9 @@ class Sample:
     counts : (units,) int64
         Images of each unit.
     drawing : Drawing
-    units : (rows,) and (cells,) ints, or None
-        The cell of each row that was given, and the unit of each cell; None where each row is a
-        unit.
+    units : (rows,) and (codes,) ints, or None
+        The code of the values in each row that was given, and the unit of each code; None where
+        each row is a unit.
     row_counts : (rows,) int64 or None
         Images of each row; None where each row is an image.
     weight : (units,) or None
@@ -77,12 +71,12 @@ class Sample:
     stratum : (units,) ints from 0 on, or None
     """
 
-    counts: np.ndarray
+    counts: Ints
     drawing: Drawing = field(default_factory=Drawing)
-    units: tuple[np.ndarray, np.ndarray] | None = None
-    row_counts: np.ndarray | None = None
-    weight: np.ndarray | None = None
-    stratum: np.ndarray | None = None
+    units: tuple[Ints, Ints] | None = None
+    row_counts: Ints | None = None
+    weight: Floats | None = None
+    stratum: Ints | None = None
 
     @property
     def rows(self) -> int:
@@ -90,23 +84,23 @@ class Sample:
         return len(self.counts) if self.units is None else len(self.units[0])
 
     @property
-    def unit(self) -> np.ndarray:
+    def unit(self) -> Ints:
         """The unit of each row, (rows,)."""
         if self.units is None:
             return np.arange(self.rows)
-        cell, unit_of_cell = self.units
-        return unit_of_cell[cell]
+        code, unit_of_code = self.units
+        return unit_of_code[code]
 
     @property
-    def base(self) -> np.ndarray:
+    def base(self) -> Floats:
         """What each unit weighs in the figure itself, (units, 1)."""
         return self.weighted(self.counts[:, None].astype(float))
 
-    def weighted(self, drawn: np.ndarray) -> np.ndarray:
+    def weighted(self, drawn: Floats) -> Floats:
         """Return what units weigh that were drawn so often, (units, b)."""
         return drawn if self.weight is None else drawn * self.weight[:, None]
 
-    def effective(self, images: Statistic) -> np.ndarray:
+    def effective(self, images: Statistic) -> Floats:
         """Return how many images of equal weight say as much as those that shares are of.
 
         `images` adds up what the images of each share weigh. By Kish (1965) the number is
@@ -120,8 +114,8 @@ class Sample:
         return np.nan_to_num(ratio(both[..., 0] ** 2, both[..., 1]))
 
     def estimate(
-        self, statistic: Statistic, whole: bool = False, value: np.ndarray | None = None
-    ) -> np.ndarray:
+        self, statistic: Statistic, whole: bool = False, value: Floats | None = None
+    ) -> Floats:
         """Evaluate a statistic on the images as they are and on every resample.
 
         Parameters
@@ -141,8 +135,8 @@ class Sample:
         return np.concatenate([value, *(statistic(self.weighted(d)) for d in draws)], axis=-1)
 
     def interval(
-        self, estimates: np.ndarray, statistic: Statistic | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, estimates: Floats, statistic: Statistic | None = None
+    ) -> tuple[Floats, Floats]:
         """Return both ends of the interval of estimates (..., 1 + replicates).
 
         It is taken over the resamples in which the statistic is defined, and is NaN where the value
@@ -186,7 +180,7 @@ class Sample:
         plain = all(s.units is None and s.stratum is None for s in (self, other))
         return plain and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
 
-    def _draws(self, kind: type = float) -> Iterator[np.ndarray]:
+    def _draws(self, kind: type[Any] = float) -> Iterator[Floats]:
         """Yield how often each unit is drawn, (units, b), for all replicates."""
         units, replicates, seed = len(self.counts), self.drawing.replicates, self.drawing.seed
         size = max(1, _BLOCK // max(1, units))
@@ -205,19 +199,19 @@ class Sample:
         parts = [np.flatnonzero(stratum == s) for s in range(stratum.max(initial=-1) + 1)]
         generators = [np.random.default_rng([seed, s] if s else seed) for s in range(len(parts))]
         for start in range(0, replicates, size):
-            block = np.zeros((units, min(size, replicates - start)))
+            together = np.zeros((units, min(size, replicates - start)))
             for part, generator in zip(parts, generators):
-                block[part] = _draw(generator, self.counts[part], block.shape[1])
-            yield block
+                together[part] = _draw(generator, self.counts[part], together.shape[1])
+            yield together
 
     def _accelerated(
         self,
-        ends: np.ndarray,
-        value: np.ndarray,
-        replicates: np.ndarray,
-        defined: np.ndarray,
+        ends: Floats,
+        value: Floats,
+        replicates: Floats,
+        defined: Ints,
         statistic: Statistic,
-    ) -> np.ndarray:
+    ) -> Floats:
         """Return the levels (2, ...) at which BCa takes percentiles of sorted replicates."""
         at = value[..., None]
         below = (replicates < at).sum(axis=-1) + (replicates == at).sum(axis=-1) / 2
@@ -226,17 +220,18 @@ class Sample:
         bias = ndtri(np.clip(share, half, 1 - half))
         left_out, times = self._left_out()
         change = statistic(left_out).reshape(*value.shape, -1)
-        known = ~np.isnan(change)
-        times = times * known
-        change = np.where(known, change, 0)
+        has_change = ~np.isnan(change)
+        times = times * has_change
+        change = np.where(has_change, change, 0)
         mean = ratio((change * times).sum(axis=-1), times.sum(axis=-1))
-        change = np.where(known, mean[..., None] - change, 0)
+        change = np.where(has_change, mean[..., None] - change, 0)
         spread = (change**2 * times).sum(axis=-1) ** 1.5
         skew = np.nan_to_num(ratio((change**3 * times).sum(axis=-1), 6 * spread))
         z = bias + ndtri(ends)
-        return ndtr(bias + z / (1 - skew * z))
+        levels: Floats = ndtr(bias + z / (1 - skew * z))
+        return levels
 
-    def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
+    def _left_out(self) -> tuple[Floats, Floats]:
         """Return weights (units, k) without one image, or one part of all, and how often each."""
         present = np.flatnonzero(self.counts)
         if len(present) <= _JACKKNIFE:
@@ -262,7 +257,7 @@ def _check_paired(a: Sample, b: Sample) -> None:
         )
 
 
-def _draw(generator: np.random.Generator, counts: np.ndarray, replicates: int) -> np.ndarray:
+def _draw(generator: np.random.Generator, counts: Ints, replicates: int) -> Array:
     """Return how often units with so many images are drawn, (units, replicates)."""
     total = int(counts.sum())
     if not total:
@@ -277,7 +272,7 @@ def _draw(generator: np.random.Generator, counts: np.ndarray, replicates: int) -
     return drawn.T
 
 
-def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[np.ndarray]:
+def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[Ints]:
     """Yield how often each single image is drawn, (rows, size) at once; never 255 times."""
     generator = np.random.Generator(np.random.SFC64(seed))  # half again as fast as the default
     for start in range(0, replicates, size):
@@ -287,7 +282,7 @@ def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[np.
         yield np.ascontiguousarray(counts.T)
 
 
-def _picked(generator: np.random.Generator, rows: int) -> np.ndarray:
+def _picked(generator: np.random.Generator, rows: int) -> Ints:
     """Return as many rows as there are, drawn with replacement, in no random order.
 
     How many fall into each block of 256 is multinomial, and a byte says which row of the block.
@@ -303,11 +298,11 @@ def _picked(generator: np.random.Generator, rows: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _keep_rows(rows: int, replicates: int, seed: int, size: int) -> tuple[np.ndarray, ...]:
+def _keep_rows(rows: int, replicates: int, seed: int, size: int) -> tuple[Ints, ...]:
     return tuple(_draw_rows(rows, replicates, seed, size))
 
 
-def _quantile(replicates: np.ndarray, defined: np.ndarray, level: np.ndarray) -> np.ndarray:
+def _quantile(replicates: Floats, defined: Ints, level: Floats) -> Floats:
     """Return quantiles of sorted replicates (..., b), the first `defined` of each not NaN."""
     if not replicates.shape[-1]:
         return np.full(defined.shape, np.nan)
@@ -317,18 +312,8 @@ def _quantile(replicates: np.ndarray, defined: np.ndarray, level: np.ndarray) ->
     left, right = (
         np.take_along_axis(replicates, at[..., None], axis=-1)[..., 0] for at in (below, above)
     )
-    return left + (right - left) * (place - below)
-
-
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, NaN where the whole is 0."""
-    part, whole = np.broadcast_arrays(part, whole)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
-
-
-def mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the first axis of what is not NaN, NaN where nothing is left."""
-    return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0))
+    quantile: Floats = left + (right - left) * (place - below)
+    return quantile
 
 
 class Sampling(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""Containers of other libraries become those of numpy and pandas, with the unknown kept unknown."""
+"""Containers of any library become those of numpy and pandas, with the unknown kept unknown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Array, Ints
 
 
 def plain(values: Any) -> Any:
@@ -32,14 +35,15 @@ def plain(values: Any) -> Any:
     return values
 
 
-def _unmasked(values: np.ma.MaskedArray) -> np.ndarray:
+def _unmasked(values: np.ma.MaskedArray[Any, Any]) -> Array:
     if not np.ma.is_masked(values):
         return np.asarray(values)
     if values.dtype.kind == "f" or (values.ndim > 1 and values.dtype.kind in "biu"):
-        return np.ma.filled(values.astype(float), np.nan)
-    found = np.array(values.data, dtype=object)
-    found[values.mask] = None
-    return found
+        filled: Array = np.ma.filled(values.astype(float), np.nan)
+        return filled
+    objects = np.array(values.data, dtype=object)
+    objects[values.mask] = None
+    return objects
 
 
 def _without_extensions(table: pd.DataFrame) -> pd.DataFrame:
@@ -66,3 +70,83 @@ def _of_pyarrow(values: Any) -> Any:
     if values.null_count:
         return pd.Series(values.to_pandas(integer_object_nulls=True))
     return np.asarray(values)
+
+
+def as_column(name: str, values: Any) -> Any:
+    """Return values as an array, Series or DataFrame; lists as objects."""
+    values = plain(values)
+    if values is None or isinstance(values, (pd.Series, pd.DataFrame, pd.Categorical)):
+        return values
+    if isinstance(values, pd.MultiIndex):
+        raise InputError(f"{name} must hold one value per row: give several attributes by name")
+    if isinstance(values, pd.Index):
+        return pd.Series(values)
+    if isinstance(values, (list, tuple)):
+        if is_table(name, values):
+            return np.asarray(values, dtype=object)
+        column = np.empty(len(values), dtype=object)
+        column[:] = values
+        return column
+    array = np.asarray(values)
+    if array.ndim == 0:
+        raise InputError(f"{name} must hold one value per row, not a single value")
+    check_simple(name, array)
+    return array
+
+
+def take(values: Any, rows: Ints) -> Any:
+    """Return some rows of a column or table."""
+    if isinstance(values, (pd.Series, pd.DataFrame)):
+        return values.iloc[rows]
+    return values[rows]
+
+
+def require(**arrays: Any) -> None:
+    """Raise where one of the arrays is not given."""
+    for arg, values in arrays.items():
+        if values is None:
+            raise InputError(f"{arg} must be given")
+
+
+def check_simple(arg: str, array: Array) -> None:
+    """Raise where the entries of an array are records, of several values each."""
+    if array.dtype.kind == "V":
+        raise InputError(f"{arg} must hold one value per row, not records of several")
+
+
+def check_rows(**arrays: Any) -> int:
+    """Return the number of rows that all have (arrays, or numbers of rows); 0 without any."""
+    lengths = {
+        arg: values if isinstance(values, int) else _length(arg, values)
+        for arg, values in arrays.items()
+    }
+    first, rows = next(iter(lengths.items()), ("", 0))
+    for arg, length in lengths.items():
+        if length != rows:
+            raise InputError(f"{arg} has {length} rows, but {first} has {rows}")
+    return rows
+
+
+def _length(arg: str, values: Any) -> int:
+    try:
+        return len(values)
+    except TypeError:
+        raise InputError(f"{arg} must hold one value per row") from None
+
+
+def is_table(arg: str, values: Any) -> bool:
+    """Say whether values are rows × labels, not one value per row."""
+    if isinstance(values, pd.DataFrame):
+        return True
+    if isinstance(values, (pd.Series, pd.Index, pd.Categorical)):
+        return False
+    if isinstance(values, (list, tuple)) and all(map(_is_scalar, set(map(type, values)))):
+        return False
+    try:
+        return np.ndim(values) > 1
+    except ValueError:
+        raise InputError(f"{arg} has rows of different lengths") from None
+
+
+def _is_scalar(kind: type[Any]) -> bool:
+    return issubclass(kind, (str, int, float, np.generic, type(None)))

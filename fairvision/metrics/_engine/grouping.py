@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,14 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.errors import InputError, warn_caller
+from fairvision.metrics._engine.arrays import Array, Bools, Ints, as_objects
 from fairvision.metrics._engine.containers import plain
 from fairvision.metrics._engine.inputs import UNKNOWN, read_groups
+from fairvision.metrics._engine.result import pair_keys
 from fairvision.metrics._engine.rows import Rows
 
 Groups = ArrayLike | pd.DataFrame | Mapping[Any, ArrayLike] | None
 
-SMALL = 10
+SMALL = 10  # images, below which a figure says little
 _NAMED = 3  # small groups that a warning names
 
 
@@ -35,7 +36,7 @@ class Grouping:
     """
 
     names: tuple[Any, ...]
-    code: np.ndarray
+    code: Ints
     attributes: tuple[Any, ...] = ()
 
     @property
@@ -43,14 +44,11 @@ class Grouping:
         """Number of groups, 1 without groups."""
         return len(self.names) if self.attributes else 1
 
-    def keys(self, labels: Sequence[Any] | None) -> dict[str, np.ndarray] | None:
+    def keys(self, labels: Sequence[Any] | None) -> dict[str, Array] | None:
         """Return the key columns of the groups, or of all pairs of group and label."""
-        columns = {"group": self.names} if self.attributes else {}
         if labels is None:
-            return {key: as_objects(names) for key, names in columns.items()} or None
-        tiled = np.tile(as_objects(labels), self.size)
-        repeated = np.repeat(as_objects(self.names), len(labels))
-        return {"group": repeated, "label": tiled} if self.attributes else {"label": tiled}
+            return {"group": as_objects(self.names)} if self.attributes else None
+        return pair_keys(self.names, labels) if self.attributes else {"label": as_objects(labels)}
 
 
 def columns_of(groups: Groups) -> dict[str, Any]:
@@ -78,7 +76,7 @@ def _by_attribute(groups: Groups) -> Groups:
     return {at: table[:, at] for at in range(table.shape[1])}
 
 
-def read_grouping(groups: Groups, rows: Rows, keep: np.ndarray) -> Grouping:
+def read_grouping(groups: Groups, rows: Rows, keep: Bools) -> Grouping:
     """Return the groups of units; "unknown" is listed where a unit in `keep` has no known group."""
     groups = _by_attribute(groups)
     columns = columns_of(groups)
@@ -86,24 +84,23 @@ def read_grouping(groups: Groups, rows: Rows, keep: np.ndarray) -> Grouping:
         return Grouping((), np.zeros(len(keep), int))
     several = isinstance(groups, (Mapping, pd.DataFrame))
     attributes = tuple(groups) if several else ("group",)  # type: ignore[arg-type]
-    read = {what: read_groups(**{what: rows[what]}) for what in columns}
+    read = {arg: read_groups(**{arg: rows[arg]}) for arg in columns}
     if len(columns) == 1:
-        ((found, codes),) = read.values()
-        ((code),) = codes.values()
-        names = tuple(found)
+        ((of_attribute, codes),) = read.values()
+        (code,) = codes.values()
+        names = tuple(of_attribute)
     else:
-        declared = all(isinstance(_dtype(rows[what]), pd.CategoricalDtype) for what in columns)
+        declared = all(
+            isinstance(getattr(rows[arg], "dtype", None), pd.CategoricalDtype) for arg in columns
+        )
         names, code = _intersections(read, declared)
     if (keep & (code < 0)).any():
         names = (*names, UNKNOWN)
     return Grouping(names, np.where(code < 0, len(names) - 1, code), attributes)
 
 
-def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None], depth: int = 4) -> None:
-    """Warn of known groups with few images, given the keys and n of each measure's pairs.
-
-    The warning points to the caller that is so many calls up.
-    """
+def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Warn of known groups with few images, given the keys and n of each measure's pairs."""
     small = []
     for measure, columns in pairs.items():
         if columns is None or "group" not in columns:
@@ -115,43 +112,30 @@ def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None], depth: int = 4)
                 small.append(f"{measure} of {group}{label} on {columns['n'][row]}")
     if small:
         more = f"; and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
-        warnings.warn(
-            f"figures that rest on fewer than {SMALL} images: {'; '.join(small[:_NAMED])}{more}",
-            FairvisionWarning,
-            stacklevel=depth,
+        warn_caller(
+            f"figures that rest on fewer than {SMALL} images: {'; '.join(small[:_NAMED])}{more}"
         )
-
-
-def as_objects(names: Sequence[Any]) -> np.ndarray:
-    """Return names, which may be tuples, as an array of one axis."""
-    column = np.empty(len(names), dtype=object)
-    column[:] = names
-    return column
 
 
 def _text(group: Any) -> str:
     return " × ".join(map(str, group)) if isinstance(group, tuple) else str(group)
 
 
-def _dtype(column: Any) -> Any:
-    return getattr(column, "dtype", None)
-
-
 def _intersections(
-    read: Mapping[str, tuple[list[Any], dict[str, np.ndarray]]], declared: bool
-) -> tuple[tuple[Any, ...], np.ndarray]:
+    read: Mapping[str, tuple[list[Any], dict[str, Ints]]], declared: bool
+) -> tuple[tuple[Any, ...], Ints]:
     """Return the groups that several attributes make together, and the one of each unit."""
-    names = [found for found, _ in read.values()]
+    names = [of_attribute for of_attribute, _ in read.values()]
     codes = [next(iter(code.values())) for _, code in read.values()]
-    known = np.logical_and.reduce([code >= 0 for code in codes])
-    sizes = [max(1, len(found)) for found in names]
-    together = np.ravel_multi_index([np.where(known, code, 0) for code in codes], sizes)
+    has_group = np.logical_and.reduce([code >= 0 for code in codes])
+    sizes = [max(1, len(of_attribute)) for of_attribute in names]
+    together = np.ravel_multi_index([np.where(has_group, code, 0) for code in codes], sizes)
     if declared:
         groups = tuple(product(*names))
-        return groups, np.where(known, together, -1)
-    listed, place = np.unique(together[known], return_inverse=True)
+        return groups, np.where(has_group, together, -1)
+    listed, place = np.unique(together[has_group], return_inverse=True)
     parts = np.unravel_index(listed, sizes)
     groups = tuple(tuple(of[i] for of, i in zip(names, at)) for at in zip(*parts))
-    code = np.full(len(known), -1)
-    code[known] = place
+    code = np.full(len(has_group), -1)
+    code[has_group] = place
     return groups, code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.errors import FairvisionWarning, InputError, warn_caller
-from fairvision.metrics._engine.bootstrap import Sample, Sampling, mean_of_defined, ratio
+from fairvision.errors import InputError, warn_caller
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
+from fairvision.metrics._engine.bootstrap import Sample, Sampling
 from fairvision.metrics._engine.grouping import Grouping, Groups, columns_of, read_grouping
-from fairvision.metrics._engine.inputs import Labels, read_labels, read_where
+from fairvision.metrics._engine.inputs import read_labels
+from fairvision.metrics._engine.labels import Labels
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 
@@ -31,13 +32,14 @@ class Rate:
     ratios: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
     share: bool = True  # of the images in the denominator
 
-    def images(self, outcomes: np.ndarray) -> np.ndarray:
+    def images(self, outcomes: Array) -> Array:
         """Return how many of the outcomes (4, ...) stand in a denominator."""
         used = np.any([np.greater(below, 0) for _, below in self.ratios], axis=0)
-        return outcomes[used].sum(axis=0)
+        images: Array = outcomes[used].sum(axis=0)
+        return images
 
 
-def evaluate(rates: Sequence[Rate], outcomes: np.ndarray) -> np.ndarray:
+def evaluate(rates: Sequence[Rate], outcomes: Array) -> Floats:
     """Return rates of outcomes (4, ...), as (rates, ...)."""
     counts = outcomes.reshape(4, -1)
     above, below = (
@@ -90,28 +92,28 @@ class Outcomes:
     grouping: Grouping
     labels: list[Any] | None
     held: tuple[Labels, Labels, Labels]
-    keep: np.ndarray
+    keep: Bools
 
-    def figures(self, measures: Sequence[str], weights: np.ndarray) -> np.ndarray:
+    def figures(self, measures: Sequence[str], weights: Array) -> Floats:
         """Return rates one after the other, each (1 + pairs, b): of all images, then of pairs."""
         counts = self._count(weights)
         outcomes = np.concatenate([counts.sum(axis=1, keepdims=True), counts], axis=1)
-        found: dict[str, np.ndarray] = {}
+        rates: dict[str, Floats] = {}
         for pooled in (False, True):
-            some = [measure for measure in measures if self._rate(measure)[1] == pooled]
-            if some:
+            chosen = [measure for measure in measures if self._rate(measure)[1] == pooled]
+            if chosen:
                 of = outcomes.sum(axis=2, keepdims=True) if pooled else outcomes
-                found |= zip(some, evaluate([self._rate(measure)[0] for measure in some], of))
-        return np.concatenate([self._listed(measure, found[measure]) for measure in measures])
+                rates |= zip(chosen, evaluate([self._rate(measure)[0] for measure in chosen], of))
+        return np.concatenate([self._listed(measure, rates[measure]) for measure in measures])
 
-    def estimates(self, measures: Sequence[str]) -> list[np.ndarray]:
+    def estimates(self, measures: Sequence[str]) -> list[Floats]:
         """Return the estimates of rates, (1 + pairs, 1 + replicates) each, in one pass."""
         together = self.sample.estimate(partial(self.figures, measures), whole=True)
         pairs = [self.pairs(measure) for measure in measures]
-        ends = np.cumsum([1 + (0 if found is None else len(found["n"])) for found in pairs])
+        ends = np.cumsum([1 if columns is None else 1 + len(columns["n"]) for columns in pairs])
         return np.split(together, ends[:-1])
 
-    def result(self, measure: str, estimates: np.ndarray | None = None) -> Result:
+    def result(self, measure: str, estimates: Floats | None = None) -> Result:
         """Return a rate of all images, with its pairs."""
         rate, _ = self._rate(measure)
         pairs = self.pairs(measure)
@@ -126,14 +128,14 @@ class Outcomes:
             estimates=estimates,
         )
 
-    def _denominators(self, measure: str) -> np.ndarray:
+    def _denominators(self, measure: str) -> Floats:
         """Return how many images value and pairs of a rate are shares of, (1 + pairs,).
 
         A mean over labels is no share of all images: it counts as one of the label with fewest.
         """
         rate, pooled = self._rate(measure)
 
-        def images(weights: np.ndarray) -> np.ndarray:
+        def images(weights: Array) -> Floats:
             counts = self._count(weights)
             counts = counts.sum(axis=2, keepdims=True) if pooled else counts
             of_labels = rate.images(counts.sum(axis=1))
@@ -145,7 +147,7 @@ class Outcomes:
         keyed = 0 if (keys := self.pairs(measure)) is None else len(keys["n"])
         return np.append(value, pairs[:keyed])
 
-    def pairs(self, measure: str) -> dict[str, np.ndarray] | None:
+    def pairs(self, measure: str) -> dict[str, Array] | None:
         """Return the keys and n of the pairs of a rate, if it has any."""
         rate, pooled = self._rate(measure)
         keys = self.grouping.keys(None if pooled else self.labels)
@@ -154,7 +156,7 @@ class Outcomes:
         counts = self._counts.sum(axis=2) if pooled else self._counts
         return {**keys, "n": rate.images(counts).ravel()}
 
-    def _listed(self, measure: str, figures: np.ndarray) -> np.ndarray:
+    def _listed(self, measure: str, figures: Floats) -> Floats:
         """Return figures (1 + groups, labels, b), those of all images first, as value and pairs."""
         by_label = figures[0]
         overall = by_label if len(by_label) == 1 else mean_of_defined(by_label)[None]
@@ -180,7 +182,7 @@ class Outcomes:
         return self.grouping.size, 1 if self.labels is None else len(self.labels)
 
     @cached_property
-    def _counts(self) -> np.ndarray:
+    def _counts(self) -> Ints:
         """Images of each outcome, (4, groups, labels)."""
         return np.rint(self._count(self.sample.counts[:, None])[..., 0]).astype(np.int64)
 
@@ -189,22 +191,22 @@ class Outcomes:
         """Matrices that add up units: of each outcome held by group and label, of all by group."""
         everything = Labels(np.zeros(len(self.keep), int), self.keep)
         groups, labels = self._shape
-        cells = [self._cells(held, (groups, labels)) for held in self.held]
-        return [*cells, self._cells(everything, (groups, 1))]
+        indicators = [self._indicator(held, (groups, labels)) for held in self.held]
+        return [*indicators, self._indicator(everything, (groups, 1))]
 
-    def _cells(self, held: Labels, shape: tuple[int, int]) -> Any:
+    def _indicator(self, held: Labels, shape: tuple[int, int]) -> Any:
         code = self.grouping.code
         if shape[0] * shape[1] * len(code) > _DENSE:
-            return held.cells(code, shape, self.keep)
+            return held.indicator(code, shape, self.keep)
         row, label = (places[self.keep[held.row]] for places in held.places)
         matrix = np.zeros((shape[0] * shape[1], len(code)))
         matrix[code[row] * shape[1] + label, row] = 1
         return matrix
 
-    def _count(self, weights: np.ndarray) -> np.ndarray:
+    def _count(self, weights: Array) -> Floats:
         """Return weighted counts of the outcomes, (4, groups, labels, b)."""
-        *cells, members = [np.asarray(matrix @ weights, float) for matrix in self._sums]
-        held = np.reshape(cells, (3, *self._shape, weights.shape[1]))
+        *sums, members = [np.asarray(matrix @ weights, float) for matrix in self._sums]
+        held = np.reshape(sums, (3, *self._shape, weights.shape[1]))
         everything = members[:, None]
         rest = everything - held.sum(axis=0)
         if self.sample.weight is not None:  # none of them is 0, whatever fractions leave
@@ -232,7 +234,7 @@ def read_outcomes(
     names, read = read_labels(truth=rows.get("truth"), predicted=rows["predicted"])
     guess = read["predicted"]
     true = read.get("truth", guess) if blind else guess
-    keep = true.known & guess.known & read_where(rows.get("where"), len(guess.known))
+    keep = true.valid & guess.valid & rows.mask
     place: int | None = None
     if positive is not None:
         place = _place(positive, names, guess.many)
@@ -260,19 +262,15 @@ def _place(positive: Any, names: list[Any], many: bool) -> int:
     if many:
         raise InputError(f"positive is {positive!r}, but no column of the labels is called so")
     if names and not {*names, positive} <= {0, 1}:
-        warnings.warn(
-            f"no image has, and none is predicted, the label {positive!r}",
-            FairvisionWarning,
-            stacklevel=5,
-        )
+        warn_caller(f"no image has, and none is predicted, the label {positive!r}")
     return _NOWHERE
 
 
 def _one(labels: Labels, place: int) -> Labels:
     """Return the labels with one of them alone."""
     if labels.many:
-        return Labels(labels.held[:, [place]], labels.known)
-    return Labels(np.where(labels.held == place, 0, -1), labels.known)
+        return Labels(labels.held[:, [place]], labels.valid)
+    return Labels(np.where(labels.held == place, 0, -1), labels.valid)
 
 
 def _compared(true: Labels, guess: Labels) -> tuple[Labels, Labels, Labels]:
@@ -287,5 +285,5 @@ def _compared(true: Labels, guess: Labels) -> tuple[Labels, Labels, Labels]:
             np.where(same, -1, guess.held),
             np.where(same, -1, true.held),
         )
-    known = true.known & guess.known
-    return Labels(held[0], known), Labels(held[1], known), Labels(held[2], known)
+    valid = true.valid & guess.valid
+    return Labels(held[0], valid), Labels(held[1], valid), Labels(held[2], valid)

@@ -20,6 +20,7 @@ from array_api_compat import (
     is_numpy_array,
     is_torch_array,
 )
+from numpy.typing import NDArray
 
 from fairvision.errors import InputError
 from fairvision.metrics._engine.containers import plain
@@ -74,8 +75,8 @@ class Chunk:
     def defined(self) -> Array:
         """Whether there is evidence, a person, and something beside the person."""
         signed = self.part == "signed"
-        some = self.xp.any(self.evidence != 0, axis=1) if signed else self.largest > 0
-        return self.has_mask & self._finite[1] & some
+        has_evidence = self.xp.any(self.evidence != 0, axis=1) if signed else self.largest > 0
+        return self.has_mask & self._finite[1] & has_evidence
 
     def count(self, pixels: Array) -> Array:
         """Count the pixels that hold; counts are multiplied with each other, so in 64 bits."""
@@ -173,20 +174,19 @@ def per_image(
     rows = max(1, AT_A_TIME["host" if on_host else "accelerator"] // pixels)
 
     def measured(start: int) -> list[Array]:
-        some, people = (array[start : start + rows] for array in (maps, masks))
-        if on_host:
-            some, people = _lent(some), _lent(people)
-        chunk = Chunk(some, people, part)
+        arrays = [array[start : start + rows] for array in (maps, masks)]
+        maps_here, masks_here = map(_lent, arrays) if on_host else arrays
+        chunk = Chunk(maps_here, masks_here, part)
         return [measure(chunk) for measure in measures.values()]
 
     starts = range(0, max(n, 1), rows)
     threads = min(len(starts), _threads() if on_host else 1)
     if threads == 1:
-        found = [measured(start) for start in starts]
+        chunks = [measured(start) for start in starts]
     else:
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(measured, starts))
-    columns = [array_namespace(*parts).concat(parts) for parts in zip(*found)]
+            chunks = list(pool.map(measured, starts))
+    columns = [array_namespace(*parts).concat(parts) for parts in zip(*chunks)]
     if on_host:
         columns = [array_namespace(maps).asarray(column) for column in columns]
     return dict(zip(measures, columns))
@@ -197,12 +197,14 @@ def lends_to_numpy(array: Array) -> bool:
     return is_torch_array(array) and str(device(array)) == "cpu"
 
 
-def _lent(array: Array) -> np.ndarray:
+def _lent(array: Array) -> NDArray[Any]:
     """Return an array of NumPy in the same memory; of bfloat16, which it does not have, a copy."""
-    if is_numpy_array(array):
+    if isinstance(array, np.ndarray):
         return array
     xp = array_namespace(array)
-    return (xp.astype(array, xp.float32) if array.dtype == xp.bfloat16 else array).numpy()
+    shared = xp.astype(array, xp.float32) if array.dtype == xp.bfloat16 else array
+    lent: NDArray[Any] = shared.numpy()
+    return lent
 
 
 def _threads() -> int:
@@ -214,15 +216,15 @@ def _threads() -> int:
 
 def read(**given: Any) -> list[Array]:
     """Return images of one shape, on one device; lists and NumPy arrays follow a tensor."""
-    arrays = {what: _array(what, images) for what, images in given.items()}
-    shapes = {what: tuple(array.shape) for what, array in arrays.items()}
+    arrays = {arg: _array(arg, images) for arg, images in given.items()}
+    shapes = {arg: tuple(array.shape) for arg, array in arrays.items()}
     (first, shape), *others = shapes.items()
-    for what, other in others:
+    for arg, other in others:
         if other != shape:
-            raise InputError(f"{first} have shape {shape}, but {what} {other}")
+            raise InputError(f"{first} have shape {shape}, but {arg} {other}")
     if len(shape) != 3 or 0 in shape[1:]:
         raise InputError(f"{first} must have shape (n, height, width), not {shape}")
-    tensors = {what: array for what, array in arrays.items() if not is_numpy_array(array)}
+    tensors = {arg: array for arg, array in arrays.items() if not is_numpy_array(array)}
     if not tensors:
         return list(arrays.values())
     try:
@@ -232,8 +234,8 @@ def read(**given: Any) -> list[Array]:
         kinds = " and ".join(f"{type(t).__module__} on {device(t)}" for t in tensors.values())
         raise InputError(f"{' and '.join(tensors)} must lie on one device, not {kinds}") from None
     return [
-        array if what in tensors else xp.asarray(array, device=place, copy=True)
-        for what, array in arrays.items()
+        array if arg in tensors else xp.asarray(array, device=place, copy=True)
+        for arg, array in arrays.items()
     ]
 
 
@@ -244,17 +246,17 @@ def widest(array: Array) -> Any:
     return kinds.get("float64", xp.float32)
 
 
-def _array(what: str, images: Any) -> Array:
+def _array(arg: str, images: Any) -> Array:
     if isinstance(images, np.ma.MaskedArray):
         images = plain(images)
     if not is_array_api_obj(images):
         try:
             images = np.asarray(images)
         except (TypeError, ValueError):
-            raise InputError(f"{what} must be an array (n, height, width) of numbers") from None
+            raise InputError(f"{arg} must be an array (n, height, width) of numbers") from None
     images = images.detach() if hasattr(images, "detach") else images
     if not array_namespace(images).isdtype(images.dtype, ("bool", "integral", "real floating")):
-        raise InputError(f"{what} must hold numbers, not {images.dtype}")
+        raise InputError(f"{arg} must hold numbers, not {images.dtype}")
     return images
 
 

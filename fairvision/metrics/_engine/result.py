@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects
 from fairvision.metrics._engine.bootstrap import Sample, Statistic
 
 _KEYS = ["group", "label", "direction"]
@@ -58,7 +59,7 @@ class Result(float):
     low: float = np.nan
     high: float = np.nan
     n: int = 0
-    replicates: np.ndarray = field(default_factory=lambda: _NONE)
+    replicates: Floats = field(default_factory=lambda: _NONE)
     pairs: pd.DataFrame | None = None
     name: str = ""
     _made: Made | None = field(default=None, kw_only=True)
@@ -98,8 +99,8 @@ class Made:
 
     sample: Sample
     statistic: Statistic
-    estimates: np.ndarray
-    adjust: Callable[[np.ndarray], np.ndarray] | None = None
+    estimates: Floats
+    adjust: Callable[[Floats], Floats] | None = None
 
 
 _AnyResult = TypeVar("_AnyResult", bound=Result)
@@ -112,11 +113,11 @@ def summarise(
     name: str,
     *,
     pairs: Mapping[str, Any] | None = None,
-    shares: np.ndarray | None = None,
+    shares: Floats | None = None,
     whole: bool = False,
-    adjust: Callable[[np.ndarray], np.ndarray] | None = None,
-    value: np.ndarray | None = None,
-    estimates: np.ndarray | None = None,
+    adjust: Callable[[Floats], Floats] | None = None,
+    value: Floats | None = None,
+    estimates: Floats | None = None,
     kind: type[_AnyResult] = Result,  # type: ignore[assignment]
     **more: Any,
 ) -> _AnyResult:
@@ -138,7 +139,7 @@ def summarise(
     kind, more : the class of the result, and what else it takes
     """
 
-    def rows(weights: np.ndarray) -> np.ndarray:
+    def rows(weights: Array) -> Floats:
         return np.atleast_2d(statistic(weights))
 
     if estimates is None:
@@ -169,8 +170,8 @@ def summarise(
 
 
 def _at_the_edge(
-    sample: Sample, estimates: np.ndarray, low: np.ndarray, high: np.ndarray, n: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    sample: Sample, estimates: Floats, low: Floats, high: Floats, n: Floats
+) -> tuple[Floats, Floats]:
     """Replace the interval of shares that are 0 or 1 by that of Clopper and Pearson.
 
     Sums of weights may miss 0 and 1 by what floats leave; sums of images do not.
@@ -183,13 +184,11 @@ def _at_the_edge(
     return np.where(every, reach, low), np.where(none, 1 - reach, high)
 
 
-def pair_keys(groups: list[Any], labels: list[Any]) -> dict[str, np.ndarray]:
+def pair_keys(groups: Sequence[Any], labels: Sequence[Any]) -> dict[str, Array]:
     """Return the key columns of all pairs, group by group."""
-    named = np.empty(len(labels), dtype=object)
-    named[:] = labels  # each as it is, tuples too
     return {
-        "group": np.repeat(np.array(groups, dtype=object), len(labels)),
-        "label": np.tile(named, len(groups)),
+        "group": np.repeat(as_objects(groups), len(labels)),
+        "label": np.tile(as_objects(labels), len(groups)),
     }
 
 
@@ -232,35 +231,22 @@ def compare(a: Result, b: Result) -> Result:
             raise InputError(f"only results can be compared, not {type(given).__name__}")
     name = f"difference in {a.name}" if a.name == b.name else f"{b.name} - {a.name}"
     n = min(a.n, b.n)
-    pairs: dict[str, Any] | None = None
-    places = [np.zeros(1, int)] * 2
-    if a.pairs is not None and b.pairs is not None and _drawn_in_pairs(a) and _drawn_in_pairs(b):
-        keys = [column for column in _KEYS if column in a.pairs and column in b.pairs]
-        indices = [_index(own, keys) for own in (a.pairs, b.pairs)]
-        union = indices[0].union(indices[1], sort=False)
-        found = [index.get_indexer(union) for index in indices]
-        places = [np.concatenate([[0], np.where(at >= 0, at + 1, -1)]) for at in found]
-        counts = [
-            np.where(at >= 0, own["n"].to_numpy()[at], 0)
-            for at, own in zip(found, (a.pairs, b.pairs))
-        ]
-        pairs = {key: list(union.get_level_values(key)) for key in keys}
-        pairs["n"] = np.minimum(*counts)
+    pairs, places = _common_pairs(a, b)
 
-    def difference(of_a: np.ndarray, of_b: np.ndarray) -> np.ndarray:
+    def difference(of_a: Floats, of_b: Floats) -> Floats:
         return _at(of_b, places[1]) - _at(of_a, places[0])
 
     ours, theirs = made(a), made(b)
     if ours.sample.same_draws(theirs.sample):
         estimates = difference(ours.estimates, theirs.estimates)
 
-        def together(weights: np.ndarray) -> np.ndarray:
+        def together(weights: Array) -> Floats:
             return difference(ours.statistic(weights), theirs.statistic(weights))
 
         return summarise(ours.sample, together, n, name, pairs=pairs, estimates=estimates)
     joint, sum_a, sum_b = ours.sample.joined(theirs.sample)
 
-    def apart(drawn: np.ndarray) -> np.ndarray:
+    def apart(drawn: Array) -> Floats:
         of_a = ours.statistic(ours.sample.weighted(sum_a @ drawn))
         of_b = theirs.statistic(theirs.sample.weighted(sum_b @ drawn))
         return np.concatenate([of_a, of_b])
@@ -269,22 +255,36 @@ def compare(a: Result, b: Result) -> Result:
     parts = [both[: len(ours.estimates)], both[len(ours.estimates) :]]
     parts = [part if m.adjust is None else m.adjust(part) for part, m in zip(parts, (ours, theirs))]
 
-    def of_joint(drawn: np.ndarray) -> np.ndarray:
+    def of_joint(drawn: Array) -> Floats:
         of_both = apart(drawn)
         return difference(of_both[: len(ours.estimates)], of_both[len(ours.estimates) :])
 
     return summarise(joint, of_joint, n, name, pairs=pairs, estimates=difference(*parts))
 
 
-def _drawn_in_pairs(result: Result) -> bool:
-    """Say whether the resamples of the pairs are known; very many are not kept."""
-    return result.pairs is not None and len(made(result).estimates) == 1 + len(result.pairs)
+def _common_pairs(a: Result, b: Result) -> tuple[dict[str, Any] | None, list[Ints]]:
+    """Return keys and n of the pairs of either, and of each the places of value and pairs.
+
+    The value alone where one of them has no pairs, or so many that their resamples are not
+    kept. A place is −1 where a result lacks the pair.
+    """
+    tables = [
+        result.pairs
+        for result in (a, b)
+        if result.pairs is not None and len(made(result).estimates) == 1 + len(result.pairs)
+    ]
+    if len(tables) < 2:
+        return None, [np.zeros(1, int)] * 2
+    keys = [column for column in _KEYS if all(column in table for table in tables)]
+    indices = [pd.MultiIndex.from_frame(table[keys].astype(object)) for table in tables]
+    union = indices[0].union(indices[1], sort=False)
+    rows = [index.get_indexer(union) for index in indices]
+    counts = [np.where(at >= 0, of["n"].to_numpy()[at], 0) for at, of in zip(rows, tables)]
+    pairs = {key: list(union.get_level_values(key)) for key in keys}
+    places = [np.concatenate([[0], np.where(at >= 0, at + 1, -1)]) for at in rows]
+    return {**pairs, "n": np.minimum(*counts)}, places
 
 
-def _index(pairs: pd.DataFrame, keys: list[str]) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(pairs[keys].astype(object))
-
-
-def _at(estimates: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _at(estimates: Floats, places: Ints) -> Floats:
     """Return rows of estimates; NaN where the place is −1."""
     return np.where((places >= 0)[:, None], estimates[places], np.nan)

@@ -11,27 +11,29 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
-from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.containers import as_column, check_rows, is_table, take
 from fairvision.metrics._engine.inputs import (
-    check_rows,
-    check_simple,
-    is_table,
+    read_groups,
+    read_labels,
+    read_mask,
     read_values,
     zeros_and_ones,
 )
+from fairvision.metrics._engine.labels import Labels
 
 _MOST = 1 << 53  # images: floats count no further one by one
 _HEAVIEST = 1e100  # a weight that can still be added up
 _SPAN = 4096  # whole numbers in so small a range are codes as they are
-_CELLS = 1 << 20  # combinations that are counted in an array rather than looked up
+_LISTED = 1 << 20  # combinations that are counted in an array rather than looked up
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # mixes bits when multiplied by
 _BLOCK = 1 << 16  # rows that are counted together, where there are few combinations
 _FIRST = 4096  # rows in which a row of each unit is looked for first
 _FEW = 8  # whole numbers that are told apart by comparing them
 _SHORT = 64  # bytes of strings of fixed width that are compared as numbers
 
-Coded = tuple[np.ndarray | None, int]  # codes from 0 on, and how many there may be
+Coded = tuple[Ints | None, int]  # codes from 0 on, and how many there may be
 
 
 class Rows(Mapping[str, Any]):
@@ -85,15 +87,39 @@ class Rows(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._columns)
 
-    def count(self, used: np.ndarray | None = None) -> int:
+    @property
+    def mask(self) -> Bools:
+        """The units that the column `where` says take part, (units,); all without it."""
+        return read_mask(self.get("where"), len(self.sample.counts))
+
+    def count(self, used: Bools | None = None) -> int:
         """Return the number of images, all or those of the units used, (units,) bool."""
         counts = self.sample.counts
         return int(counts.sum() if used is None else counts[used].sum())
 
 
+def training_rows(
+    train_labels: ArrayLike | None, train_groups: ArrayLike | None, train_counts: ArrayLike | None
+) -> Rows:
+    """Return the rows of training, which are not drawn again."""
+    columns = {"train_labels": train_labels, "train_groups": train_groups}
+    return Rows(columns, {"counts": train_counts})
+
+
+def read_labels_and_groups(
+    *tables: Rows,
+) -> tuple[list[Any], dict[str, Labels], list[Any], dict[str, Ints]]:
+    """Return the common names of the columns called …labels, and these, and so of …groups."""
+    columns = [column for table in tables for column in table.items()]
+    label_names, labels = read_labels(**{arg: of for arg, of in columns if "labels" in arg})
+    groups_given = {arg: of for arg, of in columns if "groups" in arg}
+    group_names, groups = read_groups(None, **groups_given)
+    return label_names, labels, group_names, groups
+
+
 def counted(
     columns: Mapping[str, Any], keyword: str = "counts"
-) -> tuple[dict[str, Any], np.ndarray | None]:
+) -> tuple[dict[str, Any], Ints | None]:
     """Return the columns that are given, as from `as_column`, and how often each row counts.
 
     A row that counts 0 times is not there: whatever it holds, it is not looked at.
@@ -110,16 +136,17 @@ def counted(
 
 
 def condense(
-    columns: Mapping[str, Any], row_counts: np.ndarray | None = None, tables: bool = True
-) -> tuple[tuple[np.ndarray, np.ndarray] | None, np.ndarray, dict[str, Any]]:
+    columns: Mapping[str, Any], row_counts: Ints | None = None, tables: bool = True
+) -> tuple[tuple[Ints, Ints] | None, Ints, dict[str, Any]]:
     """Take rows that are alike together; not so if `tables` is false and there are some.
 
     To look for alike rows of a table takes longer than to add all of them up once.
 
     Returns
     -------
-    unit : (rows,) and (cells,) ints, or None
-        The cell of each row, and the unit of each cell; None if each row is a unit.
+    unit : (rows,) and (combinations,) ints, or None
+        The combination of values in each row, and the unit of each combination; None if each row is
+        a unit.
     counts : (units,) int64
         Rows of each unit, or the sums of `row_counts`.
     columns : the same columns, with one entry per unit, in an order that the order of rows does not
@@ -127,50 +154,43 @@ def condense(
     """
     rows = len(next(iter(columns.values()), ()))
     images = rows if row_counts is None else int(row_counts.sum())
-    cell: np.ndarray | None = None
+    code: Ints | None = None
     if tables or not any(is_table(name, values) for name, values in columns.items()):
-        cell, cells = _cells(columns, rows, images)
-    if cell is None:
+        code, span = _code_of_rows(columns, rows, images)
+    if code is None:
         return None, np.ones(rows, np.int64) if row_counts is None else row_counts, dict(columns)
-    counts = found = _count(cell, cells)
+    counts = rows_of_code = _count(code, span)
     if row_counts is not None:
-        counts = np.zeros(cells, np.int64)
-        np.add.at(counts, cell, row_counts)
-    (present,) = np.nonzero(found)
-    some_row = _some_row(cell, cells, present)
-    unit_of_cell = np.zeros(cells, np.int32)
-    unit_of_cell[present] = np.arange(len(present))
-    units = {name: take(values, some_row) for name, values in columns.items()}
-    return (cell, unit_of_cell), counts[present], units
+        counts = np.zeros(span, np.int64)
+        np.add.at(counts, code, row_counts)
+    (present,) = np.nonzero(rows_of_code)
+    example = _example_rows(code, span, present)
+    unit_of_code = np.zeros(span, np.int32)
+    unit_of_code[present] = np.arange(len(present))
+    units = {name: take(values, example) for name, values in columns.items()}
+    return (code, unit_of_code), counts[present], units
 
 
-def _count(cell: np.ndarray, cells: int) -> np.ndarray:
-    """Return the rows of each cell; in blocks, as `bincount` makes 8 bytes of each row."""
-    step = _BLOCK if cells < _BLOCK // 16 else max(1, len(cell))
-    counts = np.zeros(cells, np.int64)
-    for start in range(0, len(cell), step):
-        counts += np.bincount(cell[start : start + step], minlength=cells)
+def _count(code: Ints, span: int) -> Ints:
+    """Return the rows of each code; in blocks, as `bincount` makes 8 bytes of each row."""
+    step = _BLOCK if span < _BLOCK // 16 else max(1, len(code))
+    counts = np.zeros(span, np.int64)
+    for start in range(0, len(code), step):
+        counts += np.bincount(code[start : start + step], minlength=span)
     return counts
 
 
-def _some_row(cell: np.ndarray, cells: int, present: np.ndarray) -> np.ndarray:
-    """Return a row of each cell in `present`."""
-    some_row = np.full(cells, -1)
-    some_row[cell[:_FIRST]] = np.arange(min(len(cell), _FIRST))  # frequent cells are met early
-    if (some_row[present] < 0).any():
-        rest = np.flatnonzero((some_row < 0)[cell])
-        some_row[cell[rest]] = rest
-    return some_row[present]
+def _example_rows(code: Ints, span: int, present: Ints) -> Ints:
+    """Return a row of each code in `present`."""
+    example = np.full(span, -1)
+    example[code[:_FIRST]] = np.arange(min(len(code), _FIRST))  # frequent codes are met early
+    if (example[present] < 0).any():
+        rest = np.flatnonzero((example < 0)[code])
+        example[code[rest]] = rest
+    return example[present]
 
 
-def take(values: Any, rows: np.ndarray) -> Any:
-    """Return some rows of a column or table."""
-    if isinstance(values, (pd.Series, pd.DataFrame)):
-        return values.iloc[rows]
-    return values[rows]
-
-
-def _cells(columns: Mapping[str, Any], rows: int, images: int) -> Coded:
+def _code_of_rows(columns: Mapping[str, Any], rows: int, images: int) -> Coded:
     """Return the combination of values in each row as a number, and how many these may be.
 
     None where the rows are better left as they are, which rows and their counts decide alike.
@@ -180,10 +200,10 @@ def _cells(columns: Mapping[str, Any], rows: int, images: int) -> Coded:
     if not rows or (tables and _too_many(words.values(), images)):
         return None, 0
     parts = (part for name, values in columns.items() for part in words.get(name, [values]))
-    cell, cells = _combined(map(_code, parts), rows, images / 2)
-    if cell is None or (tables and 2 * cells > images and 2 * len(pd.unique(cell)) > images):
+    code, span = _combined(map(_code, parts), rows, images / 2)
+    if code is None or (tables and 2 * span > images and 2 * len(pd.unique(code)) > images):
         return None, 0
-    return np.broadcast_to(cell, rows), cells
+    return np.broadcast_to(code, rows), span
 
 
 def _combined(parts: Iterable[Coded], rows: int, most: float) -> Coded:
@@ -191,30 +211,32 @@ def _combined(parts: Iterable[Coded], rows: int, most: float) -> Coded:
 
     None if there is a part without codes, or there turn out to be more than `most`.
     """
-    cell, cells = np.zeros(1, np.int64), 1
+    combined: Ints = np.zeros(1, np.int64)
+    size = 1
     for code, span in parts:
         if code is None:
             return None, 0
-        cell = code if cells == 1 else _joined(cell, code, span, cells * span)
-        cells *= span
-        if cells > max(_CELLS, rows):
-            cell, found = pd.factorize(cell, sort=True)
-            cells = len(found)
-            if cells > most:
+        combined = code if size == 1 else _joined(combined, code, span, size * span)
+        size *= span
+        if size > max(_LISTED, rows):
+            combined, different = pd.factorize(combined, sort=True)
+            size = len(different)
+            if size > most:
                 return None, 0
-    return cell, cells
+    return combined, size
 
 
-def _joined(cell: np.ndarray, code: np.ndarray, span: int, cells: int) -> np.ndarray:
-    """Return cell · span + code, which is below `cells`, in as few bytes as it takes."""
+def _joined(first: Ints, second: Ints, span: int, size: int) -> Ints:
+    """Return first · span + second, which is below `size`, in as few bytes as it takes."""
     kinds = (np.int8, np.int16, np.int32, np.int64)
-    kind = next(kind for kind in kinds if cells - 1 <= np.iinfo(kind).max)
-    joined = cell.astype(kind)
+    kind = next(kind for kind in kinds if size - 1 <= np.iinfo(kind).max)
+    joined: Ints = first.astype(kind)
     np.multiply(joined, kind(span), out=joined)
-    return np.add(joined, code.astype(kind, copy=False), out=joined)
+    np.add(joined, second.astype(kind, copy=False), out=joined)
+    return joined
 
 
-def _words(numbers: np.ndarray) -> list[np.ndarray]:
+def _words(numbers: Array) -> list[Ints]:
     """Return whole numbers that tell apart the rows of a table of 0, 1 and unknown (NaN or -1).
 
     None at all for other tables: whoever reads them says what is wrong.
@@ -229,7 +251,7 @@ def _words(numbers: np.ndarray) -> list[np.ndarray]:
     marks = [numbers == 1, numbers == -1, np.isnan(numbers)] if held is None else [held]
     if held is None and (sum(marks) + (numbers == 0) != 1).any():
         return []
-    words: list[np.ndarray] = []
+    words: list[Ints] = []
     for mark in marks:
         whole_bytes = mark.shape[1] % 8 == 0  # then rows need not be packed one by one
         bits = np.packbits(mark, axis=None if whole_bytes else 1, bitorder="little")
@@ -241,7 +263,7 @@ def _words(numbers: np.ndarray) -> list[np.ndarray]:
     return words
 
 
-def _too_many(tables: Iterable[list[np.ndarray]], images: int) -> bool:
+def _too_many(tables: Iterable[list[Ints]], images: int) -> bool:
     """Say whether tables, by their words, cannot be coded or have too many different rows.
 
     Words are mixed into one number of few bits: there are at least as many different rows as such
@@ -277,20 +299,20 @@ def _code(values: Any, sort: bool = True) -> Coded:
         if high - low < _SPAN:
             return values.astype(np.int64, copy=False) - low if low else values, high - low + 1
         few = np.unique(values[:_FIRST])
-        code = np.zeros(len(values), np.int8)
+        code: Ints = np.zeros(len(values), np.int8)
         for other in few[1:] if len(few) <= _FEW else ():
             code += values >= other
         if (few[code] == values).all():
             return code, len(few)
     try:
-        code, found = _factorize(values, sort)
+        code, different = _factorize(values, sort)
     except TypeError:  # unhashable, or of kinds that do not mix: whoever reads it says so
         return None, 0
-    roomy = np.min_scalar_type(-len(found) - 2)
-    return code.astype(roomy) + roomy.type(1), len(found) + 1
+    roomy = np.min_scalar_type(-len(different) - 2)
+    return code.astype(roomy) + roomy.type(1), len(different) + 1
 
 
-def _factorize(values: Any, sort: bool) -> tuple[np.ndarray, Any]:
+def _factorize(values: Any, sort: bool) -> tuple[Ints, Any]:
     """Return codes (-1: none) and the values they stand for.
 
     Where few values come again and again, numbers tell them apart faster than they do themselves.
@@ -299,16 +321,16 @@ def _factorize(values: Any, sort: bool) -> tuple[np.ndarray, Any]:
     if not numbers:
         return pd.factorize(values, sort=sort)
     parts = (_code(number, sort=False) for number in numbers)
-    place, places = _combined(parts, len(values), len(values))
+    place, span = _combined(parts, len(values), len(values))
     assert place is not None  # numbers can be coded
-    (present,) = np.nonzero(_count(place, places))
-    code, found = pd.factorize(values[_some_row(place, places, present)], sort=sort)
-    of_place = np.zeros(places, np.min_scalar_type(-len(found) - 1))
+    (present,) = np.nonzero(_count(place, span))
+    code, different = pd.factorize(values[_example_rows(place, span, present)], sort=sort)
+    of_place = np.zeros(span, np.min_scalar_type(-len(different) - 1))
     of_place[present] = code
-    return of_place[place], found
+    return of_place[place], different
 
 
-def _stand_ins(values: np.ndarray) -> list[np.ndarray]:
+def _stand_ins(values: Array) -> list[Ints]:
     """Return whole numbers that differ where values do, if there is much repetition.
 
     They are the addresses of objects, and the letters of strings of fixed width.
@@ -322,31 +344,9 @@ def _stand_ins(values: np.ndarray) -> list[np.ndarray]:
     return []
 
 
-def _repetitive(values: np.ndarray) -> bool:
+def _repetitive(values: Array) -> bool:
     first = values[:_FIRST]
     return 8 * len(pd.unique(first)) < len(first)
-
-
-def as_column(name: str, values: Any) -> Any:
-    """Return values as an array, Series or DataFrame; lists as objects, as `_inputs` reads them."""
-    values = plain(values)
-    if values is None or isinstance(values, (pd.Series, pd.DataFrame, pd.Categorical)):
-        return values
-    if isinstance(values, pd.MultiIndex):
-        raise InputError(f"{name} must hold one value per row: give several attributes by name")
-    if isinstance(values, pd.Index):
-        return pd.Series(values)
-    if isinstance(values, (list, tuple)):
-        if is_table(name, values):
-            return np.asarray(values, dtype=object)
-        column = np.empty(len(values), dtype=object)
-        column[:] = values
-        return column
-    array = np.asarray(values)
-    if array.ndim == 0:
-        raise InputError(f"{name} must hold one value per row, not a single value")
-    check_simple(name, array)
-    return array
 
 
 def _as_read(name: str, column: Any) -> Any:
@@ -359,7 +359,7 @@ def _as_read(name: str, column: Any) -> Any:
     return pd.DataFrame(held, columns=column.columns) if isinstance(column, pd.DataFrame) else held
 
 
-def read_counts(values: Any) -> np.ndarray:
+def read_counts(values: Any) -> Ints:
     """Return how many images each row stands for, (rows,) int64."""
     counts = read_values("counts", values)
     if not (counts >= 0).all() or (counts % 1 != 0).any():
@@ -369,7 +369,7 @@ def read_counts(values: Any) -> np.ndarray:
     return counts.astype(np.int64)
 
 
-def _read_weights(values: Any) -> np.ndarray:
+def _read_weights(values: Any) -> Floats:
     weights = read_values("weights", values)
     if not (weights >= 0).all():
         raise InputError("weights must hold numbers, 0 or more")
@@ -378,12 +378,12 @@ def _read_weights(values: Any) -> np.ndarray:
     return weights
 
 
-def _all_the_same(weights: np.ndarray) -> bool:
+def _all_the_same(weights: Floats) -> bool:
     """Say whether images weigh the same, and something: as if there were no weights."""
     return bool(len(weights)) and bool(weights[0] > 0) and bool((weights == weights[0]).all())
 
 
-def _read_strata(values: Any) -> np.ndarray:
+def _read_strata(values: Any) -> Ints:
     if is_table("strata", values):
         raise InputError("strata must hold one value per row")
     try:
