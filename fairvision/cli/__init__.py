@@ -43,7 +43,8 @@ class LazyGroup(click.Group):
         """Import the file of one command."""
         if cmd_name not in self.summaries:
             return None
-        return import_module(f"{self.commands_in}.{cmd_name}").command
+        command: click.Command = import_module(f"{self.commands_in}.{cmd_name}").command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any of them."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -22,12 +22,18 @@ _META = "fairvision.config"
 _VARIED = ("method", "seed")  # of a run's config.json, where a command takes several of them
 
 
-class Several(click.ParamType):
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:  # which only newer versions of click parametrise
+    ParamType = click.ParamType
+
+
+class Several(ParamType):
     """Values with commas between them; in a file also a list."""
 
     name = "list"
 
-    def __init__(self, one: click.ParamType):
+    def __init__(self, one: ParamType):
         self.one = one
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:

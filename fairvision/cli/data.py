@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     from fairvision.datasets import Dataset
+
+Callback = Callable[..., Any]
+Decorator = Callable[[Callback], Callback]
 
 _fractions = (
     click.option(
@@ -59,10 +62,10 @@ _published = (
 _writing = (options.workers, options.overwrite, options.quiet)
 
 
-def _add(decorators: tuple[Callable, ...]) -> Callable[[Callable], Callable]:
+def _add(decorators: Sequence[Decorator]) -> Decorator:
     """Return a decorator that adds several options in the order given."""
 
-    def add(function: Callable) -> Callable:
+    def add(function: Callback) -> Callback:
         for decorator in reversed(decorators):
             function = decorator(function)
         return function

@@ -44,7 +44,9 @@ _TRAINING = [p.name for p in train.command.params if p.name and p.name not in _N
     help="Seeds of training, with commas.",
 )
 @click.pass_context
-def command(context: click.Context, data: Path, output: Path, as_json: bool, **given: Any) -> None:
+def command(
+    context: click.Context, /, data: Path, output: Path, as_json: bool, **given: Any
+) -> None:
     """Train several methods with several seeds on DATA, audit all, write one leaderboard.
 
     Takes every option of train. Options of methods go to the methods that have them. The same

@@ -179,7 +179,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @options.quiet
 @options.as_json
 @click.pass_context
-def command(context: click.Context, output: Path, as_json: bool, **settings: Any) -> None:
+def command(context: click.Context, /, output: Path, as_json: bool, **settings: Any) -> None:
     """Train a classifier of attributes and tasks on the dataset folder DATA.
 
     Options of the method, such as --beta 3 of the equalizer, are given like any other.

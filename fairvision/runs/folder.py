@@ -81,7 +81,7 @@ class Run:
     @property
     def size(self) -> int:
         """Side in pixels of the images that the network takes."""
-        return self.config["size"]
+        return int(self.config["size"])
 
     @property
     def schema(self) -> Schema:
@@ -127,7 +127,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read the config.json of a run, finished or not; `InputError` where it cannot be used."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is not a run folder: it holds no {CONFIG}")
-    config = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
+    config: dict[str, Any] = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
     if not parse_schema(folder / CONFIG, config):
         raise InputError(f"{folder / CONFIG} is damaged: it names nothing to predict: {AGAIN}")
     return config

@@ -190,13 +190,14 @@ def recentred(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     inside = thresholds.clip(0, 1)
     below = PLAIN * scores / np.where(inside > 0, inside, 1)
     above = PLAIN + PLAIN * (scores - inside) / np.where(inside < 1, 1 - inside, 1)
-    return np.where(scores > thresholds, np.maximum(above, _YES), np.minimum(below, PLAIN))
+    above, below = np.maximum(above, _YES), np.minimum(below, PLAIN)
+    return np.asarray(np.where(scores > thresholds, above, below))
 
 
 def _summing_to_one(values: np.ndarray, ruled: Sequence[bool]) -> np.ndarray:
     """Return (n, labels) values as probabilities; of two labels the other is what is left."""
     if len(ruled) > 2 or all(ruled):
-        return values / values.sum(axis=1, keepdims=True)
+        return np.asarray(values / values.sum(axis=1, keepdims=True))
     return np.where(ruled, values, 1 - values[:, ::-1])
 
 
