@@ -22,8 +22,10 @@ from fairvision.errors import InputError
 from fairvision.methods import METHODS, equalizer
 from fairvision.report.leaderboard import render
 from fairvision.report.scatter import looks
+from fairvision.results import leaderboard as board
 from fairvision.results.figures import read
-from fairvision.sweeping import board, verdict
+from fairvision.results.settings import SweepSettings
+from fairvision.sweeping import verdict
 from fairvision.sweeping.plan import make_plan
 
 QUICK = {"size": 16, "epochs": 1, "batch_size": 8, "device": "cpu", "replicates": 5}
@@ -234,10 +236,8 @@ def test_data_without_masks_gives_no_evidence_and_says_why(without_masks, tmp_pa
     )
     assert done.table["pointing_game/shirt mean"].isna().all()
     assert done.table["pointing_game/shirt seeds"].item() == 0
-    assert any(
-        text.startswith("Evidence on the person: needs") for text in done.verdict["left_out"]
-    )
-    assert verdict.ONE_SEED in done.verdict["warnings"]
+    assert any(text.startswith("Evidence on the person: needs") for text in done.verdict.left_out)
+    assert verdict.ONE_SEED in done.verdict.warnings
     assert done.table["accuracy/shirt sd"].isna().all()
 
 
@@ -427,23 +427,23 @@ def test_a_method_that_guesses_has_learnt_little():
     assert found["b"] == board.Learnt(pytest.approx(1 / 3), pytest.approx(1 / 3), 0, 2)
     assert [own.little for own in found.values()] == [False, True, False]
     said = verdict.decide(made)
-    (line,) = [line for line in said["warnings"] if "has learnt little" in line]
+    (line,) = [line for line in said.warnings if "has learnt little" in line]
     assert line.startswith("age: b has learnt little: its mean recall over the groups is 33.3%")
-    assert "not to be told" not in said["headline"]
+    assert "not to be told" not in said.headline
 
 
 def test_nothing_is_picked_where_the_first_method_guesses():
     guesses = [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     made = board.collect(recalls({"a": guesses, "b": guesses}), ["a", "b"], 2)
-    first = verdict.decide(made)["headline"].splitlines()[0]
+    first = verdict.decide(made).headline.splitlines()[0]
     assert first.startswith("Which to pick: not to be told from this sweep, as a has learnt little")
     some = board.collect(recalls({"a": guesses}, n=3), ["a"], 2)
-    assert verdict.decide(some)["warnings"]
+    assert verdict.decide(some).warnings
 
 
 def test_undefined_figures_are_counted_not_averaged():
     made = made_of({("a", "accuracy"): [0.5, math.nan, 0.7], ("b", "accuracy"): [math.nan] * 3})
-    cell, other = made.cells["a", ACCURACY], made.cells["b", ACCURACY]
+    cell, other = made.summaries["a", ACCURACY], made.summaries["b", ACCURACY]
     assert (cell.mean, cell.seeds, cell.n) == (pytest.approx(0.6), 2, 50)
     assert math.isnan(other.mean)
     assert (other.seeds, other.n) == (0, 0)
@@ -488,13 +488,13 @@ def test_the_words_say_what_the_spread_shows():
             ("worse", "accuracy"): [0.5, 0.51],
         }
     )
-    said = {a["question"]: a for a in verdict.decide(made)["answers"]}
+    said = {a.question: a for a in verdict.decide(made).answers}
     mixed = said["Is mended better than plain?"]
-    assert mixed["status"] == "unclear"
-    assert "Better: Accuracy on age 70.5% to 90.5%" in mixed["answer"]
-    assert "Worse: Evidence on the person 50.5% to 20.5%" in mixed["answer"]
-    assert said["Is worse better than plain?"]["status"] == "no"
-    headline = verdict.decide(made)["headline"]
+    assert mixed.status == "unclear"
+    assert "Better: Accuracy on age 70.5% to 90.5%" in mixed.answer
+    assert "Worse: Evidence on the person 50.5% to 20.5%" in mixed.answer
+    assert said["Is worse better than plain?"].status == "no"
+    headline = verdict.decide(made).headline
     assert "fewest errors (Accuracy on age): mended, 90.5%" in headline
     assert headline.startswith(
         "Which to pick: no method is better than plain without a price.\n"
@@ -509,7 +509,7 @@ def picked(**rows: list[float]) -> str:
         for name, some in rows.items()
         for metric, value in zip(("accuracy", "pointing_game"), some)
     }
-    return verdict.decide(made_of(values))["headline"].splitlines()[0]
+    return verdict.decide(made_of(values)).headline.splitlines()[0]
 
 
 def test_it_is_said_which_method_to_pick_and_why():
@@ -529,15 +529,16 @@ def test_it_is_said_which_method_to_pick_and_why():
 
 def test_one_seed_cannot_tell_which_method_to_pick():
     made = made_of({("plain", "accuracy"): [0.5], ("mended", "accuracy"): [0.9]})
-    assert verdict.decide(made)["headline"].startswith("Which to pick: one seed cannot tell.")
+    assert verdict.decide(made).headline.startswith("Which to pick: one seed cannot tell.")
 
 
 def page_of(made: board.Board, name: str = "faces") -> str:
-    settings = {
+    settings = SweepSettings(
         **{"dataset": name, "split": "test", "n": 50, "model": "small_cnn", "seeds": [0, 1, 2]},
         **{"attribution": "gradcam", "replicates": 5, "options": {"lr": None, "task": ["x"]}},
         **{"options_of_methods": {}, "audits": ["audits/seed-0/report.html"], "versions": {}},
-    }
+        descriptions=METHODS,
+    )
     return render(board=made, verdict=verdict.decide(made, notes=[name]), settings=settings)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, Figures, Key, Training, correct, named, predicted
+from fairvision.auditing.answers import Chance, Training, correct, named, predicted
 from fairvision.auditing.tables import Samples, is_many
 from fairvision.datasets import Dataset
+from fairvision.results.table import Computed, Key
 
 SET_SIZE = 2  # labels in a set: the number of larger sets grows without bound
 ATTACKED = 2000  # images that attackers see, so that their time does not grow with the audit
@@ -20,7 +21,7 @@ FEWEST = 40  # images of each group: attackers are tested on a quarter of them
 
 def context_figures(
     model: Samples, attribute: str, task: str, training: Training, chance: Chance
-) -> Figures:
+) -> Computed:
     """Accuracy where the labels are typical of the image's group in training, or of another."""
     guess = predicted(model, attribute)
     if guess is None:
@@ -42,7 +43,7 @@ def context_figures(
 
 def amplification_figures(
     model: Samples, attribute: str, task: str, training: Training, chance: Chance
-) -> Figures:
+) -> Computed:
     """Yield MALS and both directions for one task."""
     truth = {"labels": named(model.truth, task), "groups": named(model.truth, attribute)}
     trained = _trained(named(training.truth, task), attribute, training)
@@ -63,7 +64,7 @@ def amplification_figures(
 
 def set_figures(
     model: Samples, attribute: str, tasks: list[str], training: Training, chance: Chance
-) -> Figures:
+) -> Computed:
     """Yield amplification over sets of labels: of tasks with many, and of all tasks together."""
     together = [[task] for task in tasks if is_many(model.truth, task)]
     if len(tasks) > 1:
@@ -96,7 +97,7 @@ def set_figures(
                 )
 
 
-def attack_figures(model: Samples, attribute: str, task: str, chance: Chance) -> Figures:
+def attack_figures(model: Samples, attribute: str, task: str, chance: Chance) -> Computed:
     """Yield what attackers guess of the group from labels, and of either side from the other.
 
     Attackers learn from images, which counts are not. They see `ATTACKED` images at most, drawn

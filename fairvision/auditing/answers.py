@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +10,7 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.auditing.tables import Samples, is_many, labels_of
 from fairvision.datasets import Dataset
-from fairvision.metrics import Result
-
-
-class Key(NamedTuple):
-    """What a figure is about; `label` and, for figures of pairs, `group` come from its pairs."""
-
-    metric: str
-    attribute: str = ""
-    task: str = ""
-    group: str = ""
+from fairvision.results.table import Computed, Key
 
 
 class Training(NamedTuple):
@@ -31,7 +21,6 @@ class Training(NamedTuple):
 
 
 Chance = dict[str, Any]  # the keywords of `metrics.Sampling`
-Figures = Iterator[tuple[Key, Result]]
 
 
 def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | None:
@@ -92,7 +81,7 @@ def by_group(
     chance: Chance,
     *,
     gap: str = "",
-) -> Figures:
+) -> Computed:
     """Yield the mean of per-image values, then that of each group, then, where named, their gap."""
     yield Key(metric, attribute), metrics.mean(values, **chance)
     means = metrics.mean_by_group(values, named(model.truth, attribute), **chance)

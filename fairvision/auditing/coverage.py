@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, Figures, Key, named, predicted
+from fairvision.auditing.answers import Chance, named, predicted
 from fairvision.auditing.shares import shares
 from fairvision.auditing.tables import Samples
 from fairvision.errors import shown
+from fairvision.results.table import Computed, Key
 from fairvision.schema import UNKNOWN
 
 ENOUGH = 20  # images: a good model may well be right on fewer
@@ -24,7 +25,7 @@ def answered(model: Samples, head: str) -> np.ndarray | None:
     return (guess.reshape(len(guess), -1) >= 0).all(axis=1).astype(float)
 
 
-def coverage_figures(model: Samples, chance: Chance) -> Figures:
+def coverage_figures(model: Samples, chance: Chance) -> Computed:
     """Yield the share of images with an answer: of each head, and by group, with the gap."""
     for head in [*model.truth.attributes, *model.truth.tasks]:
         there = answered(model, head)

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, Figures, Key, Training, by_group, named, predicted
+from fairvision.auditing.answers import Chance, Training, by_group, named, predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, is_many
-
-SPLIT = "directional T->A, evidence {}"
-APART = "directional T->A, outside minus inside"
+from fairvision.results.entries.amplification import APART, INSIDE, OUTSIDE
+from fairvision.results.table import Computed, Key
 
 
 def judged(model: Samples, attribute: str) -> np.ndarray:
@@ -26,7 +25,7 @@ def evidence_figures(
     chance: Chance,
     *,
     where: np.ndarray | None = None,
-) -> Figures:
+) -> Computed:
     """Yield the figures of evidence, on all images that have any, or on those of `where`.
 
     Models find evidence on different images, so they are compared where both do.
@@ -71,7 +70,7 @@ def _split_figures(
     inside: np.ndarray,
     guess: np.ndarray,
     chance: Chance,
-) -> Figures:
+) -> Computed:
     """Yield T->A of the images with their evidence on the person, of the others, the difference.
 
     The group of an image is unknown in the part that it does not belong to, so that both parts
@@ -79,7 +78,7 @@ def _split_figures(
     figures are means over the same pairs.
     """
     codes = model.truth.codes(attribute)
-    parts = {"inside": inside > 0.5, "outside": inside <= 0.5}  # NaN is in neither
+    parts = {INSIDE: inside > 0.5, OUTSIDE: inside <= 0.5}  # NaN is in neither
     used = (codes >= 0) & (guess >= 0)
     labels = _shared_labels(model, task, [used & part for part in parts.values()])
     found = []
@@ -93,7 +92,7 @@ def _split_figures(
             train_counts=training.counts,
             **chance,
         )
-        yield Key(SPLIT.format(name), attribute, task), result
+        yield Key(name, attribute, task), result
         found.append(result)
     yield Key(APART, attribute, task), metrics.compare(*found)
 

@@ -13,14 +13,16 @@ import pandas as pd
 from fairvision.attribution import METHODS
 from fairvision.auditing import absences, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
-from fairvision.auditing.measures import CONFIDENCE, measure
+from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
 from fairvision.core import checksums, processes
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import check_vacant, read_json, whole_folder, write_json, write_text
 from fairvision.core.version import __version__, versions
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.results.figures import read_metrics
+from fairvision.results.settings import AuditSettings, as_json
+from fairvision.results.table import CONFIDENCE, read_metrics
+from fairvision.results.verdict import Verdict
 
 MARKER = "audit.json"
 MISSING = ("leave-out", "wrong")
@@ -36,12 +38,12 @@ class Audit:
     ----------
     folder : where `report.html`, `metrics.csv` and the samples tables are
     metrics : the metrics table
-    verdict : `headline`, `answers`, `left_out`, `warnings`
+    verdict : what the figures say
     """
 
     folder: Path
     metrics: pd.DataFrame
-    verdict: dict[str, Any]
+    verdict: Verdict
 
     @property
     def report(self) -> Path:
@@ -201,20 +203,20 @@ def _conclude(
         left_out=absences.left_out(models, reference),
         warnings=lines,
     )
-    settings = {
-        "dataset": material.dataset,
-        "split": settings["split"],
-        "n": models[0].images,
-        "attribution": settings["attribution"],
-        "missing": settings["missing"],
-        "replicates": chance["replicates"],
-        "confidence": CONFIDENCE,
-        "seed": chance["seed"],
-        "versions": versions(*LIBRARIES),
-        "runs": material.about,
-        "counts": _counts(models[0]),
-    }
-    _write(output, material, metrics, decided, settings, overwrite)
+    made = AuditSettings(
+        dataset=material.dataset,
+        split=settings["split"],
+        n=models[0].images,
+        attribution=settings["attribution"],
+        missing=settings["missing"],
+        replicates=chance["replicates"],
+        confidence=CONFIDENCE,
+        seed=chance["seed"],
+        versions=versions(*LIBRARIES),
+        runs=material.about,
+        counts=_counts(models[0]),
+    )
+    _write(output, material, metrics, decided, made, overwrite)
     for message in lines:
         python_warnings.warn(message, FairvisionWarning, stacklevel=3)
     return Audit(output, metrics, decided)
@@ -241,13 +243,13 @@ def _write(
     output: Path,
     material: Material,
     metrics: pd.DataFrame,
-    decided: dict[str, Any],
-    settings: dict[str, Any],
+    decided: Verdict,
+    settings: AuditSettings,
     overwrite: bool,
 ) -> None:
     from fairvision.report import render
 
-    images = _gallery(material, settings["attribution"])
+    images = _gallery(material, settings.attribution)
     page = render(
         metrics=metrics, models=material.names, verdict=decided, gallery=images, settings=settings
     )
@@ -260,9 +262,9 @@ def _write(
             {
                 "fairvision": __version__,
                 "models": material.names,
-                "settings": settings,
+                "settings": as_json(settings),
                 "data": {"name": material.dataset, "fingerprint": material.fingerprint},
-                "verdict": decided,
+                "verdict": decided.as_json(),
                 checksums.KEY: checksums.of_tables(folder),
             },
         )
@@ -270,9 +272,8 @@ def _write(
 
 def _written(folder: Path) -> Audit:
     """Return what the first process has written."""
-    return Audit(
-        folder, read_metrics(folder / "metrics.csv"), read_json(folder / MARKER)["verdict"]
-    )
+    verdict = Verdict.of(read_json(folder / MARKER)["verdict"])
+    return Audit(folder, read_metrics(folder / "metrics.csv"), verdict)
 
 
 def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:

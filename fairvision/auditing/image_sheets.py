@@ -25,6 +25,7 @@ from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 from fairvision.results import figures
+from fairvision.results.table import read_metrics
 
 if TYPE_CHECKING:
     import torch
@@ -242,10 +243,10 @@ def _check_answers(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
 
 def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
     """Say which share of the images is in the cell, with the audit's interval."""
-    table = figures.read_metrics(audited.folder / "metrics.csv")
+    table = read_metrics(audited.folder / "metrics.csv")
     known = figures.read(table, [own.model for own in audited.models])
     figure = known.get(model.model, "reasons", attribute, label=cell)
-    said = figure.spoken(before="95% interval ") if figure else "an unknown share"
+    said = figure.sentence(before="95% interval ") if figure else "an unknown share"
     return f"{said} of the pictures that have evidence"
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.measures import COLUMNS, FIGURES
 from fairvision.errors import InputError
 from fairvision.metrics import Result
-from fairvision.report.leaning import CONTEXT, FEW, PERSON
+from fairvision.results.leaning import CONTEXT, FEW, PERSON
+from fairvision.results.table import Computed, Key, difference_of, differences, tabulate
 
 __all__ = ["CONTEXT", "KINDS", "NOTHING", "PERSON", "figures", "warnings"]
 
@@ -20,9 +21,6 @@ NOTHING = ""
 KINDS = HIDDEN, CONTROL = ("hidden", "control")
 TOLERANCE = 1e-5
 """Probabilities that differ by less are the same: rounding depends on the rest of the batch."""
-
-Key = tuple[str, str]
-"""Name of a metric, and a group or ""."""
 
 
 def figures(
@@ -67,36 +65,40 @@ def figures(
     """
     chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
     if not tables:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return tabulate(())
     names, first = list(tables), next(iter(tables.values()))
     for name, table in tables.items():
         keys = ["id", "task", "label"]
         if not table[keys].equals(first[keys]):
             raise InputError(f"{name} and {names[0]} were asked about different things: hide anew")
-    rows: list[dict[str, Any]] = []
+    results: list[tuple[str, Key, Result]] = []
     for attribute, groups in attributes.items():
         if not all(f"{HIDDEN}/{attribute}/{groups[0]}" in table for table in tables.values()):
             continue
         truth = pd.Categorical(first[attribute], categories=list(groups))
         values = [_values(table, attribute, groups, truth.codes) for table in tables.values()]
-        for metric in values[0]:
-            joint = np.any([np.isnan(own[metric]) for own in values], axis=0)
-            for own in values:
-                own[metric] = np.where(joint, np.nan, own[metric])
-        places = first.groupby(["task", "label"], sort=False).ngroup().to_numpy()
-        for place in dict.fromkeys(places):
-            at = np.flatnonzero(places == place)
-            task, label = first["task"].iloc[at[0]], first["label"].iloc[at[0]]
+        for key in values[0]:
+            undefined = np.any([np.isnan(columns[key]) for columns in values], axis=0)
+            for columns in values:
+                columns[key] = np.where(undefined, np.nan, columns[key])
+        things = first.groupby(["task", "label"], sort=False).ngroup().to_numpy()
+        for thing in dict.fromkeys(things):
+            rows = np.flatnonzero(things == thing)
+            task, label = first["task"].iloc[rows[0]], first["label"].iloc[rows[0]]
             if label == NOTHING:
                 continue
-            about = {"attribute": attribute, "task": task, "label": label}
-            results = [dict(_results(own, at, truth, chance)) for own in values]
-            for name, found in zip(names, results):
-                rows += [_row(name, key, found[key], about) for key in found]
-            for name, found in zip(names[1:], results[1:]):
-                changes = {key: metrics.compare(results[0][key], found[key]) for key in found}
-                rows += [_row(f"{name} - {names[0]}", key, changes[key], about) for key in changes]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
+            computed = {
+                name: {
+                    key._replace(task=task, label=label): result
+                    for key, result in _results(columns, rows, truth, chance)
+                }
+                for name, columns in zip(names, values)
+            }
+            for name in names[1:]:
+                change = differences(computed[names[0]], computed[name])
+                computed[difference_of(names[0], name)] = dict(change)
+            results += [(name, *item) for name, of in computed.items() for item in of.items()]
+    return tabulate(results)
 
 
 def warnings(rows: pd.DataFrame) -> Iterator[str]:
@@ -114,8 +116,8 @@ def warnings(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _values(
-    table: pd.DataFrame, attribute: str, groups: tuple[str, ...], truth: np.ndarray
-) -> dict[Key, np.ndarray]:
+    table: pd.DataFrame, attribute: str, groups: tuple[str, ...], truth: npt.NDArray[np.int8]
+) -> dict[Key, npt.NDArray[np.float64]]:
     """Return each metric's value of each row, (n,); NaN where undefined."""
     p = {
         kind: table[[f"{kind}/{attribute}/{group}" for group in groups]].to_numpy(float)
@@ -125,47 +127,46 @@ def _values(
     place = pd.Index(table.loc[whole, "id"]).get_indexer(pd.Index(table["id"]))
     before = p[HIDDEN][whole.to_numpy()][place]
     answer = before.argmax(axis=1)
-    own, known = np.maximum(truth, 0), truth >= 0
+    true, has_group = np.maximum(truth, 0), truth >= 0
     seen = _difference(p[CONTROL], p[HIDDEN])
 
-    def of(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-        return np.where(known, np.take_along_axis(values, group[:, None], axis=1)[:, 0], np.nan)
+    def of(values: npt.NDArray[np.float64], group: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        chosen = np.take_along_axis(values, group[:, None], axis=1)[:, 0]
+        return np.where(has_group, chosen, np.nan)
 
     flips = {kind: (p[kind] - of(p[kind], answer)[:, None]).max(axis=1) for kind in KINDS}
     return {
-        ("leaning", ""): of(seen, own),
-        ("leaning_change", ""): of(_difference(p[HIDDEN], before), own),
-        ("leaning_control", ""): of(_difference(p[CONTROL], before), own),
-        ("leaning_answer", ""): of(seen, answer),
-        ("leaning_flips", ""): _above(flips[HIDDEN]),
-        ("leaning_control_flips", ""): _above(flips[CONTROL]),
+        Key("leaning", attribute): of(seen, true),
+        Key("leaning_change", attribute): of(_difference(p[HIDDEN], before), true),
+        Key("leaning_control", attribute): of(_difference(p[CONTROL], before), true),
+        Key("leaning_answer", attribute): of(seen, answer),
+        Key("leaning_flips", attribute): _above(flips[HIDDEN]),
+        Key("leaning_control_flips", attribute): _above(flips[CONTROL]),
         **{
-            ("leaning_toward", group): of(seen, np.full(len(truth), g))
-            for g, group in enumerate(groups)
+            Key("leaning_toward", attribute, group=group): of(seen, np.full(len(truth), code))
+            for code, group in enumerate(groups)
         },
     }
 
 
 def _results(
-    values: dict[Key, np.ndarray], at: np.ndarray, truth: pd.Categorical, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
+    values: dict[Key, npt.NDArray[np.float64]],
+    rows: npt.NDArray[np.int64],
+    truth: pd.Categorical,
+    chance: dict[str, Any],
+) -> Computed:
     for key, column in values.items():
-        yield key, metrics.mean(column[at], **chance)
-        if key[0] in ("leaning", "leaning_change", "leaning_control"):
-            by_group = metrics.mean_by_group(column[at], truth[at], **chance)
-            yield from (((key[0], g), by_group[g]) for g in truth.categories)
+        yield key, metrics.mean(column[rows], **chance)
+        if key.metric in ("leaning", "leaning_change", "leaning_control"):
+            by_group = metrics.mean_by_group(column[rows], truth[rows], **chance)
+            for group in truth.categories:
+                yield key._replace(group=group), by_group[group]
 
 
-def _row(model: str, key: Key, result: Result, about: dict[str, str]) -> dict[str, Any]:
-    unit = "fraction" if key[0].endswith("flips") and " - " not in model else "difference"
-    found = {name: getattr(result, name) for name in FIGURES}
-    return {"model": model, "metric": key[0], "group": key[1], "unit": unit, **about, **found}
-
-
-def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _difference(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     change = a - b
     return np.where(np.abs(change) < TOLERANCE, 0.0, change)
 
 
-def _above(lead: np.ndarray) -> np.ndarray:
+def _above(lead: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(np.isnan(lead), np.nan, lead > TOLERANCE)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,43 +15,21 @@ from fairvision.auditing.amplification_figures import (
     context_figures,
     set_figures,
 )
-from fairvision.auditing.answers import Chance, Figures, Key, Training, by_group, correct, predicted
+from fairvision.auditing.answers import Chance, Training, by_group, correct, predicted
 from fairvision.auditing.coverage import coverage_figures
-from fairvision.auditing.evidence_figures import APART, SPLIT, evidence_figures, judged
-from fairvision.auditing.tables import MEASURES, Samples
+from fairvision.auditing.evidence_figures import evidence_figures, judged
+from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning
-from fairvision.metrics import Result
-
-CONFIDENCE = 0.95
-FIGURES = ("value", "low", "high", "n")
-COLUMNS = ("model", "metric", "attribute", "task", "group", "label", *FIGURES, "unit")
-
-DIFFERENCES = (
-    "accuracy_gap",
-    "bias_amplification_mals",
-    "calibration_error_gap",
-    "cifar10s_bias",
-    "context_gap",
-    "coverage_gap",
-    "demographic_parity_difference",
-    "directional A->T",
-    "directional T->A",
-    "equalized_odds_difference",
-    "leakage_amplification",
-    "multi-attribute A->T",
-    "multi-attribute MALS",
-    "multi-attribute T->A",
-    "predictability A->T",
-    "predictability T->A",
-    *(SPLIT.format(part) for part in ("inside", "outside")),
-    APART,
-    *(f"{measure}_{what}" for measure in MEASURES for what in ("gap", "lift", "lift_gap")),
+from fairvision.results.table import (
+    CONFIDENCE,
+    Computed,
+    Key,
+    difference_of,
+    differences,
+    tabulate,
 )
-UNITS = {**dict.fromkeys(DIFFERENCES, "difference"), "hidden_probability_gap": "probability"}
-ONLY_PAIRS = ("confusion", "reasons")
-NO_PAIRS = tuple(name for name in DIFFERENCES if name.startswith("multi-attribute"))  # many sets
 
 
 def measure(
@@ -89,27 +66,24 @@ def measure(
 
 
 def _table(models: Sequence[Samples], training: Training | None, chance: Chance) -> pd.DataFrame:
-    first = models[0]
-    figures = [dict(_figures(model, training, chance)) for model in models]
-    rows: list[dict[str, Any]] = []
-    for model, own in zip(models, figures):
-        for key, result in own.items():
-            rows += _rows(model.model, key, result, UNITS.get(key.metric, "fraction"))
-    for model, own in zip(models[1:], figures[1:]):
-        ours, theirs = dict(figures[0]), dict(own)
+    first, *others = models
+    computed = {model.model: dict(_figures(model, training, chance)) for model in models}
+    for model in others:
+        ours, theirs = dict(computed[first.model]), dict(computed[model.model])
         for attribute in model.truth.attributes:
             both = judged(first, attribute) & judged(model, attribute)
-            for some, found in ((first, ours), (model, theirs)):
-                if (both != judged(some, attribute)).any():
-                    found |= dict(evidence_figures(some, attribute, training, chance, where=both))
-        for key in ours:
-            if key in theirs:
-                difference = metrics.compare(ours[key], theirs[key])
-                rows += _rows(f"{model.model} - {first.model}", key, difference, "difference")
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
+            for samples, results in ((first, ours), (model, theirs)):
+                if (both != judged(samples, attribute)).any():
+                    results |= dict(
+                        evidence_figures(samples, attribute, training, chance, where=both)
+                    )
+        computed[difference_of(first.model, model.model)] = dict(differences(ours, theirs))
+    return tabulate(
+        (name, key, result) for name, results in computed.items() for key, result in results.items()
+    )
 
 
-def _figures(model: Samples, training: Training | None, chance: Chance) -> Figures:
+def _figures(model: Samples, training: Training | None, chance: Chance) -> Computed:
     for attribute in model.truth.attributes:
         yield from _attribute_figures(model, attribute, chance)
         yield from evidence_figures(model, attribute, training, chance)
@@ -126,7 +100,7 @@ def _figures(model: Samples, training: Training | None, chance: Chance) -> Figur
     yield from coverage_figures(model, chance)
 
 
-def _attribute_figures(model: Samples, attribute: str, chance: Chance) -> Figures:
+def _attribute_figures(model: Samples, attribute: str, chance: Chance) -> Computed:
     truth = model.truth.codes(attribute)
     guess = predicted(model, attribute)
     if guess is not None:
@@ -149,12 +123,3 @@ def _attribute_figures(model: Samples, attribute: str, chance: Chance) -> Figure
     if scores is not None:
         gaps = metrics.probability_gap(scores)
         yield from by_group(model, attribute, "hidden_probability_gap", gaps, chance)
-
-
-def _rows(model: str, key: Key, result: Result, unit: str) -> Iterator[dict[str, Any]]:
-    own = {"model": model, **key._asdict(), "label": "", "unit": unit}
-    if key.metric not in ONLY_PAIRS:
-        yield {**own, **{name: getattr(result, name) for name in FIGURES}}
-    if result.pairs is not None and key.metric not in NO_PAIRS:
-        for pair in result.pairs.to_dict("records"):
-            yield {**own, **{k: v for k, v in pair.items() if k in COLUMNS}}

@@ -25,14 +25,14 @@ from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.curves import moved
 from fairvision.attribution.faithfulness import faithfulness
 from fairvision.auditing.collect import true_class
-from fairvision.auditing.measures import COLUMNS, CONFIDENCE, FIGURES
 from fairvision.auditing.tables import MEASURES
 from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
 from fairvision.metrics import Result
 from fairvision.models import Network
-from fairvision.report.sanity import CHECKS
+from fairvision.results.registry import unit_of
+from fairvision.results.table import COLUMNS, CONFIDENCE, NUMBERS
 from fairvision.runs import Run
 
 PICTURES = 200
@@ -82,8 +82,8 @@ def examine(
     Returns
     -------
     rows of the metrics table; metrics and what is expected of them are those of
-    `fairvision.report.sanity.CHECKS`. NaN where nothing is defined, as for a model that ignores its
-    input.
+    `fairvision.results.entries.sanity`. NaN where nothing is defined, as for a model that ignores
+    its input.
 
     Raises
     ------
@@ -117,8 +117,8 @@ def examine(
         rows += [
             {
                 **{"model": name, "metric": metric, "attribute": head, "task": "", "group": ""},
-                **{figure: getattr(result, figure) for figure in FIGURES},
-                **{"label": label, "unit": CHECKS[metric].unit},
+                **{figure: getattr(result, figure) for figure in NUMBERS},
+                **{"label": label, "unit": unit_of(metric)},
             }
             for metric, label, result in found
         ]

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, Figures, Key, correct, named, predicted
+from fairvision.auditing.answers import Chance, correct, named, predicted
 from fairvision.auditing.tables import Samples, is_many, labels_of
 from fairvision.datasets import Dataset
 from fairvision.metrics import Result
+from fairvision.results.table import Computed, Key
 from fairvision.schema import UNKNOWN
 
 
-def task_figures(model: Samples, task: str, chance: Chance) -> Figures:
+def task_figures(model: Samples, task: str, chance: Chance) -> Computed:
     """Yield accuracy, precision, calibration and parity of one task."""
     guess = predicted(model, task)
     if guess is None:
@@ -42,7 +43,7 @@ def task_figures(model: Samples, task: str, chance: Chance) -> Figures:
 
 def accuracy_by_group(
     model: Samples, attribute: str, right: np.ndarray, chance: Chance, *, task: str = ""
-) -> Figures:
+) -> Computed:
     """Yield accuracy and error of each group, the gap between groups, and the worst of them."""
     groups = named(model.truth, attribute)
     means = metrics.mean_by_group(right, groups, **chance)
@@ -54,7 +55,7 @@ def accuracy_by_group(
         yield Key("error", attribute, task, group), result
 
 
-def calibration_figures(model: Samples, head: str, chance: Chance) -> Figures:
+def calibration_figures(model: Samples, head: str, chance: Chance) -> Computed:
     """Yield the calibration error of a task or an attribute, where there are probabilities.
 
     Of an attribute, and of a task with one label per image, also that of each group and the gap
@@ -80,7 +81,7 @@ def calibration_figures(model: Samples, head: str, chance: Chance) -> Figures:
 
 def _parity_figures(
     model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
-) -> Figures:
+) -> Computed:
     """Yield how far the rates of the groups lie apart, as a mean over labels and of each label.
 
     Demographic parity is of answers and groups: of all images that have both, whatever their
@@ -97,7 +98,7 @@ def _parity_figures(
 
 def _version_figures(
     model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
-) -> Figures:
+) -> Computed:
     """Yield how far answers depend on the group where it is all that images differ in."""
     if model.counts is not None or is_many(model.truth, task):
         return

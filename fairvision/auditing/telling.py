@@ -6,7 +6,7 @@ import numpy as np
 
 from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
-from fairvision.results.words import REASONS as CELLS
+from fairvision.results.entries.evidence import REASONS as CELLS
 
 __all__ = ["CELLS", "cells", "in_turn", "most_telling", "telling"]
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fairvision.captioning.files import identity
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
+from fairvision.datasets.doubts import Doubts
+from fairvision.datasets.images import read_image
 from fairvision.errors import InputError
 from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plainly
+from fairvision.results.gallery import Caption, CaptionedImage
 
 ASKED = "asked for"
 MOST = 2000  # images in the list of all
@@ -83,66 +86,57 @@ def items(
     chosen: Iterable[tuple[str, int]],
     words: Mapping[str, frozenset[str]],
     files: Mapping[str, Path] | None = None,
-) -> list[dict[str, Any]]:
-    """Return what the report shows of the chosen rows.
-
-    Returns
-    -------
-    per image: `kind`, `id`, `truth` (None where unknown), `labels`, `file` (None where there
-    is no image), and `captions`: per model `name`, `outcome` (None where the truth is unknown)
-    and `parts`, pairs of a text and the group that it names, or "".
-    """
+) -> list[CaptionedImage]:
+    """Return what the report shows of the chosen rows, with a caption of each model."""
     outcomes = [model.outcomes(truth) for model in models]
     rows = truth.rows
     return [
-        {
-            "kind": kind,
-            "id": rows["id"][row],
-            "truth": rows["group"][row],
-            "labels": list(rows["objects"][row] or ()),
-            "file": (files or {}).get(rows["id"][row]),
-            "captions": [
-                {
-                    "name": model.model,
-                    "outcome": outcome[row],
-                    "parts": list(parts(model.captions[row], words)),
-                }
+        CaptionedImage(
+            kind,
+            rows["id"][row],
+            rows["group"][row],
+            tuple(
+                Caption((model.model,), outcome[row], tuple(parts(model.captions[row], words)))
                 for model, outcome in zip(models, outcomes)
-            ],
-        }
+            ),
+            tuple(rows["objects"][row] or ()),
+            _pixels((files or {}).get(rows["id"][row])),
+        )
         for kind, row in chosen
     ]
 
 
+def _pixels(file: Path | None) -> npt.NDArray[np.uint8] | None:
+    return None if file is None else np.asarray(read_image(file, doubts=Doubts()))
+
+
 def listing(
     models: Sequence[Said], truth: Labels, words: Mapping[str, frozenset[str]], most: int = MOST
-) -> tuple[int, list[dict[str, Any]]]:
-    """Return what is said of the images on which one model is right and another wrong.
+) -> tuple[int, list[CaptionedImage]]:
+    """Return the images on which one model is right and another wrong.
 
     Returns
     -------
-    how many images these are, and for each, up to `most` in the order of the labels: `id`,
-    `truth`, and `said`: per different caption the `names` of the models, its `outcome` and `parts`.
+    how many these are, and the first `most` of them in the order of the labels, each with its
+    different captions
     """
     outcomes = np.array([model.outcomes(truth) for model in models])
     opposed = (outcomes == "correct").any(axis=0) & (outcomes == "incorrect").any(axis=0)
-    listed = []
+    images = []
     for row in np.flatnonzero(opposed)[:most]:
         by_caption: dict[str, list[int]] = {}
-        for at, model in enumerate(models):
-            by_caption.setdefault(model.captions[row], []).append(at)
-        said = [
-            {
-                "names": [models[at].model for at in places],
-                "outcome": outcomes[places[0], row],
-                "parts": list(parts(caption, words)),
-            }
+        for place, model in enumerate(models):
+            by_caption.setdefault(model.captions[row], []).append(place)
+        captions = tuple(
+            Caption(
+                tuple(models[place].model for place in places),
+                outcomes[places[0], row],
+                tuple(parts(caption, words)),
+            )
             for caption, places in by_caption.items()
-        ]
-        listed.append(
-            {"id": truth.rows["id"][row], "truth": truth.rows["group"][row], "said": said}
         )
-    return int(opposed.sum()), listed
+        images.append(CaptionedImage("", truth.rows["id"][row], truth.rows["group"][row], captions))
+    return int(opposed.sum()), images
 
 
 def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from fairvision.auditing.measures import CONFIDENCE
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
 from fairvision.captioning.cautions import cautions, left_out
@@ -24,6 +23,10 @@ from fairvision.core.csv_files import write_csv
 from fairvision.core.files import check_vacant, whole_folder, write_json, write_text
 from fairvision.core.version import __version__, versions
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.results.gallery import CaptionedImage
+from fairvision.results.settings import CaptionSettings, as_json
+from fairvision.results.table import CONFIDENCE
+from fairvision.results.verdict import Verdict
 
 MARKER = "captions.json"
 LIBRARIES = ("numpy", "pandas", "scikit-learn")
@@ -38,12 +41,12 @@ class CaptionAudit:
     ----------
     folder : where `report.html`, `metrics.csv` and `captions.parquet` are
     metrics : the metrics table
-    verdict : `headline`, `answers`, `left_out`, `warnings`
+    verdict : what the figures say
     """
 
     folder: Path
     metrics: pd.DataFrame
-    verdict: dict[str, Any]
+    verdict: Verdict
 
     @property
     def report(self) -> Path:
@@ -169,30 +172,30 @@ def captions(
     )
     decided = verdict.decide(figures, called, left_out=absent, warnings=notes)
     whole = len(tables[0]) == len(tables[1])
-    settings = {
-        "dataset": Path(labels).name,
-        "split": "" if whole else f"{split_column or 'split'} = {split or SPLIT}",
-        "n": len(truth),
-        "attribute": truth.attribute,
-        "task": truth.task,
-        "groups": list(kinds),
-        "words": {group: sorted(own) for group, own in kinds.items()},
-        "reference": None if train is None else Path(train).name,
-        "human": None if human is None else Path(human).name,
-        "rounds": rounds,
-        "replicates": replicates,
-        "confidence": CONFIDENCE,
-        "seed": seed,
-        "versions": versions(*LIBRARIES),
-        "runs": [
+    settings = CaptionSettings(
+        dataset=Path(labels).name,
+        split="" if whole else f"{split_column or 'split'} = {split or SPLIT}",
+        n=len(truth),
+        attribute=truth.attribute,
+        task=truth.task,
+        groups=list(kinds),
+        words={group: sorted(of_group) for group, of_group in kinds.items()},
+        reference=None if train is None else Path(train).name,
+        human=None if human is None else Path(human).name,
+        rounds=rounds,
+        replicates=replicates,
+        confidence=CONFIDENCE,
+        seed=seed,
+        versions=versions(*LIBRARIES),
+        runs=[
             {"name": name, "file": path.name, "captions": material.counts[name]}
             for name, path in zip(called, paths)
         ],
-        "counts": [
+        counts=[
             {truth.attribute: group, "n": int((truth.rows["group"] == group).sum())}
             for group in kinds
         ],
-    }
+    )
     with console.status("writes"):
         _write(Path(output), material, figures, decided, settings, overwrite)
     for message in notes:
@@ -212,8 +215,8 @@ def _write(
     output: Path,
     material: Material,
     figures: pd.DataFrame,
-    decided: dict[str, Any],
-    settings: dict[str, Any],
+    decided: Verdict,
+    settings: CaptionSettings,
     overwrite: bool,
 ) -> None:
     from fairvision.report.captions import render
@@ -223,7 +226,7 @@ def _write(
         metrics=figures,
         models=called,
         verdict=decided,
-        gallery=_gallery(material, settings["seed"]),
+        gallery=_gallery(material, settings.seed),
         opposed=listing(material.models, material.truth, material.words),
         settings=settings,
     )
@@ -237,14 +240,14 @@ def _write(
             {
                 "fairvision": __version__,
                 "models": called,
-                "settings": settings,
-                "verdict": decided,
+                "settings": as_json(settings),
+                "verdict": decided.as_json(),
                 checksums.KEY: checksums.of_tables(folder),
             },
         )
 
 
-def _gallery(material: Material, seed: int) -> list[dict[str, Any]]:
+def _gallery(material: Material, seed: int) -> list[CaptionedImage]:
     """Return the images that were asked for, then those on which the models disagree."""
     models, truth, files = material.models, material.truth, material.images
     shown, asked = material.asked

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.measures import COLUMNS, CONFIDENCE, FIGURES
 from fairvision.captioning.labels import Labels
 from fairvision.metrics import Result
 from fairvision.metrics.caption_words import OTHER
+from fairvision.results.entries.amplification import MALS
+from fairvision.results.table import (
+    CONFIDENCE,
+    Computed,
+    Key,
+    difference_of,
+    differences,
+    tabulate,
+)
 from fairvision.schema import UNKNOWN
-
-MALS = "bias_amplification_mals"
-UNITS = {
-    "error": "fraction",
-    "outcomes": "fraction",
-    "accuracy_when_named": "fraction",
-    "ratio": "ratio",
-    "outcome_divergence": "divergence",
-    "lic_model": "score",
-    "lic_human": "score",
-}  # all others are differences
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,6 @@ class Said:
         of[self.named == OTHER] = OTHER
         of[pd.isna(group)] = None
         return of
-
-
-class Key(NamedTuple):
-    """What a figure is about."""
-
-    metric: str
-    attribute: str
-    task: str = ""
-    group: str = ""
 
 
 def measure(
@@ -94,29 +82,26 @@ def measure(
     """
     chance = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
     leakage = {"human_captions": human, "words": hidden, "rounds": rounds}
-    figures = []
+    computed: dict[str, dict[Key, Result]] = {}
     for model in models:
-        own = dict(_outcome_figures(model, truth, words, chance))
+        results = dict(_outcome_figures(model, truth, words, chance))
         if truth.task:
-            own |= dict(_object_figures(model, truth, list(words), reference or truth, chance))
+            results |= dict(_object_figures(model, truth, list(words), reference or truth, chance))
         if rounds:
-            own |= dict(_leakage_figures(model, truth, leakage, chance))
-        figures.append(own)
-    rows: list[dict[str, Any]] = []
-    for model, own in zip(models, figures):
-        for key, result in own.items():
-            rows += _rows(model.model, key, result, UNITS.get(key.metric, "difference"))
+            results |= dict(_leakage_figures(model, truth, leakage, chance))
+        computed[model.model] = results
     first = models[0].model
-    for model, own in zip(models[1:], figures[1:]):
-        for key, result in own.items():
-            difference = metrics.compare(figures[0][key], result)
-            rows += _rows(f"{model.model} - {first}", key, difference, "difference")
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
+    for model in models[1:]:
+        change = differences(computed[first], computed[model.model])
+        computed[difference_of(first, model.model)] = dict(change)
+    return tabulate(
+        (name, key, result) for name, results in computed.items() for key, result in results.items()
+    )
 
 
 def _outcome_figures(
     model: Said, truth: Labels, words: Mapping[str, frozenset[str]], chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
+) -> Computed:
     """Yield what is said of the person, after Hendricks et al. (2018)."""
     attribute = truth.attribute
     found = metrics.caption_report(model.captions, truth.rows["group"], words=words, **chance)
@@ -148,7 +133,7 @@ def _by_group(
 
 def _object_figures(
     model: Said, truth: Labels, groups: Sequence[str], reference: Labels, chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
+) -> Computed:
     """Yield amplification; a caption that names no group has no predicted group."""
     attribute, task = truth.attribute, truth.task
     assert model.objects is not None
@@ -178,7 +163,7 @@ def _object_figures(
 
 def _leakage_figures(
     model: Said, truth: Labels, leakage: dict[str, Any], chance: dict[str, Any]
-) -> Iterator[tuple[Key, Result]]:
+) -> Computed:
     """Yield LIC of Hirota et al. (2022)."""
     result = metrics.lic(model.captions, truth.rows["group"], **leakage, **chance)
     assert result.model is not None
@@ -186,12 +171,3 @@ def _leakage_figures(
     if result.human is not None:
         yield Key("lic_human", truth.attribute), result.human
         yield Key("lic", truth.attribute), result
-
-
-def _rows(model: str, key: Key, result: Result, unit: str) -> Iterator[dict[str, Any]]:
-    own = {"model": model, **key._asdict(), "label": "", "unit": unit}
-    if key.metric != "outcomes":
-        yield {**own, **{name: getattr(result, name) for name in FIGURES}}
-    if result.pairs is not None:
-        for pair in result.pairs.to_dict("records"):
-            yield {**own, **{k: v for k, v in pair.items() if k in COLUMNS}}

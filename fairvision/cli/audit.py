@@ -116,7 +116,7 @@ def command(
     """
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
-    from fairvision.report.sanity import lines
+    from fairvision.results.expectations import check_lines
 
     done = audit(
         () if predictions else sources,
@@ -129,9 +129,9 @@ def command(
         return
     if as_json:
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        say_json({**paths, "verdict": done.verdict})
+        say_json({**paths, "verdict": done.verdict.as_json()})
     else:
-        say(done.verdict["headline"])
-        for line in lines(done.metrics):
+        say(done.verdict.headline)
+        for line in check_lines(done.metrics):
             say(line)
         say(f"report: {done.report}")

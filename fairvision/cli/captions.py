@@ -100,7 +100,7 @@ def command(
     )
     if as_json:
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        say_json({**paths, "verdict": done.verdict})
+        say_json({**paths, "verdict": done.verdict.as_json()})
     else:
-        say(done.verdict["headline"])
+        say(done.verdict.headline)
         say(f"report: {done.report}")

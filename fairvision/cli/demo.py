@@ -44,5 +44,5 @@ def command(**settings: Any) -> None:
     from fairvision.demonstration import demo
 
     audit = demo(**settings, say=(lambda _: None) if settings["quiet"] else say)
-    say(audit.verdict["headline"])
+    say(audit.verdict.headline)
     say(f"report: {audit.folder / 'report.html'}")

@@ -77,9 +77,9 @@ def command(
         raise
     if as_json:
         paths = {"leaderboard": str(done.page), "table": str(done.folder / "leaderboard.csv")}
-        say_json({**paths, "verdict": done.verdict})
+        say_json({**paths, "verdict": done.verdict.as_json()})
         return
-    say(done.verdict["headline"])
+    say(done.verdict.headline)
     say(f"leaderboard: {done.page}")
 
 

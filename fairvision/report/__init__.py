@@ -5,33 +5,34 @@ Needs neither torch nor a network, and holds no script; every name on it is esca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from fairvision.report import gallery as _gallery
-from fairvision.report import leaning as _leaning
-from fairvision.report import panels, plots
-from fairvision.report import sanity as _sanity
-from fairvision.results import figures as _figures
-from fairvision.results import words
+from fairvision.drawing.overlays import overlay, scale_bar
+from fairvision.report import leaning, panels, plots
+from fairvision.report.template import SIDE, data_uri, fill, looks
+from fairvision.results.entries.evidence import REASONS
+from fairvision.results.expectations import checks
+from fairvision.results.figures import Figure, Figures, Row, read
+from fairvision.results.gallery import KINDS, GalleryImage
+from fairvision.results.sections import TASK
+from fairvision.results.settings import AuditSettings, settings_from
+from fairvision.results.verdict import Verdict
+from fairvision.schema import UNKNOWN
 
 __all__ = ["render"]
-
-_HERE = Path(__file__).parent
 
 
 def render(
     *,
     metrics: pd.DataFrame,
     models: Sequence[str],
-    verdict: dict[str, Any],
-    gallery: Sequence[dict[str, Any]],
-    settings: dict[str, Any],
+    verdict: Verdict | Mapping[str, Any],
+    gallery: Sequence[GalleryImage | Mapping[str, Any]],
+    settings: AuditSettings | Mapping[str, Any],
 ) -> str:
     """Write the report of an audit as one HTML page.
 
@@ -39,15 +40,16 @@ def render(
     ----------
     metrics : the metrics table (see docs/design.md), as it is or read back from `metrics.csv`
     models : names of the models; the others are compared with the first
-    verdict : `headline` (text), `answers` (each with `question`, `answer` and `status`, which is
-        `yes`, `no` or `unclear`), `left_out` and `warnings` (texts)
-    gallery : images to show, each with `cell` (a name of `words.GALLERY_CELLS`), `id`,
-        `attribute`, `truth`, `labels`, `image` (height, width, 3; uint8), `mask` (height,
-        width; bool) or None, and per model `name`, `answer`, `probability`, `map` (height,
-        width; float) and `inside` (whether the evidence lies on the person); where they are known,
-        `mass` (share of the model's evidence that does) and the image's `chance`, or None
-    settings : `dataset`, `split`, `n` (images), `attribution`, `replicates`, `confidence`,
-        `seed`, `versions`, `runs` and `counts` (lists of records)
+    verdict : what the figures say; or `headline` (text), `answers` (each with `question`, `answer`
+        and `status`, which is `yes`, `no` or `unclear`), `left_out` and `warnings` (texts)
+    gallery : images to show; or dictionaries, each with `cell` (one of
+        `fairvision.results.gallery.KINDS`), `id`, `attribute`, `truth`, `labels`, `picture`
+        (height, width, 3; uint8), `mask` (height, width; bool) or None, and per model `name`,
+        `answer`, `probability`, `map` (height, width; float) and `inside` (whether the evidence
+        lies on the person); where they are known, `mass` (share of the model's evidence that does)
+        and the image's `chance`, or None
+    settings : how the audit was made; or `dataset`, `split`, `n` (images), `attribution`,
+        `replicates`, `confidence`, `seed`, `versions`, `runs` and `counts` (lists of records)
 
     Returns
     -------
@@ -75,37 +77,49 @@ def render(
     >>> page.startswith("<!doctype html>"), "90.0%" in page
     (True, True)
     """
-    figures = _figures.read(metrics, list(models))
-    items = [_gallery.drawn(item) for item in gallery]
-    page = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            figures=figures,
-            attributes=[_attribute(figures, name) for name in figures.attributes],
-            tasks={task: figures.rows(words.TASK_ROWS, task=task) for task in figures.tasks},
-            looks=[
-                {"name": name, "colour": colour, "glyph": glyph}
-                for name, (colour, glyph) in zip(models, plots.looks(len(models)), strict=True)
-            ],
-            verdict=verdict,
-            gallery={
-                cell: [item for item in items if item["cell"] == cell]
-                for cell in words.GALLERY_CELLS
-            },
-            scale=_gallery.scale() if items else "",
-            settings=settings,
-            style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
-            reasons=words.REASONS,
-            leaning=_leaning.section(metrics, figures),
-            sanity=_sanity.section(figures),
-        )
+    figures = read(metrics, models)
+    images = [GalleryImage.of(item) for item in gallery]
+    return fill(
+        "page.html",
+        figures=figures,
+        attributes=[_attribute(figures, name) for name in figures.attributes],
+        tasks={task: figures.rows(TASK, task=task) for task in figures.tasks},
+        looks=looks(models, plots.looks(len(models))),
+        verdict=Verdict.of(verdict),
+        gallery={kind: [image for image in images if image.kind == kind] for kind in KINDS},
+        map_uri=_map_uri,
+        scale=data_uri(scale_bar(SIDE, 16)) if images else "",
+        settings=settings_from(AuditSettings, settings),
+        reasons=REASONS,
+        leaning=leaning.section(metrics, figures),
+        sanity=checks(figures),
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be saved
 
 
-def _attribute(figures: _figures.Figures, name: str) -> dict[str, Any]:
-    """Return all that the page shows of one attribute."""
+@dataclass(frozen=True)
+class _Attribute:
+    """All that the page shows of one attribute.
+
+    Attributes
+    ----------
+    name, groups, known : its name, its groups, and these without `unknown`
+    parts, more : rows of the comparison, under headings, shown and folded away
+    panels : plots by the question that they answer
+    reasons : model, group and the figures of `REASONS`
+    confusion : whether there are figures of it
+    """
+
+    name: str
+    groups: list[str]
+    known: list[str]
+    parts: dict[str, list[Row]]
+    more: dict[str, list[Row]]
+    panels: dict[str, list[panels.Panel]]
+    reasons: list[tuple[str, str, list[Figure | None]]]
+    confusion: bool
+
+
+def _attribute(figures: Figures, name: str) -> _Attribute:
     groups = figures.groups(name)
     drawn = {
         "Does it amplify?": panels.amplification(figures, name),
@@ -118,41 +132,27 @@ def _attribute(figures: _figures.Figures, name: str) -> dict[str, Any]:
             *panels.split(figures, name),
         ),
     }
-    return {
-        "name": name,
-        "groups": groups,
-        "known": [group for group in groups if group != _figures.UNKNOWN],
-        "parts": figures.parts(name),
-        "more": figures.more(name),
-        "panels": {question: list(found) for question, found in drawn.items()},
-        "reasons": [
-            (model, group, cells)
-            for group in ("", *groups)
-            for model in figures.models
-            if any(cells := _cells(figures, model, name, group))
-        ],
-        "confusion": any(key[1:3] == ("confusion", name) for key in figures.table),
-    }
-
-
-def _cells(
-    figures: _figures.Figures, model: str, attribute: str, group: str
-) -> list[_figures.Figure | None]:
-    """Return a model's figures of the four cells of `reasons`, in order."""
-    return [
-        figures.get(model, "reasons", attribute, group=group, label=cell) for cell in words.REASONS
+    reasons = [
+        (
+            model,
+            group,
+            [figures.get(model, "reasons", name, group=group, label=label) for label in REASONS],
+        )
+        for group in ("", *groups)
+        for model in figures.models
     ]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: words.plain(value) if type(value) is str else value,
+    return _Attribute(
+        name=name,
+        groups=groups,
+        known=[group for group in groups if group != UNKNOWN],
+        parts=figures.parts(name),
+        more=figures.more(name),
+        panels={question: list(plotted) for question, plotted in drawn.items()},
+        reasons=[(model, group, shares) for model, group, shares in reasons if any(shares)],
+        confusion=any(key[:2] == ("confusion", name) for _, key in figures.table),
     )
-    environment.filters["short"] = words.short
-    environment.filters["svg"] = Markup
-    return environment
+
+
+def _map_uri(image: GalleryImage, model: int) -> str:
+    """Return the evidence of a model over an image, with the outline of the person."""
+    return data_uri(overlay(image.image, image.models[model].map, image.mask))

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
-from fairvision.datasets.doubts import Doubts
-from fairvision.datasets.images import read_image
-from fairvision.report import _HERE, _environment, plots
-from fairvision.report.gallery import data_uri
-from fairvision.results import figures as _figures
-from fairvision.results import words
+from fairvision.report import plots
+from fairvision.report.template import Look, fill, looks
+from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.gallery import CaptionedImage
+from fairvision.results.sections import CAPTIONED_OBJECTS, CAPTIONED_PERSON, CAPTIONED_REST
+from fairvision.results.settings import CaptionSettings, settings_from
+from fairvision.results.verdict import Verdict
 
 OUTCOMES = ("correct", "incorrect", "other")
-PERSON = (
-    "error",
-    "error_gap",
-    "accuracy_when_named",
-    "ratio",
-    "ratio_difference",
-    "outcome_divergence",
-)
-AMPLIFICATION = (*reversed(words.DIRECTIONS), "bias_amplification_mals")
 STYLES = ("style.css", "captions.css")
-LEAKAGE = ("lic_model", "lic_human", "lic")
 
 
 def render(
     *,
     metrics: pd.DataFrame,
     models: Sequence[str],
-    verdict: dict[str, Any],
-    gallery: Sequence[dict[str, Any]],
-    settings: dict[str, Any],
-    opposed: tuple[int, Sequence[dict[str, Any]]] = (0, ()),
+    verdict: Verdict | Mapping[str, Any],
+    gallery: Sequence[CaptionedImage],
+    settings: CaptionSettings | Mapping[str, Any],
+    opposed: tuple[int, Sequence[CaptionedImage]] = (0, ()),
 ) -> str:
     """Write the report of an audit of captions as one HTML page.
 
@@ -45,12 +35,10 @@ def render(
     metrics : the metrics table, as it is or read back from `metrics.csv`
     models : names of the models; the others are compared with the first
     verdict : as in `fairvision.report.render`
-    gallery : images to show, from `fairvision.captioning.disagreements.items`
-    settings : `dataset`, `split`, `n`, `attribute`, `task`, `groups`, `words` (by group),
-        `reference` and `human` (names of files, or None), `rounds`, `replicates`, `confidence`,
-        `seed`, `versions`, `runs` and `counts` (lists of records)
-    opposed : images on which models contradict each other, how many and what is said of them,
-        from `fairvision.captioning.disagreements.listing`
+    gallery : images to show, with a caption of each model
+    settings : how the audit was made
+    opposed : how many images there are on which models contradict each other, and the first of
+        them, each with its different captions
 
     Returns
     -------
@@ -58,60 +46,51 @@ def render(
         The page, the same for the same input. What the figures do not hold is left out; a figure
         that is undefined is a dash with its n.
     """
-    figures = _figures.read(metrics, list(models))
-    attribute, task = settings["attribute"], settings["task"]
+    figures = read(metrics, models)
+    settings = settings_from(CaptionSettings, settings)
+    attribute, task = settings.attribute, settings.task
     parts = {
-        "What is said of the person": figures.rows(PERSON, attribute),
-        "What else is said": [
-            *figures.rows(AMPLIFICATION, attribute, task),
-            *figures.rows(LEAKAGE, attribute),
+        CAPTIONED_PERSON.heading: figures.rows(CAPTIONED_PERSON, attribute),
+        CAPTIONED_REST.heading: [
+            *figures.rows(CAPTIONED_OBJECTS, attribute, task),
+            *figures.rows(CAPTIONED_REST, attribute),
         ],
     }
-    looks = [
-        {"name": name, "colour": colour, "glyph": glyph}
-        for name, (colour, glyph) in zip(models, plots.looks(len(models)), strict=True)
-    ]
-    page = (
-        _environment()
-        .get_template("captions.html")
-        .render(
-            parts={heading: rows for heading, rows in parts.items() if rows},
-            bars=_bars(figures, attribute, looks, settings["groups"]),
-            looks=looks,
-            verdict=verdict,
-            gallery=_by_kind(gallery),
-            opposed=opposed,
-            settings=settings,
-            style=Markup("".join((_HERE / name).read_text("utf-8") for name in STYLES)),
-        )
+    marks = looks(models, plots.looks(len(models)))
+    return fill(
+        "captions.html",
+        styles=STYLES,
+        parts={heading: rows for heading, rows in parts.items() if rows},
+        bars=_bars(figures, attribute, marks, settings.groups),
+        looks=marks,
+        verdict=Verdict.of(verdict),
+        gallery=_by_kind(gallery),
+        opposed=opposed,
+        settings=settings,
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be saved
 
 
 def _bars(
-    figures: _figures.Figures, attribute: str, looks: list[dict[str, str]], groups: Sequence[str]
-) -> list[tuple[str, dict[str, str], list[_figures.Figure | None]]]:
+    figures: Figures, attribute: str, marks: Sequence[Look], groups: Sequence[str]
+) -> list[tuple[str, Look, list[Figure | None]]]:
     """Return group, model, and the shares of the three outcomes."""
-    found = [
+    bars = [
         (
             group,
-            look,
+            mark,
             [
-                figures.get(look["name"], "outcomes", attribute, group=group, label=outcome)
+                figures.get(mark.name, "outcomes", attribute, group=group, label=outcome)
                 for outcome in OUTCOMES
             ],
         )
         for group in groups
-        for look in looks
+        for mark in marks
     ]
-    return [(group, look, cells) for group, look, cells in found if any(cells)]
+    return [(group, mark, shares) for group, mark, shares in bars if any(shares)]
 
 
-def _by_kind(gallery: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for item in gallery:
-        image = (
-            None if item["file"] is None else data_uri(read_image(item["file"], doubts=Doubts()))
-        )
-        kinds.setdefault(item["kind"], []).append({**item, "picture": image})
+def _by_kind(gallery: Sequence[CaptionedImage]) -> dict[str, list[CaptionedImage]]:
+    kinds: dict[str, list[CaptionedImage]] = {}
+    for image in gallery:
+        kinds.setdefault(image.kind, []).append(image)
     return kinds

@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 from markupsafe import Markup, escape
 
-from fairvision.methods import METHODS
-from fairvision.report import _HERE, _environment
 from fairvision.report.panels import Panel
-from fairvision.report.scatter import Axis, Point, looks, scatter
+from fairvision.report.scatter import Axis, Point, scatter
+from fairvision.report.scatter import looks as distinct_looks
+from fairvision.report.template import fill, looks
 from fairvision.results import words
-
-if TYPE_CHECKING:
-    from fairvision.sweeping.board import Board, Column
+from fairvision.results.entries.amplification import DIRECTIONS
+from fairvision.results.leaderboard import Board, Column
+from fairvision.results.settings import SweepSettings
+from fairvision.results.verdict import Verdict
 
 STYLES = ("style.css", "leaderboard.css")
 _EVIDENCE = ("pointing_game", "relevance_mass")
 
 
-def render(*, board: Board, verdict: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+def render(*, board: Board, verdict: Verdict | Mapping[str, Any], settings: SweepSettings) -> str:
     """Write the leaderboard of a sweep as one HTML page.
 
     Parameters
     ----------
-    board : means and spreads, from `fairvision.sweeping.board.collect`
-    verdict : `headline` (text), `answers` (each with `question`, `answer` and `status`), `left_out`
-        and `warnings` (texts)
-    settings : `dataset`, `split`, `n` (images), `model`, `attribution`, `replicates`, `seeds`,
-        `options`, `options_of_methods`, `audits` (paths beside the page), `versions`
+    board : means and spreads, from `fairvision.results.leaderboard.collect`
+    verdict : what they say; or a dictionary as in `fairvision.report.render`
+    settings : how the sweep was made
 
     Returns
     -------
     str
         The page, the same for the same input. A figure that is undefined is a dash with its reason.
     """
-    styles = [
-        {"name": _breakable(name), "key": name, "colour": colour, "glyph": glyph}
-        for name, (colour, glyph) in zip(board.methods, looks(len(board.methods)), strict=True)
-    ]
+    methods = board.methods
     tables = [
         (
             attribute,
@@ -48,37 +45,46 @@ def render(*, board: Board, verdict: Mapping[str, Any], settings: Mapping[str, A
         )
         for attribute, parts in board.parts.items()
     ]
-    page = (
-        _environment()
-        .get_template("leaderboard.html")
-        .render(
-            board=board,
-            tables=[(attribute, parts) for attribute, parts in tables if parts],
-            looks=styles,
-            panels=[panel for attribute in board.parts for panel in _panels(board, attribute)],
-            verdict=verdict,
-            settings=settings,
-            methods=METHODS,
-            written=words.written,
-            spread=_spread,
-            style=Markup("".join((_HERE / name).read_text("utf-8") for name in STYLES)),
-        )
+    return fill(
+        "leaderboard.html",
+        styles=STYLES,
+        board=board,
+        tables=[(attribute, parts) for attribute, parts in tables if parts],
+        looks=[
+            replace(look, name=_breakable(look.name))
+            for look in looks(methods, distinct_looks(len(methods)))
+        ],
+        panels=[panel for attribute in board.parts for panel in _panels(board, attribute)],
+        verdict=Verdict.of(verdict),
+        settings=settings,
+        written=words.written,
+        spread=_spread,
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be saved
 
 
-def _shown(board: Board, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """Return the columns that some method has, each with its heading and its best method."""
+@dataclass(frozen=True)
+class _Heading:
+    """A column with its heading, its best method, and the level it is held against."""
+
+    column: Column
+    words: words.Words
+    name: str
+    best: str | None
+    note: str
+
+
+def _shown(board: Board, columns: Sequence[Column]) -> list[_Heading]:
+    """Return the columns that some method has."""
     return [
-        {
-            "column": column,
-            "word": column.word,
-            "name": column.word.name.replace("Amplification, ", "").replace(
+        _Heading(
+            column,
+            column.words,
+            column.words.title.replace("Amplification, ", "").replace(
                 "undirected (MALS)", f"MALS, {column.task}"
             ),
-            "best": board.best(column),
-            "note": _note(board, column),
-        }
+            board.best(column),
+            _note(board, column),
+        )
         for column in columns
         if board.defined(column)
     ]
@@ -109,16 +115,20 @@ def _panels(board: Board, attribute: str) -> Iterator[Panel]:
     """Yield error, amplification and evidence against each other, as far as they are measured."""
     if not attribute:
         return
-    columns = [column for some in board.parts[attribute].values() for column in some]
+    columns = [
+        column
+        for of_part in board.parts[attribute].values()
+        for column in of_part
+        if board.defined(column)
+    ]
 
     def first(*metrics: str) -> Column | None:
-        wanted = (c for metric in metrics for c in columns if c.metric == metric)
-        return next((c for c in wanted if board.defined(c)), None)
+        return next((c for metric in metrics for c in columns if c.metric == metric), None)
 
-    accuracy = next(
-        (c for c in columns if c.metric == "accuracy" and c.attribute and board.defined(c)), None
-    ) or first("accuracy")
-    amplified, evidence = first(*reversed(words.DIRECTIONS)), first(*_EVIDENCE)
+    accuracy = next((c for c in columns if c.metric == "accuracy" and c.attribute), None) or first(
+        "accuracy"
+    )
+    amplified, evidence = first(*reversed(DIRECTIONS)), first(*_EVIDENCE)
     axes: dict[str, tuple[Axis, Column]] = {}
     if accuracy:
         axes["error"] = (
@@ -126,11 +136,11 @@ def _panels(board: Board, attribute: str) -> Iterator[Panel]:
             accuracy,
         )
     if amplified:
-        name = amplified.word.name.removeprefix("Amplification, ")
+        name = amplified.words.title.removeprefix("Amplification, ")
         axes["amplification"] = (Axis(name, "difference", "best at 0"), amplified)
     if evidence:
         axes["evidence"] = (
-            Axis(evidence.word.name.lower(), "fraction", "higher is better"),
+            Axis(evidence.words.title.lower(), "fraction", "higher is better"),
             evidence,
         )
     place = list(board.parts).index(attribute)
@@ -162,7 +172,8 @@ def _panels(board: Board, attribute: str) -> Iterator[Panel]:
             yield Panel(title, "", svg)
 
 
-def _values(board: Board, method: str, column: Column, kind: str) -> list[float]:
-    found = board.cells[method, column].by_seed.values()
-    values = [figure.value if figure else math.nan for figure in found]
-    return [1 - value for value in values] if kind == "error" else values
+def _values(board: Board, method: str, column: Column, axis: str) -> list[float]:
+    """Return a method's figures by seed; of accuracy, the error."""
+    figures = board.summaries[method, column].by_seed.values()
+    values = [figure.value if figure else math.nan for figure in figures]
+    return [1 - value for value in values] if axis == "error" else values

@@ -2,153 +2,154 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from fairvision.core.deprecation import moved
 from fairvision.report import plots
 from fairvision.report.panels import Panel
-from fairvision.results import words
-from fairvision.results.figures import Figure, Figures
+from fairvision.results import leaning, words
+from fairvision.results.figures import Difference, Figure, Figures
+from fairvision.results.table import difference_of
 
-PERSON, CONTEXT = "person", "context"
-FEW = 10
-"""Below this number of images nothing is called shown."""
+__getattr__ = moved(__name__, ranked="fairvision.results.leaning")
+
 _DRAWN, _LISTED = 12, 30
 
 
-def ranked(metrics: pd.DataFrame, model: str, attribute: str) -> pd.DataFrame:
-    """List what a model leans on, most of all first.
+@dataclass(frozen=True)
+class LeaningFigure:
+    """By how much one model leans on a thing.
 
-    Parameters
+    Attributes
     ----------
-    metrics : the metrics table of an audit, as it is or read back from `metrics.csv`
-    model : name of a model, or a difference such as `B - A`
-    attribute : what it answers
-
-    Returns
-    -------
-    a row per thing that was hidden: `task` and `label` ("" and `person` or `context`); `leaning`
-    (by how much seeing it raises the probability of the true group, beyond an equal area elsewhere)
-    with `low`, `high` and `n`; `change` and `control`, of the true group's probability when the
-    thing, or the area elsewhere, is hidden; `flips`, the share of answers that change; `toward`,
-    the group whose probability seeing it raises most, where that is shown; and `few` and `shown`:
-    whether n is below 10, and whether the interval leaves out 0. Things in few images come after
-    all others; those without a control, for which `leaning` is NaN, come last.
-
-    Examples
-    --------
-    >>> columns = "model metric attribute task group label value low high n unit".split()
-    >>> rows = [
-    ...     ["A", "leaning", "age", "", "", "person", 0.1, -0.1, 0.3, 40, "difference"],
-    ...     ["A", "leaning", "age", "object", "", "tie", 0.3, 0.2, 0.4, 40, "difference"],
-    ... ]
-    >>> ranked(pd.DataFrame(rows, columns=columns), "A", "age")[["label", "leaning", "shown"]]
-        label  leaning  shown
-    0     tie      0.3   True
-    1  person      0.1  False
+    rank : among the things in enough images, or None
+    figure : `leaning`
+    shown, few : whether its interval leaves out 0, and whether it rests on few images
+    change, control, flips : further figures, written
+    toward : the group for which seeing it speaks, or ""
     """
-    keys = ["task", "group", "label"]
-    own = metrics[(metrics["model"] == model) & (metrics["attribute"] == attribute)].copy()
-    own[keys] = own[keys].astype(object).where(own[keys].notna(), "")
-    figures = own[own["metric"].str.startswith("leaning")].set_index(["task", "label"])
-    plain = figures[figures["group"] == ""]
-    table = plain.loc[plain["metric"] == "leaning", ["value", "low", "high", "n"]]
-    table = table.rename(columns={"value": "leaning"})
-    for column in ("change", "control", "flips"):
-        table[column] = plain.loc[plain["metric"] == f"leaning_{column}", "value"]
-    toward = figures[figures["metric"] == "leaning_toward"].reset_index()
-    best = toward.dropna(subset="value").sort_values("value", kind="stable")
-    best = best.drop_duplicates(["task", "label"], keep="last").set_index(["task", "label"])
-    table["toward"] = best["group"].where(best["low"] > 0)
-    table["few"] = table["n"] < FEW
-    apart = (table["low"] > 0) | (table["high"] < 0)
-    table["shown"] = apart & (table["low"] < table["high"]) & ~table["few"]
-    order = np.lexsort((-table["leaning"].fillna(0), table["few"], table["leaning"].isna()))
-    return table.iloc[order].reset_index()
+
+    rank: int | None
+    figure: Figure
+    shown: bool
+    few: bool
+    change: str
+    control: str
+    flips: str
+    toward: str
 
 
-def section(metrics: pd.DataFrame, figures: Figures) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Thing:
+    """A thing that was hidden, with a figure and a difference of each model."""
+
+    name: str
+    task: str
+    models: list[LeaningFigure | None]
+    differences: list[Difference]
+
+    @property
+    def strength(self) -> float:
+        """The furthest from 0 that any model leans; 0 where no model has enough images."""
+        return max((abs(m.figure.value) for m in self.models if m and m.rank), default=0.0)
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether any model has enough images of it."""
+        return any(model and model.rank for model in self.models)
+
+
+@dataclass(frozen=True)
+class LeaningPart:
+    """What the page shows of one attribute.
+
+    Attributes
+    ----------
+    attribute, panel : its name and plot
+    rows, more : the first things, and how many further ones there are
+    shown, judged : per model, for how many things leaning is shown, of those in enough images
+    """
+
+    attribute: str
+    panel: Panel | None
+    rows: list[Thing]
+    more: int
+    shown: list[int]
+    judged: list[int]
+
+
+def section(metrics: pd.DataFrame, figures: Figures) -> list[LeaningPart]:
     """Return what the page shows: per attribute a plot, and a row per thing with all models."""
     parts = []
     for attribute in figures.attributes:
-        tables = [ranked(metrics, model, attribute) for model in figures.models]
+        tables = [leaning.ranked(metrics, model, attribute) for model in figures.models]
         if not any(len(table) for table in tables):
             continue
-        places = [
-            {(t, label): i for i, (t, label) in enumerate(_things(table))} for table in tables
-        ]
-        things = _things(next(table for table in tables if len(table)))
-        rows = [
-            {
-                "name": label,
-                "task": task,
-                "cells": [
-                    _cell(table.iloc[place[task, label]], place[task, label] + 1)
-                    if (task, label) in place
+        ranks = [{thing: i for i, thing in enumerate(_things(table))} for table in tables]
+        things = [
+            Thing(
+                label,
+                task,
+                [
+                    _leaning(table.iloc[rank[task, label]], rank[task, label] + 1)
+                    if (task, label) in rank
                     else None
-                    for table, place in zip(tables, places)
+                    for table, rank in zip(tables, ranks)
                 ],
-                "differences": [
+                [
                     _difference(figures, attribute, task, label, other)
                     for other in figures.models[1:]
                 ],
-            }
-            for task, label in things
+            )
+            for task, label in _things(next(table for table in tables if len(table)))
         ]
         parts.append(
-            {
-                "attribute": attribute,
-                "panel": _panel(rows, attribute, figures.attributes.index(attribute)),
-                "rows": rows[:_LISTED],
-                "more": len(rows[_LISTED:]),
-                "shown": [int(table["shown"].sum()) for table in tables],
-                "judged": [
-                    int((table["leaning"].notna() & ~table["few"]).sum()) for table in tables
-                ],
-            }
+            LeaningPart(
+                attribute,
+                _panel(things, attribute, figures.attributes.index(attribute)),
+                rows=things[:_LISTED],
+                more=len(things[_LISTED:]),
+                shown=[int(table["shown"].sum()) for table in tables],
+                judged=[int((table["leaning"].notna() & ~table["few"]).sum()) for table in tables],
+            )
         )
     return parts
 
 
 def _things(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the task and label of each thing."""
     return list(zip(table["task"], table["label"]))
 
 
-def _cell(row: pd.Series, rank: int) -> dict[str, Any]:
+def _leaning(row: pd.Series, rank: int) -> LeaningFigure:
     figure = Figure(row["leaning"], row["low"], row["high"], int(row["n"]), "difference")
-    return {
-        "rank": rank if figure.defined and not row["few"] else None,
-        "figure": figure,
-        "shown": bool(row["shown"]),
-        "few": bool(row["few"]),
-        "change": words.written(row["change"], "difference"),
-        "control": words.written(row["control"], "difference"),
-        "flips": words.written(row["flips"]),
-        "toward": row["toward"] if isinstance(row["toward"], str) else "",
-    }
+    return LeaningFigure(
+        rank=rank if figure.defined and not row["few"] else None,
+        figure=figure,
+        shown=bool(row["shown"]),
+        few=bool(row["few"]),
+        change=words.written(row["change"], "difference"),
+        control=words.written(row["control"], "difference"),
+        flips=words.written(row["flips"]),
+        toward=row["toward"] if isinstance(row["toward"], str) else "",
+    )
 
 
-def _difference(
-    figures: Figures, attribute: str, task: str, label: str, other: str
-) -> tuple[Figure | None, str]:
-    found = figures.get(f"{other} - {figures.models[0]}", "leaning", attribute, task, "", label)
-    if found is None or not found.defined:
-        return found, ""
-    shown = found.n >= FEW and found.low < found.high and (found.low > 0 or found.high < 0)
-    return found, "differs" if shown else "not shown"
+def _difference(figures: Figures, attribute: str, task: str, label: str, other: str) -> Difference:
+    name = difference_of(figures.models[0], other)
+    figure = figures.get(name, "leaning", attribute, task, "", label)
+    if figure is None or not figure.defined:
+        return Difference(figure, "")
+    return Difference(figure, "differs" if figure.n >= leaning.FEW and figure.sign else "not shown")
 
 
-def _panel(rows: list[dict[str, Any]], attribute: str, number: int) -> Panel | None:
+def _panel(things: list[Thing], attribute: str, number: int) -> Panel | None:
     """Draw the things in enough images, those that some model leans on most."""
-
-    def strength(row: dict[str, Any]) -> float:
-        return max(abs(cell["figure"].value) for cell in row["cells"] if cell and cell["rank"])
-
-    drawn = [row for row in rows if any(cell and cell["rank"] for cell in row["cells"])]
-    kept = sorted(drawn, key=strength, reverse=True)[:_DRAWN]
-    drawn = [row for row in drawn if row in kept or not row["task"]]
+    in_enough = [thing for thing in things if thing.is_ranked]
+    strongest = sorted(in_enough, key=lambda thing: thing.strength, reverse=True)[:_DRAWN]
+    drawn = [thing for thing in in_enough if thing in strongest or not thing.task]
     if not drawn:
         return None
     return Panel(
@@ -157,8 +158,10 @@ def _panel(rows: list[dict[str, Any]], attribute: str, number: int) -> Panel | N
         "matter more.",
         plots.panel(
             [
-                plots.Category(row["name"], [cell and cell["figure"] for cell in row["cells"]])
-                for row in drawn
+                plots.Category(
+                    thing.name, [model.figure if model else None for model in thing.models]
+                )
+                for thing in drawn
             ],
             unit="difference",
             description=f"What the models lean on for {attribute}",

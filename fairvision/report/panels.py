@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fairvision.report import plots
 from fairvision.results import words
+from fairvision.results.entries.amplification import DIRECTIONS, MALS, SPLIT
 from fairvision.results.figures import Figures
 
 _PAIRS = 8
@@ -74,7 +75,7 @@ def evidence(figures: Figures, attribute: str) -> Iterator[Panel]:
 def split(figures: Figures, attribute: str) -> Iterator[Panel]:
     """Amplification of the images with their evidence on the person and elsewhere."""
     for i, task in enumerate(figures.tasks):
-        inside, outside, apart = words.SPLIT_ROWS
+        inside, outside, apart = SPLIT
         if not (figures.has(inside, attribute, task) or figures.has(outside, attribute, task)):
             continue
         metrics = {
@@ -135,20 +136,23 @@ def hidden(figures: Figures, attribute: str) -> Iterator[Panel]:
 def amplification(figures: Figures, attribute: str) -> Iterator[Panel]:
     """Amplification in both directions, then the pairs of group and label that amplify most."""
     for i, task in enumerate(figures.tasks):
-        known = [m for m in words.AMPLIFICATION_ROWS if figures.has(m, attribute, task)]
-        if known:
-            named = {_way(metric, attribute, task): metric for metric in known}
+        metrics = {
+            _way(metric, attribute, task): metric
+            for metric in (*DIRECTIONS, MALS)
+            if figures.has(metric, attribute, task)
+        }
+        if metrics:
             yield Panel(
                 f"Amplification of {attribute} and {task}",
                 "Right of zero, predictions depend on each other more than the truth does.",
                 plots.panel(
-                    _per_metric(figures, named, attribute, task),
+                    _per_metric(figures, metrics, attribute, task),
                     unit="difference",
                     description=f"Amplification of {attribute} and {task}",
                     key=_key(figures, "amplification", attribute, i),
                 ),
             )
-        for j, metric in enumerate(words.DIRECTIONS):
+        for j, metric in enumerate(DIRECTIONS):
             pairs = _strongest(figures, metric, attribute, task)
             if pairs:
                 name = _way(metric, attribute, task)
@@ -173,17 +177,19 @@ def _strongest(figures: Figures, metric: str, attribute: str, task: str) -> list
     """
     ranked = []
     for group, label in figures.labels(metric, attribute, task):
-        found = [figures.get(m, metric, attribute, task, group, label) for m in figures.models]
-        known = [figure for figure in found if figure and figure.defined and figure.n >= _ENOUGH]
-        if known:
-            strength = max(max(figure.low, -figure.high, 0.0) for figure in known)
-            value = max((figure.value for figure in known), key=abs)
-            ranked.append((strength, value, group, label, found))
+        of_models = [
+            figures.get(model, metric, attribute, task, group, label) for model in figures.models
+        ]
+        enough = [f for f in of_models if f and f.defined and f.n >= _ENOUGH]
+        if enough:
+            strength = max(max(figure.low, -figure.high, 0.0) for figure in enough)
+            value = max((figure.value for figure in enough), key=abs)
+            ranked.append((strength, value, group, label, of_models))
     ranked.sort(key=lambda pair: (-pair[0], -abs(pair[1])))
     best: dict[str, tuple[float, plots.Category]] = {}
-    for _, value, group, label, found in ranked:
+    for _, value, group, label, of_models in ranked:
         name = f"{words.short(group, 22)} · {words.short(label, 22)}"
-        best.setdefault(label, (value, plots.Category(name, found)))
+        best.setdefault(label, (value, plots.Category(name, of_models)))
     furthest = sorted(list(best.values())[:_PAIRS], key=lambda pair: -pair[0])
     return [category for _, category in furthest]
 
@@ -214,7 +220,7 @@ def _per_group(figures: Figures, metric: str, attribute: str) -> list[plots.Cate
 
 
 def _way(metric: str, attribute: str, task: str) -> str:
-    return words.word(metric, attribute, task).name.removeprefix("Amplification, ")
+    return words.words_of(metric, attribute, task).title.removeprefix("Amplification, ")
 
 
 def _key(figures: Figures, name: str, attribute: str, task: int = 0) -> str:

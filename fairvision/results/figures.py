@@ -1,25 +1,23 @@
-"""The metrics table, looked up by key."""
+"""The figures of an audit, looked up by what they are about."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from fairvision.core.table_files import read_csv
-from fairvision.errors import InputError, check_file, shown
 from fairvision.results import words
+from fairvision.results.registry import Section, Words, in_section
+from fairvision.results.sections import ATTRIBUTE_SECTIONS, FOLDED_SECTIONS
+from fairvision.results.table import KEYS, Key, difference_of
+from fairvision.schema import UNKNOWN
 
-KEYS = ["model", "metric", "attribute", "task", "group", "label"]
-NUMBERS = ["value", "low", "high", "n"]
-UNKNOWN = "unknown"
 
-
-class Figure(NamedTuple):
+@dataclass(frozen=True)
+class Figure:
     """One figure with its interval; a value that is NaN is undefined on its `n` images."""
 
     value: float
@@ -42,21 +40,32 @@ class Figure(NamedTuple):
         return f"{words.written(self.low, self.unit)} to {words.written(self.high, self.unit)}"
 
     @property
-    def shown(self) -> int:
-        """The sign that the interval shows; 0 where it includes zero or has no width."""
+    def sign(self) -> int:
+        """The sign that the interval shows; 0 where it includes zero or has no width.
+
+        An interval without width shows nothing: every resample gave the same, as with few images.
+        """
         return (int(self.low > 0) - int(self.high < 0)) * (self.high > self.low)
 
-    def spoken(self, before: str = "") -> str:
+    def sentence(self, before: str = "") -> str:
         """Write the figure with its interval and n."""
         return f"{self} ({before}{self.interval}, n = {self.n})"
 
 
-class Row(NamedTuple):
+class Difference(NamedTuple):
+    """A difference from the first model, and what it shows in a word or two."""
+
+    figure: Figure | None
+    change: str
+
+
+@dataclass(frozen=True)
+class Row:
     """One metric in a comparison: every model's figure, then every difference from the first."""
 
-    word: words.Word
+    words: Words
     figures: list[Figure | None]
-    differences: list[tuple[Figure | None, str]]
+    differences: list[Difference]
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Figures:
     """All figures of an audit, and the names that occur in them, in order of appearance."""
 
     models: list[str]
-    table: dict[tuple[str, ...], Figure]
+    table: dict[tuple[str, Key], Figure]
     attributes: list[str]
     tasks: list[str]
 
@@ -78,25 +87,39 @@ class Figures:
         label: str = "",
     ) -> Figure | None:
         """Return the figure of exactly these keys, or None where the audit has none."""
-        return self.table.get((model, metric, attribute, task, group, label))
+        return self.table.get((model, Key(metric, attribute, task, group, label)))
+
+    def defined(
+        self,
+        model: str,
+        metric: str,
+        attribute: str = "",
+        task: str = "",
+        group: str = "",
+        label: str = "",
+    ) -> Figure | None:
+        """Return the figure of exactly these keys, or None where it is absent or undefined."""
+        figure = self.get(model, metric, attribute, task, group, label)
+        return figure if figure is not None and figure.defined else None
 
     def has(self, metric: str, attribute: str = "", task: str = "", group: str = "") -> bool:
         """Whether any model has a defined figure of these keys."""
-        found = (self.get(model, metric, attribute, task, group) for model in self.models)
-        return any(figure is not None and figure.defined for figure in found)
+        return any(self.defined(model, metric, attribute, task, group) for model in self.models)
 
     def groups(self, attribute: str) -> list[str]:
         """Return the groups of an attribute, `unknown` last."""
-        names = {key[4]: None for key in self.table if key[2] == attribute and key[4]}
+        names = {
+            key.group: None for _, key in self.table if key.attribute == attribute and key.group
+        }
         return [name for name in names if name != UNKNOWN] + [UNKNOWN] * (UNKNOWN in names)
 
     def labels(self, metric: str, attribute: str, task: str) -> list[tuple[str, str]]:
         """Return the pairs of group and label for which `metric` has figures."""
         return list(
             {
-                (key[4], key[5]): None
-                for key in self.table
-                if key[1:4] == (metric, attribute, task) and key[5] and key[0] in self.models
+                (key.group, key.label): None
+                for model, key in self.table
+                if key[:3] == (metric, attribute, task) and key.label and model in self.models
             }
         )
 
@@ -107,46 +130,34 @@ class Figures:
             return None
         differences = []
         for model, other in zip(self.models[1:], figures[1:], strict=True):
-            found = self.get(f"{model} - {self.models[0]}", metric, attribute, task)
+            figure = self.get(difference_of(self.models[0], model), metric, attribute, task)
             change = ""
-            if found and found.defined and figures[0] and other:
-                change = words.change(metric, figures[0].value, other.value, found.low, found.high)
-            differences.append((found, change))
-        return Row(words.word(metric, attribute, task), figures, differences)
+            if figure and figure.defined and figures[0] and other:
+                change = words.change(
+                    metric, figures[0].value, other.value, figure.low, figure.high
+                )
+            differences.append(Difference(figure, change))
+        return Row(words.words_of(metric, attribute, task), figures, differences)
 
-    def rows(self, metrics: tuple[str, ...], attribute: str = "", task: str = "") -> list[Row]:
-        """Return the rows of those metrics that some model has."""
-        found = (self.row(metric, attribute, task) for metric in metrics)
-        return [row for row in found if row is not None]
+    def rows(self, section: Section, attribute: str = "", task: str = "") -> list[Row]:
+        """Return the rows of a section that some model has."""
+        rows = (self.row(metric, attribute, task) for metric in in_section(section))
+        return [row for row in rows if row is not None]
 
     def parts(self, attribute: str) -> dict[str, list[Row]]:
         """Return the comparison of one attribute: rows under headings; empty ones left out."""
-        parts = {
-            heading: self.rows(metrics, attribute)
-            for heading, metrics in words.ATTRIBUTE_ROWS.items()
-        }
-        for task in self.tasks:
-            parts[f"Together with {task}"] = self.rows(
-                (
-                    *words.CONTEXT_ROWS,
-                    *words.VERSION_ROWS,
-                    *words.AMPLIFICATION_ROWS,
-                    *words.SPLIT_ROWS,
-                    "accuracy_gap",
-                ),
-                attribute,
-                task,
-            )
-        return {heading: rows for heading, rows in parts.items() if rows}
+        return self._under_headings(ATTRIBUTE_SECTIONS, attribute)
 
     def more(self, attribute: str) -> dict[str, list[Row]]:
         """Return the rows of one attribute that stand folded away, under headings."""
+        return self._under_headings(FOLDED_SECTIONS, attribute)
+
+    def _under_headings(self, sections: Iterable[Section], attribute: str) -> dict[str, list[Row]]:
         parts = {
-            heading: self.rows(metrics, attribute)
-            for heading, metrics in words.MORE_ATTRIBUTE_ROWS.items()
+            section.heading.format(task=task): self.rows(section, attribute, task)
+            for section in sections
+            for task in (self.tasks if section.scope == "attribute and task" else [""])
         }
-        for task in self.tasks:
-            parts[f"Together with {task}"] = self.rows(words.MORE_TASK_ROWS, attribute, task)
         return {heading: rows for heading, rows in parts.items() if rows}
 
     def majority(self, attribute: str) -> float:
@@ -160,45 +171,7 @@ class Figures:
         return max(counts) / sum(counts) if sum(counts) else math.nan
 
 
-def read_metrics(path: str | Path) -> pd.DataFrame:
-    """Read `metrics.csv` as an audit wrote it; `InputError` says that it is damaged, and where."""
-    path = check_file(path, "a metrics table")
-    try:
-        table = read_csv(path).to_pandas()
-    except InputError as error:
-        raise InputError(f"{path} is damaged: {str(error).removeprefix(f'{path} ')}") from None
-    for column in (*KEYS, *NUMBERS, "unit"):
-        if column not in table:
-            raise InputError(f"{path} is damaged: it has no column {column!r}")
-    kinds: dict[str, Callable[[str], object]] = {"n": _count, "unit": _word}
-    for column in (*NUMBERS, "unit"):
-        read_as = []
-        for row, text in enumerate(table[column], 1):
-            try:
-                read_as.append(kinds.get(column, float)(text or "nan"))
-            except ValueError:
-                raise InputError(
-                    f"{path} is damaged: row {row}, column {column!r} holds {shown(text)}"
-                ) from None
-        table[column] = read_as
-    return table
-
-
-def _count(text: str) -> int:
-    """Return a number of images."""
-    if not 0 <= int(text) < 2**53:
-        raise ValueError(text)
-    return int(text)
-
-
-def _word(text: str) -> str:
-    """Return a unit, which is a word."""
-    if not text.isalpha() or text == "nan":
-        raise ValueError(text)
-    return text
-
-
-def read(metrics: pd.DataFrame, models: list[str]) -> Figures:
+def read(metrics: pd.DataFrame, models: Sequence[str]) -> Figures:
     """Read a metrics table, in memory or as `metrics.csv` gives it back."""
     table = metrics.copy()
     for key in KEYS:
@@ -206,11 +179,11 @@ def read(metrics: pd.DataFrame, models: list[str]) -> Figures:
     columns = [*KEYS, "value", "low", "high", "unit"]
     counts = table["n"].fillna(0).astype(int)
     figures = {
-        tuple(row[:6]): Figure(float(row[6]), float(row[7]), float(row[8]), n, row[9])
+        (row[0], Key(*row[1:6])): Figure(float(row[6]), float(row[7]), float(row[8]), n, row[9])
         for row, n in zip(table[columns].itertuples(index=False, name=None), counts, strict=True)
     }
 
     def names(key: str) -> list[str]:
         return [name for name in dict.fromkeys(table[key]) if name]
 
-    return Figures(models, figures, names("attribute"), names("task"))
+    return Figures(list(models), figures, names("attribute"), names("task"))

@@ -26,8 +26,13 @@ from fairvision.core.files import (
 from fairvision.core.version import __version__, versions
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.results.figures import Figures, read, read_metrics
-from fairvision.sweeping import board, verdict
+from fairvision.methods import METHODS
+from fairvision.results import leaderboard
+from fairvision.results.figures import Figures, read
+from fairvision.results.settings import SweepSettings
+from fairvision.results.table import read_metrics
+from fairvision.results.verdict import Verdict
+from fairvision.sweeping import verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan
 from fairvision.training import stored_options, train
 
@@ -60,12 +65,12 @@ class Sweep:
     ----------
     folder : where `leaderboard.html`, `leaderboard.csv`, `figures.csv`, `runs` and `audits` are
     table : the leaderboard, a row per method
-    verdict : `headline`, `answers`, `left_out`, `warnings`
+    verdict : what the figures say
     """
 
     folder: Path
     table: pd.DataFrame
-    verdict: dict[str, Any]
+    verdict: Verdict
 
     @property
     def page(self) -> Path:
@@ -139,17 +144,26 @@ def sweep(
     failed = _train_all(Path(data), folder, plan, say)
     how = {"split": split, "attribution": attribution, "replicates": replicates}
     by_seed, notes = _audit_all(folder, plan, whole, how, failed, say)
-    made = board.collect(by_seed, plan.methods, len(plan.seeds))
+    made = leaderboard.collect(by_seed, plan.methods, len(plan.seeds))
     decided = verdict.decide(made, notes=[*failed.values(), *notes])
-    settings = {
-        **{"dataset": whole.name, "n": len(audited), **how, **plan.described()},
-        "model": plan.shared["model"],
-        "audits": [f"audits/seed-{seed}/report.html" for seed in by_seed],
-        "versions": versions("torch", "torchvision", "captum"),
-    }
-    table = board.table(made)
+    described = plan.described()
+    settings = SweepSettings(
+        dataset=whole.name,
+        split=split,
+        n=len(audited),
+        model=plan.shared["model"],
+        attribution=attribution,
+        replicates=replicates,
+        seeds=plan.seeds,
+        options=described["options"],
+        options_of_methods=described["options_of_methods"],
+        descriptions=METHODS,
+        audits=[f"audits/seed-{seed}/report.html" for seed in by_seed],
+        versions=versions("torch", "torchvision", "captum"),
+    )
+    table = leaderboard.table(made)
     _write(folder, made, table, decided, settings)
-    for message in decided["warnings"]:
+    for message in decided.warnings:
         warnings.warn(message, FairvisionWarning, stacklevel=2)
     return Sweep(folder, table, decided)
 
@@ -289,15 +303,15 @@ def _read_audit(place: Path, methods: Sequence[str]) -> tuple[Figures, list[str]
 
 def _write(
     folder: Path,
-    made: board.Board,
+    made: leaderboard.Board,
     table: pd.DataFrame,
-    decided: dict[str, Any],
-    settings: dict[str, Any],
+    decided: Verdict,
+    settings: SweepSettings,
 ) -> None:
     from fairvision.report.leaderboard import render
 
     page = render(board=made, verdict=decided, settings=settings)
-    for name, content in ((TABLE, table), (FIGURES, board.figures(made))):
+    for name, content in ((TABLE, table), (FIGURES, leaderboard.figures(made))):
         write_csv(content, folder / name)
     write_text(folder / PAGE, page)
     drop_replaced(folder)

@@ -34,11 +34,11 @@ def test_everything_promised_is_written(audited):
         "B/leaning.parquet",
     }
     about = json.loads((audited.folder / "audit.json").read_text())
-    assert about["verdict"] == audited.verdict
+    assert about["verdict"] == audited.verdict.as_json()
     assert about["models"] == ["A", "B"]
     assert about["settings"]["n"] == 18
     page = audited.report.read_text().replace("&gt;", ">")
-    assert all(line in page for line in audited.verdict["headline"].splitlines())
+    assert all(line in page for line in audited.verdict.headline.splitlines())
 
 
 def test_the_written_metrics_are_the_returned_ones(audited):
@@ -72,7 +72,7 @@ def test_the_written_tables_give_the_same_audit_again(audited, tmp_path):
     from_tables = ~audited.metrics["metric"].str.startswith("leaning")  # that needs the models
     expected = audited.metrics[from_tables].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.metrics, expected)
-    assert again.verdict["answers"] == audited.verdict["answers"]
+    assert again.verdict.answers == audited.verdict.answers
 
 
 def test_the_same_call_gives_the_same_audit(two_runs, audited, tmp_path):
@@ -109,7 +109,7 @@ def variant(world, tmp_path):
 
 
 def named_out(done):
-    return "; ".join(done.verdict["left_out"])
+    return "; ".join(done.verdict.left_out)
 
 
 def test_a_dataset_without_attribute(variant, draw_run, tmp_path):
@@ -117,7 +117,7 @@ def test_a_dataset_without_attribute(variant, draw_run, tmp_path):
     done = audit(draw_run(tmp_path / "run", data), output=tmp_path / "audit", **QUICK)
     assert "no attribute" in named_out(done)
     assert set(done.metrics["metric"]) == {"accuracy", "calibration_error", "coverage", "error"}
-    assert "no attribute" in done.verdict["headline"]
+    assert "no attribute" in done.verdict.headline
 
 
 def test_a_dataset_without_task(variant, draw_run, tmp_path):
@@ -162,7 +162,7 @@ def test_other_data_than_the_run_was_trained_on_is_a_warning(variant, two_runs, 
     data = variant(lambda d: replace(d, name="other"))
     with pytest.warns(FairvisionWarning, match="A was trained on other data"):
         done = audit(two_runs, data=data, output=tmp_path / "audit", **QUICK)
-    assert any("other data" in warning for warning in done.verdict["warnings"])
+    assert any("other data" in warning for warning in done.verdict.warnings)
 
 
 def test_a_group_with_one_image_and_unknown_ones_are_warned_of(variant, draw_run, tmp_path):
@@ -174,7 +174,7 @@ def test_a_group_with_one_image_and_unknown_ones_are_warned_of(variant, draw_run
 
     data = variant(change)
     done = audit(draw_run(tmp_path / "run", data), output=tmp_path / "audit", **QUICK)
-    warned = "; ".join(done.verdict["warnings"])
+    warned = "; ".join(done.verdict.warnings)
     assert "few pictures of striped (1)" in warned
     assert "unknown for" in warned
     accuracy = done.metrics[done.metrics["metric"] == "accuracy"]
@@ -185,13 +185,13 @@ def test_a_group_with_one_image_and_unknown_ones_are_warned_of(variant, draw_run
 def test_maps_of_few_cells_are_warned_of(world, two_runs, draw_run, tmp_path):
     small = draw_run(tmp_path / "small", world, size=9)
     done = audit([two_runs[0], small], output=tmp_path / "audit", **QUICK)
-    said = [line for line in done.verdict["warnings"] if "too coarse" in line]
+    said = [line for line in done.verdict.warnings if "too coarse" in line]
     assert [line.split(",")[0] for line in said] == ["small: its maps have 2 × 2 cells"]
-    said = [line for line in done.verdict["warnings"] if "weighs every place by itself" in line]
+    said = [line for line in done.verdict.warnings if "weighs every place by itself" in line]
     assert [line.split(":")[0] for line in said] == [two_runs[0].name]
     pixels = audit([small], output=tmp_path / "pixels", attribution="input_x_gradient", **QUICK)
     for words in ("too coarse", "weighs every place by itself"):
-        assert not [line for line in pixels.verdict["warnings"] if words in line]
+        assert not [line for line in pixels.verdict.warnings if words in line]
 
 
 def test_a_group_that_is_never_predicted_is_warned_of(answers, tmp_path):
@@ -201,7 +201,7 @@ def test_a_group_that_is_never_predicted_is_warned_of(answers, tmp_path):
     table[["score/group/b", "score/group/c"]] = rest.div(rest.sum(axis=1), axis=0)
     table.to_parquet(tmp_path / "A.parquet")
     done = audit(predictions=tmp_path / "A.parquet", output=tmp_path / "audit", replicates=10)
-    assert "group: A never predicts a" in done.verdict["warnings"]
+    assert "group: A never predicts a" in done.verdict.warnings
 
 
 @pytest.mark.parametrize(

@@ -127,5 +127,5 @@ def test_a_model_without_answers_beside_one_with_them(two_runs, world, tmp_path)
     done = fairvision.audit(
         [two_runs[0], broken], data=world, output=tmp_path / "audit", replicates=2, leaning=False
     )
-    assert any("broken: no prediction of shirt for" in w for w in done.verdict["warnings"])
+    assert any("broken: no prediction of shirt for" in w for w in done.verdict.warnings)
     assert "no answer" in done.report.read_text(encoding="utf-8")

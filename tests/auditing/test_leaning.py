@@ -16,7 +16,7 @@ from fairvision.auditing.leaning_figures import figures, warnings
 from fairvision.datasets import Dataset, Task
 from fairvision.datasets.regions import SIDES, box_mask
 from fairvision.errors import InputError
-from fairvision.report.leaning import ranked
+from fairvision.results.leaning import ranked
 from fairvision.runs import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
@@ -328,7 +328,7 @@ def test_the_audit_says_what_runs_lean_on(draw_run, tmp_path):
     again = figures(tables, datasets.load(folder).attributes, replicates=20)
     kept = done.metrics[done.metrics["metric"].str.startswith("leaning")].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, again)
-    assert any("object classes can be hidden" in text for text in done.verdict["warnings"])
+    assert any("object classes can be hidden" in text for text in done.verdict.warnings)
     off = audit(runs[:1], output=tmp_path / "off", replicates=20, leaning=False)
     assert not off.metrics["metric"].str.startswith("leaning").any()
     assert not (tmp_path / "off" / "A" / "leaning.parquet").exists()

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairvision.auditing.measures import COLUMNS, measure
+from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import read_predictions
+from fairvision.results.table import COLUMNS
 
 GROUPS, LABELS, OBJECTS = ("a", "b", "c"), ("ski", "surf", "chess"), ("kite", "tie")
 UNITS = {"fraction", "difference", "probability"}

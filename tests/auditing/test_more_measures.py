@@ -10,9 +10,10 @@ import pytest
 
 from fairvision import metrics
 from fairvision.auditing import absences, amplification_figures
-from fairvision.auditing.measures import COLUMNS, measure
+from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import read_predictions
 from fairvision.errors import FairvisionWarning
+from fairvision.results.table import COLUMNS
 
 GROUPS, LABELS, OBJECTS = ("a", "b", "c"), ("ski", "surf", "chess"), ("kite", "tie")
 CHANCE = {"replicates": 100, "confidence": 0.95, "seed": 0}

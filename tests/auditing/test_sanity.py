@@ -21,9 +21,12 @@ from fairvision.auditing.sanity import (
 )
 from fairvision.errors import InputError
 from fairvision.models import build
-from fairvision.report.sanity import CHECKS, lines, section, status
+from fairvision.results.entries import sanity as entries
+from fairvision.results.expectations import check_lines, status
+from fairvision.results.expectations import checks as checks_of
 from fairvision.results.figures import Figure, read
 
+CHECKS = {metric.name: metric for metric in entries.METRICS}
 SIDE = 32
 
 
@@ -80,7 +83,7 @@ def found(spots, images):
 
 def verdicts(found):
     return {
-        key: status(CHECKS[key[0]], Figure(float(r), r.low, r.high, r.n))
+        key: status(CHECKS[key[0]].expected, Figure(float(r), r.low, r.high, r.n))
         for key, r in found.items()
     }
 
@@ -252,10 +255,10 @@ def test_rows_of_a_run(two_runs, world):
     with pytest.raises(InputError, match="sanity checks need pictures"):
         examine(run, network, tested, name="A", images=0)
 
-    (part,) = section(read(rows, ["A"]))
-    assert part["model"] == "A"
-    assert len(part["rows"]) == len(rows)
-    said = lines(rows)
+    (part,) = checks_of(read(rows, ["A"]))
+    assert part.model == "A"
+    assert len(part.rows) == len(rows)
+    said = check_lines(rows)
     assert sum("Random maps (relevance mass)" in line for line in said) == 1
     assert all(line.split()[0] in ("pass", "fail", "unclear") for line in said)
 
@@ -286,7 +289,7 @@ def test_without_masks_there_are_no_checks(two_runs, world):
     ],
 )
 def test_status(metric, value, low, high, n, expected):
-    assert status(CHECKS[metric], Figure(value, low, high, n)) == expected
+    assert status(CHECKS[metric].expected, Figure(value, low, high, n)) == expected
 
 
 def test_the_command_prints_and_reports_the_checks(two_runs, tmp_path, run_cli):
@@ -296,9 +299,9 @@ def test_the_command_prints_and_reports_the_checks(two_runs, tmp_path, run_cli):
     assert done.code == 0, done.err
     written = pd.read_csv(folder / "metrics.csv")
     assert set(CHECKS) <= set(written["metric"])
-    assert lines(written)[0] in done.out
+    assert check_lines(written)[0] in done.out
     assert done.out.count("expected: ") == sum(
-        bool(row["status"]) for row in section(read(written, ["A"]))[0]["rows"]
+        bool(row.status) for row in checks_of(read(written, ["A"]))[0].rows
     )
     page = (folder / "report.html").read_text()
     assert "Can the maps be trusted?" in page
@@ -321,5 +324,5 @@ def test_the_page_is_true(capsys):
     assert "insertion: mean = " in capsys.readouterr().out
     for metric, check in CHECKS.items():
         assert metric in page or metric.removeprefix("sanity_") in page
-        if check.margin:
-            assert f"±{check.margin:g}" in page
+        if check.expected and check.expected.margin:
+            assert f"±{check.expected.margin:g}" in page

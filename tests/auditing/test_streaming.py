@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from fairvision import audit
 from fairvision.auditing import absences, cells, streaming
-from fairvision.auditing.measures import COLUMNS
 from fairvision.errors import InputError
+from fairvision.results.table import COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 KEYS = list(COLUMNS[:6])
@@ -115,16 +115,16 @@ def test_counted_tables_give_the_figures_of_held_ones(files, folders, tmp_path, 
     assert {"B - A", "A", "B"} == set(counted.metrics["model"])
     found = set(counted.metrics["metric"])
     assert {"directional T->A", "bias_amplification_mals", "hidden_accuracy"} <= found
-    assert counted.verdict["warnings"] == [
-        line for line in held.verdict["warnings"] if "no evidence for" not in line
+    assert counted.verdict.warnings == [
+        line for line in held.verdict.warnings if "no evidence for" not in line
     ]
 
 
 def test_what_needs_every_image_is_named(folders, tmp_path, small_memory):
     done = run(folders, tmp_path / "audit")
-    assert absences.COUNTED in done.verdict["left_out"]
+    assert absences.COUNTED in done.verdict.left_out
     assert "average precision" in done.report.read_text()
-    assert not any("no masks" in line for line in done.verdict["left_out"])
+    assert not any("no masks" in line for line in done.verdict.left_out)
 
 
 def test_the_folder_holds_the_counts(folders, tmp_path, small_memory):

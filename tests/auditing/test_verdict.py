@@ -5,8 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from fairvision.auditing.measures import COLUMNS
 from fairvision.auditing.verdict import decide
+from fairvision.results.registry import unit_of
+from fairvision.results.table import COLUMNS
 
 A, B = "baseline", "equalizer"
 UP, DOWN, ACROSS = (0.2, 0.1, 0.3), (-0.2, -0.3, -0.1), (0.02, -0.1, 0.1)
@@ -20,7 +21,8 @@ CELLS = (
 
 def row(model, metric, figure, *, task="", group="", label="", n=100, attribute="gender"):
     value, low, high = figure
-    return (model, metric, attribute, task, group, label, value, low, high, n, "fraction")
+    unit = "difference" if " - " in model else unit_of(metric)
+    return (model, metric, attribute, task, group, label, value, low, high, n, unit)
 
 
 def table(*rows):
@@ -41,8 +43,8 @@ def evidence(model, lift):
 
 
 def answer(verdict, words):
-    found = [a for a in verdict["answers"] if words in a["question"]]
-    assert len(found) == 1, verdict["answers"]
+    found = [a for a in verdict.answers if words in a.question]
+    assert len(found) == 1, verdict.answers
     return found[0]
 
 
@@ -63,9 +65,9 @@ def test_amplification_is_said_only_where_the_interval_shows_it(figure, status, 
         decide(table(row(A, "directional T->A", figure, task="sport")), [A]),
         "Does baseline amplify",
     )
-    assert said["status"] == status
-    assert words in said["answer"]
-    assert "n = 100" in said["answer"]
+    assert said.status == status
+    assert words in said.answer
+    assert "n = 100" in said.answer
 
 
 def test_no_is_said_only_where_every_direction_weakens():
@@ -73,15 +75,15 @@ def test_no_is_said_only_where_every_direction_weakens():
         row(A, "directional T->A", DOWN, task="sport"),
         row(A, "directional A->T", ACROSS, task="sport"),
     ]
-    assert answer(decide(table(*rows), [A]), "amplify")["status"] == "unclear"
+    assert answer(decide(table(*rows), [A]), "amplify").status == "unclear"
 
 
 def test_mals_alone_does_not_decide_because_other_proportions_move_it():
     said = answer(
         decide(table(row(A, "bias_amplification_mals", UP, task="sport")), [A]), "amplify"
     )
-    assert said["status"] == "unclear"
-    assert "+0.200" in said["answer"]
+    assert said.status == "unclear"
+    assert "+0.200" in said.answer
 
 
 @pytest.mark.parametrize(
@@ -96,17 +98,17 @@ def test_amplification_by_evidence_is_told_but_does_not_decide(apart, words):
         row(A, "directional T->A, outside minus inside", apart, task="sport"),
     ]
     said = answer(decide(table(*whole, *parts), [A]), "amplify")
-    assert said["status"] == "unclear"
-    assert words in said["answer"].partition("elsewhere minus on the person")[2]
+    assert said.status == "unclear"
+    assert words in said.answer.partition("elsewhere minus on the person")[2]
     without = answer(decide(table(*whole, *parts[:2]), [A]), "amplify")
-    assert "elsewhere" not in without["answer"]
+    assert "elsewhere" not in without.answer
 
 
 def test_undefined_figures_give_no_answer():
     nan = (math.nan, math.nan, math.nan)
     verdict = decide(table(row(A, "directional T->A", nan, task="sport", n=0)), [A])
-    assert verdict["answers"] == []
-    assert "not measured" in verdict["headline"]
+    assert verdict.answers == ()
+    assert "not measured" in verdict.headline
 
 
 @pytest.mark.parametrize(
@@ -124,9 +126,9 @@ def test_right_reasons_need_evidence_beyond_chance_and_more_right_than_wrong(
 ):
     verdict = decide(table(*reasons(A, right, wrong), *evidence(A, lift)), [A])
     said = answer(verdict, "for the right reasons")
-    assert said["status"] == status
-    assert "by chance it would be 30.0%" in said["answer"]
-    assert all(cell in said["answer"] for cell in CELLS)
+    assert said.status == status
+    assert "by chance it would be 30.0%" in said.answer
+    assert all(cell in said.answer for cell in CELLS)
 
 
 def hidden(figure, counts=(40, 60)):
@@ -143,8 +145,8 @@ def hidden(figure, counts=(40, 60)):
 )
 def test_leaning_is_measured_against_always_naming_the_largest_group(figure, status):
     said = answer(decide(table(*hidden(figure)), [A]), "lean on the context")
-    assert said["status"] == status
-    assert "largest group gives 60.0%" in said["answer"]
+    assert said.status == status
+    assert "largest group gives 60.0%" in said.answer
 
 
 @pytest.mark.parametrize(("gap", "status"), [(UP, "yes"), (ACROSS, "unclear"), (DOWN, "no")])
@@ -154,7 +156,7 @@ def test_leaning_by_context_that_agrees_or_disagrees(gap, status):
         row(A, "accuracy_context_disagrees", (0.7, 0.6, 0.8), task="sport"),
         row(A, "context_gap", gap, task="sport"),
     ]
-    assert answer(decide(table(*rows), [A]), "lean")["status"] == status
+    assert answer(decide(table(*rows), [A]), "lean").status == status
 
 
 def test_a_change_is_told_as_shown_or_not_shown():
@@ -163,16 +165,16 @@ def test_a_change_is_told_as_shown_or_not_shown():
         row(f"{B} - {A}", "accuracy", ACROSS),
     ]
     said = answer(decide(table(*rows), [A, B]), "What did equalizer change")
-    assert said["status"] == "yes"
-    shown, unshown = said["answer"].split("For these nothing was shown")
+    assert said.status == "yes"
+    shown, unshown = said.answer.split("For these nothing was shown")
     assert "T->A (sport) is lower" in shown
     assert "accuracy on gender" in unshown
 
 
 def test_without_any_change_shown_the_answer_is_unclear():
     said = answer(decide(table(row(f"{B} - {A}", "accuracy", ACROSS)), [A, B]), "change")
-    assert said["status"] == "unclear"
-    assert said["answer"].startswith("No change was shown.")
+    assert said.status == "unclear"
+    assert said.answer.startswith("No change was shown.")
 
 
 def test_the_headline_answers_both_questions_for_each_model():
@@ -183,7 +185,7 @@ def test_the_headline_answers_both_questions_for_each_model():
         *reasons(A, (0.3, 0.2, 0.4), (0.5, 0.4, 0.6)),
         *reasons(B, (0.7, 0.6, 0.8), (0.1, 0.0, 0.2)),
     ]
-    headline = decide(table(*rows), [A, B])["headline"]
+    headline = decide(table(*rows), [A, B]).headline
     first, second, *_ = headline.splitlines()
     assert first.startswith(
         "baseline amplifies the bias between gender and sport (A->T, predicting "
@@ -195,8 +197,8 @@ def test_the_headline_answers_both_questions_for_each_model():
 
 def test_without_an_attribute_the_headline_says_that_nothing_can_be_said():
     verdict = decide(table(row(A, "accuracy", UP, task="sport", attribute="")), [A])
-    assert "no attribute" in verdict["headline"]
-    assert verdict["answers"] == []
+    assert "no attribute" in verdict.headline
+    assert verdict.answers == ()
 
 
 def test_every_attribute_and_model_gets_its_answers_and_names_are_raw_text():
@@ -206,14 +208,14 @@ def test_every_attribute_and_model_gets_its_answers_and_names_are_raw_text():
         for attribute in ("gender", "age & more")
     ]
     verdict = decide(table(*rows), [A, B], left_out=["x"], warnings=["y"])
-    assert [a["question"] for a in verdict["answers"]] == [
+    assert [a.question for a in verdict.answers] == [
         "Does baseline amplify the bias of gender?",
         "Does equalizer amplify the bias of gender?",
         "Does baseline amplify the bias of age & more?",
         "Does equalizer amplify the bias of age & more?",
     ]
-    assert "<b>" in verdict["answers"][0]["answer"]
-    assert (verdict["left_out"], verdict["warnings"]) == (["x"], ["y"])
+    assert "<b>" in verdict.answers[0].answer
+    assert (verdict.left_out, verdict.warnings) == (("x",), ("y",))
 
 
 def test_no_verdict_ever_calls_a_model_fair():
@@ -223,7 +225,7 @@ def test_no_verdict_ever_calls_a_model_fair():
 
 def test_many_intervals_are_said_to_miss_zero_by_chance():
     rows = [row(A, "directional T->A", UP, task=f"task{i}") for i in range(3)]
-    said = answer(decide(table(*rows), [A]), "amplify")["answer"]
+    said = answer(decide(table(*rows), [A]), "amplify").answer
     assert "3 directional intervals: 5% of such intervals miss zero by chance" in said
 
 
@@ -235,14 +237,14 @@ def test_the_headline_tells_what_changed():
         row(change, "directional T->A", ACROSS, task="sport"),
         row(change, "accuracy_context_disagrees", UP, task="sport"),
     ]
-    last = decide(table(*rows), [A, B])["headline"].splitlines()[-1]
+    last = decide(table(*rows), [A, B]).headline.splitlines()[-1]
     assert last.startswith("From baseline to equalizer: amplification T->A")
     assert "not shown; accuracy where sport disagrees +0.200 (+0.100 to" in last
 
 
 def test_an_interval_without_width_shows_nothing():
     verdict = decide(table(row(A, "directional T->A", (0.2, 0.2, 0.2), task="sport")), [A])
-    assert verdict["answers"][0]["status"] == "unclear"
+    assert verdict.answers[0].status == "unclear"
 
 
 def test_evidence_on_the_person_is_no_yes_for_a_model_that_leans_on_the_context():
@@ -252,12 +254,12 @@ def test_evidence_on_the_person_is_no_yes_for_a_model_that_leans_on_the_context(
         row(A, "pointing_game", (0.9, 0.8, 0.95)),
         row(A, "pointing_game_lift", (0.7, 0.6, 0.75)),
     ]
-    (said,) = [a for a in decide(table(*rows), [A])["answers"] if "reasons" in a["question"]]
-    assert said["status"] == "yes"
+    (said,) = [a for a in decide(table(*rows), [A]).answers if "reasons" in a.question]
+    assert said.status == "yes"
     rows += [
         row(A, metric, UP, task="sport")
         for metric in ("accuracy_context_agrees", "accuracy_context_disagrees", "context_gap")
     ]
-    (said,) = [a for a in decide(table(*rows), [A])["answers"] if "reasons" in a["question"]]
-    assert said["status"] == "unclear"
-    assert "lean on the context" in said["answer"]
+    (said,) = [a for a in decide(table(*rows), [A]).answers if "reasons" in a.question]
+    assert said.status == "unclear"
+    assert "lean on the context" in said.answer

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from fairvision.captioning.disagreements import (
     choose,
@@ -54,10 +56,10 @@ def test_all_contradictions_are_listed(many):
         if sorted(map(str, pair)) == ["correct", "incorrect"]
     ]
     assert number == len(rows) == len(listed) > 0
-    assert [item["id"] for item in listed] == [truth.rows["id"][row] for row in rows]
+    assert [item.id for item in listed] == [truth.rows["id"][row] for row in rows]
     for item in listed:
-        assert [said["names"] for said in item["said"]] == [["A"], ["B"]]
-        assert {said["outcome"] for said in item["said"]} == {"correct", "incorrect"}
+        assert [caption.names for caption in item.captions] == [("A",), ("B",)]
+        assert {caption.outcome for caption in item.captions} == {"correct", "incorrect"}
     assert listing(models, truth, WORDS, most=1) == (number, listed[:1])
     assert listing(models[:1], truth, WORDS) == (0, [])
 
@@ -66,7 +68,7 @@ def test_models_that_say_the_same_are_listed_together(make_labels, make_said):
     truth = make_labels(["woman"])
     models = [make_said(name, [f"a {word}"]) for name, word in zip("ABC", ["man", "woman", "man"])]
     _, (item,) = listing(models, truth, WORDS)
-    assert [said["names"] for said in item["said"]] == [["A", "C"], ["B"]]
+    assert [caption.names for caption in item.captions] == [("A", "C"), ("B",)]
 
 
 def test_the_choice_is_that_of_the_seed(many):
@@ -78,15 +80,17 @@ def test_the_choice_is_that_of_the_seed(many):
 def test_images_that_are_there_come_first(many, tmp_path):
     truth, models = many
     outcomes = [model.outcomes(truth) for model in models]
+    file = tmp_path / "red.png"
+    Image.new("RGB", (2, 3), "red").save(file)
     there = {
-        truth.rows["id"][row]: tmp_path
+        truth.rows["id"][row]: file
         for row in range(len(truth) // 4)
         if truth.rows["group"][row] and outcomes[0][row] != outcomes[1][row]
     }
     chosen = [row for _, row in choose(models, truth, files=there, per_cell=1)]
     assert all(truth.rows["id"][row] in there for row in chosen)
     shown = items(models, truth, [("x", chosen[0])], WORDS, there)
-    assert shown[0]["file"] == tmp_path
+    np.testing.assert_array_equal(shown[0].image, np.full((3, 2, 3), (255, 0, 0)))
 
 
 def test_those_on_which_most_models_differ_come_first(make_labels, make_said):

@@ -44,7 +44,7 @@ def test_everything_is_in_the_folder(folder):
     assert set(table["model"]) == {"A", "B", "B - A"}
     about = json.loads((folder / "out" / "captions.json").read_text())
     assert about["models"] == ["A", "B"]
-    assert about["verdict"] == done.verdict
+    assert about["verdict"] == done.verdict.as_json()
     assert about["settings"]["n"] == 40
 
 
@@ -122,7 +122,7 @@ def test_cautions(folder):
 def test_what_is_left_out_is_said(folder):
     table = pd.read_csv("labels.csv").drop(columns="objects")
     table.to_csv("labels.csv", index=False)
-    left = "\n".join(quietly("A.json").verdict["left_out"])
+    left = "\n".join(quietly("A.json").verdict.left_out)
     assert "no column of objects" in left
     assert "LIC: no rounds" in left
 
@@ -135,7 +135,7 @@ def test_groups_without_words_need_some(folder):
     words = {"elder": ["lady"], "child": ["man"]}
     (folder / "words.json").write_text(json.dumps(words))
     done = quietly("A.json", words="words.json")
-    assert "of the captions" in done.verdict["headline"]
+    assert "of the captions" in done.verdict.headline
     (folder / "words.json").write_text(json.dumps({"elder": ["lady"]}))
     with pytest.raises(InputError, match=r"words\.json: there are no words for the group 'child'"):
         quietly("A.json", words="words.json", overwrite=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from fairvision.report.captions import render
+from fairvision.results.gallery import Caption, CaptionedImage
 
 EVIL = "<script>alert(\"x\")</script> & 'quote' \u202e"
 COLUMNS = [
@@ -40,19 +42,18 @@ def make_input(models: tuple[str, ...] = ("A", "B"), attribute: str = "gender", 
         for metric, group, label in keys:
             own = (model, metric, attribute, "", group, label, 0.25, low, 0.35, 100, unit)
             rows.append(own)
-    item = {
-        "kind": "wrong by A, right by B",
-        "id": "7",
-        "truth": groups[0],
-        "labels": ["tv"],
-        "file": None,
-        "captions": [
-            {"name": model, "outcome": outcome, "parts": [("a ", ""), (word, groups[0])]}
+    item = CaptionedImage(
+        "wrong by A, right by B",
+        "7",
+        groups[0],
+        tuple(
+            Caption((model,), outcome, (("a ", ""), (word, groups[0])))
             for model, (outcome, word) in zip(
                 models, [("incorrect", "man"), ("correct", "woman"), ("other", "dog")] * 3
             )
-        ],
-    }
+        ),
+        ("tv",),
+    )
     settings = {
         "dataset": "labels.csv",
         "split": "part test",
@@ -121,8 +122,10 @@ def test_page_is_whole_and_needs_nothing_else(models):
 
 def test_names_are_text_wherever_they_stand():
     given = make_input((EVIL, "B"), attribute=EVIL, groups=[EVIL, "man"])
-    given["gallery"][0] |= {"id": EVIL, "kind": EVIL, "labels": [EVIL]}
-    given["gallery"][0]["captions"][0]["parts"] = [(EVIL, EVIL)]
+    (item,) = given["gallery"]
+    captions = (replace(item.captions[0], parts=((EVIL, EVIL),)), *item.captions[1:])
+    evil = replace(item, id=EVIL, kind=EVIL, labels=(EVIL,), captions=captions)
+    given["gallery"] = [evil]
     given["settings"] |= {"dataset": EVIL, "split": EVIL, "task": EVIL, "human": EVIL}
     given["verdict"] = {
         "headline": EVIL,
@@ -151,10 +154,10 @@ def test_differences_that_are_not_shown_are_called_so():
     assert "+0.250 −0.050 to +0.350 ○ not shown" in text
 
 
-def test_images_are_embedded_small(tmp_path):
-    Image.new("RGB", (900, 600), "red").save(tmp_path / "7.png")
+def test_images_are_embedded_small():
     given = make_input()
-    given["gallery"][0]["file"] = tmp_path / "7.png"
+    red = np.full((600, 900, 3), (255, 0, 0), np.uint8)
+    given["gallery"] = [replace(given["gallery"][0], image=red)]
     page = render(**given)
     assert page.count("data:image/jpeg;base64,") == 1
     assert len(page) < 60_000
@@ -162,9 +165,9 @@ def test_images_are_embedded_small(tmp_path):
 
 def test_truth_that_is_unknown_is_not_judged():
     given = make_input()
-    given["gallery"][0]["truth"] = None
-    for said in given["gallery"][0]["captions"]:
-        said["outcome"] = None
+    (item,) = given["gallery"]
+    captions = tuple(replace(caption, outcome=None) for caption in item.captions)
+    given["gallery"] = [replace(item, truth=None, captions=captions)]
     text = " ".join(Tags(render(**given)).text.split())
     assert "Annotated gender: unknown" in text
     assert text.count("not judged") == 2
@@ -193,11 +196,11 @@ def test_page_is_the_same_from_the_csv():
 
 @pytest.mark.parametrize(("number", "called"), [(1, "All 1"), (2000, "The first 1 of 2,000")])
 def test_contradictions_are_listed_and_counted(number, called):
-    said = [
-        {"names": ["A", EVIL], "outcome": "incorrect", "parts": [("a ", ""), ("man", "man")]},
-        {"names": ["B"], "outcome": "correct", "parts": [(EVIL, "")]},
-    ]
-    listed = [{"id": "7", "truth": "woman", "said": said}]
+    captions = (
+        Caption(("A", EVIL), "incorrect", (("a ", ""), ("man", "man"))),
+        Caption(("B",), "correct", ((EVIL, ""),)),
+    )
+    listed = [CaptionedImage("", "7", "woman", captions)]
     page = render(**make_input(opposed=(number, listed)))
     assert f"{called} pictures on which one model is right and another wrong" in page
     assert "<script" not in page

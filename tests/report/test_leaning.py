@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fairvision.report import render
-from fairvision.report.leaning import ranked
+from fairvision.results.leaning import ranked
 
 KEYS = ["model", "metric", "attribute", "task", "group", "label"]
 

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from fairvision.results import words
-from fairvision.results.figures import UNKNOWN, Figure, Figures
-from fairvision.results.words import Word
-
-WORST = "worst_group_accuracy"
-REASON = words.REASONS[0]
-PARTS = {
-    "How often it is right": ("accuracy", WORST),
-    "Does it amplify": words.AMPLIFICATION_ROWS,
-    "Where the evidence lies": ("pointing_game", "relevance_mass", "reasons", "hidden_accuracy"),
-}
-_WORDS = {
-    WORST: Word(
-        "Worst group, {subject}",
-        "accuracy of the group of {attribute} that is served worst",
-        "higher",
-        "needs pictures of known groups",
-    ),
-    "reasons": Word(
-        "Right for the right reasons",
-        "share of pictures answered right with the strongest evidence on the person",
-        "higher",
-        words.WORDS["pointing_game"].undefined,
-    ),
-}
+from fairvision.results.figures import Figure, Figures
+from fairvision.results.registry import Unit, Words, registered, unit_of
+from fairvision.results.sections import BOARD_PARTS
+from fairvision.results.table import difference_of
+from fairvision.schema import UNKNOWN
 
 
 class Column(NamedTuple):
@@ -46,20 +26,23 @@ class Column(NamedTuple):
     label: str = ""
 
     @property
-    def word(self) -> Word:
+    def words(self) -> Words:
         """What the page says about it."""
-        known = _WORDS.get(self.metric)
-        if known is None:
-            return words.word(self.metric, self.attribute, self.task)
-        names = {"attribute": self.attribute, "subject": self.task or self.attribute}
-        return known._replace(
-            name=known.name.format(**names), meaning=known.meaning.format(**names)
-        )
+        metric = registered()[self.metric]
+        entry = metric.leaderboard
+        if entry is not None:
+            metric = replace(
+                metric,
+                title=entry.title or metric.title,
+                meaning=entry.meaning or metric.meaning,
+                undefined=entry.undefined or metric.undefined,
+            )
+        return metric.words(self.attribute, self.task)
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> Unit:
         """Unit of the mean, as in the metrics table."""
-        return "difference" if self.metric in words.AMPLIFICATION_ROWS else "fraction"
+        return unit_of(self.metric)
 
     @property
     def key(self) -> str:
@@ -71,7 +54,7 @@ class Column(NamedTuple):
         return figures.get(model, self.metric, self.attribute, self.task, label=self.label)
 
 
-class Cell(NamedTuple):
+class Summary(NamedTuple):
     """One method's figure over the seeds.
 
     Attributes
@@ -129,7 +112,7 @@ class Board:
     ----------
     methods : the first is what the others are compared with
     seeds : how many were asked for
-    cells : by method and column; columns in which no method has a figure are there too
+    summaries : by method and column; columns in which no method has a figure are there too
     parts : columns under headings, by attribute; "" holds those of tasks without an attribute
     share : by attribute, the share of the largest group among images with the person hidden
     chance : by attribute, the chance level of the evidence
@@ -140,7 +123,7 @@ class Board:
 
     methods: tuple[str, ...]
     seeds: int
-    cells: Mapping[tuple[str, Column], Cell]
+    summaries: Mapping[tuple[str, Column], Summary]
     parts: Mapping[str, Mapping[str, Sequence[Column]]]
     share: Mapping[str, float]
     chance: Mapping[str, float]
@@ -162,7 +145,7 @@ class Board:
 
     def defined(self, column: Column) -> bool:
         """Whether any method has a figure."""
-        return any(self.cells[method, column].seeds for method in self.methods)
+        return any(self.summaries[method, column].seeds for method in self.methods)
 
     def score(self, method: str, column: Column) -> float:
         """Return how good a mean is, larger is better; NaN where it is undefined.
@@ -170,11 +153,11 @@ class Board:
         The accuracy with the person hidden cannot be better than the share of the largest group:
         below it, answers still depend on what is visible.
         """
-        mean = self.cells[method, column].mean
+        mean = self.summaries[method, column].mean
         if column.metric == "hidden_accuracy":
             share = self.share.get(column.attribute, math.nan)
             return -mean if math.isnan(share) else -max(0.0, mean - share)
-        return {"higher": mean, "lower": -mean, "zero": -abs(mean)}[column.word.better]
+        return {"higher": mean, "lower": -mean, "zero": -abs(mean)}[column.words.better]
 
     def compare(self, method: str, other: str, column: Column) -> int:
         """Return 1 where a method is better than another by more than the spread, -1 worse, else 0.
@@ -188,7 +171,7 @@ class Board:
         pair = (other if method == first else method), column
         if first in (method, other) and 2 * self.shown[pair] < self.paired[pair]:
             return 0
-        spread = math.hypot(self.cells[method, column].sd, self.cells[other, column].sd)
+        spread = math.hypot(self.summaries[method, column].sd, self.summaries[other, column].sd)
         gap = self.score(method, column) - self.score(other, column)
         if math.isnan(gap) or math.isnan(spread) or abs(gap) <= max(spread, 1e-9):
             return 0
@@ -196,9 +179,9 @@ class Board:
 
     def best(self, column: Column) -> str | None:
         """Return the method that is better than every other by more than the spread, if any."""
-        there = [method for method in self.methods if self.cells[method, column].seeds]
-        for method in there:
-            others = [other for other in there if other != method]
+        measured = [method for method in self.methods if self.summaries[method, column].seeds]
+        for method in measured:
+            others = [other for other in measured if other != method]
             if others and all(self.compare(method, other, column) == 1 for other in others):
                 return method
         return None
@@ -213,62 +196,58 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
     methods : rows of the leaderboard
     seeds : how many seeds were asked for, of which some may have no audit
     """
-    first = next(iter(by_seed.values()))
-    parts = _parts(first, methods)
-    columns = {c for by_name in parts.values() for some in by_name.values() for c in some}
-    cells = {
-        (method, column): _cell({seed: column.of(own, method) for seed, own in by_seed.items()})
-        for method in methods
+    audits = list(by_seed.values())
+    attributes = audits[0].attributes
+    parts = _parts(audits[0], methods)
+    columns = {c for by_part in parts.values() for columns in by_part.values() for c in columns}
+    changes = {
+        (method, column): [column.of(audit, difference_of(methods[0], method)) for audit in audits]
+        for method in methods[1:]
         for column in columns
     }
-    shown, paired = {}, {}
-    for method in methods[1:]:
-        for column in columns:
-            name = f"{method} - {methods[0]}"
-            found = [column.of(own, name) for own in by_seed.values()]
-            shown[method, column] = sum(bool(figure and figure.shown) for figure in found)
-            paired[method, column] = sum(bool(figure and figure.defined) for figure in found)
+    levels = {
+        name: [
+            figure.value
+            for audit in audits
+            for method in methods
+            if (figure := audit.defined(method, "chance_level", name))
+        ]
+        for name in attributes
+    }
     return Board(
         methods=tuple(methods),
         seeds=seeds,
-        cells=cells,
-        parts=parts,
-        share={
-            name: _mean([own.majority(name) for own in by_seed.values()])
-            for name in first.attributes
-        },
-        chance={
-            name: _mean(
-                [
-                    figure.value
-                    for own in by_seed.values()
-                    for method in methods
-                    if (figure := own.get(method, "chance_level", name)) and figure.defined
-                ]
+        summaries={
+            (method, column): _summary(
+                {seed: column.of(audit, method) for seed, audit in by_seed.items()}
             )
-            for name in first.attributes
-        },
-        learnt={
-            (method, name): _learnt(list(by_seed.values()), method, name)
             for method in methods
-            for name in first.attributes
+            for column in columns
         },
-        shown=shown,
-        paired=paired,
+        parts=parts,
+        share={name: _mean([audit.majority(name) for audit in audits]) for name in attributes},
+        chance={name: _mean(values) for name, values in levels.items()},
+        learnt={
+            (method, name): _learnt(audits, method, name)
+            for method in methods
+            for name in attributes
+        },
+        shown={key: sum(bool(f and f.sign) for f in of) for key, of in changes.items()},
+        paired={key: sum(bool(f and f.defined) for f in of) for key, of in changes.items()},
     )
 
 
 def table(board: Board) -> pd.DataFrame:
     """Return `leaderboard.csv`: a row per method; per column mean, sd, seeds, n and best."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, str | float | bool]] = []
     for method in board.methods:
-        row: dict[str, Any] = {"method": method}
+        row: dict[str, str | float | bool] = {"method": method}
         for column in board.columns:
-            cell = board.cells[method, column]
-            row[f"{column.key} mean"] = cell.mean
-            row[f"{column.key} sd"] = cell.sd
-            row[f"{column.key} seeds"] = cell.seeds
-            row[f"{column.key} n"] = cell.n
+            summary = board.summaries[method, column]
+            row[f"{column.key} mean"] = summary.mean
+            row[f"{column.key} sd"] = summary.sd
+            row[f"{column.key} seeds"] = summary.seeds
+            row[f"{column.key} n"] = summary.n
             row[f"{column.key} best"] = board.best(column) == method
         rows.append(row)
     return pd.DataFrame(rows)
@@ -282,7 +261,7 @@ def figures(board: Board) -> pd.DataFrame:
             (method, seed, *column, figure.value, figure.low, figure.high, figure.n, column.unit)
             for method in board.methods
             for column in board.columns
-            for seed, figure in board.cells[method, column].by_seed.items()
+            for seed, figure in board.summaries[method, column].by_seed.items()
             if figure is not None
         ],
         columns=[*names, "value", "low", "high", "n", "unit"],
@@ -290,63 +269,59 @@ def figures(board: Board) -> pd.DataFrame:
 
 
 def _parts(audit: Figures, methods: Sequence[str]) -> dict[str, dict[str, tuple[Column, ...]]]:
-    right, amplifies, evidence = PARTS
-    found: dict[str, dict[str, tuple[Column, ...]]] = {}
-    tasks = audit.tasks
-    for name in audit.attributes:
-        in_versions = [
-            column
-            for task in tasks
-            for metric in words.VERSION_ROWS
-            if any((column := Column(metric, name, task)).of(audit, method) for method in methods)
-        ]
-        found[name] = {
-            right: (
-                *(Column(metric, name) for metric in PARTS[right]),
-                *(
-                    column
-                    for task in tasks
-                    for column in (Column("accuracy", "", task), Column(WORST, name, task))
-                ),
-            ),
-            amplifies: (
-                *in_versions,
-                *(Column(metric, name, task) for task in tasks for metric in PARTS[amplifies]),
-            ),
-            evidence: tuple(
-                Column(metric, name, "", REASON if metric == "reasons" else "")
-                for metric in PARTS[evidence]
-            ),
-        }
+    """Return the columns under the headings of parts, by attribute."""
     if not audit.attributes:
-        found[""] = {right: tuple(Column("accuracy", "", task) for task in tasks)}
-    return found
+        columns = tuple(Column("accuracy", "", task) for task in audit.tasks)
+        return {"": {BOARD_PARTS[0]: columns}}
+    return {
+        attribute: {part: tuple(_columns(part, attribute, audit, methods)) for part in BOARD_PARTS}
+        for attribute in audit.attributes
+    }
+
+
+def _columns(part: str, attribute: str, audit: Figures, methods: Sequence[str]) -> Iterator[Column]:
+    """Yield the columns of a part: those of the attribute, then those of each task, by rank."""
+    entries = [
+        (metric.name, metric.leaderboard)
+        for metric in registered().values()
+        if metric.leaderboard is not None and metric.leaderboard.part == part
+    ]
+    for rank in sorted({entry.rank for _, entry in entries}):
+        for task in ("", *audit.tasks):
+            for name, entry in entries:
+                for scope in entry.scopes if entry.rank == rank else ():
+                    if (scope != "attribute") == bool(task):
+                        about = "" if scope == "task" else attribute
+                        column = Column(name, about, task, entry.label)
+                        if not entry.only_where_defined or any(
+                            column.of(audit, method) for method in methods
+                        ):
+                            yield column
 
 
 def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:
     recalls, shown, guess = [], 0, math.nan
     for audit in audits:
-        named = [
+        by_group = [
             figure
             for group in audit.groups(attribute)
             if group != UNKNOWN
-            and (figure := audit.get(method, "accuracy", attribute, group=group))
-            and figure.defined
+            and (figure := audit.defined(method, "accuracy", attribute, group=group))
         ]
-        if len(named) < 2:
+        if len(by_group) < 2:
             continue
-        guess = 1 / len(named)
-        recall = sum(figure.value for figure in named) * guess
-        error = guess * math.sqrt(sum(f.value * (1 - f.value) / f.n for f in named))
+        guess = 1 / len(by_group)
+        recall = sum(figure.value for figure in by_group) * guess
+        error = guess * math.sqrt(sum(f.value * (1 - f.value) / f.n for f in by_group))
         recalls.append(recall)
         shown += recall > guess + 2 * error + 1e-9
     return Learnt(_mean(recalls), guess, shown, len(recalls))
 
 
-def _cell(by_seed: dict[int, Figure | None]) -> Cell:
+def _summary(by_seed: dict[int, Figure | None]) -> Summary:
     values = [figure.value for figure in by_seed.values() if figure and figure.defined]
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return Cell(by_seed, _mean(values), sd)
+    return Summary(by_seed, _mean(values), sd)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,0 +1,75 @@
+"""What all pages share: templates, styles, images within the page, and the marks of models."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from fairvision.results import words
+
+SIDE = 224
+QUALITY = 82
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is marked: its name on the page, a colour, and a sign that says the same."""
+
+    name: str
+    colour: str
+    glyph: str
+    key: str
+
+
+def looks(names: Sequence[str], styles: Sequence[tuple[str, str]]) -> list[Look]:
+    """Return the marks of models, given a colour and a sign for each."""
+    return [
+        Look(name, colour, glyph, name) for name, (colour, glyph) in zip(names, styles, strict=True)
+    ]
+
+
+def fill(template: str, *, styles: Sequence[str] = ("style.css",), **values: Any) -> str:
+    """Return a page; every value that is text is escaped, and has no control characters."""
+    style = Markup("".join((_HERE / name).read_text(encoding="utf-8") for name in styles))
+    page = _environment().get_template(template).render(style=style, **values)
+    return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be saved
+
+
+def data_uri(image: Image.Image) -> str:
+    """Return an image as a JPEG data URI, at most `SIDE` pixels wide and high.
+
+    >>> data_uri(Image.new("RGB", (8, 8)))[:23]
+    'data:image/jpeg;base64,'
+    """
+    small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    output = io.BytesIO()
+    small.save(output, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: words.plain(value) if type(value) is str else value,
+    )
+    environment.filters["short"] = words.short
+    environment.filters["svg"] = Markup
+    environment.filters["data_uri"] = lambda pixels: data_uri(Image.fromarray(pixels))
+    return environment

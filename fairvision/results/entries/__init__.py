@@ -1,0 +1,14 @@
+"""The project's own metrics: a file per family. Their order is that of rows in a section."""
+
+from fairvision.results.entries import (
+    amplification,
+    captions,
+    evidence,
+    groups,
+    guessing,
+    leaning,
+    sanity,
+)
+
+FAMILIES = (groups, evidence, amplification, guessing, captions, leaning, sanity)
+METRICS = tuple(metric for family in FAMILIES for metric in family.METRICS)

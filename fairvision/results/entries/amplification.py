@@ -1,0 +1,195 @@
+"""What models make of a bias: context, amplification in both directions, pictures in versions."""
+
+from fairvision.results.registry import LeaderboardEntry, Metric, Place
+from fairvision.results.sections import (
+    ALL_TASKS,
+    BOARD_AMPLIFIES,
+    CAPTIONED_OBJECTS,
+    CHANGES,
+    MORE_TOGETHER,
+    TOGETHER,
+)
+
+NEEDS_COUNTS = "needs pictures with known groups and labels, in training and here"
+
+DIRECTIONS = A_TO_T, T_TO_A = ("directional A->T", "directional T->A")
+MALS = "bias_amplification_mals"
+SPLIT = INSIDE, OUTSIDE, APART = (
+    "directional T->A, evidence inside",
+    "directional T->A, evidence outside",
+    "directional T->A, outside minus inside",
+)
+"""T->A where the evidence lies on the person, where it lies elsewhere, and their difference."""
+
+_NEEDS_TYPICAL = "needs pictures whose labels are typical of one group in training"
+_NEEDS_BOTH = "needs labels that pictures of both kinds have"
+_KEYS = "attribute, task; +group, label"
+_SETS = "attribute, task (many); attribute (all tasks together, of two or more)"
+
+METRICS = (
+    Metric(
+        name="accuracy_context_agrees",
+        unit="fraction",
+        better="higher",
+        title="Accuracy where the context agrees",
+        meaning="{task} are typical, in training, of the person’s group",
+        undefined=_NEEDS_TYPICAL,
+        keys="attribute, task",
+        definition="accuracy where the picture's labels are typical of its group in training",
+        places=(Place(TOGETHER),),
+    ),
+    Metric(
+        name="accuracy_context_disagrees",
+        unit="fraction",
+        better="higher",
+        title="Accuracy where the context disagrees",
+        meaning="{task} are typical, in training, of another group",
+        undefined=_NEEDS_TYPICAL,
+        noun="accuracy where {task} disagrees",
+        keys="attribute, task",
+        definition="accuracy where the picture's labels are typical of another group",
+        places=(Place(TOGETHER), Place(CHANGES, 3)),
+    ),
+    Metric(
+        name="context_gap",
+        unit="difference",
+        better="zero",
+        title="Agrees minus disagrees",
+        meaning="what is lost when the context points to another group; 0 = the context does not "
+        "matter",
+        undefined=_NEEDS_TYPICAL,
+        noun="accuracy lost where {task} disagrees",
+        keys="attribute, task",
+        definition="accuracy where the context agrees minus accuracy where it disagrees",
+        places=(Place(TOGETHER), Place(CHANGES, 3)),
+    ),
+    Metric(
+        name="cifar10s_bias",
+        unit="difference",
+        better="lower",
+        title="The same pictures in every {attribute}",
+        meaning="of a predicted {task}, the largest share that falls to one {attribute}, less an "
+        "equal share; mean over {task}; 0 = {attribute} makes no difference",
+        undefined="needs every picture in every {attribute}",
+        keys="attribute, task (one label); +label",
+        definition="where every picture is there once for each group, `id` = picture, `-`, group: "
+        "the largest share of a predicted label that falls to one group, less the equal share "
+        "([cifar10s.md](cifar10s.md))",
+        places=(Place(TOGETHER),),
+        leaderboard=LeaderboardEntry(
+            BOARD_AMPLIFIES, ("attribute and task",), rank=-1, only_where_defined=True
+        ),
+    ),
+    Metric(
+        name=A_TO_T,
+        unit="difference",
+        better="zero",
+        title="Amplification, {attribute} → {task} (A→T)",
+        meaning="dependence of predicted {task} on {attribute} less that of the true; above 0 "
+        "amplifies",
+        undefined=NEEDS_COUNTS,
+        noun="amplification A->T ({task})",
+        keys=_KEYS,
+        definition="directional amplification",
+        places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS, 1), Place(CHANGES, 1)),
+        leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
+    ),
+    Metric(
+        name=T_TO_A,
+        unit="difference",
+        better="zero",
+        title="Amplification, {task} → {attribute} (T→A)",
+        meaning="dependence of predicted {attribute} on {task} less that of the true; above 0 "
+        "amplifies",
+        undefined=NEEDS_COUNTS,
+        noun="amplification T->A ({task})",
+        keys=_KEYS,
+        definition="directional amplification",
+        places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS), Place(CHANGES)),
+        leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
+    ),
+    Metric(
+        name=MALS,
+        unit="difference",
+        better="zero",
+        title="Amplification, undirected (MALS)",
+        meaning="how much further predictions lean to each label’s majority group than training "
+        "did; above 0 amplifies",
+        undefined=NEEDS_COUNTS,
+        noun="amplification by MALS ({task})",
+        keys=_KEYS,
+        definition="MALS",
+        places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS, 1), Place(CHANGES, 1)),
+        leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
+    ),
+    Metric(
+        name=INSIDE,
+        unit="difference",
+        better="zero",
+        title="Amplification T→A, evidence on the person",
+        meaning="amplification of the pictures whose strongest evidence lies on the person",
+        undefined=_NEEDS_BOTH,
+        keys=_KEYS,
+        definition="T->A of the pictures whose evidence lies on the person (as in `reasons`); "
+        "labels that both kinds have",
+        places=(Place(TOGETHER),),
+    ),
+    Metric(
+        name=OUTSIDE,
+        unit="difference",
+        better="zero",
+        title="Amplification T→A, evidence elsewhere",
+        meaning="amplification of the pictures whose strongest evidence lies outside the person",
+        undefined=_NEEDS_BOTH,
+        keys=_KEYS,
+        definition="T->A of the others; labels that both kinds have",
+        places=(Place(TOGETHER),),
+    ),
+    Metric(
+        name=APART,
+        unit="difference",
+        title="Amplification T→A, elsewhere minus on the person",
+        meaning="above 0, pictures with their evidence outside the person amplify more",
+        undefined=_NEEDS_BOTH,
+        keys=_KEYS,
+        definition="their difference, in the same resamples",
+        places=(Place(TOGETHER),),
+    ),
+    Metric(
+        name="multi-attribute T->A",
+        unit="difference",
+        better="lower",
+        title="Sets of labels, labels → {attribute}",
+        meaning="as T→A over single labels and pairs; compare models only",
+        undefined=NEEDS_COUNTS,
+        keys=_SETS,
+        definition="multi-attribute amplification over single labels and pairs",
+        rows="whole",
+        places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
+    ),
+    Metric(
+        name="multi-attribute A->T",
+        unit="difference",
+        better="lower",
+        title="Sets of labels, {attribute} → labels",
+        meaning="as A→T over single labels and pairs; compare models only",
+        undefined=NEEDS_COUNTS,
+        keys=_SETS,
+        definition="multi-attribute amplification over single labels and pairs",
+        rows="whole",
+        places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
+    ),
+    Metric(
+        name="multi-attribute MALS",
+        unit="difference",
+        better="lower",
+        title="Sets of labels, undirected",
+        meaning="as MALS over single labels and pairs, without letting signs cancel: chance alone "
+        "makes it positive, so compare models only",
+        undefined=NEEDS_COUNTS,
+        keys=_SETS,
+        definition="multi-attribute amplification over single labels and pairs",
+        rows="whole",
+        places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
+    ),
+)

@@ -1,0 +1,99 @@
+"""Whom captions name, and what the rest of them tells."""
+
+from fairvision.results.entries.groups import NEEDS_GROUPS
+from fairvision.results.registry import Metric, Place
+from fairvision.results.sections import CAPTION_CHANGES, CAPTIONED_PERSON, CAPTIONED_REST
+
+_NEEDS_NAMED = "needs captions that name a group"
+
+METRICS = (
+    Metric(
+        name="error_gap",
+        unit="difference",
+        better="lower",
+        title="Error gap",
+        meaning="error of the group that fares worst minus that of the best",
+        undefined=NEEDS_GROUPS,
+        keys="attribute",
+        places=(Place(CAPTIONED_PERSON),),
+    ),
+    Metric(
+        name="accuracy_when_named",
+        unit="fraction",
+        better="higher",
+        title="Right when named",
+        meaning="share right of the captions that name one group",
+        undefined=_NEEDS_NAMED,
+        keys="attribute; +group",
+        places=(Place(CAPTIONED_PERSON),),
+    ),
+    Metric(
+        name="outcomes",
+        unit="fraction",
+        title="Outcomes",
+        meaning="share of the captions of a group that are right, wrong, or name no group or "
+        "several",
+        keys="attribute, group, label = correct, incorrect, other",
+        rows="pairs",
+    ),
+    Metric(
+        name="ratio",
+        unit="ratio",
+        title="Ratio",
+        meaning="captions that name the first group, for each that names the second",
+        undefined=_NEEDS_NAMED,
+        keys="attribute (two groups)",
+        places=(Place(CAPTIONED_PERSON),),
+    ),
+    Metric(
+        name="ratio_difference",
+        unit="difference",
+        better="zero",
+        title="Δ ratio",
+        meaning="the same ratio of the annotations, minus this one",
+        undefined=_NEEDS_NAMED,
+        noun="ratio difference",
+        keys="attribute (two groups)",
+        places=(Place(CAPTIONED_PERSON), Place(CAPTION_CHANGES, 1)),
+    ),
+    Metric(
+        name="outcome_divergence",
+        unit="divergence",
+        better="lower",
+        title="Outcome divergence",
+        meaning="how far the groups’ shares of right, wrong and other are apart; never quite 0",
+        undefined=NEEDS_GROUPS,
+        noun="outcome divergence",
+        keys="attribute",
+        places=(Place(CAPTIONED_PERSON), Place(CAPTION_CHANGES)),
+    ),
+    Metric(
+        name="lic_model",
+        unit="score",
+        better="lower",
+        title="LIC_M",
+        meaning="how well all other words tell {attribute}",
+        undefined=NEEDS_GROUPS,
+        keys="attribute",
+        places=(Place(CAPTIONED_REST), Place(CAPTION_CHANGES, 3)),
+    ),
+    Metric(
+        name="lic_human",
+        unit="score",
+        title="LIC_D",
+        meaning="the same of captions that people wrote",
+        undefined=NEEDS_GROUPS,
+        keys="attribute",
+        places=(Place(CAPTIONED_REST),),
+    ),
+    Metric(
+        name="lic",
+        unit="difference",
+        better="lower",
+        title="LIC",
+        meaning="LIC_M − LIC_D; above 0 tells more than people do",
+        undefined=NEEDS_GROUPS,
+        keys="attribute",
+        places=(Place(CAPTIONED_REST), Place(CAPTION_CHANGES, 2)),
+    ),
+)

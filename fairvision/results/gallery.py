@@ -1,0 +1,117 @@
+"""What pages show of single images: answers and evidence of models, or their captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+KINDS = ("wrong", "right for the wrong reasons", "right for the right reasons")
+"""The headings of a gallery: what the first model made of an image."""
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """What a model made of an image.
+
+    Attributes
+    ----------
+    name : of the model
+    answer, probability : the group it names, and how probable that is to it; None without answer
+    map : (height, width) evidence for the annotated group
+    inside : whether the strongest evidence lies on the person; None where undefined
+    mass : share of the evidence that does, or None
+    """
+
+    name: str
+    answer: str | None
+    probability: float | None
+    map: npt.NDArray[np.floating]
+    inside: bool | None
+    mass: float | None = None
+
+
+@dataclass(frozen=True)
+class GalleryImage:
+    """An image of an audit, with what each model made of it.
+
+    Attributes
+    ----------
+    kind : one of `KINDS`
+    id : of the image
+    attribute, truth : what was asked, and the annotated group
+    labels : of its tasks
+    image : (height, width, 3) uint8
+    mask : (height, width) bool, the person; or None
+    models : an answer of each
+    chance : the person's share of the image, or None
+    """
+
+    kind: str
+    id: str
+    attribute: str
+    truth: str
+    labels: tuple[str, ...]
+    image: npt.NDArray[np.uint8]
+    mask: npt.NDArray[np.bool_] | None
+    models: tuple[ModelAnswer, ...]
+    chance: float | None = None
+
+    @classmethod
+    def of(cls, item: GalleryImage | Mapping[str, Any]) -> GalleryImage:
+        """Return an item of a gallery, which may be given as a dictionary.
+
+        It has `picture` for `image`, `cell` for `kind`, and a dictionary for each model.
+        """
+        if isinstance(item, GalleryImage):
+            return item
+        values = {name: item[name] for name in ("id", "attribute", "truth", "mask")}
+        return cls(
+            **values,
+            kind=item["cell"],
+            labels=tuple(item["labels"]),
+            image=np.asarray(item["picture"]),
+            models=tuple(ModelAnswer(**answer) for answer in item["models"]),
+            chance=item.get("chance"),
+        )
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption of an image.
+
+    Attributes
+    ----------
+    names : the models whose caption it is
+    outcome : "correct", "incorrect" or "other"; None where the truth is unknown
+    parts : texts, each with the group that it names, or ""
+    """
+
+    names: tuple[str, ...]
+    outcome: str | None
+    parts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class CaptionedImage:
+    """An image with what models say of it.
+
+    Attributes
+    ----------
+    kind : how the captions differ, or ""
+    id : of the image
+    truth : the annotated group, or None
+    captions : each different one, or one of each model
+    labels : the annotated objects
+    image : (height, width, 3) uint8, or None
+    """
+
+    kind: str
+    id: str
+    truth: str | None
+    captions: tuple[Caption, ...]
+    labels: tuple[str, ...] = ()
+    image: npt.NDArray[np.uint8] | None = None

@@ -1,0 +1,290 @@
+"""The register of metrics: each is declared once, and every table, page and verdict asks here.
+
+A metric has a name, a unit, and words; it says which way is better, what it needs, where it stands
+on the pages, and perhaps how it is computed. The project's own are in `fairvision.results.entries`;
+other packages add theirs by `register`, or by an entry point of the group `fairvision.metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fairvision.errors import InputError
+from fairvision.metrics import Result
+
+ENTRY_POINTS = "fairvision.metrics"
+
+Unit = Literal["fraction", "difference", "probability", "number", "ratio", "divergence", "score"]
+Better = Literal["higher", "lower", "zero", ""]
+Scope = Literal["attribute", "task", "attribute and task"]
+Rows = Literal["whole and pairs", "whole", "pairs"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A place where metrics stand, one below the other or side by side.
+
+    Attributes
+    ----------
+    name : unique
+    heading : what is written above it; `{task}` stands for the name of a task
+    scope : what its figures are about
+    folded : whether the page shows it only when asked to
+    """
+
+    name: str
+    heading: str
+    scope: Scope = "attribute"
+    folded: bool = False
+
+
+class Place(NamedTuple):
+    """That a metric stands in a section; of equal rank, what was registered first comes first."""
+
+    section: Section
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class LeaderboardEntry:
+    """That a metric stands on the leaderboard of a sweep.
+
+    Attributes
+    ----------
+    part : the heading it stands under
+    scopes : what it is about: a column for each attribute, task, or pair of both
+    rank : of equal rank, what was registered first comes first
+    label : the label of its rows in the metrics table
+    title, meaning, undefined : in place of the metric's own, where not empty
+    only_where_defined : it is there only where some method has a figure
+    """
+
+    part: str
+    scopes: tuple[Scope, ...] = ("attribute",)
+    rank: int = 0
+    label: str = ""
+    title: str = ""
+    meaning: str = ""
+    undefined: str = ""
+    only_where_defined: bool = False
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a check expects of a figure.
+
+    Attributes
+    ----------
+    sign : "zero" (the interval includes 0, or the value is off by no more than the margin), "above"
+        or "below" (the interval lies above or below 0)
+    margin : of "zero"
+    """
+
+    sign: Literal["zero", "above", "below"]
+    margin: float = 0.0
+
+
+class MetricInputs(Protocol):
+    """What a metric is computed from: one model's predictions beside the truth.
+
+    Each is None where the samples, the scope of the metric, or the model do not have it. Groups and
+    labels are (n,) categorical; of a task where many labels may hold, labels are (n, labels) 0 and
+    1, -1 where unknown.
+    """
+
+    @property
+    def groups(self) -> pd.Categorical | None:
+        """True groups of the attribute."""
+
+    @property
+    def predicted_groups(self) -> pd.Categorical | None:
+        """Predicted groups of the attribute."""
+
+    @property
+    def labels(self) -> pd.Categorical | pd.DataFrame | None:
+        """True labels of the task."""
+
+    @property
+    def predicted_labels(self) -> pd.Categorical | pd.DataFrame | None:
+        """Predicted labels of the task."""
+
+    @property
+    def training_groups(self) -> pd.Categorical | None:
+        """Groups of the training split."""
+
+    @property
+    def training_labels(self) -> pd.Categorical | pd.DataFrame | None:
+        """Labels of the training split."""
+
+    @property
+    def training_counts(self) -> npt.NDArray[np.int64] | None:
+        """How many images each row of the training split stands for; None for one each."""
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The keywords of `fairvision.metrics.Sampling`, which every measure takes."""
+
+
+Compute = Callable[[MetricInputs], Result | None]
+
+
+class Words(NamedTuple):
+    """The words of a metric with the names of attribute and task filled in."""
+
+    title: str
+    meaning: str
+    better: Better = ""
+    undefined: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric of the metrics table.
+
+    In the texts, `{attribute}` and `{task}` stand for names, and `{subject}` for the task, or the
+    attribute where there is none.
+
+    Attributes
+    ----------
+    name : in `metrics.csv`
+    unit : of its figures; differences between models are always a "difference"
+    better : which way is better: "higher", "lower", "zero", or "" where neither is
+    title : what pages call it
+    meaning : what it says, for somebody who has not seen it before
+    undefined : why it may be undefined
+    keys : which keys its rows fill, for the documentation
+    definition : for the documentation, where `meaning` is not precise enough
+    noun : what sentences call it, where it is not the title
+    rows : whether the table holds the figure, those of its pairs of group and label, or both
+    places : sections in which it stands
+    leaderboard : where it stands on the leaderboard of a sweep, or None
+    expected : what a sanity check expects of it, or None
+    scope : what `compute` is called for: each attribute, each task, or each pair of both
+    compute : computes it from a model's predictions, or None where an audit does so together
+        with others; None is returned where the inputs do not allow it
+    """
+
+    name: str
+    unit: Unit
+    better: Better = ""
+    title: str
+    meaning: str
+    undefined: str = "cannot be computed from these pictures"
+    keys: str
+    definition: str = ""
+    noun: str = ""
+    rows: Rows = "whole and pairs"
+    places: tuple[Place, ...] = ()
+    leaderboard: LeaderboardEntry | None = None
+    expected: Expectation | None = None
+    scope: Scope = "attribute and task"
+    compute: Compute | None = None
+
+    def words(self, attribute: str = "", task: str = "") -> Words:
+        """Return the words with the names of attribute and task filled in."""
+        names = {"attribute": attribute, "task": task, "subject": task or attribute}
+        return Words(
+            self.title.format(**names), self.meaning.format(**names), self.better, self.undefined
+        )
+
+    def phrase(self, attribute: str = "", task: str = "") -> str:
+        """Return what a sentence calls it."""
+        names = {"attribute": attribute, "task": task, "subject": task or attribute}
+        return (self.noun or self.title).format(**names)
+
+
+_METRICS: dict[str, Metric] = {}
+_loaded = False
+
+
+def register(metric: Metric) -> Metric:
+    """Add a metric to the metrics table, the report, the leaderboard and the documentation.
+
+    Parameters
+    ----------
+    metric : its name must be new
+
+    Returns
+    -------
+    the metric
+
+    Raises
+    ------
+    InputError
+        The name is taken or empty, or the unit or the better way is not one that pages can write.
+
+    Examples
+    --------
+    >>> from fairvision import metrics, results
+    >>> def lowest_accuracy(inputs):
+    ...     if inputs.labels is None or inputs.predicted_labels is None:
+    ...         return None
+    ...     return metrics.accuracy(inputs.labels, inputs.predicted_labels, **inputs.sampling)
+    >>> metric = results.Metric(
+    ...     name="accuracy_again", unit="fraction", better="higher", title="Accuracy, again",
+    ...     meaning="share of pictures that are answered right", keys="task", scope="task",
+    ...     places=(results.Place(results.sections.TASK),), compute=lowest_accuracy,
+    ... )
+    >>> results.register(metric).unit, results.find("accuracy_again").better
+    ('fraction', 'higher')
+    >>> results.unregister("accuracy_again")
+    """
+    if not metric.name or metric.name in _METRICS:
+        raise InputError(f"metric {metric.name!r} is registered already, or has no name")
+    if metric.unit not in get_args(Unit):
+        raise InputError(
+            f"metric {metric.name!r} has the unit {metric.unit!r}: one of "
+            f"{', '.join(get_args(Unit))} is needed"
+        )
+    if metric.better not in get_args(Better):
+        raise InputError(f"metric {metric.name!r}: better is higher, lower, zero or empty")
+    if metric.leaderboard is not None and not metric.better:
+        raise InputError(f"metric {metric.name!r} is on the leaderboard: which way is better?")
+    _METRICS[metric.name] = metric
+    return metric
+
+
+def unregister(name: str) -> None:
+    """Remove a metric again."""
+    del _METRICS[name]
+
+
+def registered() -> dict[str, Metric]:
+    """Return all metrics by name: the project's own, those of entry points, those registered."""
+    global _loaded
+    if not _loaded:
+        _loaded = True
+        for metric in import_module("fairvision.results.entries").METRICS:
+            register(metric)
+        for entry in entry_points(group=ENTRY_POINTS):
+            entry.load()
+    return dict(_METRICS)
+
+
+def find(name: str) -> Metric | None:
+    """Return a metric, or None where no metric has that name."""
+    return registered().get(name)
+
+
+def unit_of(name: str) -> Unit:
+    """Return the unit of a metric; `KeyError` where it is not registered."""
+    return registered()[name].unit
+
+
+def in_section(section: Section) -> tuple[str, ...]:
+    """Return the names of the metrics that stand in a section, in order."""
+    ranked = [
+        (place.rank, name)
+        for name, metric in registered().items()
+        for place in metric.places
+        if place.section == section
+    ]
+    return tuple(name for _, name in sorted(ranked, key=lambda pair: pair[0]))

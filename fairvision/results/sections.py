@@ -1,0 +1,40 @@
+"""Where metrics stand: sections of pages, parts of the leaderboard, lists of verdicts."""
+
+from __future__ import annotations
+
+from fairvision.results.registry import Section
+
+# The report of an audit, per attribute.
+RIGHT = Section("right", "How often it is right")
+EVIDENCE = Section("evidence", "Where the evidence lies")
+WITHOUT_PERSON = Section("without person", "What it says without the person, and with nothing else")
+TOGETHER = Section("together", "Together with {task}", "attribute and task")
+
+# The same, folded away.
+PROBABILITIES = Section(
+    "probabilities", "How well its probabilities and its worst group fare", folded=True
+)
+EVIDENCE_GAPS = Section("evidence gaps", "How far evidence differs between groups", folded=True)
+ALL_TASKS = Section("all tasks", "All tasks together", folded=True)
+MORE_TOGETHER = Section("more together", "Together with {task}", "attribute and task", folded=True)
+
+# The report of an audit, per task.
+TASK = Section("task", "How often it is right", "task")
+
+# The report on captions.
+CAPTIONED_PERSON = Section("captioned person", "What is said of the person")
+CAPTIONED_OBJECTS = Section("captioned objects", "What else is said", "attribute and task")
+CAPTIONED_REST = Section("captioned rest", "What else is said")
+
+# What verdicts tell of the difference between two models.
+CHANGES = Section("changes", "What changed")
+CAPTION_CHANGES = Section("caption changes", "Which captioner is better")
+
+ATTRIBUTE_SECTIONS = (RIGHT, EVIDENCE, WITHOUT_PERSON, TOGETHER)
+FOLDED_SECTIONS = (PROBABILITIES, EVIDENCE_GAPS, ALL_TASKS, MORE_TOGETHER)
+
+# The parts of the leaderboard, by their headings.
+BOARD_RIGHT = "How often it is right"
+BOARD_AMPLIFIES = "Does it amplify"
+BOARD_EVIDENCE = "Where the evidence lies"
+BOARD_PARTS = (BOARD_RIGHT, BOARD_AMPLIFIES, BOARD_EVIDENCE)

@@ -1,0 +1,104 @@
+"""What a verdict is made of: questions with answers, and the words for what an interval shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from fairvision.core.deprecation import warn_renamed
+from fairvision.results.figures import Figure
+from fairvision.results.table import CONFIDENCE
+
+Status = Literal["yes", "no", "unclear"]
+
+BEFORE = f"{CONFIDENCE:.0%} interval "
+"""Stands before a range where nothing yet has said what it is."""
+NOT_SHOWN = "nothing was shown: the interval includes zero"
+NO_WIDTH = "nothing was shown: every resample gave the same"
+
+
+class _Readable:
+    """Lets a dataclass be read by keys, as the dictionaries were that it has taken the place of."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in {field.name for field in fields(self)}:  # type: ignore[arg-type]
+            raise KeyError(name)
+        warn_renamed(f"{type(self).__name__}[{name!r}]", f".{name}")
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class Answer(_Readable):
+    """A question that figures answer.
+
+    Attributes
+    ----------
+    question, answer : sentences; names in them are raw text
+    status : "yes", "no", or "unclear" where the figures show neither
+    """
+
+    question: str
+    answer: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class Verdict(_Readable):
+    """What figures say, in plain words.
+
+    Attributes
+    ----------
+    headline : a line per sentence
+    answers : questions with their answers
+    left_out : what could not be measured, and why
+    warnings : what to know before trusting the figures
+    """
+
+    headline: str
+    answers: tuple[Answer, ...] = ()
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form in which `audit.json` and `--json` hold it."""
+        return {
+            "headline": self.headline,
+            "answers": [
+                {"question": one.question, "status": one.status, "answer": one.answer}
+                for one in self.answers
+            ],
+            "left_out": list(self.left_out),
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def of(cls, verdict: Verdict | Mapping[str, Any]) -> Verdict:
+        """Return a verdict, which may be given as `as_json` gives it."""
+        if isinstance(verdict, Verdict):
+            return verdict
+        return cls(
+            verdict["headline"],
+            tuple(Answer(**answer) for answer in verdict["answers"]),
+            tuple(verdict["left_out"]),
+            tuple(verdict["warnings"]),
+        )
+
+
+def why_not_shown(figure: Figure) -> str:
+    """Say why a figure shows no sign."""
+    return NO_WIDTH if figure.low == figure.high != 0 else NOT_SHOWN
+
+
+def shown_as(figure: Figure, positive: str, negative: str) -> str:
+    """Return the words for the sign that a figure shows, or why it shows none."""
+    return {1: positive, -1: negative}.get(figure.sign) or why_not_shown(figure)
+
+
+def status_of(signs: Sequence[int]) -> Status:
+    """Return yes where any sign is up, and no only where all are down.
+
+    >>> status_of([0, 1, -1]), status_of([-1, -1]), status_of([-1, 0]), status_of([])
+    ('yes', 'no', 'unclear', 'unclear')
+    """
+    return "yes" if 1 in signs else "no" if signs and set(signs) == {-1} else "unclear"
