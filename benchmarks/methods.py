@@ -86,12 +86,10 @@ def _material(n: int, size: int, device: str) -> tuple[Dataset, Batch]:
 
 def _step(name: str, model: str, size: int, dataset: Dataset, batch: Batch) -> Callable[[], None]:
     torch.manual_seed(0)
-    settings, how = methods.settings(name, {}), methods.find(name)
+    method = methods.settings(name, {})
     heads = {"colour": 2, "label": 2}
-    domains = how.domains(dataset, [*heads], settings) if hasattr(how, "domains") else {}
-    network = models.build(model, heads, size=size, domains=domains)
-    method = methods.begin(name, settings, network, dataset)
-    learner = Learner(network, method).to(batch.images.device)
+    network = models.build(model, heads, size=size, domains=method.domains(dataset, [*heads]))
+    learner = Learner(network, method.start(network, dataset)).to(batch.images.device)
     learner = learner.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(learner.parameters(), fused=True)
 

@@ -19,7 +19,8 @@ import fairvision
 from fairvision import datasets, runs
 from fairvision.datasets import scenes
 from fairvision.errors import InputError
-from fairvision.methods import METHODS, equalizer
+from fairvision.methods import METHODS
+from fairvision.methods.equalizer import Equalizer
 from fairvision.report.leaderboard import render
 from fairvision.report.scatter import looks
 from fairvision.results import leaderboard as board
@@ -170,7 +171,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_weights(data, done, tmp_path,
         def stopped(*args, **kwargs):
             raise KeyboardInterrupt
 
-        patch.setattr(equalizer, "terms", stopped)
+        patch.setattr(Equalizer, "terms", stopped)
         with pytest.raises(KeyboardInterrupt):
             fairvision.sweep(data, output=tmp_path / "o", methods=BOTH, seeds=[0, 1], **QUICK)
     assert not (tmp_path / "o" / "leaderboard.html").exists()
@@ -242,14 +243,14 @@ def test_data_without_masks_gives_no_evidence_and_says_why(without_masks, tmp_pa
 
 
 def test_a_run_that_diverges_is_left_out_and_told(data, tmp_path, monkeypatch):
-    real = equalizer.terms
+    real = Equalizer.terms
 
-    def diverged(network, batch, settings):
-        result = real(network, batch, settings)
+    def diverged(self, network, batch):
+        result = real(self, network, batch)
         result.losses = {name: loss * float("nan") for name, loss in result.losses.items()}
         return result
 
-    monkeypatch.setattr(equalizer, "terms", diverged)
+    monkeypatch.setattr(Equalizer, "terms", diverged)
     with pytest.warns(UserWarning, match="equalizer-0 is left out: "):
         done = fairvision.sweep(data, output=tmp_path / "o", methods=BOTH, seeds=[0], **QUICK)
     assert list(done.table["accuracy/shirt seeds"]) == [1, 0]

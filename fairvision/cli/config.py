@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from click.core import ParameterSource
 from fairvision import runs
 from fairvision.cli import options
 from fairvision.errors import InputError, check_file, one_line, reading, shown
-from fairvision.methods import METHODS, find
+from fairvision.methods import METHODS, option_names
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
 _META = "fairvision.config"
@@ -63,7 +62,7 @@ def method_options(context: click.Context, chosen: Sequence[str]) -> dict[str, d
         If the file names an option of another method.
     """
     path, plain, tables = context.meta.get(_META, (None, {}, {}))
-    has = {name: {field.name for field in fields(find(name).Settings)} for name in chosen}
+    has = {name: option_names(name) for name in chosen}
     overridden = any(
         context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         for name in ("method", "methods")
@@ -83,14 +82,14 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
     if path is None:
         return
     options = _options(context.command)
-    of_methods = {field.name for name in METHODS for field in fields(find(name).Settings)}
+    of_methods = option_names()
     defaults: dict[str, Any] = {}
     plain: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
     for spelled, value in _read(path, options).items():
         key = spelled.replace("-", "_")
         if isinstance(value, Mapping) and key in METHODS:
-            own = {field.name for field in fields(find(key).Settings)}
+            own = option_names(key)
             tables[key] = {}
             for name, some in value.items():
                 if name.replace("-", "_") not in own:
@@ -171,8 +170,8 @@ def _text(path: Path, key: str, value: Any) -> str:
     return str(value)
 
 
-def _unknown(path: Path, key: str, before: str, known: set[str]) -> None:
+def _unknown(path: Path, key: str, before: str, names: Collection[str]) -> None:
     name = key.removeprefix(before)
-    near = get_close_matches(name.replace("-", "_"), known, n=1)
+    near = get_close_matches(name.replace("-", "_"), names, n=1)
     hint = f": did you mean {before}{near[0]}?" if near else ""
     raise InputError(f"{path}: key {shown(key)} is not an option{hint}")

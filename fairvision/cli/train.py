@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import click
 
 from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
-from fairvision.methods import METHODS, describe, find
+from fairvision.methods import METHODS, describe, option_names
 
 
 def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
@@ -225,7 +224,7 @@ def command(context: click.Context, /, output: Path, as_json: bool, **settings: 
 
 def _method_options(context: click.Context) -> dict[str, str]:
     """Read what click left over: `--beta 3` or `--beta=3`."""
-    of_methods = {f"--{field.name}" for name in METHODS for field in fields(find(name).Settings)}
+    of_methods = [f"--{name}" for name in option_names()]
     found: dict[str, str] = {}
     rest = list(context.args)
     while rest:

@@ -10,7 +10,7 @@ person as the region that must not matter:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,61 +18,53 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.errors import InputError
-from fairvision.methods.heads import Terms, classify
-from fairvision.methods.method import Method
+from fairvision.methods.method import Method, Objective, Scores, Terms, classify
+from fairvision.methods.needs import check_person_masks
 from fairvision.models import Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class AttributionPenalty(Method):
     """Weight of the penalty: of the order at which both terms are alike, as the paper advises."""
+
+    summary: ClassVar[str] = "input gradients outside the person are punished (Ross 2017)"
+    not_compiled: ClassVar[str] = "the attribution penalty's gradients of gradients"
 
     penalty: float = 1.0
 
+    def check(self, dataset: Dataset) -> None:
+        """Raise `InputError` where the method has nothing to work on."""
+        check_person_masks(dataset, "the attribution penalty")
 
-def check(dataset: Dataset, settings: Settings) -> None:
-    """Raise `InputError` where the method has nothing to work on."""
-    if not dataset.attributes:
-        raise InputError(
-            f"the attribution penalty needs an attribute, and {dataset.root} has none: "
-            "use --method baseline"
-        )
-    if not dataset.has_masks:
-        raise InputError(
-            f"the attribution penalty needs masks of the person, and {dataset.root} has none in "
-            "this split: add a column 'mask', or use --method baseline"
-        )
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Return the method, on a network whose gradients have gradients."""
+        for name, module in [*network.named_modules()]:
+            if isinstance(module, nn.Hardsigmoid):
+                network.set_submodule(name, _Hardsigmoid())
+        return Objective(self.terms)
 
+    def terms(self, network: Network, batch: Batch) -> Terms:
+        """Return the cross entropy of every head, and each attribute's penalty.
 
-def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method, on a network whose gradients have gradients."""
-    for name, module in [*network.named_modules()]:
-        if isinstance(module, nn.Hardsigmoid):
-            network.set_submodule(name, _Hardsigmoid())
-    return Method(partial(terms, settings=settings))
-
-
-def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
-    """Return the cross entropy of every head, and each attribute's penalty.
-
-    Images without a mask take no part in the penalty. Like the published one it does not look at
-    the true group, so images of an unknown group do.
-    """
-    learns = torch.is_grad_enabled()
-    # Of attention only the plain computation has a gradient of its gradient.
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        images = batch.images.detach().clone().requires_grad_()
-        answers = network(images)
-        outside = {
-            name: gradient_outside(answers[name], images, batch.masks, keep=learns)
-            for name in batch.attributes
-            if name in answers
-        }
-    result = classify(network, batch, answers)
-    for name, values in outside.items():
-        result.add(f"attribution_penalty/{name}", values, batch.has_mask, settings.penalty)
-    return result
+        Images without a mask take no part in the penalty. Like the published one it does not look
+        at the true group, so images of an unknown group do.
+        """
+        learning = torch.is_grad_enabled()
+        # Of attention only the plain computation has a gradient of its gradient.
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            images = batch.images.detach().clone().requires_grad_()
+            logits = network(images)
+            outside = {
+                name: gradient_outside(logits[name], images, batch.masks, keep=learning)
+                for name in batch.attributes
+                if name in logits
+            }
+        result = classify(network, batch, logits)
+        for name, values in outside.items():
+            result.add(f"attribution_penalty/{name}", values, batch.has_mask, self.penalty)
+        return result
 
 
 class _Hardsigmoid(nn.Module):

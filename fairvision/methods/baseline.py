@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from fairvision.datasets import Batch
-from fairvision.methods.heads import Terms, classify
-from fairvision.models import Network
+from fairvision.methods.method import Method
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The baseline has none."""
+class Baseline(Method):
+    """The defaults of every method, and no option."""
 
-
-def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
-    """Return the cross entropy of every head."""
-    return classify(network, batch, network(batch.images))
+    summary: ClassVar[str] = "cross entropy"

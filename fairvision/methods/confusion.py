@@ -2,68 +2,62 @@
 
 Tzeng et al., "Simultaneous Deep Transfer Across Domains and Tasks", ICCV 2015 (arXiv 1510.02192),
 section 4.1, and Alvi et al., "Turning a Blind Eye", ECCV Workshops 2018 (arXiv 1809.02169): the
-adversary learns from features that it cannot change, and the network learns to bring the
-adversary's answers to the uniform distribution. In Wang Z. et al. (CVPR 2020) it is
-"adversarial training, uniform confusion".
+adversary learns from features that it cannot change, and the network learns to bring what the
+adversary says to the uniform distribution. In Wang Z. et al. (CVPR 2020) it is "adversarial
+training, uniform confusion".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.methods.adversary import (
-    adversary,
-    aside,
-    attribute_to_remove,
-    classify_with_probe,
-)
-from fairvision.methods.heads import Terms, cross_entropy
-from fairvision.methods.method import Method
+from fairvision.methods.adversary import AdversarialObjective, attribute_to_remove
+from fairvision.methods.method import Method, Objective, Scores, Terms
 from fairvision.models import Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class Confusion(Method):
     """The attribute to remove, and the weight of the confusion."""
+
+    summary: ClassVar[str] = "features that leave an adversary undecided between groups (Alvi 2018)"
 
     domain: str = ""
     strength: float = 1.0
 
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Return the method with an untrained adversary."""
+        domain = attribute_to_remove(dataset, network, self.domain, "adversarial confusion")
+        return UniformConfusion(network, domain, len(dataset.attributes[domain]), self.strength)
 
-def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method with an untrained adversary."""
-    domain = attribute_to_remove(dataset, network, settings.domain, "adversarial confusion")
-    return Confusion(network, domain, len(dataset.attributes[domain]), settings)
 
-
-class Confusion(Method):
+class UniformConfusion(AdversarialObjective):
     """Cross entropy of every head, that of an adversary, and the confusion of the adversary."""
 
-    def __init__(self, network: Network, domain: str, groups: int, settings: Settings):
-        super().__init__()
-        self.domain, self.settings = domain, settings
-        self.aside = aside(domain)
-        self.adversary = adversary(network, groups)
+    def __init__(self, network: Network, domain: str, groups: int, strength: float):
+        super().__init__(network, domain, groups)
+        self.strength = strength
 
     def forward(self, network: Network, batch: Batch) -> Terms:
-        """Return the loss terms; every image is confused, and the adversary knows the known."""
-        terms, features = classify_with_probe(network, batch, self.domain)
-        guesses = self.adversary(features.detach())
-        values, known = cross_entropy(guesses, batch.attributes[self.domain], many=False)
-        terms.add(f"adversary/{self.domain}", values, known)
+        """Return the loss terms; every image is confused, the adversary learns the labelled."""
+        terms, features = self.classify_with_probe(network, batch)
+        self.add_adversary(terms, self.adversary(features.detach()), batch)
         unsure = confusion(_unchanged(self.adversary, features))
-        everyone = torch.ones_like(known)
-        terms.add(f"confusion/{self.domain}", unsure, everyone, self.settings.strength)
+        everyone = torch.ones_like(unsure, dtype=torch.bool)
+        terms.add(f"confusion/{self.domain}", unsure, everyone, self.strength)
         return terms
 
 
 def confusion(logits: Tensor) -> Tensor:
-    """Return the cross entropy of the uniform distribution against the answers, per image.
+    """Return the cross entropy of the uniform distribution against the softmax, per image.
 
     The least is log(groups), where all groups are equally likely.
 
@@ -74,6 +68,6 @@ def confusion(logits: Tensor) -> Tensor:
 
 
 def _unchanged(module: nn.Module, features: Tensor) -> Tensor:
-    """Return what the module says, with a gradient to the features and none to the module."""
+    """Return what the module computes, with a gradient to the features and none to the module."""
     fixed = {name: value.detach() for name, value in module.named_parameters()}
     return functional_call(module, fixed, (features,))

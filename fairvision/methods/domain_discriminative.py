@@ -1,4 +1,4 @@
-"""Domain-discriminative: classes and groups are told together, and training's priors taken out.
+"""Domain-discriminative: classes and groups are learnt together, and training's priors taken out.
 
 Wang Z. et al., "Towards Fairness in Visual Recognition: Effective Strategies for Bias Mitigation",
 CVPR 2020 (arXiv 1911.11834), section 4.3: one softmax over all pairs of class and group; at
@@ -8,45 +8,48 @@ summed over groups.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.methods.domains import domain_heads
-from fairvision.methods.heads import Terms, classify
-from fairvision.methods.method import Method
-from fairvision.methods.subgroups import the_attribute
+from fairvision.methods.method import Method, Objective, Scores, Terms, classify
+from fairvision.methods.needs import chosen_attribute, domain_heads
 from fairvision.models import DomainHead, Domains, Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class DomainDiscriminative(Method):
     """The attribute whose groups are told together with the classes."""
+
+    summary: ClassVar[str] = "classes and groups together, less training's priors (Wang 2020)"
 
     domain: str = ""
 
+    def domains(self, dataset: Dataset, heads: Collection[str]) -> dict[str, Domains]:
+        """Return the groups of the heads of tasks."""
+        domain = chosen_attribute(dataset, self.domain, "the domain-discriminative method")
+        return domain_heads(dataset, heads, domain, "prior_shift")
 
-def domains(dataset: Dataset, heads: list[str], settings: Settings) -> dict[str, Domains]:
-    """Return the groups of the heads of tasks."""
-    domain = the_attribute(dataset, settings.domain, "the domain-discriminative method")
-    return domain_heads(dataset, heads, domain, "prior_shift")
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Give the heads the priors of the training images, and return the method."""
+        domain = chosen_attribute(dataset, self.domain, "the method")
+        for name in network.head_names:
+            head = network.head(name)
+            if isinstance(head, DomainHead):
+                head.log_prior.copy_(log_prior(dataset, name, domain))
+        return PairsOfGroupAndLabel(domain)
 
 
-def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Give the heads the priors of the training images, and return the method."""
-    domain = the_attribute(dataset, settings.domain, "the method")
-    for name in network.head_names:
-        head = network.head(name)
-        if isinstance(head, DomainHead):
-            head.log_prior.copy_(log_prior(dataset, name, domain))
-    return DomainDiscriminative(domain)
-
-
-class DomainDiscriminative(Method):
+class PairsOfGroupAndLabel(Objective):
     """Cross entropy of every head, of tasks over pairs of label and group.
 
     Images of an unknown group take no part in those.
@@ -58,47 +61,46 @@ class DomainDiscriminative(Method):
 
     def forward(self, network: Network, batch: Batch) -> Terms:
         """Return the loss terms."""
-        answers, features = network(batch.images, with_features=True)
-        terms = classify(network, batch, answers)
+        logits, features = network(batch.images, with_features=True)
+        terms = classify(network, batch, logits)
         group = batch.attributes[self.domain]
-        for name in answers:
+        for name in logits:
             head = network.head(name)
             if isinstance(head, DomainHead):
-                values, known = pair_cross_entropy(head.joint(features), batch.tasks[name], group)
-                terms.add(f"cross_entropy/{name}", values, known)
+                joint = head.joint(features)
+                values, labelled = pair_cross_entropy(joint, batch.tasks[name], group)
+                terms.add(f"cross_entropy/{name}", values, labelled)
         return terms
 
 
-def pair_cross_entropy(joint: Tensor, truth: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each image's cross entropy over pairs (n,), and whether its pair is known (n,).
+def pair_cross_entropy(joint: Tensor, targets: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each image's cross entropy over pairs (n,), and whether its pair is labelled (n,).
 
     Parameters
     ----------
     joint : (n, groups, classes), or (n, groups, classes, 2) where many labels may hold
-    truth : (n,) int64, or (n, classes) of 0 and 1 where many may hold; -1 unknown
+    targets : (n,) int64, or (n, classes) of 0 and 1 where many may hold; -1 unknown
     group : (n,) int64; -1 unknown
 
     Examples
     --------
-    >>> values, known = pair_cross_entropy(
-    ...     torch.zeros(2, 2, 5), torch.tensor([4, -1]), torch.tensor([1, 1]))
-    >>> values, known  # log 10 where both are known
+    >>> pair_cross_entropy(torch.zeros(2, 2, 5), torch.tensor([4, -1]), torch.tensor([1, 1]))
     (tensor([2.3026, 0.0000]), tensor([ True, False]))
     """
     if joint.ndim == 4:
-        known = (truth >= 0).all(dim=1) & (group >= 0)
-        pair = group.clamp(min=0)[:, None] * 2 + truth.clamp(min=0).long()
+        labelled = (targets >= 0).all(dim=1) & (group >= 0)
+        pair = group.clamp(min=0)[:, None] * 2 + targets.clamp(min=0).long()
         over_pairs = joint.permute(0, 1, 3, 2).flatten(1, 2).float()
         values = F.cross_entropy(over_pairs, pair, reduction="none").mean(dim=1)
-        return values.where(known, 0.0), known
-    known = (truth >= 0) & (group >= 0)
-    pair = (group * joint.shape[2] + truth).where(known, -1)
+        return values.where(labelled, 0.0), labelled
+    labelled = (targets >= 0) & (group >= 0)
+    pair = (group * joint.shape[2] + targets).where(labelled, -1)
     over_pairs = joint.flatten(1).float()
-    return F.cross_entropy(over_pairs, pair, ignore_index=-1, reduction="none"), known
+    return F.cross_entropy(over_pairs, pair, ignore_index=-1, reduction="none"), labelled
 
 
 def log_prior(dataset: Dataset, task: str, attribute: str) -> Tensor:
-    """Return the logarithm of the share of each pair among known training images.
+    """Return the logarithm of the share of each pair among labelled training images.
 
     A pair that training does not have counts as one image.
 
@@ -106,19 +108,19 @@ def log_prior(dataset: Dataset, task: str, attribute: str) -> Tensor:
     -------
     (groups, classes) float32; (groups, classes, 2), absent and present, where many may hold
     """
-    groups, truth = dataset.codes(attribute), dataset.targets(task)
+    groups, targets = dataset.codes(attribute), dataset.targets(task)
     labels = len(dataset.tasks[task].labels)
     shape = (len(dataset.attributes[attribute]), labels)
-    counts: np.ndarray
+    counts: npt.NDArray[np.float64]
     if dataset.tasks[task].many:
         counts = np.zeros((*shape, 2))
-        known = (groups >= 0) & (truth >= 0).all(axis=1)
-        for group, own in enumerate(counts):
-            present = truth[known & (groups == group)]
-            own[:, 1] = present.sum(axis=0)
-            own[:, 0] = len(present) - own[:, 1]
+        labelled = (groups >= 0) & (targets >= 0).all(axis=1)
+        for group, of_group in enumerate(counts):
+            held = targets[labelled & (groups == group)]
+            of_group[:, 1] = held.sum(axis=0)
+            of_group[:, 0] = len(held) - of_group[:, 1]
     else:
-        known = (groups >= 0) & (truth >= 0)
-        pairs = groups[known] * labels + truth[known]
+        labelled = (groups >= 0) & (targets >= 0)
+        pairs = groups[labelled] * labels + targets[labelled]
         counts = np.bincount(pairs, minlength=shape[0] * labels).reshape(shape).astype(float)
-    return torch.from_numpy(np.log(counts.clip(min=1) / max(1, known.sum()))).float()
+    return torch.from_numpy(np.log(counts.clip(min=1) / max(1, labelled.sum()))).float()

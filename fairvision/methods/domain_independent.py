@@ -8,38 +8,40 @@ decided by recognising the group.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.methods.domains import domain_heads
-from fairvision.methods.heads import Terms, classify, cross_entropy
-from fairvision.methods.method import Method
-from fairvision.methods.subgroups import the_attribute
+from fairvision.methods.method import Method, Objective, Scores, Terms, classify, cross_entropy
+from fairvision.methods.needs import chosen_attribute, domain_heads
 from fairvision.models import DomainHead, Domains, Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class DomainIndependent(Method):
     """The attribute whose groups have classifiers of their own."""
+
+    summary: ClassVar[str] = "a classifier per group, all asked together (Wang 2020)"
 
     domain: str = ""
 
+    def domains(self, dataset: Dataset, heads: Collection[str]) -> dict[str, Domains]:
+        """Return the groups of the heads of tasks."""
+        domain = chosen_attribute(dataset, self.domain, "the domain-independent method")
+        return domain_heads(dataset, heads, domain, "sum")
 
-def domains(dataset: Dataset, heads: list[str], settings: Settings) -> dict[str, Domains]:
-    """Return the groups of the heads of tasks."""
-    domain = the_attribute(dataset, settings.domain, "the domain-independent method")
-    return domain_heads(dataset, heads, domain, "sum")
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Return the method."""
+        return HeadPerGroup(chosen_attribute(dataset, self.domain, "the method"))
 
 
-def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method."""
-    return DomainIndependent(the_attribute(dataset, settings.domain, "the method"))
-
-
-class DomainIndependent(Method):
-    """Cross entropy of every head, of tasks in the image's own group.
+class HeadPerGroup(Objective):
+    """Cross entropy of every head, of tasks in the image's group.
 
     Images of an unknown group take no part in those.
     """
@@ -50,20 +52,21 @@ class DomainIndependent(Method):
 
     def forward(self, network: Network, batch: Batch) -> Terms:
         """Return the loss terms."""
-        answers, features = network(batch.images, with_features=True)
-        terms = classify(network, batch, answers)
+        logits, features = network(batch.images, with_features=True)
+        terms = classify(network, batch, logits)
         group = batch.attributes[self.domain]
-        for name in answers:
+        for name in logits:
             head = network.head(name)
             if isinstance(head, DomainHead):
-                own = of_group(head.joint(features), group)
-                values, known = cross_entropy(own, batch.tasks[name], many=name in network.many)
-                terms.add(f"cross_entropy/{name}", values, known & (group >= 0))
+                in_group = of_group(head.joint(features), group)
+                many = name in network.many
+                values, labelled = cross_entropy(in_group, batch.tasks[name], many=many)
+                terms.add(f"cross_entropy/{name}", values, labelled & (group >= 0))
         return terms
 
 
 def of_group(joint: Tensor, group: Tensor) -> Tensor:
-    """Return each image's logits in its own group; of an unknown one, those in the first.
+    """Return each image's logits in its group; of an unknown one, those in the first.
 
     >>> import torch
     >>> of_group(torch.arange(8.0).reshape(2, 2, 2), torch.tensor([1, 0]))

@@ -10,67 +10,63 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from fairvision.datasets import Batch, Dataset, hide_person
 from fairvision.errors import InputError
-from fairvision.methods.heads import Terms, classify
+from fairvision.methods.method import Method, Terms, classify
+from fairvision.methods.needs import check_person_masks
 from fairvision.models import Network
 
 CONFIDENT = ("quotient", "difference", "hinge", "none")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Equalizer(Method):
     """Weights of the terms, and the form of the confident one; defaults as published."""
+
+    summary: ClassVar[str] = (
+        "undecided with the person hidden, confident on the person (Hendricks 2018)"
+    )
 
     alpha: float = 1.0
     beta: float = 10.0
     mu: float = 1.0
     confident: str = "quotient"
 
+    def check(self, dataset: Dataset) -> None:
+        """Raise `InputError` where the method has nothing to work on."""
+        if self.confident not in CONFIDENT:
+            raise InputError(f"confident {self.confident!r} is not one of {', '.join(CONFIDENT)}")
+        check_person_masks(dataset, "the equalizer")
 
-def check(dataset: Dataset, settings: Settings) -> None:
-    """Raise `InputError` where the method has nothing to work on."""
-    if settings.confident not in CONFIDENT:
-        raise InputError(f"confident {settings.confident!r} is not one of {', '.join(CONFIDENT)}")
-    if not dataset.attributes:
-        raise InputError(
-            f"the equalizer needs an attribute, and {dataset.root} has none: use --method baseline"
-        )
-    if not dataset.has_masks:
-        raise InputError(
-            f"the equalizer needs masks of the person, and {dataset.root} has none in this split: "
-            "add a column 'mask', or use --method baseline"
-        )
+    def terms(self, network: Network, batch: Batch) -> Terms:
+        """Return cross entropy, appearance confusion and the confident term.
 
-
-def terms(network: Network, batch: Batch, settings: Settings) -> Terms:
-    """Return cross entropy, appearance confusion and the confident term.
-
-    Images without a mask take no part in the appearance confusion, and images of an unknown
-    group none in the confident term.
-    """
-    # One forward over whole and hidden images together: batch normalisation then sees the same
-    # mixture in every step as in its running statistics, which serve both kinds in the audit.
-    # Two forwards would normalise each kind by itself and evaluate both by an average of the two.
-    n = len(batch.images)
-    hidden = hide_person(batch.images[batch.has_mask], batch.masks[batch.has_mask])
-    answers = network(torch.cat([batch.images, hidden]))
-    result = classify(network, batch, {name: logits[:n] for name, logits in answers.items()})
-    result.losses = {name: settings.alpha * loss for name, loss in result.losses.items()}
-    for name, groups in batch.attributes.items():
-        if name not in answers:
-            continue
-        confusion = appearance_confusion(answers[name][n:])
-        everyone = torch.ones_like(confusion, dtype=torch.bool)
-        result.add(f"appearance_confusion/{name}", confusion, everyone, settings.beta)
-        if settings.confident != "none":
-            values = confident(answers[name][:n], groups, settings.confident)
-            result.add(f"confident/{name}", values, groups >= 0, settings.mu)
-    return result
+        Images without a mask take no part in the appearance confusion, and images of an unknown
+        group none in the confident term.
+        """
+        # One forward over whole and hidden images together: batch normalisation then sees the same
+        # mixture in every step as in its running statistics, which serve both kinds in the audit.
+        # Two would normalise each kind by itself and evaluate both by an average of the two.
+        n = len(batch.images)
+        hidden = hide_person(batch.images[batch.has_mask], batch.masks[batch.has_mask])
+        logits = network(torch.cat([batch.images, hidden]))
+        result = classify(network, batch, {name: values[:n] for name, values in logits.items()})
+        result.losses = {name: self.alpha * loss for name, loss in result.losses.items()}
+        for name, groups in batch.attributes.items():
+            if name not in logits:
+                continue
+            confusion = appearance_confusion(logits[name][n:])
+            everyone = torch.ones_like(confusion, dtype=torch.bool)
+            result.add(f"appearance_confusion/{name}", confusion, everyone, self.beta)
+            if self.confident != "none":
+                values = confident(logits[name][:n], groups, self.confident)
+                result.add(f"confident/{name}", values, groups >= 0, self.mu)
+        return result
 
 
 def appearance_confusion(logits: Tensor) -> Tensor:

@@ -8,70 +8,75 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
-from fairvision.methods import baseline
-from fairvision.methods.method import Method
+from fairvision.methods.method import Method, Objective, Scores
 from fairvision.models import Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class JustTrainTwice(Method):
     """Epochs of the first training, how often its errors are shown, and whose errors: a head.
 
     The head is by default the first task in which one label holds, or the first attribute.
     """
 
+    summary: ClassVar[str] = "what a first training gets wrong is shown more often (Liu 2021)"
+
     first_epochs: int = 1
     upweight: int = 20
     head: str = ""
 
+    def check(self, dataset: Dataset) -> None:
+        """Raise `InputError` where there are no errors to learn from."""
+        if self.first_epochs < 1 or self.upweight < 1:
+            raise InputError("first_epochs and upweight must be at least 1")
+        self._choose_head(dataset, [*dataset.attributes, *dataset.tasks])
 
-def check(dataset: Dataset, settings: Settings) -> None:
-    """Raise `InputError` where there are no errors to learn from."""
-    if settings.first_epochs < 1 or settings.upweight < 1:
-        raise InputError("first_epochs and upweight must be at least 1")
-    _head(dataset, settings)
+    def pretraining(self) -> dict[str, Any]:
+        """Return how the training differs that is done before."""
+        return {"method": "baseline", "epochs": self.first_epochs}
+
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Return the method, which shows again what the first training got wrong."""
+        assert pretrained is not None
+        name = self._choose_head(dataset, network.head_names)
+        targets = dataset.targets(name) if name in dataset.tasks else dataset.codes(name)
+        wrong = (pretrained[name].argmax(axis=1) != targets) & (targets >= 0)
+        return Repetition(self, np.where(wrong, self.upweight, 1))
+
+    def _choose_head(self, dataset: Dataset, heads: Collection[str]) -> str:
+        with_one = [name for name, task in dataset.tasks.items() if not task.many]
+        names = [name for name in [*with_one, *dataset.attributes] if name in heads]
+        name = self.head or next(iter(names), "")
+        if name not in names:
+            raise InputError(
+                f"--head {name!r} is not a head in which one label holds: choose "
+                f"{', '.join(names) or 'another method'}"
+            )
+        return name
 
 
-def first(settings: Settings) -> dict[str, object]:
-    """Return how the training differs that is done before."""
-    return {"method": "baseline", "epochs": settings.first_epochs}
+class Repetition(Objective):
+    """The loss of a method over images that are repeated.
 
+    Parameters
+    ----------
+    method : whose loss
+    times : (n,) how often each image is shown
+    """
 
-def start(
-    network: Network, dataset: Dataset, settings: Settings, first: dict[str, np.ndarray]
-) -> Method:
-    """Return the method, given the first training's probabilities (n, classes) by head."""
-    name = _head(dataset, settings, learnt=network.head_names)
-    truth = dataset.targets(name) if name in dataset.tasks else dataset.codes(name)
-    wrong = (first[name].argmax(axis=1) != truth) & (truth >= 0)
-    return JustTrainTwice(np.where(wrong, settings.upweight, 1))
-
-
-class JustTrainTwice(Method):
-    """Cross entropy of every head, over images that are repeated."""
-
-    def __init__(self, times: np.ndarray):
-        super().__init__(partial(baseline.terms, settings=baseline.Settings()))
+    def __init__(self, method: Method, times: npt.NDArray[np.int64]):
+        super().__init__(method.terms)
         self._rows = np.repeat(np.arange(len(times)), times)
 
-    def order(self, n: int, chance: np.random.Generator) -> np.ndarray:
+    def order(self, n: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
         """Return each row as often as it is to be shown."""
-        return chance.permutation(self._rows)
-
-
-def _head(dataset: Dataset, settings: Settings, learnt: Collection[str] | None = None) -> str:
-    one = [name for name, task in dataset.tasks.items() if not task.many] + [*dataset.attributes]
-    heads = [name for name in one if learnt is None or name in learnt]
-    name = settings.head or next(iter(heads), "")
-    if name not in heads:
-        raise InputError(
-            f"--head {name!r} is not a head in which one label holds: choose "
-            f"{', '.join(heads) or 'another method'}"
-        )
-    return name
+        return generator.permutation(self._rows)

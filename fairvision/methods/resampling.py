@@ -9,48 +9,51 @@ of Wang Z. et al. (CVPR 2020, section 4.1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from fairvision.datasets import Dataset
-from fairvision.methods import baseline
-from fairvision.methods.method import Method
+from fairvision.methods.method import Method, Objective, Scores
 from fairvision.methods.subgroups import Subgroups
 from fairvision.models import Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class Resampling(Method):
     """What is balanced: "subgroup", combinations of groups and labels; "group"; or "label"."""
+
+    summary: ClassVar[str] = "every subgroup is drawn as often"
 
     by: str = "subgroup"
 
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Return the method with the training images' subgroups."""
+        return BalancedDraws(self, Subgroups(dataset, self.by))
 
-def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method with the training images' subgroups."""
-    return Resampling(Subgroups(dataset, settings.by))
 
-
-class Resampling(Method):
-    """Cross entropy of every head over images that are drawn with replacement.
+class BalancedDraws(Objective):
+    """The loss of a method over images that are drawn with replacement.
 
     Images of an unknown subgroup are shown once, as they stand.
     """
 
-    def __init__(self, subgroups: Subgroups):
-        super().__init__(partial(baseline.terms, settings=baseline.Settings()))
+    def __init__(self, method: Method, subgroups: Subgroups):
+        super().__init__(method.terms)
         self._rows = [np.flatnonzero(subgroups.codes == i) for i in range(len(subgroups.names))]
         self._unknown = np.flatnonzero(subgroups.codes < 0)
 
-    def order(self, n: int, chance: np.random.Generator) -> np.ndarray:
+    def order(self, n: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
         """Return n rows in which subgroups are equally likely."""
-        drawn = chance.integers(len(self._rows), size=n - len(self._unknown))
-        known = np.empty(len(drawn), dtype=int)
+        drawn = generator.integers(len(self._rows), size=n - len(self._unknown))
+        chosen = np.empty(len(drawn), dtype=int)
         for subgroup, rows in enumerate(self._rows):
             places = np.flatnonzero(drawn == subgroup)
-            # Whole rounds through the subgroup, then some of it: no image is seen much more often
-            # than another of its subgroup.
-            rounds = [chance.permutation(rows) for _ in range(-(-len(places) // len(rows)))]
-            known[places] = np.concatenate([*rounds, rows[:0]])[: len(places)]
-        return chance.permutation(np.concatenate([known, self._unknown]))
+            # Whole rounds through the subgroup, then a part of it: no image is seen much more
+            # often than another of its subgroup.
+            rounds = [generator.permutation(rows) for _ in range(-(-len(places) // len(rows)))]
+            chosen[places] = np.concatenate([*rounds, rows[:0]])[: len(places)]
+        return generator.permutation(np.concatenate([chosen, self._unknown]))

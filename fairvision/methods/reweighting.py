@@ -8,30 +8,33 @@ Hendricks et al. (ECCV 2018, section 4) is that of groups.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.methods.heads import Terms, classify
-from fairvision.methods.method import Method
+from fairvision.methods.method import Method, Objective, Scores, Terms, classify
 from fairvision.methods.subgroups import Subgroups
 from fairvision.models import Network
 
 
 @dataclass(frozen=True)
-class Settings:
+class Reweighting(Method):
     """What is balanced: "subgroup", combinations of groups and labels; "group"; or "label"."""
+
+    summary: ClassVar[str] = "every subgroup counts as much in the loss"
 
     by: str = "subgroup"
 
+    def start(
+        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
+    ) -> Objective:
+        """Return the method with the weights of the training images' subgroups."""
+        return WeightedLoss(Subgroups(dataset, self.by))
 
-def start(network: Network, dataset: Dataset, settings: Settings) -> Method:
-    """Return the method with the weights of the training images' subgroups."""
-    return Reweighting(Subgroups(dataset, settings.by))
 
-
-class Reweighting(Method):
+class WeightedLoss(Objective):
     """Cross entropy of every head, weighted by the image's subgroup; 1 where it is unknown."""
 
     weights: Tensor

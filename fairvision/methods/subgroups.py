@@ -53,33 +53,33 @@ class Subgroups(nn.Module):
                 f"{dataset.root} has no {wanted.get(by, 'attribute and no task with one label')} "
                 "to tell subgroups apart: use --method baseline"
             )
-        self._sizes = [len(own) for own in self._named.values()]
+        self._sizes = [len(labels) for labels in self._named.values()]
         if math.prod(self._sizes) > _MOST_COMBINATIONS:
             raise InputError(f"too many combinations of {', '.join(self._named)}: use --by group")
         columns = [
             dataset.targets(name) if name in dataset.tasks else dataset.codes(name)
             for name in self._named
         ]
-        cells = self._cells(torch.from_numpy(np.stack(columns, axis=1)))
-        there = cells[cells >= 0].unique()
-        if len(there) < 2:
+        combinations = self._combinations(torch.from_numpy(np.stack(columns, axis=1)))
+        present = combinations[combinations >= 0].unique()
+        if len(present) < 2:
             raise InputError(
                 f"fewer than two combinations of {', '.join(self._named)} have training pictures "
                 f"in {dataset.root}: there is nothing to balance"
             )
-        # One place more at the end: that of unknown images, whose cell is -1.
+        # One place more at the end: that of unknown images, whose combination is -1.
         positions = torch.full((math.prod(self._sizes) + 1,), -1)
-        positions[there] = torch.arange(len(there))
+        positions[present] = torch.arange(len(present))
         self.register_buffer("positions", positions, persistent=False)
-        self.codes = positions[cells].numpy()
+        self.codes = positions[combinations].numpy()
         self.counts = np.bincount(self.codes[self.codes >= 0])
-        self.names = [self._name(int(cell)) for cell in there]
+        self.names = [self._name(int(combination)) for combination in present]
 
     def forward(self, batch: Batch) -> Tensor:
         """Return each image's subgroup (n,); -1 where unknown, or if training had none such."""
-        truth = {**batch.attributes, **batch.tasks}
-        cells = self._cells(torch.stack([truth[name] for name in self._named], dim=1))
-        return self.positions[cells]
+        targets = {**batch.attributes, **batch.tasks}
+        codes = torch.stack([targets[name] for name in self._named], dim=1)
+        return self.positions[self._combinations(codes)]
 
     def weights(self) -> Tensor:
         """Return weights (subgroups,) with which each counts as much as any other.
@@ -88,32 +88,14 @@ class Subgroups(nn.Module):
         """
         return torch.from_numpy(self.counts.sum() / (len(self.counts) * self.counts)).float()
 
-    def _cells(self, codes: Tensor) -> Tensor:
-        cells = torch.zeros_like(codes[:, 0])
+    def _combinations(self, codes: Tensor) -> Tensor:
+        """Return the number (n,) of each row's combination of codes (n, names); -1 unknown."""
+        numbers = torch.zeros_like(codes[:, 0])
         for column, size in zip(codes.T, self._sizes):
-            cells = cells * size + column
-        return cells.where((codes >= 0).all(dim=1), -1)
+            numbers = numbers * size + column
+        return numbers.where((codes >= 0).all(dim=1), -1)
 
-    def _name(self, cell: int) -> str:
-        codes = np.unravel_index(cell, self._sizes)
-        return ", ".join(f"{k}={own[code]}" for (k, own), code in zip(self._named.items(), codes))
-
-
-def the_attribute(dataset: Dataset, name: str, method: str) -> str:
-    """Return the attribute whose groups a method is about: the one named, or the only one.
-
-    Raises
-    ------
-    InputError
-        If there is none, or no such one, or none is named and there are several.
-    """
-    there = list(dataset.attributes)
-    if not there:
-        raise InputError(
-            f"{method} needs an attribute, and {dataset.root} has none: use --method baseline"
-        )
-    if not name and len(there) > 1:
-        raise InputError(f"{method} is about one attribute: say --domain {' or '.join(there)}")
-    if name and name not in there:
-        raise InputError(f"{dataset.root} has no attribute {name!r}: it has {', '.join(there)}")
-    return name or there[0]
+    def _name(self, combination: int) -> str:
+        codes = np.unravel_index(combination, self._sizes)
+        named = zip(self._named.items(), codes)
+        return ", ".join(f"{name}={labels[code]}" for (name, labels), code in named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,9 @@ def make_plan(
         twice = [one for one in dict.fromkeys(given) if list(given).count(one) > 1]
         if twice:
             raise InputError(f"{kind} {twice[0]} is there twice in --{kind}s")
-    kinds = {name: {field.name for field in fields(_settings(name))} for name in methods}
+    names = {name: all_methods.option_names(name) for name in methods}
     for name in per_method:
-        if name not in kinds:
+        if name not in names:
             raise InputError(f"options are given for {name!r}, which is not one of --methods")
     parameters = inspect.signature(train).parameters
     shared = {
@@ -83,7 +83,7 @@ def make_plan(
     }
     own: dict[str, dict[str, Any]] = {name: {} for name in methods}
     for option, value in options.items():
-        having = [name for name, kind in kinds.items() if option in kind]
+        having = [name for name in methods if option in names[name]]
         if option in VARIED:
             raise InputError(f"a sweep takes methods and seeds, and decides {option!r} itself")
         if option in shared:
@@ -122,23 +122,15 @@ def check_learnable(plan: Plan, whole: Dataset) -> None:
 def _try(name: str, options: Mapping[str, Any], whole: Dataset, dataset: Dataset) -> None:
     """Do what a training does before it writes anything, with a small network."""
     training = whole.split("train")
-    how = all_methods.find(name)
-    settings = all_methods.settings(name, options)
-    domains = {}
-    if hasattr(how, "domains"):
-        domains = how.domains(training, [*dataset.attributes, *dataset.tasks], settings)
-    if hasattr(how, "after"):
-        how.after(whole, [*dataset.attributes, *dataset.tasks], settings)
-    if hasattr(how, "check"):
-        how.check(dataset.split("train"), settings)
-    if hasattr(how, "start") and not hasattr(how, "first"):
+    heads = [*dataset.attributes, *dataset.tasks]
+    method = all_methods.settings(name, options)
+    domains = method.domains(training, heads)
+    method.thresholds(whole, heads)
+    method.check(dataset.split("train"))
+    if not method.pretraining():
         with torch.random.fork_rng(devices=[]):
             network = first_network(_MODEL, dataset, default_size(_MODEL), None, domains)
-            all_methods.begin(name, settings, network, training)
-
-
-def _settings(name: str) -> Any:
-    return all_methods.find(name).Settings
+            method.start(network, training)
 
 
 def _plain(value: Any) -> Any:

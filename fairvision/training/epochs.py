@@ -18,7 +18,7 @@ from fairvision.core.processes import Share, is_first, share
 from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.datasets.batching import serve
 from fairvision.errors import InputError
-from fairvision.methods.method import Method
+from fairvision.methods.method import Objective, ThresholdLearner
 from fairvision.models import Network
 from fairvision.runs import thresholds
 from fairvision.training import chance, checkpoint, output
@@ -49,7 +49,7 @@ class Training:
     Parameters
     ----------
     folder : the run folder
-    fabric, network, method : what computes, what learns, and how
+    fabric, network, objective : what computes, what learns, and by which loss
     parts : "train", and "val" if there is one
     settings : how the network learns
     checkpoint_every : steps, see `Rhythm`
@@ -62,21 +62,22 @@ class Training:
         folder: Path,
         fabric: Fabric,
         network: Network,
-        method: Method,
+        objective: Objective,
         parts: dict[str, Part],
         settings: Settings,
         *,
         checkpoint_every: int | None = None,
-        after: Callable[[dict[str, np.ndarray]], thresholds.Rule] | None = None,
+        after: ThresholdLearner | None = None,
         quiet: bool = True,
     ):
-        self.folder, self.fabric, self.network, self.method = folder, fabric, network, method
+        self.folder, self.fabric, self.network = folder, fabric, network
+        self.objective = objective
         self.parts, self.settings, self.quiet = parts, settings, quiet
         self.after = after
         network.to(memory_format=torch.channels_last)
         self.steps = len(self._steps(epoch=1))
         self.optimizer, self.schedule = make_optimizer(
-            network, settings, settings.epochs * self.steps, companion=method
+            network, settings, settings.epochs * self.steps, companion=objective
         )
         self.averaged = None
         if settings.ema is not None:
@@ -89,7 +90,7 @@ class Training:
             draw_dropout_in_bulk(network, self.place)
         if settings.compile:
             network.backbone.compile()
-        self.learner, self.optimizer = fabric.setup(Learner(network, method), self.optimizer)
+        self.learner, self.optimizer = fabric.setup(Learner(network, objective), self.optimizer)
         self.progress = checkpoint.load(folder, self._state())
         self.rhythm = checkpoint.Rhythm(checkpoint_every)
 
@@ -138,7 +139,7 @@ class Training:
 
         self._train(log, averages, keep)
         row = {"epoch": progress.epoch + 1, "lr": progress.begun["lr"]}
-        row |= _figures("train", averages, self.method.aside)
+        row |= _figures("train", averages, self.objective.excluded)
         if "val" in self.parts:
             row |= self._validate(log)
         row["seconds"] = spent + time.perf_counter() - began
@@ -186,9 +187,9 @@ class Training:
             self._served("val", pieces), len(pieces), f"epoch {self.progress.epoch + 1} val"
         )
         worst = WorstGroup(dataset.attributes)
-        learner = Learner(self.result, self.method)
+        learner = Learner(self.result, self.objective)
         averages = evaluate(self.fabric, learner, served, worst)
-        row = _figures("val", averages, self.method.aside)
+        row = _figures("val", averages, self.objective.excluded)
         if dataset.attributes:
             value, n = worst.worst(lambda sums: sum_over_all(self.fabric, sums))
             row |= {"val/worst_group_accuracy": value, "val/n/worst_group_accuracy": n}
@@ -207,7 +208,7 @@ class Training:
         A batch has at least two images, which batch normalisation needs, and one per process.
         """
         settings, n = self.settings, len(self.parts["train"].dataset)
-        order = self.method.order(n, chance.of_epoch(settings.seed, epoch))
+        order = self.objective.order(n, chance.of_epoch(settings.seed, epoch))
         pieces = cut(order, settings.batch_size, least=max(2, self.fabric.world_size))
         many = settings.accumulate
         return [pieces[start : start + many] for start in range(0, len(pieces), many)]
@@ -215,7 +216,7 @@ class Training:
     def _state(self) -> dict[str, checkpoint.Stateful]:
         state: dict[str, checkpoint.Stateful] = {
             "network": self.network,
-            "method": self.method,
+            "method": self.objective,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "precision": self.fabric.strategy.precision,
@@ -240,10 +241,10 @@ def answers(network: Network, part: Part, batch_size: int) -> dict[str, np.ndarr
     return {k: np.concatenate([some[k].cpu().numpy() for some in found]) for k in found[0]}
 
 
-def _figures(split: str, averages: Averages, aside: Collection[str]) -> dict[str, float]:
-    """Return a split's part of a row of history.csv; `aside` are terms that the loss leaves out."""
+def _figures(split: str, averages: Averages, excluded: Collection[str]) -> dict[str, float]:
+    """Return a split's part of a row of history.csv; the loss leaves out what is `excluded`."""
     means = averages.means()
-    terms = {k: v for k, v in means.items() if not k.startswith("accuracy/") and k not in aside}
+    terms = {k: v for k, v in means.items() if not k.startswith("accuracy/") and k not in excluded}
     losses = [v for v in terms.values() if not math.isnan(v)]
     row = {f"{split}/n": averages.images, f"{split}/loss": sum(losses) if losses else math.nan}
     row |= {f"{split}/{name}": value for name, value in means.items()}

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,13 +178,10 @@ def train(
     fabric = _fabric(device, precision)
     fingerprint = annotated.fingerprint()
     dataset = choose_heads(annotated, attribute, task)
-    how = methods.find(method)
     training = annotated.split("train")
     heads = [*dataset.attributes, *dataset.tasks]
-    domains: dict[str, models.Domains] = {}
-    if hasattr(how, "domains"):
-        domains = how.domains(training, heads, of_method)
-    after = how.after(annotated, heads, of_method) if hasattr(how, "after") else None
+    domains = of_method.domains(training, heads)
+    after = of_method.thresholds(annotated, heads)
     size = models.default_size(model, annotated.size) if size is None else size
     config = describe(
         dataset,
@@ -225,12 +221,11 @@ def train(
     least = min(map(len, splits.values()))
     if least < fabric.world_size:
         raise InputError(f"{fabric.world_size} processes cannot share {least} pictures of a split")
-    if compile and method == "attribution_penalty":
-        raise InputError("--compile cannot take the attribution penalty's gradients of gradients")
+    if compile and of_method.not_compiled:
+        raise InputError(f"--compile cannot take {of_method.not_compiled}")
     if compile:
         check_compiles(fabric.device)
-    if hasattr(how, "check"):
-        how.check(dataset.split("train"), of_method)
+    of_method.check(dataset.split("train"))
     alike: dict[str, Any] = {
         **{"model": model, "weights": weights, "size": size, "attribute": attribute, "task": task},
         **{key: value for key, value in asdict(settings).items() if key != "epochs"},
@@ -262,14 +257,14 @@ def train(
             name: Part(part, hold(pixels[name], fabric.device)) for name, part in splits.items()
         }
         models.tune(network, tune)
-        begin = partial(methods.begin, method, of_method, network, training)
-        at_work = None if hasattr(how, "first") else begin()
+        pretraining = of_method.pretraining()
+        at_work = None if pretraining else of_method.start(network, training)
         if not continues and is_first():
             outputs.begin(folder, config, overwrite=overwrite)
         fabric.barrier()
         with outputs.kept_from_others(folder) if is_first() else nullcontext():
             if at_work is None:
-                at_work = begin(first=answers_before(how.first(of_method)))
+                at_work = of_method.start(network, training, answers_before(pretraining))
             Training(
                 *(folder, fabric, network, at_work, parts, settings),
                 checkpoint_every=checkpoint_every,

@@ -14,8 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from fairvision.core.processes import Share
 from fairvision.datasets import Batch
-from fairvision.methods.heads import Terms, add_auxiliary
-from fairvision.methods.method import Method
+from fairvision.methods.method import Objective, Terms, add_auxiliary
 from fairvision.models import Network, learning_parts
 from fairvision.training.augment import augment
 from fairvision.training.averages import Averages, measures
@@ -28,15 +27,15 @@ _WARM_UP = 0.05
 
 
 class Learner(nn.Module):
-    """What learns: a network, and the method with what it carries along; batches in, terms out."""
+    """What learns: a network and its objective; batches in, terms out."""
 
-    def __init__(self, network: Network, method: Method):
+    def __init__(self, network: Network, objective: Objective):
         super().__init__()
-        self.network, self.method = network, method
+        self.network, self.objective = network, objective
 
     def forward(self, batch: Batch) -> Terms:
-        """Return the method's loss terms."""
-        terms = self.method(self.network, batch)
+        """Return the loss terms."""
+        terms = self.objective(self.network, batch)
         add_auxiliary(terms, self.network, batch)
         return terms
 

@@ -175,7 +175,7 @@ def stored_options(folder: str | Path) -> dict[str, Any]:
     config = runs.read_config(folder)
     kinds = {
         **shapes.fields_of(Settings),
-        **shapes.fields_of(methods.find(config["method"]).Settings),
+        **shapes.fields_of(methods.find(config["method"])),
     }
     shapes.read(
         folder / runs.CONFIG, shapes.table({"options": shapes.table({}, kinds)}), runs.AGAIN

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fairvision.datasets import Batch
-from fairvision.methods.heads import Terms
+from fairvision.methods.method import Terms
 from fairvision.training.averages import is_right
 
 

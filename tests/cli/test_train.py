@@ -11,7 +11,8 @@ import fairvision
 from fairvision import runs
 from fairvision.cli.train import command
 from fairvision.datasets import scenes
-from fairvision.methods import METHODS, baseline
+from fairvision.methods import METHODS
+from fairvision.methods.baseline import Baseline
 from fairvision.models import REGIMES
 from fairvision.training.settings import CROPS, OPTIMIZERS, PRECISIONS, SCHEDULES
 
@@ -87,7 +88,7 @@ def test_ctrl_c_and_resume_with_the_options_of_the_start(run_cli, data, tmp_path
         def terms(*args, **kwargs):
             raise KeyboardInterrupt
 
-        patch.setattr(baseline, "terms", terms)
+        patch.setattr(Baseline, "terms", terms)
         result = run_cli("train", data, *options, "-o", tmp_path / "run")
     assert result.code == 130
     assert (

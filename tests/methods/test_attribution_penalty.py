@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from fairvision import methods, models
+from fairvision import models
 from fairvision.datasets import Batch
 from fairvision.errors import InputError
-from fairvision.methods import attribution_penalty, baseline
-from fairvision.methods.attribution_penalty import Settings, gradient_outside
+from fairvision.methods.attribution_penalty import AttributionPenalty, gradient_outside
+from fairvision.methods.baseline import Baseline
 from tests.methods.test_methods import make_batch, make_dataset, make_network
 
 
@@ -42,7 +42,7 @@ def test_linear_network_in_closed_form():
     # Σ_k log p_k = Σ_k z_k − K log Σ exp z, so its gradient is Σ_k (1 − K p_k) w_k
     gradient = ((1 - 2 * p) @ weight).reshape(5, 3, 4, 4)
     expected = ((gradient * (1 - masks)) ** 2).sum(dim=(1, 2, 3)).mean()
-    found = attribution_penalty.terms(network, batch, Settings(penalty=2.0))
+    found = AttributionPenalty(penalty=2.0).terms(network, batch)
     assert found.losses["attribution_penalty/gender"].item() == pytest.approx(
         2 * expected.item(), rel=1e-5
     )
@@ -51,8 +51,8 @@ def test_linear_network_in_closed_form():
 def test_adds_to_the_baseline_and_only_where_there_is_a_mask():
     network, batch = make_network(), make_batch()
     batch.has_mask[:4] = False
-    found = attribution_penalty.terms(network, batch, Settings())
-    plain = baseline.terms(network, batch, baseline.Settings())
+    found = AttributionPenalty().terms(network, batch)
+    plain = Baseline().terms(network, batch)
     for name, loss in plain.losses.items():
         assert found.losses[name].item() == pytest.approx(loss.item())
     assert set(found.losses) - set(plain.losses) == {"attribution_penalty/gender"}
@@ -67,9 +67,7 @@ def test_the_penalty_has_a_gradient_and_descending_it_moves_the_evidence():
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     values = []
     for _ in range(60):
-        loss = attribution_penalty.terms(network, batch, Settings(1.0)).losses[
-            "attribution_penalty/gender"
-        ]
+        loss = AttributionPenalty(1.0).terms(network, batch).losses["attribution_penalty/gender"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -79,9 +77,9 @@ def test_the_penalty_has_a_gradient_and_descending_it_moves_the_evidence():
 
 def test_measured_without_gradients_as_in_validation():
     network, batch = make_network(), make_batch()
-    expected = attribution_penalty.terms(network, batch, Settings())
+    expected = AttributionPenalty().terms(network, batch)
     with torch.no_grad():
-        found = attribution_penalty.terms(network, batch, Settings())
+        found = AttributionPenalty().terms(network, batch)
     for name, loss in expected.losses.items():
         assert found.losses[name].item() == pytest.approx(loss.item(), rel=1e-6)
     assert all(p.grad is None for p in network.parameters())
@@ -90,7 +88,7 @@ def test_measured_without_gradients_as_in_validation():
 
 def test_an_answer_that_cannot_move_costs_nothing():
     batch = make_batch()
-    found = attribution_penalty.terms(make_network(trained=False), batch, Settings())
+    found = AttributionPenalty().terms(make_network(trained=False), batch)
     assert found.losses["attribution_penalty/gender"] == 0
     assert found.losses["cross_entropy/gender"].item() == pytest.approx(math.log(3))
 
@@ -109,11 +107,11 @@ def test_person_and_context_add_up():
 
 def test_says_what_it_needs():
     with pytest.raises(InputError, match="needs an attribute"):
-        attribution_penalty.check(make_dataset(attributes={}), Settings())
+        AttributionPenalty().check(make_dataset(attributes={}))
     without = make_dataset()
     without.samples["mask"] = None
     with pytest.raises(InputError, match="needs masks"):
-        attribution_penalty.check(without, Settings())
+        AttributionPenalty().check(without)
 
 
 def hard() -> nn.Module:
@@ -137,7 +135,7 @@ def test_networks_whose_gradients_torch_does_not_differentiate(backbone, width):
     nn.init.normal_(network.heads[0].weight)
     batch = make_batch()
     before = network(batch.images)["gender"]
-    method = methods.begin("attribution_penalty", Settings(), network, make_dataset())
+    method = AttributionPenalty().start(network, make_dataset())
     torch.testing.assert_close(network(batch.images)["gender"], before)
     method(network, batch).losses["attribution_penalty/gender"].backward()
     first = next(network.backbone.parameters())

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from fairvision import methods, models
 from fairvision.datasets import Batch, Dataset, Task, hide_person
 from fairvision.errors import InputError
-from fairvision.methods import baseline, equalizer
-from fairvision.methods.equalizer import Settings, appearance_confusion, confident
+from fairvision.methods.baseline import Baseline
+from fairvision.methods.equalizer import Equalizer, appearance_confusion, confident
 
 ATTRIBUTES = {"gender": 3}
 
@@ -50,7 +50,7 @@ def make_dataset(**changes) -> Dataset:
 
 
 def test_untrained_heads_cost_the_entropy_of_a_guess():
-    result = baseline.terms(make_network(trained=False), make_batch(), baseline.Settings())
+    result = Baseline().terms(make_network(trained=False), make_batch())
     values = {name: loss.item() for name, loss in result.losses.items()}
     assert values == pytest.approx(
         {
@@ -66,7 +66,7 @@ def test_unknowns_take_no_part():
     network, batch = make_network(), make_batch()
     batch.attributes["gender"][2:] = -1
     batch.tasks["objects"][3:] = -1
-    result = baseline.terms(network, batch, baseline.Settings())
+    result = Baseline().terms(network, batch)
     assert int(result.counts["cross_entropy/gender"]) == 2
     assert int(result.counts["cross_entropy/objects"]) == 3
     first = make_batch()
@@ -76,7 +76,7 @@ def test_unknowns_take_no_part():
         attributes={"gender": first.attributes["gender"][:2]},
         tasks={k: v[:2] for k, v in first.tasks.items()},
     )
-    alone = baseline.terms(network, known, baseline.Settings())
+    alone = Baseline().terms(network, known)
     torch.testing.assert_close(
         result.losses["cross_entropy/gender"], alone.losses["cross_entropy/gender"]
     )
@@ -88,7 +88,7 @@ def test_a_batch_of_unknowns_gives_zero_terms_that_keep_the_graph():
     batch.tasks["objects"][:] = -1
     batch.tasks["scene"][:] = -1
     batch.has_mask[:] = False
-    result = equalizer.terms(network, batch, Settings())
+    result = Equalizer().terms(network, batch)
     assert {loss.item() for loss in result.losses.values()} == {0.0}
     assert {int(n) for n in result.counts.values()} == {0}
     sum(result.losses.values()).backward()
@@ -99,8 +99,8 @@ def test_equalizer_is_the_sum_of_its_weighted_terms():
     network, batch = make_network(), make_batch()
     batch.has_mask[:2] = False
     batch.attributes["gender"][5] = -1
-    plain = baseline.terms(network, batch, baseline.Settings())
-    result = equalizer.terms(network, batch, Settings(alpha=2, beta=3, mu=0.5))
+    plain = Baseline().terms(network, batch)
+    result = Equalizer(alpha=2, beta=3, mu=0.5).terms(network, batch)
     whole = network(batch.images)["gender"]
     hidden = network(hide_person(batch.images[2:], batch.masks[2:]))["gender"]
     expected = {name: 2 * loss for name, loss in plain.losses.items()}
@@ -117,7 +117,7 @@ def test_equalizer_is_the_sum_of_its_weighted_terms():
 def test_appearance_confusion_has_a_gradient():
     """In the authors' program the term is identically zero."""
     network, batch = make_network(), make_batch()
-    result = equalizer.terms(network, batch, Settings())
+    result = Equalizer().terms(network, batch)
     loss = result.losses["appearance_confusion/gender"]
     assert loss > 0
     loss.backward()
@@ -125,13 +125,13 @@ def test_appearance_confusion_has_a_gradient():
 
 
 def test_without_the_confident_term():
-    result = equalizer.terms(make_network(), make_batch(), Settings(confident="none"))
+    result = Equalizer(confident="none").terms(make_network(), make_batch())
     assert not any(name.startswith("confident") for name in result.losses)
 
 
 def test_heads_that_are_not_trained_have_no_terms():
     network = models.build("lecture_cnn", {"scene": 2}, size=8)
-    assert set(equalizer.terms(network, make_batch(), Settings()).losses) == {"cross_entropy/scene"}
+    assert set(Equalizer().terms(network, make_batch()).losses) == {"cross_entropy/scene"}
 
 
 def test_two_groups_are_the_papers_equation():
@@ -173,21 +173,21 @@ def test_half_precision_cannot_overflow(dtype):
 
 def test_autocast_keeps_the_terms_in_float32():
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        result = equalizer.terms(make_network(), make_batch(), Settings())
+        result = Equalizer().terms(make_network(), make_batch())
     assert {loss.dtype for loss in result.losses.values()} == {torch.float32}
 
 
 def test_the_equalizer_says_what_it_needs():
-    equalizer.check(make_dataset(), Settings())
+    Equalizer().check(make_dataset())
     with pytest.raises(InputError, match="needs an attribute"):
-        equalizer.check(make_dataset(attributes={}), Settings())
+        Equalizer().check(make_dataset(attributes={}))
     with pytest.raises(InputError, match="needs masks of the person"):
-        equalizer.check(make_dataset(samples=pd.DataFrame({"mask": [None]})), Settings())
+        Equalizer().check(make_dataset(samples=pd.DataFrame({"mask": [None]})))
     with pytest.raises(InputError, match="'ratio' is not one of quotient, difference"):
-        equalizer.check(make_dataset(), Settings(confident="ratio"))
+        Equalizer(confident="ratio").check(make_dataset())
 
 
 def test_methods_are_found_by_name():
-    assert methods.find("baseline") is baseline
+    assert methods.find("baseline") is Baseline
     with pytest.raises(InputError, match="no method 'magic': choose one of baseline, equalizer"):
         methods.find("magic")

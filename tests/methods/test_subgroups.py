@@ -13,11 +13,17 @@ from torch.nn import functional as F
 from fairvision import methods, models
 from fairvision.datasets import Batch, Dataset, Task
 from fairvision.errors import InputError
-from fairvision.methods import domain_discriminative, group_dro, reweighting
 from fairvision.methods.confusion import confusion
-from fairvision.methods.domain_discriminative import log_prior, pair_cross_entropy
-from fairvision.methods.heads import add_auxiliary
-from fairvision.methods.subgroups import Subgroups, the_attribute
+from fairvision.methods.domain_discriminative import (
+    DomainDiscriminative,
+    log_prior,
+    pair_cross_entropy,
+)
+from fairvision.methods.group_dro import GroupDRO
+from fairvision.methods.method import add_auxiliary
+from fairvision.methods.needs import chosen_attribute
+from fairvision.methods.reweighting import Reweighting
+from fairvision.methods.subgroups import Subgroups
 from fairvision.models import DomainHead, Domains
 
 #        colour, shape, things
@@ -89,16 +95,16 @@ def test_subgroups_need_two(dataset):
 
 
 def test_the_only_attribute_need_not_be_named(dataset):
-    assert the_attribute(dataset, "", "it") == "colour"
+    assert chosen_attribute(dataset, "", "it") == "colour"
     two = replace(dataset, attributes={"colour": ("r", "b"), "age": ("old", "young")})
     with pytest.raises(InputError, match="say --domain colour or age"):
-        the_attribute(two, "", "it")
-    assert the_attribute(two, "age", "it") == "age"
+        chosen_attribute(two, "", "it")
+    assert chosen_attribute(two, "age", "it") == "age"
 
 
 def test_reweighting_weighs_every_head_by_the_subgroup(dataset):
     network, batch = network_of(dataset), batch_of(dataset)
-    method = methods.begin("reweighting", reweighting.Settings(), network, dataset)
+    method = Reweighting().start(network, dataset)
     found = method(network, batch).losses["cross_entropy/shape"]
     weights = torch.tensor([2 / 3, 2 / 3, 2 / 3, 2, 1, 1, 1])
     each = F.cross_entropy(
@@ -109,7 +115,7 @@ def test_reweighting_weighs_every_head_by_the_subgroup(dataset):
 
 def test_resampling_draws_subgroups_alike(dataset):
     many = replace(dataset, samples=pd.concat([dataset.samples] * 40, ignore_index=True))
-    method = methods.begin("resampling", methods.settings("resampling", {}), network_of(many), many)
+    method = methods.settings("resampling", {}).start(network_of(many), many)
     codes = Subgroups(many).codes
     order = method.order(len(many), np.random.default_rng(0))
     assert len(order) == len(many)
@@ -124,7 +130,7 @@ def test_resampling_draws_subgroups_alike(dataset):
 
 def test_group_dro_moves_to_the_subgroup_with_the_larger_loss(dataset):
     network, batch = network_of(dataset), batch_of(dataset)
-    method = methods.begin("group_dro", group_dro.Settings(step=0.5), network, dataset)
+    method = GroupDRO(step=0.5).start(network, dataset)
     codes = Subgroups(dataset).codes
     each = F.cross_entropy(
         network(batch.images)["colour"],
@@ -198,8 +204,7 @@ def test_only_the_own_group_learns(dataset, method, rule):
         return
     domains = {name: Domains("colour", 3, rule) for name in ("shape", "things")}
     network, batch = network_of(dataset, **domains), batch_of(dataset)
-    settings = methods.settings(method, {})
-    at_work = methods.begin(method, settings, network, dataset)
+    at_work = methods.settings(method, {}).start(network, dataset)
     batch.attributes["colour"][:] = 0
     network.zero_grad()
     terms = at_work(network, batch)
@@ -214,15 +219,14 @@ def test_only_the_own_group_learns(dataset, method, rule):
 def test_unknown_groups_take_no_part_in_domains(dataset):
     for method, rule in (("domain_independent", "sum"), ("domain_discriminative", "prior_shift")):
         network = network_of(dataset, shape=Domains("colour", 3, rule))
-        at_work = methods.begin(method, methods.settings(method, {}), network, dataset)
+        at_work = methods.settings(method, {}).start(network, dataset)
         terms = at_work(network, batch_of(dataset))
         assert terms.counts["cross_entropy/shape"] == 6
         assert terms.counts["cross_entropy/things"] == 7  # not a head with groups here
 
 
 def test_domain_methods_name_their_heads(dataset):
-    settings = domain_discriminative.Settings()
-    found = domain_discriminative.domains(dataset, ["colour", "shape"], settings)
+    found = DomainDiscriminative().domains(dataset, ["colour", "shape"])
     assert found == {"shape": Domains("colour", 3, "prior_shift")}
 
 
@@ -231,7 +235,7 @@ def test_adversaries(dataset, method):
     """The adversary learns as it would alone, the backbone against it, and the probe looks on."""
     network, batch = network_of(dataset), batch_of(dataset)
     options = {"ramp": 0, "strength": 2.0} if method == "adversarial" else {"strength": 2.0}
-    at_work = methods.begin(method, methods.settings(method, options), network, dataset)
+    at_work = methods.settings(method, options).start(network, dataset)
     terms = at_work(network, batch)
     assert terms.counts["adversary/colour"] == 7
     features = network.features(batch.images)
@@ -272,7 +276,7 @@ def test_the_auxiliary_classifier_does_not_teach_what_is_to_be_removed(dataset, 
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
     batch = batch_of(dataset)
-    at_work = methods.begin(method, methods.settings(method, {}), network, dataset)
+    at_work = methods.settings(method, {}).start(network, dataset)
     terms = at_work(network, batch)
     add_auxiliary(terms, network, batch)
     features = network.backbone.early.weight

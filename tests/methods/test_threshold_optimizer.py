@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fairlearn.postprocessing import ThresholdOptimizer
+from fairlearn.postprocessing import ThresholdOptimizer as Fairlearns
 from sklearn.linear_model import LogisticRegression
 
 from fairvision import methods
 from fairvision.datasets import Dataset, Task
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.methods.threshold_optimizer import CONSTRAINTS, OBJECTIVES, Settings, after
-from fairvision.methods.thresholds import learn
+from fairvision.methods.threshold_optimizer import (
+    CONSTRAINTS,
+    OBJECTIVES,
+    ThresholdOptimizer,
+    learn,
+)
 from fairvision.runs import thresholds
 from fairvision.runs.thresholds import Interpolation, recentred
 
@@ -43,7 +47,7 @@ def optimizer(constraint, objective, scores, holds, groups):
     logits = np.log(scores.clip(1e-6, 1 - 1e-6) / (1 - scores.clip(1e-6, 1 - 1e-6)))[:, None]
     model = LogisticRegression().fit(logits, holds)
     model.coef_[:], model.intercept_[:] = 1, 0
-    found = ThresholdOptimizer(
+    found = Fairlearns(
         estimator=model,
         constraints=constraint,
         objective=objective,
@@ -64,12 +68,12 @@ def test_decisions_are_fairlearns_for_the_same_draws(constraint, objective, ties
     for seed in range(3):
         expected = theirs.predict(logits, sensitive_features=groups, random_state=seed)
         draws = np.random.RandomState(seed).rand(len(scores))
-        thresholds = np.empty(len(scores))
+        limits = np.empty(len(scores))
         for code, interpolation in ours.items():
             own = groups == code
-            thresholds[own] = interpolation.threshold(draws[own])
-        assert (scores > thresholds).tolist() == (expected == 1).tolist()
-        assert (recentred(scores, thresholds) > 0.5).tolist() == (expected == 1).tolist()
+            limits[own] = interpolation.threshold(draws[own])
+        assert (scores > limits).tolist() == (expected == 1).tolist()
+        assert (recentred(scores, limits) > 0.5).tolist() == (expected == 1).tolist()
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
@@ -155,7 +159,7 @@ def as_table(dataset: Dataset, scores: dict) -> pd.DataFrame:
 
 def learnt(dataset: Dataset, scores: dict, **settings) -> thresholds.Rule:
     validation = (dataset.samples["split"] == "val").to_numpy()
-    learner = after(dataset, list(dataset.tasks), Settings(**settings))
+    learner = ThresholdOptimizer(**settings).thresholds(dataset, list(dataset.tasks))
     return learner({task: some[validation] for task, some in scores.items()})
 
 
@@ -344,7 +348,7 @@ def test_many_labels_without_thresholds_are_not_all_listed():
     things = [("t0",)] * 300
     dataset, _ = make_dataset(tasks={"things": Task(labels, many=True)}, things=things)
     with pytest.warns(FairvisionWarning, match="t6, t7 and 4 more: a group needs"):
-        after(dataset, ["things"], Settings())
+        ThresholdOptimizer().thresholds(dataset, ["things"])
 
 
 @pytest.mark.parametrize(
@@ -361,16 +365,16 @@ def test_many_labels_without_thresholds_are_not_all_listed():
 def test_what_is_missing_is_said(changes, options, match):
     dataset, _ = make_dataset(**changes)
     with pytest.raises(InputError, match=match):
-        after(dataset, list(dataset.tasks), Settings(**options))
+        ThresholdOptimizer(**options).thresholds(dataset, list(dataset.tasks))
 
 
 def test_an_attribute_and_a_task_are_needed():
     dataset, _ = make_dataset()
     with pytest.raises(InputError, match="none is learnt: add a task"):
-        after(dataset, ["colour"], Settings())
+        ThresholdOptimizer().thresholds(dataset, ["colour"])
     bare = Dataset(Path("d"), "d", {}, dataset.tasks, dataset.samples)
     with pytest.raises(InputError, match="needs an attribute, and d has none"):
-        after(bare, ["light"], Settings())
+        ThresholdOptimizer().thresholds(bare, ["light"])
 
 
 def test_what_is_complete_is_learnt_without_a_word():

@@ -14,7 +14,7 @@ import fairvision
 from fairvision import inference, methods, runs
 from fairvision.datasets import Dataset, Task, save
 from fairvision.errors import InputError
-from fairvision.methods.method import Method
+from fairvision.methods.method import Objective
 from fairvision.training import epochs
 
 QUICK = {"size": 16, "epochs": 2, "batch_size": 8, "device": "cpu"}
@@ -128,11 +128,11 @@ def test_methods_for_subgroups_answer_less_by_the_colour(skewed, tmp_path):
 
 
 def test_jtt_repeats_the_errors_of_a_first_run(skewed, tmp_path, monkeypatch):
-    seen: list[Method] = []
+    seen: list[Objective] = []
 
     class Training(epochs.Training):
         def run(self):
-            seen.append(self.method)
+            seen.append(self.objective)
             super().run()
 
     monkeypatch.setattr("fairvision.training.fit.Training", Training)

@@ -12,7 +12,7 @@ import fairvision
 from fairvision import runs
 from fairvision.core import files
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.methods import baseline
+from fairvision.methods.baseline import Baseline
 from fairvision.training import checkpoint, output
 
 SETTINGS = {"size": 16, "epochs": 3, "batch_size": 4, "device": "cpu", "augment": True}
@@ -63,10 +63,10 @@ def die_at_call(owner, name, number):
 
 # 18 training images are 5 steps of an epoch, 9 of validation are 3.
 MOMENTS = {
-    "first step": lambda: die_at_call(baseline, "terms", 1),
-    "step 4 of epoch 1": lambda: die_at_call(baseline, "terms", 4),
-    "step 3 of epoch 2": lambda: die_at_call(baseline, "terms", 11),
-    "validation": lambda: die_at_call(baseline, "terms", 15),
+    "first step": lambda: die_at_call(Baseline, "terms", 1),
+    "step 4 of epoch 1": lambda: die_at_call(Baseline, "terms", 4),
+    "step 3 of epoch 2": lambda: die_at_call(Baseline, "terms", 11),
+    "validation": lambda: die_at_call(Baseline, "terms", 15),
     "first checkpoint": lambda: die_at_call(checkpoint._Digesting, "write", 5),
     "a later checkpoint": lambda: die_at_call(checkpoint._Digesting, "write", 180),
     "checkpoint not yet in its place": lambda: die_at_call(checkpoint.os, "fsync", 7),

@@ -16,7 +16,8 @@ import fairvision
 from fairvision import runs
 from fairvision.datasets import load, save
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.methods import baseline, equalizer
+from fairvision.methods.baseline import Baseline
+from fairvision.methods.equalizer import Equalizer
 from fairvision.training import stored_options
 
 QUICK = {"size": 16, "epochs": 3, "batch_size": 8, "device": "cpu"}
@@ -118,7 +119,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     settings = {"method": "equalizer", "augment": True, **told}
     whole = train(folder, tmp_path / "whole", **settings)
     with monkeypatch.context() as patch:
-        interrupt(patch, equalizer, call, error)
+        interrupt(patch, Equalizer, call, error)
         with pytest.raises(type(error)):
             train(folder, out, **settings)
     with pytest.raises(InputError, match=r"is unfinished .* --resume"):
@@ -132,7 +133,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 def test_batch_normalisation_is_resumed_too(folder, tmp_path, out, monkeypatch):
     settings = {"model": "mobilenet_v3_small", "size": 32, "epochs": 2}
     train(folder, tmp_path / "whole", **settings)
-    interrupt(monkeypatch, baseline, 6, KeyboardInterrupt())
+    interrupt(monkeypatch, Baseline, 6, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         train(folder, out, **settings)
     train(folder, out, **settings, resume=True)
@@ -141,7 +142,7 @@ def test_batch_normalisation_is_resumed_too(folder, tmp_path, out, monkeypatch):
 
 def test_resume_needs_no_first_weights_once_an_epoch_is_saved(folder, tmp_path, out, monkeypatch):
     first = train(folder, tmp_path / "first", epochs=1)
-    interrupt(monkeypatch, baseline, 6, KeyboardInterrupt())
+    interrupt(monkeypatch, Baseline, 6, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         train(folder, out, weights=str(first.folder))
     shutil.rmtree(first.folder)
@@ -151,7 +152,7 @@ def test_resume_needs_no_first_weights_once_an_epoch_is_saved(folder, tmp_path, 
 def test_resume_wants_the_same_settings_and_data(squares, out, monkeypatch):
     folder = squares()
     with monkeypatch.context() as patch:
-        interrupt(patch, baseline, 5, KeyboardInterrupt())
+        interrupt(patch, Baseline, 5, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             train(folder, out)
     with pytest.raises(InputError, match=r"\(epochs was 3, now 4; lr was 0.001, now 0.1\)"):
@@ -189,7 +190,7 @@ def test_stored_options_start_the_same_run_again(folder, tmp_path, out):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", None])
 def test_a_damaged_checkpoint_is_one_clear_line(folder, out, monkeypatch, content):
-    interrupt(monkeypatch, baseline, 6, KeyboardInterrupt())
+    interrupt(monkeypatch, Baseline, 6, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         train(folder, out)
     path = out / runs.CHECKPOINT
@@ -202,7 +203,7 @@ def test_a_damaged_checkpoint_is_one_clear_line(folder, out, monkeypatch, conten
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_term(folder, out, monkeypatch):
-    real, calls = baseline.terms, [0]
+    real, calls = Baseline.terms, [0]
 
     def terms(*args, **kwargs):
         calls[0] += 1
@@ -211,7 +212,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_term(folder, out, monkeyp
             result.losses["cross_entropy/side"] = result.losses["cross_entropy/side"] * torch.nan
         return result
 
-    monkeypatch.setattr(baseline, "terms", terms)
+    monkeypatch.setattr(Baseline, "terms", terms)
     match = r"diverged in epoch 2: cross_entropy/side is not finite.*smaller --lr \(now 0.001\)"
     with pytest.raises(InputError, match=match):
         train(folder, out)

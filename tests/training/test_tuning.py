@@ -12,7 +12,7 @@ from torch.testing import assert_close
 import fairvision
 from fairvision import models, runs
 from fairvision.errors import InputError
-from fairvision.methods.method import Method
+from fairvision.methods.method import Objective, Terms
 from fairvision.training.loop import Learner, make_optimizer
 
 # name: side of the images, and what of the backbone moves in --tune last
@@ -117,9 +117,9 @@ def test_the_auxiliary_loss_is_part_of_every_method_while_training():
 
     def terms(network, batch):
         network(images)  # as a method that also shows images of its own
-        return fairvision.methods.heads.Terms({})
+        return Terms({})
 
-    learner = Learner(network, Method(terms)).train()
+    learner = Learner(network, Objective(terms)).train()
     found = learner(batch)
     # Heads start at zero: ln 2 for the one image that is known, and for each label.
     assert {k: round(v.item(), 4) for k, v in found.losses.items()} == {
