@@ -128,9 +128,10 @@ def test_the_best_epoch_is_that_of_the_criterion(folder, tmp_path, select, colum
 
 
 def test_training_stops_when_nothing_gets_better(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        runs, "score", lambda table, select: pd.Series(-(abs(table["epoch"] - 2.0)))
-    )
+    for module in (runs, runs.folder):
+        monkeypatch.setattr(
+            module, "score", lambda table, select: pd.Series(-(abs(table["epoch"] - 2.0)))
+        )
     run = train(folder, tmp_path / "run", epochs=9, patience=2)
     assert len(runs.history(run)) == 4
     assert runs.summary(run)["best_epoch"] == 2
