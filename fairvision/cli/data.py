@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from fairvision.errors import InputError
 if TYPE_CHECKING:
     from fairvision.datasets import Dataset
 
-Callback = Callable[..., Any]
-Decorator = Callable[[Callback], Callback]
 
 _fractions = (
     click.option(
@@ -62,17 +59,6 @@ _published = (
 _writing = (options.workers, options.overwrite, options.quiet)
 
 
-def _add(decorators: Sequence[Decorator]) -> Decorator:
-    """Return a decorator that adds several options in the order given."""
-
-    def add(function: Callback) -> Callback:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return add
-
-
 def _named(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
@@ -106,7 +92,7 @@ def command() -> None:
     "--groups", type=int, default=2, show_default=True, help="Number of groups, at most 6."
 )
 @click.option("--size", type=int, default=64, show_default=True, help="Width and height in pixels.")
-@_add(_fractions)
+@options.several(*_fractions)
 def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     """Draw scenes with a stated bias.
 
@@ -167,7 +153,7 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
 @click.option(
     "--images", type=options.PATH, help="Folder where relative paths start; by default the table's."
 )
-@_add(_importing)
+@options.several(*_importing)
 def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
     """Import any table of pictures.
 
@@ -188,7 +174,7 @@ def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
     type=click.Choice(["train", "val", "test"]),
     help="Put all pictures in this split instead of dividing them at random.",
 )
-@_add(_importing)
+@options.several(*_importing)
 def coco(quiet: bool, **settings: Any) -> None:
     """Import COCO annotations.
 
@@ -207,9 +193,9 @@ def coco(quiet: bool, **settings: Any) -> None:
     help="Folder of the four idx files, gzipped or not, or above MNIST/raw; by default they are "
     "downloaded.",
 )
-@_add(_published)
+@options.several(*_published)
 @options.seed
-@_add(_writing)
+@options.several(*_writing)
 def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
     """Import MNIST, the handwritten digits.
 
@@ -235,7 +221,7 @@ def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
     show_default=True,
     help="Share of each class that is grey, or in colour, as is typical of it, in training.",
 )
-@_add(_published)
+@options.several(*_published)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
@@ -243,7 +229,7 @@ def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
     show_default=True,
     help="Seed of all chance; the default makes the choice of the authors.",
 )
-@_add(_writing)
+@options.several(*_writing)
 def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
     """Make CIFAR-10S: five classes mostly grey, five mostly in colour.
 

@@ -25,9 +25,7 @@ from fairvision.cli.printing import say
 @click.option(
     "--size", type=click.IntRange(min=32), default=48, show_default=True, help="Side in pixels."
 )
-@click.option(
-    "--epochs", type=click.IntRange(min=1), default=9, show_default=True, help="Training epochs."
-)
+@options.setting("epochs", default=9, help="Training epochs.")
 @options.output
 @options.seed
 @options.device
@@ -42,7 +40,9 @@ def command(**settings: Any) -> None:
     person.
     """
     from fairvision.demonstration import demo
+    from fairvision.training.devices import keep_freed_memory
 
+    keep_freed_memory()
     audit = demo(**settings, say=(lambda _: None) if settings["quiet"] else say)
     say(audit.verdict.headline)
     say(f"report: {audit.folder / 'report.html'}")

@@ -1,12 +1,18 @@
-"""Options that are spelled alike in every command."""
+"""Options that are spelled alike in every command; those of a training come from its `Settings`."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin
 
 import click
+
+from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class UserPath(click.Path):
@@ -25,38 +31,65 @@ FILE = UserPath(path_type=Path, dir_okay=False)
 FOLDER = UserPath(path_type=Path, file_okay=False)
 PATH_OR_NAME = UserPath(path_type=str)
 
+
+def setting(name: str, **changes: Any) -> Callable[[F], F]:
+    """Return the option of a command for an option of `fairvision.training.Settings`.
+
+    Parameters
+    ----------
+    name : of the field
+    changes : keywords of `click.option` that differ in this command
+    """
+    declared, default = OPTIONS[name], DEFAULTS[name]
+    kinds = [kind for kind in get_args(TYPES[name]) if kind is not NoneType] or [TYPES[name]]
+    (kind,) = kinds if get_origin(TYPES[name]) is not Collection else [Collection]
+    spelled = f"--{name.replace('_', '-')}"
+    keywords: dict[str, Any] = {"help": declared.help}
+    if kind is bool and default is None:
+        spelled = f"{spelled}/--no-{spelled.removeprefix('--')}"
+        keywords |= {"default": None}
+    elif kind is bool:
+        keywords |= {"is_flag": True}
+    elif kind is Collection:
+        keywords |= {"multiple": True}
+    else:
+        keywords |= {"type": _value_type(kind, declared), "metavar": declared.metavar}
+        keywords |= {"default": default, "show_default": default is not None}
+    return click.option(spelled, **{**keywords, **changes})
+
+
+def settings(*names: str) -> Callable[[F], F]:
+    """Return a decorator that gives a command several options of a training, in this order."""
+    return several(*map(setting, names))
+
+
+def several(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds several options, in the order given."""
+
+    def add(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return add
+
+
+def _value_type(kind: Any, declared: Option) -> click.ParamType | type:
+    if declared.is_path:
+        return PATH_OR_NAME
+    if declared.choices:
+        return click.Choice(declared.choices)
+    if kind is int:
+        most = int(declared.below) - 1 if declared.below == 2**63 else None
+        return click.IntRange(int(declared.least), most)
+    if declared.metavar:
+        return click.FloatRange(declared.above, declared.below, min_open=True, max_open=True)
+    return {str: str, float: float}[kind]
+
+
 output = click.option("--output", "-o", type=PATH, required=True, help="Folder to write.")
-overwrite = click.option(
-    "--overwrite", is_flag=True, help="Replace what an earlier call wrote there."
-)
-seed = click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of all chance.",
-)
-device = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-workers = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Threads that decode pictures; by default one per core.",
-)
-cache = click.option(
-    "--cache",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Whether decoded pictures are kept on the disk; auto keeps them where they take at most "
-    "half of what is free, else they are decoded whenever they are needed.",
-)
+overwrite, seed, device = setting("overwrite"), setting("seed"), setting("device")
+workers, cache, quiet = setting("workers"), setting("cache"), setting("quiet")
 prepare = click.option(
     "--prepare",
     type=click.Choice(["auto", "digit", "none"]),
@@ -65,5 +98,4 @@ prepare = click.option(
     help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
     "run that was trained on MNIST.",
 )
-quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")

@@ -56,7 +56,9 @@ def command(
     fairvision sweep DATA --methods baseline,equalizer --seeds 0,1,2 -o sweep
     """
     from fairvision.sweeping import sweep
+    from fairvision.training.devices import keep_freed_memory
 
+    keep_freed_memory()
     silent = given.pop("quiet") or as_json
     of_methods = train._method_options(context)
     per_method = config.method_options(context, given["methods"])

@@ -11,6 +11,7 @@ import click
 from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
 from fairvision.methods import METHODS, describe, option_names
+from fairvision.training.settings import OPTIONS
 
 
 def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
@@ -28,154 +29,10 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 @click.argument("data", type=options.PATH)
 @options.output
 @config.option
-@click.option(
-    "--method",
-    type=click.Choice([*METHODS, "list"]),
-    default="baseline",
-    show_default=True,
-    help="How it learns; `--method list` says what methods there are, and their options.",
-    is_eager=True,
-    callback=_list_methods,
+@options.setting(
+    "method", type=click.Choice([*METHODS, "list"]), is_eager=True, callback=_list_methods
 )
-@click.option(
-    "--model",
-    default="lecture_cnn",
-    show_default=True,
-    help="lecture_cnn, small_cnn, a torchvision classification network such as mobilenet_v2, or "
-    "one of timm such as timm:convnext_atto.",
-)
-@click.option(
-    "--weights",
-    type=options.PATH_OR_NAME,
-    help="What it starts from: a name that torchvision publishes (IMAGENET1K_V1, DEFAULT), DEFAULT "
-    "of timm, a .pth or .safetensors file, or another run. By default random.",
-)
-@click.option(
-    "--size",
-    type=click.IntRange(min=1),
-    help="Side of the pictures in pixels; by default that of the network, and for small networks "
-    "that of the pictures where they all have one that is smaller.",
-)
-@click.option("--attribute", multiple=True, help="Attribute to learn, repeatable; by default all.")
-@click.option("--task", multiple=True, help="Task to learn, repeatable; by default all.")
-@click.option(
-    "--tune",
-    type=click.Choice(["head", "last", "all", "auto"]),
-    default="all",
-    show_default=True,
-    help="What learns: the heads, the last block too, or the whole network; auto chooses by the "
-    "number of training pictures and says why.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Passes over the training pictures.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=2),
-    default=32,
-    show_default=True,
-    help="Pictures per batch; of several processes (torchrun), together.",
-)
-@click.option(
-    "--lr",
-    type=float,
-    help="Learning rate; by default 0.0001 where trained layers learn on, else 0.001; of sgd 0.01 "
-    "and 0.1.",
-)
-@click.option(
-    "--lr-backbone",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Share of it for the earliest block that learns; those up to the heads lie between.",
-)
-@click.option(
-    "--weight-decay",
-    type=float,
-    help="Decay of the weights; by default 0.01, of sgd 0.0005.",
-)
-@click.option(
-    "--optimizer",
-    type=click.Choice(["adamw", "sgd"]),
-    default="adamw",
-    show_default=True,
-    help="What takes the steps.",
-)
-@click.option("--momentum", type=float, default=0.9, show_default=True, help="Of sgd.")
-@click.option(
-    "--schedule",
-    type=click.Choice(["cosine", "constant", "steps"]),
-    default="cosine",
-    show_default=True,
-    help="Learning rate after the warm-up: to zero, the same, or a tenth after each quarter.",
-)
-@click.option(
-    "--augment/--no-augment",
-    default=None,
-    help="Mirror and crop at random; by default not for heads alone, nor for the small networks.",
-)
-@click.option(
-    "--crop",
-    type=click.Choice(["zoom", "shift"]),
-    default="zoom",
-    show_default=True,
-    help="Random crops: parts of 50 to 100% of the area, or shifts by up to an eighth of the side.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["32", "bf16", "16"]),
-    default="32",
-    show_default=True,
-    help="Bits per number; bf16 and 16 are mixed.",
-)
-@click.option(
-    "--accumulate",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Batches per step.",
-)
-@click.option(
-    "--ema",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="DECAY",
-    help="Keep a moving average of the weights, such as 0.999; by default none.",
-)
-@click.option(
-    "--select",
-    type=click.Choice(["loss", "accuracy", "worst_group_accuracy"]),
-    default="loss",
-    show_default=True,
-    help="What makes an epoch the best on the validation split.",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(min=1),
-    metavar="EPOCHS",
-    help="Stop after so many epochs without a better one; by default never.",
-)
-@click.option("--compile", is_flag=True, help="Compile the network (torch.compile).")
-@options.seed
-@options.device
-@options.workers
-@options.cache
-@click.option(
-    "--checkpoint-every",
-    type=click.IntRange(min=1),
-    metavar="STEPS",
-    help="When to write the state within an epoch; by default about once a minute.",
-)
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Continue the unfinished run in the output folder, with the options it was started with.",
-)
-@options.overwrite
-@options.quiet
+@options.settings(*(name for name in OPTIONS if name != "method"))
 @options.as_json
 @click.pass_context
 def command(context: click.Context, /, output: Path, as_json: bool, **settings: Any) -> None:
@@ -189,7 +46,9 @@ def command(context: click.Context, /, output: Path, as_json: bool, **settings: 
     from fairvision.core.processes import is_first
     from fairvision.runs import thresholds
     from fairvision.training import stored_options, train
+    from fairvision.training.devices import keep_freed_memory
 
+    keep_freed_memory()
     method = settings["method"]
     of_method = {**config.method_options(context, [method])[method], **_method_options(context)}
     if settings["resume"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -151,8 +151,13 @@ def only(wanted: Mapping[str, Shape]) -> Shape:
     return check
 
 
-def fields_of(kind: type) -> dict[str, Shape]:
+def fields_of(kind: type, names: Collection[str] = ()) -> dict[str, Shape]:
     """Return the shapes of a dataclass's fields of plain types, by their names.
+
+    Parameters
+    ----------
+    kind : the dataclass
+    names : of the fields; by default all
 
     Examples
     --------
@@ -164,7 +169,7 @@ def fields_of(kind: type) -> dict[str, Shape]:
     ValueError: lr must be a number, not None
     """
     hints = get_type_hints(kind)
-    return {field.name: _of_type(hints[field.name]) for field in fields(kind)}
+    return {name: _of_type(hints[name]) for name in names or [field.name for field in fields(kind)]}
 
 
 def _of_type(hint: Any) -> Shape:

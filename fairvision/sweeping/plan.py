@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from fairvision import methods as all_methods
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models import default_size
-from fairvision.training import train
-from fairvision.training.learnable import check_training_split, choose_heads
-from fairvision.training.start import first_network
+from fairvision.training.preparation import check_training_split, choose_heads, first_network
+from fairvision.training.settings import DEFAULTS
 
 VARIED = ("data", "output", "method", "seed", "resume", "overwrite")
 _MODEL = "small_cnn"  # what a method refuses does not depend on the network
@@ -75,12 +73,7 @@ def make_plan(
     for name in per_method:
         if name not in names:
             raise InputError(f"options are given for {name!r}, which is not one of --methods")
-    parameters = inspect.signature(train).parameters
-    shared = {
-        name: parameter.default
-        for name, parameter in parameters.items()
-        if name not in VARIED and parameter.kind is not parameter.VAR_KEYWORD
-    }
+    shared = {name: value for name, value in DEFAULTS.items() if name not in VARIED}
     own: dict[str, dict[str, Any]] = {name: {} for name in methods}
     for option, value in options.items():
         having = [name for name in methods if option in names[name]]

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from fairvision.datasets import Batch
-from fairvision.training.place import Place
+from fairvision.training.processes import Place
 
 _AREA = (0.5, 1.0)
 _ASPECT = (3 / 4, 4 / 3)

@@ -1,8 +1,9 @@
-"""Means over an epoch, each over the images that took part."""
+"""Figures of an epoch: means, each over the images that took part, and the worst subgroup."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 import torch
@@ -80,29 +81,76 @@ class Averages:
         return dict(self._counts)
 
 
+class WorstGroup:
+    """Counts right predictions by subgroup, batch by batch: accuracy where it is smallest.
+
+    For every head and every attribute the subgroups are the pairs of group and true label; for the
+    attribute's own head, and where many labels may hold, the groups. Unknowns take no part.
+
+    Parameters
+    ----------
+    attributes : groups of each attribute
+    """
+
+    def __init__(self, attributes: Mapping[str, Sized]):
+        self._groups = {name: len(groups) for name, groups in attributes.items()}
+        self._sums: dict[tuple[str, str], Tensor] = {}
+
+    @torch.no_grad()
+    def add(self, terms: Terms, batch: Batch) -> None:
+        """Count the right predictions of a batch."""
+        targets = {**batch.attributes, **batch.tasks}
+        for head, logits in terms.logits.items():
+            right, labelled = is_right(logits, targets[head])
+            for attribute, n in self._groups.items():
+                subgroup, subgroups = batch.attributes[attribute], n
+                takes_part = labelled & (subgroup >= 0)
+                if attribute != head and targets[head].ndim == 1:
+                    subgroup = subgroup * logits.shape[1] + targets[head]
+                    subgroups = n * logits.shape[1]
+                both = torch.stack([right * takes_part, takes_part.float()])
+                sums = torch.zeros(2, subgroups, device=both.device)
+                sums.index_add_(1, subgroup.where(takes_part, 0), both)
+                key = (head, attribute)
+                self._sums[key] = self._sums[key] + sums if key in self._sums else sums
+
+    def worst(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> tuple[float, int]:
+        """Return the smallest accuracy of a subgroup with images, and how many it has.
+
+        NaN and 0 if none has. `total` sums over processes.
+        """
+        worst, size = math.nan, 0
+        for sums in self._sums.values():
+            for right, n in total(sums).T.tolist():
+                if n and not right / n >= worst:
+                    worst, size = right / n, int(n)
+        return worst, size
+
+
 @torch.no_grad()
-def measures(terms: Terms, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def measure(terms: Terms, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return loss terms and the accuracy of each head over a batch, and their counts.
 
     Where many labels may hold, accuracy is the share of image-label decisions that are right.
     """
     values, counts = {k: v.detach() for k, v in terms.losses.items()}, dict(terms.counts)
-    truth = {**batch.attributes, **batch.tasks}
+    targets = {**batch.attributes, **batch.tasks}
     for head, logits in terms.logits.items():
-        right, known = is_right(logits, truth[head])
-        counts[f"accuracy/{head}"] = known.sum()
-        values[f"accuracy/{head}"] = (right * known).sum() / known.sum().clamp(min=1)
+        right, labelled = is_right(logits, targets[head])
+        counts[f"accuracy/{head}"] = labelled.sum()
+        values[f"accuracy/{head}"] = (right * labelled).sum() / labelled.sum().clamp(min=1)
     return values, counts
 
 
-def is_right(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Return whether answers are right, or their share that is (n,), and whose truth is known (n,).
+def is_right(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return whether predictions are right, or their share that is (n,), and who is labelled (n,).
 
     Parameters
     ----------
     logits : (n, classes)
-    truth : (n,), or (n, classes) where many labels may hold; -1 unknown
+    targets : (n,), or (n, classes) where many labels may hold; -1 unknown
     """
-    if truth.ndim == 2:
-        return ((logits > 0) == (truth > 0)).float().mean(dim=1), (truth >= 0).all(dim=1)
-    return (logits.argmax(dim=1) == truth).float(), truth >= 0
+    if targets.ndim == 2:
+        right = ((logits > 0) == (targets > 0)).float().mean(dim=1)
+        return right, (targets >= 0).all(dim=1)
+    return (logits.argmax(dim=1) == targets).float(), targets >= 0

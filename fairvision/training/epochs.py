@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,21 +18,18 @@ from fairvision.core.processes import Share, is_first, share
 from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.datasets.batching import serve
 from fairvision.errors import InputError
-from fairvision.methods.method import Objective, ThresholdLearner
+from fairvision.methods.method import Objective, Scores, ThresholdLearner
 from fairvision.models import Network
 from fairvision.runs import thresholds
-from fairvision.training import chance, checkpoint, output
-from fairvision.training.averages import Averages, NotFinite
-from fairvision.training.compiling import told_in_a_line
-from fairvision.training.dropout import draw_dropout_in_bulk
-from fairvision.training.ema import Averaged
-from fairvision.training.global_batch_norm import normalise_whole_batch
+from fairvision.training import checkpoint, output
+from fairvision.training.averages import Averages, NotFinite, WorstGroup
+from fairvision.training.chance import dropout_in_bulk, generator_of_epoch, seed_step
+from fairvision.training.devices import compiler_errors_in_a_line
 from fairvision.training.log import Log
-from fairvision.training.loop import Learner, evaluate, make_optimizer, train_step
-from fairvision.training.place import Place
-from fairvision.training.processes import cut, sum_over_all
+from fairvision.training.optimization import AveragedNetwork, make_optimizer
+from fairvision.training.processes import Place, Rows, cut, sum_over_all, whole_batch_norm
 from fairvision.training.settings import Settings
-from fairvision.training.worst_group import WorstGroup
+from fairvision.training.steps import Learner, evaluate, train_step
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,8 @@ class Training:
     folder : the run folder
     fabric, network, objective : what computes, what learns, and by which loss
     parts : "train", and "val" if there is one
-    settings : how the network learns
-    checkpoint_every : steps, see `Rhythm`
-    after : learns a rule for scores from those of the validation split, when training has ended
-    quiet : show no progress
+    settings : how the network learns, with every default filled in
+    threshold_learner : learns thresholds when training has ended
     """
 
     def __init__(
@@ -65,15 +60,11 @@ class Training:
         objective: Objective,
         parts: dict[str, Part],
         settings: Settings,
-        *,
-        checkpoint_every: int | None = None,
-        after: ThresholdLearner | None = None,
-        quiet: bool = True,
+        threshold_learner: ThresholdLearner | None = None,
     ):
-        self.folder, self.fabric, self.network = folder, fabric, network
-        self.objective = objective
-        self.parts, self.settings, self.quiet = parts, settings, quiet
-        self.after = after
+        self.folder, self.fabric, self.parts, self.settings = folder, fabric, parts, settings
+        self.network, self.objective = network, objective
+        self.threshold_learner = threshold_learner
         network.to(memory_format=torch.channels_last)
         self.steps = len(self._steps(epoch=1))
         self.optimizer, self.schedule = make_optimizer(
@@ -81,18 +72,15 @@ class Training:
         )
         self.averaged = None
         if settings.ema is not None:
-            self.averaged = Averaged(network, settings.ema).to(fabric.device)
+            self.averaged = AveragedNetwork(network, settings.ema).to(fabric.device)
         self.place = None
         if fabric.world_size > 1:
             self.place = Place(fabric.device, fabric.global_rank, fabric.world_size)
-            normalise_whole_batch(network, fabric.device)
-        if self.place is not None or (fabric.device.type == "cpu" and not settings.compile):
-            draw_dropout_in_bulk(network, self.place)
         if settings.compile:
             network.backbone.compile()
         self.learner, self.optimizer = fabric.setup(Learner(network, objective), self.optimizer)
         self.progress = checkpoint.load(folder, self._state())
-        self.rhythm = checkpoint.Rhythm(checkpoint_every)
+        self.rhythm = checkpoint.Rhythm(settings.checkpoint_every)
 
     @property
     def result(self) -> Network:
@@ -102,8 +90,7 @@ class Training:
     def run(self) -> None:
         """Train to the end and write the weights."""
         progress, settings = self.progress, self.settings
-        compiling = told_in_a_line() if settings.compile else nullcontext()
-        with compiling, Log(self.folder, settings.epochs, progress.epoch, quiet=self.quiet) as log:
+        with self._network_at_work() as log:
             while progress.epoch < settings.epochs and not progress.has_waited(settings.patience):
                 try:
                     self._epoch(log)
@@ -117,12 +104,27 @@ class Training:
         if is_first():
             last = {k: v.detach().cpu().clone() for k, v in self.result.state_dict().items()}
             best = progress.best or last
-            if self.after is not None:
+            if self.threshold_learner is not None:
                 self.result.load_state_dict(best)
-                scores = answers(self.result.eval(), self.parts["val"], settings.batch_size)
-                thresholds.write(self.folder, self.after(scores))
+                scores = predict(self.result.eval(), self.parts["val"], settings.batch_size)
+                thresholds.write(self.folder, self.threshold_learner(scores))
             output.finish(self.folder, best, last)
         self.fabric.barrier()
+
+    @contextmanager
+    def _network_at_work(self) -> Iterator[Log]:
+        """Change the classes of modules as long as they train, and log what happens."""
+        fabric, settings = self.fabric, self.settings
+        with ExitStack() as stack:
+            if self.place is not None:
+                stack.enter_context(whole_batch_norm(self.network, fabric.device))
+            if self.place is not None or (fabric.device.type == "cpu" and not settings.compile):
+                stack.enter_context(dropout_in_bulk(self.network, self.place))
+            if settings.compile:
+                stack.enter_context(compiler_errors_in_a_line())
+            done = self.progress.epoch
+            log = Log(self.folder, settings.epochs, done, quiet=settings.quiet)
+            yield stack.enter_context(log)
 
     def _epoch(self, log: Log) -> None:
         began = time.perf_counter()
@@ -156,7 +158,7 @@ class Training:
         total = done + sum(map(len, left))
         served = log.follow(served, total, f"epoch {epoch} train", done)
         for pieces in left:
-            chance.of_step(settings.seed, epoch, progress.step, self.place)
+            seed_step(settings.seed, epoch, progress.step, self.place)
             train_step(
                 self.fabric,
                 self.learner.train(),
@@ -195,20 +197,20 @@ class Training:
             row |= {"val/worst_group_accuracy": value, "val/n/worst_group_accuracy": n}
         return row
 
-    def _served(self, split: str, pieces: list[np.ndarray]) -> Iterator[tuple[Batch, Share]]:
+    def _served(self, split: str, pieces: list[Rows]) -> Iterator[tuple[Batch, Share]]:
         """Yield this process's share of each batch of rows, and which it is."""
         part, fabric = self.parts[split], self.fabric
         shares = [share(len(piece), fabric.global_rank, fabric.world_size) for piece in pieces]
-        own = (piece[part.rows] for piece, part in zip(pieces, shares))
-        yield from zip(serve(part.dataset, part.pixels, own, device=fabric.device), shares)
+        rows = (piece[share.rows] for piece, share in zip(pieces, shares))
+        yield from zip(serve(part.dataset, part.pixels, rows, device=fabric.device), shares)
 
-    def _steps(self, epoch: int) -> list[list[np.ndarray]]:
+    def _steps(self, epoch: int) -> list[list[Rows]]:
         """Return the rows of each batch of each step of an epoch.
 
         A batch has at least two images, which batch normalisation needs, and one per process.
         """
         settings, n = self.settings, len(self.parts["train"].dataset)
-        order = self.objective.order(n, chance.of_epoch(settings.seed, epoch))
+        order = self.objective.order(n, generator_of_epoch(settings.seed, epoch))
         pieces = cut(order, settings.batch_size, least=max(2, self.fabric.world_size))
         many = settings.accumulate
         return [pieces[start : start + many] for start in range(0, len(pieces), many)]
@@ -231,14 +233,14 @@ class Training:
 
 
 @torch.inference_mode()
-def answers(network: Network, part: Part, batch_size: int) -> dict[str, np.ndarray]:
+def predict(network: Network, part: Part, batch_size: int) -> Scores:
     """Return the probabilities (n, classes) of every head for the images as they stand."""
     device = network.mean.device
-    found = [
+    scores = [
         network.probabilities(batch.images)
         for batch in batches(part.dataset, part.pixels, batch_size, device=device)
     ]
-    return {k: np.concatenate([some[k].cpu().numpy() for some in found]) for k in found[0]}
+    return {k: np.concatenate([batch[k].cpu().numpy() for batch in scores]) for k in scores[0]}
 
 
 def _figures(split: str, averages: Averages, excluded: Collection[str]) -> dict[str, float]:

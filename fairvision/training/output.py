@@ -1,19 +1,23 @@
-"""The run folder while it is being made."""
+"""The run folder while it is being made: its settings, its lock, its weights."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+import torchvision
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from fairvision import runs
-from fairvision.core import checksums
+from fairvision import methods, runs
+from fairvision.core import checksums, shapes
 from fairvision.core.files import (
     check_vacant,
     digest,
@@ -23,9 +27,11 @@ from fairvision.core.files import (
     whole_folder,
     write_json,
 )
+from fairvision.core.version import __version__
 from fairvision.errors import InputError
 from fairvision.runs import thresholds
-from fairvision.training.settings import check_same
+from fairvision.training.preparation import Plan
+from fairvision.training.settings import LEARNING, Settings
 
 
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> bool:
@@ -116,3 +122,76 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
         with whole_file(folder / name) as part:
             part.write_bytes(content)
     drop_replaced(folder)
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return the contents of config.json."""
+    settings, dataset = plan.settings, plan.learnt
+    config = {
+        "fairvision": __version__,
+        "method": settings.method,
+        "model": settings.model,
+        "weights": settings.weights,
+        "size": settings.size,
+        "attributes": dataset.attributes,
+        "tasks": {name: asdict(task) for name, task in dataset.tasks.items()},
+        "domains": {name: asdict(domains) for name, domains in plan.domains.items()},
+        "postprocessing": plan.thresholds.attribute if plan.thresholds else None,
+        "options": {**settings.learning(), **asdict(plan.method)},
+        "seed": settings.seed,
+        "data": {
+            "path": str(dataset.root.resolve()),
+            "name": dataset.name,
+            "fingerprint": plan.annotated.fingerprint(),
+        },
+        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
+        **({"chosen": plan.why} if plan.why else {}),
+    }
+    contents: dict[str, Any] = json.loads(json.dumps(config))
+    return contents
+
+
+def stored_options(folder: str | Path) -> dict[str, Any]:
+    """Return the keywords of `fairvision.train` with which a run was started; none if no run."""
+    folder = Path(folder)
+    if not (folder / runs.CONFIG).exists():
+        return {}
+    config = runs.read_config(folder)
+    kinds = {
+        **shapes.fields_of(Settings, LEARNING),
+        **shapes.fields_of(methods.find(config["method"])),
+    }
+    shapes.read(
+        folder / runs.CONFIG, shapes.table({"options": shapes.table({}, kinds)}), runs.AGAIN
+    )
+    return {
+        **{name: config[name] for name in ("method", "model", "weights", "size", "seed")},
+        "attribute": list(config["attributes"]),
+        "task": list(config["tasks"]),
+        **config["options"],
+    }
+
+
+def check_same(folder: Path, stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless a run is continued with the settings that it was started with."""
+    if stored["data"]["fingerprint"] != now["data"]["fingerprint"]:
+        raise InputError(
+            f"{now['data']['path']} is not, or no longer, what run {folder} was started on: "
+            "train again with --overwrite or into another folder"
+        )
+    before, after = _flat(stored), _flat(now)
+    different = [
+        f"{name} was {before.get(name)}, now {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    if different:
+        raise InputError(
+            f"run {folder} was started with other settings ({'; '.join(different)}): repeat them, "
+            "or train into another folder"
+        )
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("method", "model", "weights", "size", "attributes", "tasks", "seed")
+    return {**{name: config[name] for name in names}, **config["options"]}

@@ -1,44 +1,39 @@
-"""Several processes that train as one: batches to share out, sums over all."""
+"""Several processes that train as one: batches to share out, sums over all, one normalisation."""
 
 from __future__ import annotations
 
-import os
-from typing import cast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
-from fairvision.core.processes import count, device_of_process
+from fairvision.core.processes import Share
+
+Rows = npt.NDArray[np.int64]
 
 
-def make_fabric(device: torch.device, precision: str) -> Fabric:
-    """Return a Fabric over all processes, which have found each other.
+class Place:
+    """Where the images of this process are in the present batch, and the chance that all share.
 
-    Raises
-    ------
-    InputError
-        If the device cannot be shared out.
+    Attributes
+    ----------
+    share : the share of this process
+    generator : draws alike in all processes
     """
-    if count() == 1:
-        return Fabric(accelerator=device.type, devices=1, precision=precision)  # type: ignore[arg-type]
-    device_of_process(device)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", count()))
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=here,
-        num_nodes=count() // here,
-        precision=precision,  # type: ignore[arg-type]
-        # Buffers agree without being sent: batch normalisation and methods see all processes.
-        strategy=DDPStrategy(broadcast_buffers=False),
-    )
-    fabric.launch()
-    return fabric
+
+    def __init__(self, device: torch.device, rank: int, world: int):
+        self.rank, self.world = rank, world
+        self.share = Share(0, 0, 0)
+        self.generator = torch.Generator(device)
 
 
-def cut(order: np.ndarray, size: int, least: int) -> list[np.ndarray]:
+def cut(order: Rows, size: int, least: int) -> list[Rows]:
     """Return the rows of an order in batches; a last one smaller than `least` joins the one before.
 
     >>> [len(rows) for rows in cut(np.arange(9), 4, least=2)]
@@ -55,17 +50,19 @@ def sum_over_all(fabric: Fabric, values: Tensor) -> Tensor:
     return cast(Tensor, fabric.all_reduce(values, reduce_op="sum"))
 
 
-def of_first(fabric: Fabric, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def arrays_of_first(
+    fabric: Fabric, arrays: Mapping[str, npt.NDArray[Any]]
+) -> Mapping[str, npt.NDArray[Any]]:
     """Return the arrays of the first process; those of the others have the same shapes."""
     if fabric.world_size == 1:
         return arrays
-    found = {name: torch.from_numpy(values).to(fabric.device) for name, values in arrays.items()}
-    for tensor in found.values():
-        torch.distributed.broadcast(tensor, 0)
-    return {name: tensor.cpu().numpy() for name, tensor in found.items()}
+    tensors = {name: torch.from_numpy(values).to(fabric.device) for name, values in arrays.items()}
+    for tensor in tensors.values():
+        dist.broadcast(tensor, 0)
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
-def over_all(
+def means_over_all(
     fabric: Fabric, values: dict[str, Tensor], counts: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return means over the images of all processes, and their counts, from those of this one."""
@@ -76,3 +73,75 @@ def over_all(
     sums, n = sum_over_all(fabric, torch.stack([sums, n]))
     means = sums / n.clamp(min=1)
     return dict(zip(values, means)), dict(zip(values, n))
+
+
+@contextmanager
+def whole_batch_norm(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Let batch normalisation of a network take the statistics of the images of all processes.
+
+    The modules stay who they are, as others may know them, and are of their own class again
+    afterwards. Those of other classes than torch's own (timm has some) keep to the share of their
+    process.
+    """
+    kinds = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d
+    changed = [(module, type(module)) for module in network.modules() if type(module) in kinds]
+    for module, _ in changed:
+        module.__class__ = nn.SyncBatchNorm if device.type == "cuda" else _GlobalBatchNorm
+        module.process_group = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for module, kind in changed:
+            module.__class__ = kind
+            del module.process_group
+
+
+class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """What SyncBatchNorm is on GPUs, for processes on CPUs."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return (n, channels, …) normalised by the statistics of all processes."""
+        if not self.training:
+            return super().forward(values)
+        others = [i for i in range(values.ndim) if i != 1]
+        shape = [1, -1, *[1] * (values.ndim - 2)]
+        exact = values.float()  # as torch's own does in mixed precision
+        n = _sum(exact.new_tensor(values.numel() / values.shape[1]))
+        mean = _sum(exact.sum(others)) / n
+        centred = exact - mean.view(shape)
+        variance = _sum(centred.square().sum(others)) / n
+        self._remember(mean.detach(), (variance * n / (n - 1)).detach())
+        result = centred * (variance + self.eps).rsqrt().view(shape)
+        if self.affine:
+            result = result * self.weight.view(shape) + self.bias.view(shape)
+        return result.to(values.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+        share = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        values = values.clone()
+        dist.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _sum(gradient)
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Return the sum over all processes, with a gradient."""
+    return cast(Tensor, _Sum.apply(values))

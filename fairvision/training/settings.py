@@ -1,193 +1,270 @@
-"""What a training is told, with every default filled in, and how it is written down."""
+"""Every option of a training, declared once: its name, default, range, choices and help.
+
+The keywords of `fairvision.train`, the options of the commands, the keys of their `--config` files
+and the `options` of a run's config.json are these names.
+"""
 
 from __future__ import annotations
 
-import json
+import inspect
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-import torch
-import torchvision
-
-from fairvision import methods, models, runs
-from fairvision.core import shapes
-from fairvision.core.version import __version__
-from fairvision.datasets import Dataset
+from fairvision import methods
 from fairvision.errors import InputError
 
+if TYPE_CHECKING:
+    from fairvision.methods import Method
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REGIMES = ("head", "last", "all")
 CRITERIA = ("loss", "accuracy", "worst_group_accuracy")
 SCHEDULES = ("cosine", "constant", "steps")
 OPTIMIZERS = ("adamw", "sgd")
 CROPS = ("zoom", "shift")
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+PRECISIONS = ("32", "bf16", "16")
+
+LEARNING = (
+    *("tune", "epochs", "batch_size", "lr", "lr_backbone", "weight_decay", "schedule", "augment"),
+    *("precision", "accumulate", "ema", "select", "patience", "compile", "optimizer", "momentum"),
+    "crop",
+)
+"""The options on which the weights depend, as they stand among the `options` of config.json."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What there is to say of an option besides its type and default.
+
+    Attributes
+    ----------
+    help : what the command says of it
+    choices : the texts that it may be
+    least, above, below : the range of a number; `above` and `below` are not in it
+    noun, unit : what messages call it, and its smallest value, where not by its name
+    metavar : what the command calls its value
+    is_path : it may be a path
+    is_checked : `Settings` checks it; else what uses it does
+    """
+
+    help: str
+    choices: tuple[str, ...] = ()
+    least: float = -math.inf
+    above: float = -math.inf
+    below: float = math.inf
+    noun: str = ""
+    unit: str = ""
+    metavar: str | None = None
+    is_path: bool = False
+    is_checked: bool = True
+
+    @property
+    def range(self) -> str:
+        """The range in words."""
+        words = []
+        if math.isfinite(self.least):
+            words.append(f"at least {self.least}" if self.least else "0 or above")
+        if math.isfinite(self.above):
+            words.append(f"above {self.above}")
+        if math.isfinite(self.below):
+            words.append(f"below {'2**63' if self.below == 2**63 else self.below}")
+        return " and ".join(words) + (f" {self.unit}" if self.unit else "")
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise `InputError` where a value is not among the choices, or not in the range."""
+        if value is None or not self.is_checked:
+            return
+        if self.choices and value not in self.choices:
+            raise InputError(f"{name} {value!r} is not one of {', '.join(self.choices)}")
+        if self.range and not (value >= self.least and self.above < value < self.below):
+            noun = self.noun or name.replace("_", " ")
+            raise InputError(f"{noun} must be {self.range}, not {value}")
+
+
+def option(default: Any, help: str, **rest: Any) -> Any:
+    """Return a field of `Settings`."""
+    return field(default=default, metadata={"option": Option(help, **rest)})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the network learns, whatever the method; see `fairvision.train`."""
+    """How a network is trained.
 
-    tune: str
-    epochs: int
-    batch_size: int
-    lr: float
-    lr_backbone: float
-    weight_decay: float
-    schedule: str
-    augment: bool
-    precision: str
-    seed: int
-    accumulate: int = 1
-    ema: float | None = None
-    select: str = "loss"
-    patience: int | None = None
-    compile: bool = False
-    optimizer: str = "adamw"
-    momentum: float = 0.9
-    crop: str = "zoom"
+    The type of a field is that of the value in use: where the default is None and the type does not
+    say so, `resolved` chooses by the data, the network and the other options.
+    """
+
+    method: str = option(
+        "baseline",
+        "How it learns; `--method list` says what methods there are, and their options.",
+    )
+    model: str = option(
+        "lecture_cnn",
+        "lecture_cnn, small_cnn, a torchvision classification network such as mobilenet_v2, or "
+        "one of timm such as timm:convnext_atto.",
+    )
+    weights: str | None = option(
+        None,
+        "What it starts from: a name that torchvision publishes (IMAGENET1K_V1, DEFAULT), DEFAULT "
+        "of timm, a .pth or .safetensors file, or another run. By default random.",
+        is_path=True,
+    )
+    size: int = option(
+        None,
+        "Side of the pictures in pixels; by default that of the network, and for small networks "
+        "that of the pictures where they all have one that is smaller.",
+        least=1,
+    )
+    attribute: Collection[str] = option((), "Attribute to learn, repeatable; by default all.")
+    task: Collection[str] = option((), "Task to learn, repeatable; by default all.")
+    tune: str = option(
+        "all",
+        "What learns: the heads, the last block too, or the whole network; auto chooses by the "
+        "number of training pictures and says why.",
+        choices=(*REGIMES, "auto"),
+    )
+    epochs: int = option(10, "Passes over the training pictures.", least=1)
+    batch_size: int = option(
+        32, "Pictures per batch; of several processes (torchrun), together.", least=2
+    )
+    lr: float = option(
+        None,
+        "Learning rate; by default 0.0001 where trained layers learn on, else 0.001; of sgd 0.01 "
+        "and 0.1.",
+        above=0,
+        noun="the learning rate",
+    )
+    lr_backbone: float = option(
+        1.0,
+        "Share of it for the earliest block that learns; those up to the heads lie between.",
+        above=0,
+        noun="the backbone's share of the learning rate",
+    )
+    weight_decay: float = option(
+        None,
+        "Decay of the weights; by default 0.01, of sgd 0.0005.",
+        least=0,
+        noun="the weight decay",
+    )
+    optimizer: str = option("adamw", "What takes the steps.", choices=OPTIMIZERS)
+    momentum: float = option(0.9, "Of sgd.", least=0, below=1, noun="the momentum")
+    schedule: str = option(
+        "cosine",
+        "Learning rate after the warm-up: to zero, the same, or a tenth after each quarter.",
+        choices=SCHEDULES,
+    )
+    augment: bool = option(
+        None,
+        "Mirror and crop at random; by default not for heads alone, nor for the small networks.",
+    )
+    crop: str = option(
+        "zoom",
+        "Random crops: parts of 50 to 100% of the area, or shifts by up to an eighth of the side.",
+        choices=CROPS,
+    )
+    precision: str = option("32", "Bits per number; bf16 and 16 are mixed.", choices=PRECISIONS)
+    accumulate: int = option(1, "Batches per step.", least=1)
+    ema: float | None = option(
+        None,
+        "Keep a moving average of the weights, such as 0.999; by default none.",
+        above=0,
+        below=1,
+        metavar="DECAY",
+    )
+    select: str = option(
+        "loss", "What makes an epoch the best on the validation split.", choices=CRITERIA
+    )
+    patience: int | None = option(
+        None,
+        "Stop after so many epochs without a better one; by default never.",
+        least=1,
+        unit="epoch",
+        metavar="EPOCHS",
+    )
+    compile: bool = option(False, "Compile the network (torch.compile).")
+    seed: int = option(0, "Seed of all chance.", least=0, below=2**63, noun="the seed")
+    device: str = option(
+        "auto",
+        "Where the network runs.",
+        choices=("auto", "cpu", "cuda", "mps"),
+        is_checked=False,
+    )
+    workers: int | None = option(
+        None, "Threads that decode pictures; by default one per core.", least=1
+    )
+    cache: str = option(
+        "auto",
+        "Whether decoded pictures are kept on the disk; auto keeps them where they take at most "
+        "half of what is free, else they are decoded whenever they are needed.",
+        choices=("auto", "always", "never"),
+        is_checked=False,
+    )
+    checkpoint_every: int | None = option(
+        None,
+        "When to write the state within an epoch; by default about once a minute.",
+        least=1,
+        unit="step",
+        metavar="STEPS",
+    )
+    resume: bool = option(
+        False,
+        "Continue the unfinished run in the output folder, with the options it was started with.",
+    )
+    overwrite: bool = option(False, "Replace what an earlier call wrote there.")
+    quiet: bool = option(True, "Show no progress.")
+    method_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("tune", (*models.REGIMES, "auto")),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("crop", CROPS),
-            ("precision", PRECISIONS),
-            ("select", CRITERIA),
-        ):
-            if getattr(self, name) not in choices:
-                raise InputError(
-                    f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}"
-                )
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"the seed must be 0 or above and below 2**63, not {self.seed}")
-        if self.epochs < 1:
-            raise InputError(f"epochs must be at least 1, not {self.epochs}")
-        if self.batch_size < 2:
-            raise InputError(f"batch size must be at least 2, not {self.batch_size}")
-        if self.accumulate < 1:
-            raise InputError(f"accumulate must be at least 1, not {self.accumulate}")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise InputError(f"ema must be above 0 and below 1, not {self.ema}")
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience must be at least 1 epoch, not {self.patience}")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"the learning rate must be above 0, not {self.lr}")
-        if not (math.isfinite(self.lr_backbone) and self.lr_backbone > 0):
-            raise InputError(
-                f"the backbone's share of the learning rate must be above 0, not {self.lr_backbone}"
-            )
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise InputError(f"the weight decay must be 0 or above, not {self.weight_decay}")
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"the momentum must be 0 or above and below 1, not {self.momentum}")
+        for name, declared in OPTIONS.items():
+            declared.check(name, getattr(self, name))
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Settings:
+        """Return settings from keywords, of which those that are not fields are the method's."""
+        rest = {name: value for name, value in options.items() if name not in OPTIONS}
+        given = {name: value for name, value in options.items() if name in OPTIONS}
+        settings = cls(**given, method_options=rest)
+        settings.make_method()
+        return settings
+
+    def make_method(self) -> Method:
+        """Return the method with its options; `InputError` where there is no such one."""
+        return methods.settings(self.method, self.method_options)
+
+    def as_options(self) -> dict[str, Any]:
+        """Return the keywords of `fairvision.train`, but for those of the method."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    def learning(self) -> dict[str, Any]:
+        """Return the options on which the weights depend, but for the seed and the method's."""
+        return {name: getattr(self, name) for name in LEARNING}
 
 
-def default_lr(tune: str, weights: str | None, optimizer: str = "adamw") -> float:
-    """Return a small learning rate where trained layers learn on, else a larger one.
-
-    >>> default_lr("all", "DEFAULT"), default_lr("all", None), default_lr("all", None, "sgd")
-    (0.0001, 0.001, 0.1)
-    """
-    small, large = (1e-2, 1e-1) if optimizer == "sgd" else (1e-4, 1e-3)
-    return small if tune != "head" and weights is not None else large
-
-
-def default_weight_decay(optimizer: str) -> float:
-    """Return the usual decay: by AdamW it is apart from the gradient, by SGD a part of it."""
-    return 5e-4 if optimizer == "sgd" else 1e-2
+OPTIONS: dict[str, Option] = {
+    declared.name: declared.metadata["option"]
+    for declared in fields(Settings)
+    if "option" in declared.metadata
+}
+TYPES: dict[str, Any] = {name: get_type_hints(Settings)[name] for name in OPTIONS}
+DEFAULTS: dict[str, Any] = {
+    declared.name: declared.default for declared in fields(Settings) if declared.name in OPTIONS
+}
 
 
-def default_augment(tune: str, model: str) -> bool:
-    """Return whether images are augmented unless the user says.
-
-    Not where only heads learn, nor for the small networks, which are also used on digits,
-    that must not be mirrored.
-    """
-    return tune != "head" and model not in models.SMALL
-
-
-def describe(
-    dataset: Dataset,
-    *,
-    fingerprint: str,
-    method: str,
-    model: str,
-    weights: str | None,
-    size: int,
-    settings: Settings,
-    of_method: Any,
-    domains: Mapping[str, models.Domains],
-    postprocessing: str | None,
-) -> dict[str, Any]:
-    """Return the contents of config.json."""
-    options = asdict(settings)
-    seed = options.pop("seed")
-    config = {
-        "fairvision": __version__,
-        "method": method,
-        "model": model,
-        "weights": weights,
-        "size": size,
-        "attributes": dataset.attributes,
-        "tasks": {name: asdict(task) for name, task in dataset.tasks.items()},
-        "domains": {name: asdict(told) for name, told in domains.items()},
-        "postprocessing": postprocessing,
-        "options": {**options, **asdict(of_method)},
-        "seed": seed,
-        "data": {
-            "path": str(dataset.root.resolve()),
-            "name": dataset.name,
-            "fingerprint": fingerprint,
-        },
-        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
-    }
-    return json.loads(json.dumps(config))
-
-
-def check_same(folder: Path, stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless a run is continued with the settings that it was started with."""
-    if stored["data"]["fingerprint"] != now["data"]["fingerprint"]:
-        raise InputError(
-            f"{now['data']['path']} is not, or no longer, what run {folder} was started on: "
-            "train again with --overwrite or into another folder"
+def takes_settings(function: F) -> F:
+    """Give a function whose keywords are those of `Settings` its whole signature."""
+    signature = inspect.signature(function)
+    *first, options = signature.parameters.values()
+    keywords = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=TYPES[name]
         )
-    before, after = _flat(stored), _flat(now)
-    different = [
-        f"{name} was {before.get(name)}, now {after.get(name)}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        for name in OPTIONS
     ]
-    if different:
-        raise InputError(
-            f"run {folder} was started with other settings ({'; '.join(different)}): repeat them, "
-            "or train into another folder"
-        )
-
-
-def stored_options(folder: str | Path) -> dict[str, Any]:
-    """Return the keywords of `fairvision.train` with which a run was started; none if no run."""
-    folder = Path(folder)
-    if not (folder / runs.CONFIG).exists():
-        return {}
-    config = runs.read_config(folder)
-    kinds = {
-        **shapes.fields_of(Settings),
-        **shapes.fields_of(methods.find(config["method"])),
-    }
-    shapes.read(
-        folder / runs.CONFIG, shapes.table({"options": shapes.table({}, kinds)}), runs.AGAIN
-    )
-    return {
-        **{name: config[name] for name in ("method", "model", "weights", "size", "seed")},
-        "attribute": list(config["attributes"]),
-        "task": list(config["tasks"]),
-        **config["options"],
-    }
-
-
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("method", "model", "weights", "size", "attributes", "tasks", "seed")
-    return {**{name: config[name] for name in names}, **config["options"]}
+    rest = options.replace(name="method_options")
+    whole = signature.replace(parameters=[*first, *keywords, rest])
+    function.__signature__ = whole  # type: ignore[attr-defined]
+    return function

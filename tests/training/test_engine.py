@@ -12,8 +12,8 @@ import fairvision
 from fairvision import runs
 from fairvision.datasets import batches, load, open_pixels
 from fairvision.errors import InputError
-from fairvision.training import dropout, epochs
-from fairvision.training.ema import Averaged
+from fairvision.training import chance, epochs
+from fairvision.training.optimization import AveragedNetwork
 
 QUICK = {"size": 16, "epochs": 3, "batch_size": 8, "device": "cpu"}
 
@@ -30,7 +30,7 @@ def answers(run, data, split):
 
 
 def test_small_batches_accumulated_are_the_large_one(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(dropout.Dropout, "forward", lambda self, values: values)
+    monkeypatch.setattr(chance.Dropout, "forward", lambda self, values: values)
     large = train(folder, tmp_path / "large")
     small = train(folder, tmp_path / "small", batch_size=4, accumulate=2)
     assert small.config["options"]["accumulate"] == 2
@@ -60,13 +60,13 @@ def test_sgd_takes_the_steps_of_its_definition(folder, tmp_path, monkeypatch):
 
 def test_averaged_weights_are_validated_and_stored(folder, tmp_path, monkeypatch):
     seen = []
-    real = Averaged.update
+    real = AveragedNetwork.update
 
     def update(self, network, step):
         seen.append((step, network.heads[0].weight.detach().clone()))
         real(self, network, step)
 
-    monkeypatch.setattr(Averaged, "update", update)
+    monkeypatch.setattr(AveragedNetwork, "update", update)
     run = train(folder, tmp_path / "run", ema=0.5)
     assert [step for step, _ in seen] == list(range(1, 10))
     mean = torch.zeros_like(seen[0][1])

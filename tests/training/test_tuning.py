@@ -13,7 +13,8 @@ import fairvision
 from fairvision import models, runs
 from fairvision.errors import InputError
 from fairvision.methods.method import Objective, Terms
-from fairvision.training.loop import Learner, make_optimizer
+from fairvision.training.optimization import make_optimizer
+from fairvision.training.steps import Learner
 
 # name: side of the images, and what of the backbone moves in --tune last
 FAMILIES = {

@@ -1,0 +1,233 @@
+"""What is decided and checked before anything is written: heads, splits, defaults, the network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairvision import models, runs
+from fairvision.datasets import Dataset
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.methods.method import Method, ThresholdLearner
+from fairvision.models import Domains, Network
+from fairvision.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is learnt, from which images, and by which method.
+
+    Attributes
+    ----------
+    settings : with every default filled in
+    why : reasons for what was chosen by the data, by option
+    method : with its options
+    annotated : the dataset with all annotations
+    learnt : the dataset with the attributes and tasks that are learnt
+    domains : heads that have a classifier per group
+    thresholds : learns thresholds when training has ended, if the method wants that
+    """
+
+    settings: Settings
+    why: Mapping[str, str]
+    method: Method
+    annotated: Dataset
+    learnt: Dataset
+    domains: Mapping[str, Domains]
+    thresholds: ThresholdLearner | None
+
+    @property
+    def splits(self) -> dict[str, Dataset]:
+        """The splits "train" and, if there is one, "val", with every annotation.
+
+        A method may need groups that are not learnt.
+        """
+        names = ["train"]
+        if (self.learnt.samples["split"] == "val").any():
+            names.append("val")
+        return {name: self.annotated.split(name) for name in names}
+
+
+def make_plan(annotated: Dataset, settings: Settings) -> Plan:
+    """Return what is to be done on a dataset.
+
+    Raises
+    ------
+    InputError
+        If the dataset lacks what is asked for.
+    """
+    method = settings.make_method()
+    learnt = choose_heads(annotated, settings.attribute, settings.task)
+    heads = [*learnt.attributes, *learnt.tasks]
+    domains = method.domains(annotated.split("train"), heads)
+    thresholds = method.thresholds(annotated, heads)
+    settings, why = with_defaults(settings, annotated)
+    return Plan(settings, why, method, annotated, learnt, domains, thresholds)
+
+
+def check(plan: Plan, splits: Mapping[str, Dataset], processes: int) -> None:
+    """Raise `InputError` where a plan cannot be carried out; warn of what should be known."""
+    settings, learnt = plan.settings, plan.learnt
+    check_training_split(learnt.split("train"))
+    if settings.tune != "all" and settings.weights is None:
+        warnings.warn(
+            f"--tune {settings.tune} without --weights: the frozen backbone is random",
+            FairvisionWarning,
+            stacklevel=4,
+        )
+    if settings.select == "worst_group_accuracy" and not learnt.attributes:
+        raise InputError("--select worst_group_accuracy needs an attribute, and none is learnt")
+    if "val" not in splits and (settings.select != "loss" or settings.patience):
+        raise InputError(f"--select and --patience need a validation split: {learnt.root} has none")
+    least = min(map(len, splits.values()))
+    if least < processes:
+        raise InputError(f"{processes} processes cannot share {least} pictures of a split")
+    if settings.compile and plan.method.not_compiled:
+        raise InputError(f"--compile cannot take {plan.method.not_compiled}")
+
+
+def with_defaults(settings: Settings, dataset: Dataset) -> tuple[Settings, dict[str, str]]:
+    """Return settings in which nothing is left to be chosen, and why what was chosen."""
+    why = {}
+    if settings.tune == "auto":
+        images = len(dataset.split("train"))
+        pretrained = settings.weights is not None
+        tune, why["tune"] = models.choose_regime(images, pretrained=pretrained)
+        settings = replace(settings, tune=tune)
+    chosen: dict[str, Any] = {
+        "lr": default_lr(settings.tune, settings.weights, settings.optimizer),
+        "weight_decay": default_weight_decay(settings.optimizer),
+        "augment": default_augment(settings.tune, settings.model),
+        "size": models.default_size(settings.model, dataset.size),
+    }
+    unset = {name: value for name, value in chosen.items() if getattr(settings, name) is None}
+    return replace(settings, **unset), why
+
+
+def default_lr(tune: str, weights: str | None, optimizer: str = "adamw") -> float:
+    """Return a small learning rate where trained layers learn on, else a larger one.
+
+    >>> default_lr("all", "DEFAULT"), default_lr("all", None), default_lr("all", None, "sgd")
+    (0.0001, 0.001, 0.1)
+    """
+    small, large = (1e-2, 1e-1) if optimizer == "sgd" else (1e-4, 1e-3)
+    return small if tune != "head" and weights is not None else large
+
+
+def default_weight_decay(optimizer: str) -> float:
+    """Return the usual decay: by AdamW it is apart from the gradient, by SGD a part of it."""
+    return 5e-4 if optimizer == "sgd" else 1e-2
+
+
+def default_augment(tune: str, model: str) -> bool:
+    """Return whether images are augmented unless the user says.
+
+    Not where only heads learn, nor for the small networks, which are also used on digits,
+    that must not be mirrored.
+    """
+    return tune != "head" and model not in models.SMALL
+
+
+def choose_heads(
+    dataset: Dataset, attributes: Collection[str] = (), tasks: Collection[str] = ()
+) -> Dataset:
+    """Return the dataset with only the chosen attributes and tasks; all if none is chosen.
+
+    Raises
+    ------
+    InputError
+        If the dataset has no such attribute or task, or neither attributes nor tasks.
+    """
+    for kind, chosen, names in (
+        ("attribute", attributes, list(dataset.attributes)),
+        ("task", tasks, list(dataset.tasks)),
+    ):
+        for name in chosen:
+            if name not in names:
+                has = ", ".join(names) or "none"
+                raise InputError(f"{dataset.root} has no {kind} {name!r}: it has {has}")
+    if not dataset.attributes and not dataset.tasks:
+        raise InputError(
+            f"{dataset.root} has neither attributes nor tasks, so there is nothing to learn: "
+            "name some in dataset.json"
+        )
+    if not attributes and not tasks:
+        return dataset
+    return replace(
+        dataset,
+        attributes={k: v for k, v in dataset.attributes.items() if k in attributes},
+        tasks={k: v for k, v in dataset.tasks.items() if k in tasks},
+    )
+
+
+def check_training_split(train: Dataset) -> None:
+    """Warn of groups with no image or one; refuse a head of which nothing is known."""
+    if len(train) < 2:
+        raise InputError(f"{train.root} has a single training picture: two are the least")
+    for name, groups in train.attributes.items():
+        codes = train.codes(name)
+        counts = np.bincount(codes[codes >= 0], minlength=len(groups))
+        _refuse_unlabelled(train, name, int(counts.sum()))
+        for group, count in zip(groups, counts):
+            if count < 2:
+                images = "a single training picture" if count else "no training pictures"
+                warnings.warn(
+                    f"group {group!r} of {name!r} has {images}: nothing general is learnt about it",
+                    FairvisionWarning,
+                    stacklevel=5,
+                )
+    for name in train.tasks:
+        _refuse_unlabelled(train, name, int((train.targets(name) >= 0).sum()))
+
+
+def _refuse_unlabelled(train: Dataset, name: str, labelled: int) -> None:
+    if not labelled:
+        raise InputError(
+            f"{name!r} is unknown for every training picture of {train.root}: choose other "
+            "attributes and tasks"
+        )
+
+
+def first_network(
+    model: str,
+    dataset: Dataset,
+    size: int,
+    weights: str | None,
+    domains: Mapping[str, Domains] | None = None,
+) -> Network:
+    """Return a network with a head for each attribute and task of the dataset.
+
+    Parameters
+    ----------
+    model, size, weights : as in `models.build`; `weights` may also be a run folder, which gives
+        its backbone, and those heads that have the same name and the same groups or labels
+    domains : heads that have a classifier per group
+    """
+    labels = {**dataset.attributes, **{name: task.labels for name, task in dataset.tasks.items()}}
+    heads = {name: len(names) for name, names in labels.items()}
+    many = [name for name, task in dataset.tasks.items() if task.many]
+    if weights is None or not Path(weights).is_dir():
+        return models.build(model, heads, size=size, weights=weights, many=many, domains=domains)
+
+    run = runs.load(weights)
+    if run.config["model"] != model:
+        raise InputError(f"run {weights} is a {run.config['model']}, not a {model}")
+    source = runs.network(run)
+    network = models.build(model, heads, size=size, many=many, domains=domains)
+    models.fit(network.backbone, source.backbone.state_dict(), source=f"of run {weights}")
+    trained = dict(zip(source.head_names, source.heads))
+    for name, head in zip(network.head_names, network.heads):
+        is_alike = run.config.get("domains", {}).get(name) == _stored(domains, name)
+        if run.heads.get(name) == labels[name] and is_alike:
+            head.load_state_dict(trained[name].state_dict())
+    return network
+
+
+def _stored(domains: Mapping[str, Domains] | None, name: str) -> dict[str, Any] | None:
+    """Return the domains of a head as config.json holds them."""
+    return asdict(domains[name]) if domains and name in domains else None
