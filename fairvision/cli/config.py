@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -21,18 +21,12 @@ _META = "fairvision.config"
 _VARIED = ("method", "seed")  # of a run's config.json, where a command takes several of them
 
 
-if TYPE_CHECKING:
-    ParamType = click.ParamType[Any]
-else:  # which only newer versions of click parametrise
-    ParamType = click.ParamType
-
-
-class Several(ParamType):
+class Several(options.ParamType):
     """Values with commas between them; in a file also a list."""
 
     name = "list"
 
-    def __init__(self, one: ParamType):
+    def __init__(self, one: options.ParamType):
         self.one = one
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:

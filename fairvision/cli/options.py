@@ -6,13 +6,17 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import click
 
 from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:  # which only newer versions of click parametrise
+    ParamType = click.ParamType
 
 
 class UserPath(click.Path):
@@ -74,7 +78,7 @@ def several(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
     return add
 
 
-def _value_type(kind: Any, declared: Option) -> click.ParamType | type:
+def _value_type(kind: Any, declared: Option) -> ParamType | type:
     if declared.is_path:
         return PATH_OR_NAME
     if declared.choices:
