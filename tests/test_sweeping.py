@@ -309,7 +309,7 @@ def test_options_go_to_the_methods_that_have_them():
         {"strength": 2, "epochs": 3},
         {"confusion": {"strength": 0.5}},
     )
-    assert plan.own == {
+    assert plan.specific == {
         "baseline": {},
         "adversarial": {"strength": 2},
         "confusion": {"strength": 0.5},

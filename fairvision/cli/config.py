@@ -63,13 +63,37 @@ def method_options(context: click.Context, chosen: Sequence[str]) -> dict[str, d
     )
     if not overridden and path is not None and path.name != runs.CONFIG:
         for key in plain:
-            if not any(key in own for own in has.values()):
+            if not any(key in names for names in has.values()):
                 which = " or ".join(chosen)
                 raise InputError(f"{path}: key {shown(key)} is not an option of method {which}")
     return {
         name: {**{k: v for k, v in plain.items() if k in has[name]}, **tables.get(name, {})}
         for name in chosen
     }
+
+
+def remaining_options(context: click.Context) -> dict[str, str]:
+    """Return what the command line says of methods' options, which click left over.
+
+    `--beta 3` or `--beta=3`.
+    """
+    of_methods = [f"--{name}" for name in option_names()]
+    given: dict[str, str] = {}
+    rest = list(context.args)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if not name.startswith("--"):
+            raise click.UsageError(f"Got unexpected extra argument ({name})")
+        if name.replace("-", "_").replace("__", "--", 1) not in of_methods:
+            names = [name for option in context.command.params for name in option.opts]
+            near = get_close_matches(name, [*names, *of_methods])
+            raise click.NoSuchOption(name, possibilities=near, ctx=context)
+        if not equals:
+            if not rest:
+                raise click.UsageError(f"Option '{name}' requires an argument.")
+            value = rest.pop(0)
+        given[name.removeprefix("--").replace("-", "_")] = value
+    return given
 
 
 def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -83,12 +107,12 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
     for spelled, value in _read(path, options).items():
         key = spelled.replace("-", "_")
         if isinstance(value, Mapping) and key in METHODS:
-            own = option_names(key)
+            names = option_names(key)
             tables[key] = {}
-            for name, some in value.items():
-                if name.replace("-", "_") not in own:
-                    _unknown(path, f"{spelled}.{name}", f"{key}.", own)
-                tables[key][name.replace("-", "_")] = _text(path, f"{spelled}.{name}", some)
+            for name, content in value.items():
+                if name.replace("-", "_") not in names:
+                    _unknown(path, f"{spelled}.{name}", f"{key}.", names)
+                tables[key][name.replace("-", "_")] = _text(path, f"{spelled}.{name}", content)
         elif key in options:
             defaults[options[key].name or key] = _checked(path, spelled, value, options[key])
         elif key in of_methods:
@@ -131,12 +155,12 @@ def _read(path: Path, options: Mapping[str, click.Parameter]) -> dict[str, Any]:
 
 def _options(command: click.Command) -> dict[str, click.Parameter]:
     """Return the parameters of a command by the keys that a file may hold."""
-    found: dict[str, click.Parameter] = {}
+    by_key: dict[str, click.Parameter] = {}
     for parameter in command.params:
         names = [name.lstrip("-") for name in parameter.opts if name.startswith("--")]
         for name in names or [parameter.name or ""]:
-            found[name.replace("-", "_")] = parameter
-    return {name: parameter for name, parameter in found.items() if name != "config"}
+            by_key[name.replace("-", "_")] = parameter
+    return {name: parameter for name, parameter in by_key.items() if name != "config"}
 
 
 def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:

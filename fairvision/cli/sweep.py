@@ -60,15 +60,15 @@ def command(
 
     keep_freed_memory()
     silent = given.pop("quiet") or as_json
-    of_methods = train._method_options(context)
+    of_methods = config.remaining_options(context)
     per_method = config.method_options(context, given["methods"])
     try:
         done = sweep(
             data,
             output=output,
             per_method={
-                name: {key: value for key, value in own.items() if key not in of_methods}
-                for name, own in per_method.items()
+                name: {key: value for key, value in options.items() if key not in of_methods}
+                for name, options in per_method.items()
             },
             quiet=silent or not sys.stderr.isatty(),
             say=(lambda _: None) if silent else say,
@@ -85,10 +85,10 @@ def command(
     say(f"leaderboard: {done.page}")
 
 
-_own = command.params
+_of_sweep = command.params
 command.params = [
     *_named(train.command, ("data", "output")),
-    *_own,
+    *_of_sweep,
     *_named(train.command, _TRAINING),
     *_named(audit.command, _OF_AUDITS),
 ]

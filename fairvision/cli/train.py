@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
-from fairvision.methods import METHODS, describe, option_names
+from fairvision.methods import METHODS, describe
 from fairvision.training.settings import OPTIONS
+
+if TYPE_CHECKING:
+    from fairvision.runs import Run
 
 
 def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
@@ -44,18 +46,19 @@ def command(context: click.Context, /, output: Path, as_json: bool, **settings: 
     """
     from fairvision import runs
     from fairvision.core.processes import is_first
-    from fairvision.runs import thresholds
     from fairvision.training import stored_options, train
     from fairvision.training.devices import keep_freed_memory
 
     keep_freed_memory()
     method = settings["method"]
-    of_method = {**config.method_options(context, [method])[method], **_method_options(context)}
+    of_method = {
+        **config.method_options(context, [method])[method],
+        **config.remaining_options(context),
+    }
     if settings["resume"]:
-        started_with = stored_options(output)
         settings |= {
             name: value
-            for name, value in started_with.items()
+            for name, value in stored_options(output).items()
             if context.get_parameter_source(name) not in config.GIVEN
         }
     try:
@@ -64,39 +67,24 @@ def command(context: click.Context, /, output: Path, as_json: bool, **settings: 
         if (output / runs.CONFIG).is_file():
             say(f"{output} is unfinished: the same command with --resume continues it", err=True)
         raise
-    if not is_first():
-        return
+    if is_first() and as_json:
+        say_json(runs.summary(run))
+    elif is_first():
+        _say_summary(run)
+
+
+def _say_summary(run: Run) -> None:
+    """Print what was chosen, how many images took part, which epoch is best, and where it lies."""
+    from fairvision import runs
+    from fairvision.runs import thresholds
+
     summary = runs.summary(run)
-    if as_json:
-        say_json(summary)
-        return
-    for name, why in run.config.get("chosen", {}).items():
-        say(f"{name} {run.config['options'][name]}: {why}")
+    for name, reason in run.config.get("chosen", {}).items():
+        say(f"{name} {run.config['options'][name]}: {reason}")
     for name, n in summary["pictures"].items():
         say(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
     say(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
     if (rule := thresholds.read(run)) is not None:
-        known = f"{rule.known} of {rule.images} validation pictures"
-        say(f"thresholds per {rule.attribute}: learnt from {known}")
+        images = f"{rule.known} of {rule.images} validation pictures"
+        say(f"thresholds per {rule.attribute}: learnt from {images}")
     say(f"run: {run.folder}")
-
-
-def _method_options(context: click.Context) -> dict[str, str]:
-    """Read what click left over: `--beta 3` or `--beta=3`."""
-    of_methods = [f"--{name}" for name in option_names()]
-    found: dict[str, str] = {}
-    rest = list(context.args)
-    while rest:
-        name, is_given, value = rest.pop(0).partition("=")
-        if not name.startswith("--"):
-            raise click.UsageError(f"Got unexpected extra argument ({name})")
-        if name.replace("-", "_").replace("__", "--", 1) not in of_methods:
-            names = [name for option in context.command.params for name in option.opts]
-            near = get_close_matches(name, [*names, *of_methods])
-            raise click.NoSuchOption(name, possibilities=near, ctx=context)
-        if not is_given:
-            if not rest:
-                raise click.UsageError(f"Option '{name}' requires an argument.")
-            value = rest.pop(0)
-        found[name.removeprefix("--").replace("-", "_")] = value
-    return found

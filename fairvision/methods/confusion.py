@@ -10,7 +10,7 @@ training, uniform confusion".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,4 +70,4 @@ def confusion(logits: Tensor) -> Tensor:
 def _unchanged(module: nn.Module, features: Tensor) -> Tensor:
     """Return what the module computes, with a gradient to the features and none to the module."""
     fixed = {name: value.detach() for name, value in module.named_parameters()}
-    return functional_call(module, fixed, (features,))
+    return cast(Tensor, functional_call(module, fixed, (features,)))

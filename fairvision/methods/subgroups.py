@@ -61,7 +61,7 @@ class Subgroups(nn.Module):
             for name in self._named
         ]
         combinations = self._combinations(torch.from_numpy(np.stack(columns, axis=1)))
-        present = combinations[combinations >= 0].unique()
+        present = torch.unique(combinations[combinations >= 0])
         if len(present) < 2:
             raise InputError(
                 f"fewer than two combinations of {', '.join(self._named)} have training pictures "

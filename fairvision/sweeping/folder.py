@@ -212,8 +212,8 @@ def _train_all(
             continue
         say(f"{run.name} ({number} of {len(pairs)}): training")
         try:
-            own = {**plan.shared, **plan.own[method]}
-            train(data, output=run, method=method, seed=seed, resume=True, **own)
+            options = {**plan.shared, **plan.specific[method]}
+            train(data, output=run, method=method, seed=seed, resume=True, **options)
         except InputError as error:
             if not (run / runs.CONFIG).is_file():  # nothing begun: the input is at fault
                 raise

@@ -29,23 +29,22 @@ class Plan:
     ----------
     methods, seeds : in the order asked for
     shared : keywords of `fairvision.train` that hold for all of them, defaults included
-    own : options of each method
+    specific : options of each method
     """
 
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     shared: dict[str, Any]
-    own: dict[str, dict[str, Any]]
+    specific: dict[str, dict[str, Any]]
 
     def described(self) -> dict[str, Any]:
         """Return what is written down of it."""
         return {
             "methods": list(self.methods),
             "seeds": list(self.seeds),
-            "options": {name: _plain(value) for name, value in self.shared.items()},
+            "options": _plain(self.shared),
             "options_of_methods": {
-                name: {key: _plain(value) for key, value in own.items()}
-                for name, own in self.own.items()
+                name: _plain(options) for name, options in self.specific.items()
             },
         }
 
@@ -63,33 +62,41 @@ def make_plan(
     InputError
         If a method, a seed or an option cannot be used.
     """
-    for kind, given in (("method", methods), ("seed", seeds)):
-        if not given:
-            raise InputError(f"a sweep needs at least one {kind}: give --{kind}s")
-        twice = [one for one in dict.fromkeys(given) if list(given).count(one) > 1]
-        if twice:
-            raise InputError(f"{kind} {twice[0]} is there twice in --{kind}s")
-    names = {name: all_methods.option_names(name) for name in methods}
-    for name in per_method:
-        if name not in names:
-            raise InputError(f"options are given for {name!r}, which is not one of --methods")
+    _check_lists(methods, seeds, per_method)
     shared = {name: value for name, value in DEFAULTS.items() if name not in VARIED}
-    own: dict[str, dict[str, Any]] = {name: {} for name in methods}
+    specific: dict[str, dict[str, Any]] = {name: {} for name in methods}
     for option, value in options.items():
-        having = [name for name in methods if option in names[name]]
+        takers = [name for name in methods if option in all_methods.option_names(name)]
         if option in VARIED:
             raise InputError(f"a sweep takes methods and seeds, and decides {option!r} itself")
         if option in shared:
             shared[option] = value
-        elif not having:
+        elif not takers:
             raise InputError(f"--{option} is an option of none of {', '.join(methods)}")
-        for name in having:
-            own[name][option] = value
-    for name, some in per_method.items():
-        own[name] |= some
+        for name in takers:
+            specific[name][option] = value
     for name in methods:
-        all_methods.settings(name, own[name])
-    return Plan(tuple(methods), tuple(seeds), shared, own)
+        specific[name] |= per_method.get(name, {})
+        all_methods.settings(name, specific[name])
+    return Plan(tuple(methods), tuple(seeds), shared, specific)
+
+
+def _check_lists(
+    methods: Sequence[str], seeds: Sequence[int], per_method: Mapping[str, object]
+) -> None:
+    """Raise `InputError` where a list is empty, repeats itself, or names what is not there."""
+    lists: dict[str, Sequence[object]] = {"method": methods, "seed": seeds}
+    for kind, values in lists.items():
+        if not values:
+            raise InputError(f"a sweep needs at least one {kind}: give --{kind}s")
+        twice = [value for value in values if list(values).count(value) > 1]
+        if twice:
+            raise InputError(f"{kind} {twice[0]} is there twice in --{kind}s")
+    for name in methods:
+        all_methods.find(name)
+    for name in per_method:
+        if name not in methods:
+            raise InputError(f"options are given for {name!r}, which is not one of --methods")
 
 
 def check_learnable(plan: Plan, whole: Dataset) -> None:
@@ -101,7 +108,7 @@ def check_learnable(plan: Plan, whole: Dataset) -> None:
         refused = {}
         for name in plan.methods:
             try:
-                _try(name, plan.own[name], whole, dataset)
+                _try(name, plan.specific[name], whole, dataset)
             except InputError as error:
                 refused[name] = str(error)
     if refused:
@@ -126,7 +133,13 @@ def _try(name: str, options: Mapping[str, Any], whole: Dataset, dataset: Dataset
             method.start(network, training)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else value
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as JSON has them."""
+    return {
+        name: str(value)
+        if isinstance(value, Path)
+        else list(value)
+        if isinstance(value, (list, tuple, set, frozenset))
+        else value
+        for name, value in options.items()
+    }

@@ -90,7 +90,7 @@ def save(folder: Path, progress: Progress, state: Mapping[str, Stateful]) -> Non
     content = {
         "format": _FORMAT,
         "progress": {f.name: getattr(progress, f.name) for f in fields(progress)},
-        **{name: own.state_dict() for name, own in state.items()},
+        **{name: part.state_dict() for name, part in state.items()},
     }
     last = folder / runs.CHECKPOINT
     with whole_file(last) as part:
@@ -211,9 +211,9 @@ def _read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         if file.read(len(_HEAD)) != _HEAD:
             raise _DamagedError("it is no checkpoint, or one of an older fairvision")
-        told = file.read(_DIGEST)
+        digest = file.read(_DIGEST)
         start = file.tell()
-        if hashlib.file_digest(file, "sha256").digest() != told:
+        if hashlib.file_digest(file, "sha256").digest() != digest:
             raise _DamagedError("cut off or changed: its checksum differs")
         file.seek(start)
         try:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from fairvision import models
 from fairvision.core.processes import count, device_of_process, is_first

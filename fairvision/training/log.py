@@ -70,10 +70,10 @@ class Log:
             self._events.close()
 
     def follow(
-        self, batches: Iterable[_Served], total: int, what: str, done: int = 0
+        self, batches: Iterable[_Served], total: int, title: str, done: int = 0
     ) -> Iterator[_Served]:
         """Yield the batches and show how many of all are done."""
-        task = self._bar.add_task(what, total=total, completed=done)
+        task = self._bar.add_task(title, total=total, completed=done)
         for batch in batches:
             yield batch
             self._bar.advance(task)

@@ -29,7 +29,7 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch) -> Terms:
         """Return the loss terms."""
-        terms = self.objective(self.network, batch)
+        terms: Terms = self.objective(self.network, batch)
         add_auxiliary(terms, self.network, batch)
         return terms
 
