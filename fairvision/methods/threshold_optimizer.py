@@ -238,7 +238,7 @@ def _scores_as_estimator() -> Any:
     """Return what fairlearn takes for a fitted estimator: its input (n, 1) is the scores."""
     from sklearn.base import BaseEstimator
 
-    class Scores(BaseEstimator):
+    class Scores(BaseEstimator):  # type: ignore[misc]
         def fit(self, scores: npt.NDArray[np.float64], holds: object = None) -> Scores:
             return self
 

@@ -106,7 +106,8 @@ class AveragedNetwork(nn.Module):
         keep = min(self.decay, (1 + step) / (10 + step))
         pairs = list(zip(_tensors(self.network), _tensors(network)))
         floats = [(mean, new) for mean, new in pairs if mean.is_floating_point()]
-        get_ema_multi_avg_fn(keep)(*map(list, zip(*floats)), None)
+        average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+        average(*map(list, zip(*floats)), None)
         for mean, new in pairs:
             if not mean.is_floating_point():
                 mean.copy_(new)
