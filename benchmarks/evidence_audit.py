@@ -32,6 +32,7 @@ from fairvision import datasets, models
 from fairvision.auditing.collect import collect
 from fairvision.datasets import Dataset, Task
 from fairvision.runs import Run
+from fairvision.runs.model import RunModel
 
 ATTRIBUTES = {"gender": ("female", "male"), "age": ("young", "middle", "old")}
 TASKS = {"context": Task(("ski", "surf", "chess"))}
@@ -63,17 +64,17 @@ def main() -> None:
 
 
 def _compare(given: argparse.Namespace, root: Path) -> None:
-    dataset, (run, network) = _dataset(root, given.batch_size), _model(given)
+    dataset, model = _dataset(root, given.batch_size), _model(given)
     images = torch.rand(given.batch_size, 3, given.size, given.size, device=given.device)
     images = images.contiguous(memory_format=torch.channels_last)
 
     def bare() -> None:
         with torch.inference_mode():
             for _ in range(3):
-                network(images)
+                model.module(images)
 
     def ours() -> None:
-        _audit(given, run, network, dataset)
+        _audit(given, model, dataset)
 
     ways = {"three bare runs": bare, "audit": ours}
     times: dict[str, list[float]] = {name: [] for name in ways}
@@ -87,10 +88,10 @@ def _compare(given: argparse.Namespace, root: Path) -> None:
 
 
 def _hold(given: argparse.Namespace, root: Path, count: int) -> None:
-    run, network = _model(given)
-    _audit(given, run, network, _dataset(root, 2))
+    model = _model(given)
+    _audit(given, model, _dataset(root, 2))
     before = _peak()
-    _audit(given, run, network, _dataset(root, count))
+    _audit(given, model, _dataset(root, count))
     print(f"  {count:6d} pictures: {_peak() - before:6.0f} MiB beyond the {before:.0f} before")
 
 
@@ -118,7 +119,7 @@ def _dataset(root: Path, count: int) -> Dataset:
     return Dataset(root, "noise", ATTRIBUTES, TASKS, pd.DataFrame(samples, dtype=object))
 
 
-def _model(given: argparse.Namespace) -> tuple[Run, models.Network]:
+def _model(given: argparse.Namespace) -> RunModel:
     tasks = {name: {"labels": task.labels, "many": task.many} for name, task in TASKS.items()}
     run = Run(Path("none"), {"attributes": ATTRIBUTES, "tasks": tasks, "size": given.size})
     torch.manual_seed(0)
@@ -126,12 +127,12 @@ def _model(given: argparse.Namespace) -> tuple[Run, models.Network]:
     network = models.build(given.model, heads, size=given.size).eval().to(given.device)
     for head in network.heads:
         torch.nn.init.normal_(head.get_parameter("weight"))
-    return run, network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)
+    return RunModel(run, "model", network, torch.device(given.device))
 
 
-def _audit(given: argparse.Namespace, run: Run, network: models.Network, dataset: Dataset) -> None:
-    how = {"device": given.device, "batch_size": given.batch_size}
-    collect(run, network, dataset, name="model", **how)
+def _audit(given: argparse.Namespace, model: RunModel, dataset: Dataset) -> None:
+    collect(model, dataset, batch_size=given.batch_size)
 
 
 def _seconds(way: Callable[[], None], device: str) -> float:

@@ -23,7 +23,7 @@ from torchvision.models import get_model
 
 from fairvision import metrics
 from fairvision.attribution import attribute
-from fairvision.attribution.options import PRECISIONS
+from fairvision.attribution.explained import PRECISIONS
 
 MODELS = ["resnet50", "vit_b_16"]
 

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fairvision.attribution.completeness import convergence_delta
     from fairvision.attribution.layers import gradcam_layer
-    from fairvision.attribution.maps import attribute, convergence_delta
-    from fairvision.attribution.stream import attribute_stream
+    from fairvision.attribution.maps import attribute, attribute_stream
     from fairvision.drawing.overlays import overlay
 
 __all__ = [
@@ -35,10 +35,13 @@ METHODS = (
     "feature_ablation",
 )
 
+WITHOUT_GRADIENTS = ("occlusion", "feature_ablation")
+"""The methods that need no gradients: they look at what a model makes of changed images."""
+
 _HOMES = {
     "attribute": "fairvision.attribution.maps",
-    "attribute_stream": "fairvision.attribution.stream",
-    "convergence_delta": "fairvision.attribution.maps",
+    "attribute_stream": "fairvision.attribution.maps",
+    "convergence_delta": "fairvision.attribution.completeness",
     "gradcam_layer": "fairvision.attribution.layers",
     "overlay": "fairvision.drawing.overlays",
 }

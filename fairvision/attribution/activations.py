@@ -1,4 +1,4 @@
-"""What the layers of a network answer to one image, and the filters that it starts with."""
+"""The activations of a network's layers for one image, and the filters that it starts with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_STAGES = 10
 
 @dataclass(frozen=True)
 class Activation:
-    """What one layer answered to one image.
+    """The strongest channels of one layer for one image.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def activations(
     >>> activations(network, image, ["1"], most=2)[0].strongest
     array([1, 2])
     """
-    found: dict[str, Activation] = {}
+    by_layer: dict[str, Activation] = {}
 
     def see(name: str, module: nn.Module, output: Tensor) -> None:
         if name in layers:
@@ -94,10 +94,10 @@ def activations(
             strongest = maps.abs().mean(dim=(1, 2)).argsort(descending=True)[:most]
             kept = maps[strongest].cpu().numpy()
             kind = type(module).__name__
-            found[name] = Activation(name, kind, len(maps), strongest.cpu().numpy(), kept)
+            by_layer[name] = Activation(name, kind, len(maps), strongest.cpu().numpy(), kept)
 
     watch(network, image, see)
-    return [found[name] for name in layers]
+    return [by_layer[name] for name in layers]
 
 
 def first_kernels(network: nn.Module) -> np.ndarray | None:

@@ -1,33 +1,39 @@
-"""Whether maps say what moves a network's answer: insertion, deletion, infidelity, sensitivity."""
+"""Whether maps say what moves a network's score: insertion, deletion, infidelity, sensitivity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 from captum.metrics import infidelity, sensitivity_max
 from torch import Tensor, nn
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from fairvision.attribution.completeness import Sums, adding_up
-from fairvision.attribution.curves import (
-    Plain,
-    Score,
-    areas,
-    curves,
-    filling,
-    moved,
-    of_rows,
-    ordered,
+from fairvision.attribution.explained import (
+    Explained,
+    Options,
+    generator,
+    plain_images,
+    targets_of,
+    undisturbed,
 )
 from fairvision.attribution.maps import numbered
-from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, Options, targets_of
-from fairvision.attribution.state import undisturbed
+from fairvision.errors import InputError
 
 _SQUARES = 7  # the image's shorter side in squares that infidelity hides
+Score = Literal["softmax", "sigmoid", "logit"]
+Plain = Tensor | float | Literal["blur"] | None
+AnyPlain = TypeVar("AnyPlain", bound=Plain)
+
+_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda logits: logits.softmax(dim=1),
+    "sigmoid": Tensor.sigmoid,
+    "logit": lambda logits: logits,
+}
 
 
 def faithfulness(
@@ -80,8 +86,8 @@ def faithfulness(
     For a linear network, the gradient times the image is all that there is to say:
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)).eval()
-    >>> found = faithfulness(network, torch.rand(4, 3, 8, 8), 1, "input_x_gradient", plain=0.0)
-    >>> bool((found["infidelity"] < 1e-6).all())
+    >>> values = faithfulness(network, torch.rand(4, 3, 8, 8), 1, "input_x_gradient", plain=0.0)
+    >>> bool((values["infidelity"] < 1e-6).all())
     True
     """
     chosen = Options(**options)
@@ -97,21 +103,187 @@ def faithfulness(
         "precision": chosen.precision,
         "batch_size": chosen.batch_size,
     }
-    found = areas(*curves(network, images, targets, maps, **how))
+    values = areas(*curves(network, images, targets, maps, **how))
     elsewhere = areas(*curves(network, images, targets, moved(maps, seed=chosen.seed), **how))
-    found |= {f"{name}_chance": values for name, values in elsewhere.items()}
+    values |= {f"{name}_chance": area for name, area in elsewhere.items()}
     if perturbations:
         blank = ~ordered(maps, targets)
-        found["infidelity"] = _infidelity(
+        values["infidelity"] = _infidelity(
             network, images, targets, maps, plain, chosen, perturbations
         )
         with adding_up(Sums()):  # whether they do was told for the images as they are
-            found["sensitivity"] = _sensitivity(
+            values["sensitivity"] = _sensitivity(
                 network, images, targets, method, chosen, signed, perturbations, radius
             )
         for name in ("infidelity", "sensitivity"):
-            found[name] = found[name].masked_fill(blank, torch.nan)
-    return found
+            values[name] = values[name].masked_fill(blank, torch.nan)
+    return values
+
+
+def curves(
+    network: nn.Module,
+    images: Tensor,
+    target: Tensor | int,
+    maps: Tensor,
+    *,
+    head: str | None = None,
+    plain: Plain = None,
+    steps: int = 20,
+    score: Score = "softmax",
+    seed: int = 0,
+    precision: str = "32",
+    batch_size: int = 32,
+) -> tuple[Tensor, Tensor]:
+    """Return how the target's score moves as pixels come in, and as they go, most evidence first.
+
+    Images × steps are one list that is cut into batches. Pixels of equal evidence come in random
+    order.
+
+    Parameters
+    ----------
+    network, images, target, head, precision, batch_size : as for `attribute`
+    maps : (n, height, width) numbers, the evidence; only its order counts
+    plain : as for `faithfulness`
+    steps : in how many equal shares of the pixels
+    score : what is measured: probabilities ("softmax", or "sigmoid" where several classes may
+        hold), or the "logit" itself
+    seed : of the order among ties
+
+    Returns
+    -------
+    insertion, deletion : (n, steps + 1) float32, the score with 0, 1/steps, …, 1 of the pixels put
+        into the plain image, and taken out of the image. NaN where the target is unknown, or
+        the map is not finite or the same everywhere.
+
+    References
+    ----------
+    V. Petsiuk, A. Das and K. Saenko, "RISE", BMVC 2018, section 4.1. arXiv:1806.07421.
+
+    Examples
+    --------
+    >>> class Red(nn.Module):
+    ...     def forward(self, images):
+    ...         return images[:, :1].sum(dim=(2, 3))
+    >>> images = torch.zeros(1, 3, 1, 4)
+    >>> images[0, 0, 0] = torch.tensor([1.0, 3.0, 0.0, 0.0])
+    >>> insertion, _ = curves(Red(), images, 0, images[:, 0], plain=0.0, steps=4, score="logit")
+    >>> insertion
+    tensor([[0., 3., 4., 4., 4.]])
+    """
+    if score not in _SCORES:
+        raise InputError(f"score {score!r}: choose from {', '.join(_SCORES)}")
+    if steps < 1:
+        raise InputError(f"steps must be at least 1, not {steps}")
+    if maps.shape != (len(images), *images.shape[2:]):
+        raise InputError(
+            f"maps have shape {tuple(maps.shape)}, but the pictures {tuple(images.shape)}"
+        )
+    options = Options(head=head, precision=precision, batch_size=batch_size, seed=seed)
+    explained = Explained(network, options)
+    targets = targets_of(target, images)
+    scores = images.new_full((2, len(images), steps + 1), torch.nan, dtype=torch.float32)
+    with torch.no_grad(), undisturbed(network):
+        valid = ordered(maps, targets).nonzero()[:, 0]
+        for start in range(0, len(valid), batch_size):
+            rows = valid[start : start + batch_size]
+            whole = images[rows]
+            empty = filling(whole, of_rows(plain, rows))
+            ranks = _ranks(maps[rows], rows, seed)
+            parts = [
+                _SCORES[score](explained.logits(batch).float()).gather(1, targets[rows[of], None])
+                for of, batch in _between(whole, empty, ranks, steps, batch_size)
+            ]
+            scores[:, rows] = torch.cat(parts).view(len(rows), 2, steps + 1).transpose(0, 1)
+    return scores[0], scores[1]
+
+
+def areas(insertion: Tensor, deletion: Tensor) -> dict[str, Tensor]:
+    """Return the areas under curves (n, steps + 1), by trapezoids: in the units of the score.
+
+    >>> areas(torch.tensor([[0.0, 1.0, 1.0]]), torch.tensor([[1.0, 0.0, 0.0]]))
+    {'insertion': tensor([0.7500]), 'deletion': tensor([0.2500])}
+    """
+    return {
+        name: torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1), dim=1)
+        for name, curve in (("insertion", insertion), ("deletion", deletion))
+    }
+
+
+def moved(maps: Tensor, *, seed: int = 0) -> Tensor:
+    """Move each map to a random place; what leaves the image comes in at the opposite edge.
+
+    A map without any relation to its image, yet as smooth as it was. As every place is equally
+    likely, it scores the chance level in each measure of localisation whose chance level is the
+    mask's area.
+
+    Parameters
+    ----------
+    maps : (n, height, width)
+    seed : of the places; draws depend on the map's position in `maps` and on nothing else
+
+    Examples
+    --------
+    >>> maps = torch.arange(6.0).view(1, 2, 3)
+    >>> sorted(moved(maps).flatten().tolist()) == maps.flatten().tolist()
+    True
+    """
+    height, width = maps.shape[1:]
+    places = [
+        int(torch.randint(height * width, (1,), generator=generator(seed, row, 0)))
+        for row in range(len(maps))
+    ]
+    rolled = [one.roll(divmod(place, width), dims=(0, 1)) for one, place in zip(maps, places)]
+    return torch.stack(rolled) if rolled else maps.clone()
+
+
+def ordered(maps: Tensor, targets: Tensor) -> Tensor:
+    """Return (n,) bool, whether the target is given and the map puts pixels in an order."""
+    flat = maps.flatten(1)
+    return flat.isfinite().all(dim=1) & (flat != flat[:, :1]).any(dim=1) & (targets >= 0)
+
+
+def _ranks(maps: Tensor, rows: Tensor, seed: int) -> Tensor:
+    """Return each pixel's place in the order of evidence, (n, height × width), 0 the most."""
+    flat = maps.flatten(1)
+    ranks = torch.empty(flat.shape, dtype=torch.int64, device=flat.device)
+    places = torch.arange(flat.shape[1], device=flat.device)
+    for ranking, values, row in zip(ranks, flat, rows.tolist()):
+        mixed = torch.randperm(len(values), generator=generator(seed, row, 1)).to(flat.device)
+        ranking[mixed[values[mixed].argsort(descending=True, stable=True)]] = places
+    return ranks.view(maps.shape)
+
+
+def _between(
+    images: Tensor, empty: Tensor, ranks: Tensor, steps: int, size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (rows, images of them with a part of the pixels shown): insertion, then deletion."""
+    each = 2 * (steps + 1)
+    pixels = ranks.shape[1] * ranks.shape[2]
+    for start in range(0, len(images) * each, size):
+        numbers = torch.arange(start, min(start + size, len(images) * each), device=ranks.device)
+        of, which = numbers // each, numbers % each
+        count = (which % (steps + 1) * pixels / steps).round()[:, None, None]
+        first = ranks[of] < count
+        shown = first ^ (which > steps)[:, None, None]
+        yield of, torch.where(shown[:, None], images[of], empty[of])
+
+
+def filling(images: Tensor, plain: Plain) -> Tensor:
+    """Return what takes the place of hidden pixels, one image per image."""
+    if isinstance(plain, str):
+        if plain != "blur":
+            raise InputError(f"plain {plain!r}: give None, 'blur', a number or pictures")
+        side = max(1, min(images.shape[2:]) // 4) | 1
+        blurred: Tensor = gaussian_blur(images, [side, side], [side / 4, side / 4])
+        return blurred
+    return plain_images(images, plain)
+
+
+def of_rows(plain: AnyPlain, rows: Tensor) -> AnyPlain:
+    """Return the plain images of some rows, where each has its own."""
+    if isinstance(plain, Tensor) and plain.ndim == 4 and len(plain) > 1:
+        return plain[rows]  # type: ignore[return-value]
+    return plain
 
 
 def _infidelity(
@@ -129,26 +301,26 @@ def _infidelity(
     """
     explained = Explained(network, options)
 
-    def answer(gates: Tensor, some: Tensor, empty: Tensor, target: Tensor) -> Tensor:
-        return explained.scores(torch.lerp(empty, some, gates), target)
+    def gated_scores(gates: Tensor, image: Tensor, empty: Tensor, target: Tensor) -> Tensor:
+        return explained.scores(torch.lerp(empty, image, gates), target)
 
-    found = []
+    values = []
     with torch.no_grad(), undisturbed(network):
         for row, target in enumerate(targets.clamp(min=0)):
-            some = images[row : row + 1]
-            own = of_rows(plain, torch.tensor([row]))
+            image = images[row : row + 1]
+            its_plain = of_rows(plain, torch.tensor([row]))
             value = infidelity(
-                answer,
-                _squares(some, generator(options.seed, row, 2)),
-                torch.ones_like(some[:, :1]),
-                maps[row : row + 1, None].to(some),
-                additional_forward_args=(some, filling(some, own), target[None]),
+                gated_scores,
+                _squares(image, generator(options.seed, row, 2)),
+                torch.ones_like(image[:, :1]),
+                maps[row : row + 1, None].to(image),
+                additional_forward_args=(image, filling(image, its_plain), target[None]),
                 n_perturb_samples=count,
                 max_examples_per_batch=min(count, options.batch_size),
                 normalize=True,
             )
-            found.append(value.float())
-    return torch.cat(found) if found else images.new_empty(0)
+            values.append(value.float())
+    return torch.cat(values) if values else images.new_empty(0)
 
 
 def _squares(image: Tensor, source: torch.Generator) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -177,20 +349,20 @@ def _sensitivity(
     radius: float,
 ) -> Tensor:
     """Judge by captum how maps change under noise, image by image."""
-    found = []
+    values = []
     for row, target in enumerate(targets):
-        own = options
+        of_row = options
         if isinstance(options.baseline, Tensor) and method != "gradient_shap":
-            own = replace(options, baseline=of_rows(options.baseline, torch.tensor([row])))
+            of_row = replace(options, baseline=of_rows(options.baseline, torch.tensor([row])))
         value = sensitivity_max(
-            partial(_explain, network, target, method, own, signed, row),
+            partial(_explain, network, target, method, of_row, signed, row),
             images[row : row + 1].detach(),
             _noise(radius, generator(options.seed, row, 3)),
             n_perturb_samples=count,
             max_examples_per_batch=min(count, options.batch_size),
         )
-        found.append(value.float())
-    return torch.cat(found) if found else images.new_empty(0)
+        values.append(value.float())
+    return torch.cat(values) if values else images.new_empty(0)
 
 
 def _explain(

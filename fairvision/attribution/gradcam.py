@@ -1,7 +1,8 @@
-"""Grad-CAM at any layer with positions: one forward pass, and back from the answer to the layer."""
+"""Grad-CAM at any layer with positions: one forward pass, and back from the score to the layer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -9,16 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fairvision.attribution.answers import chosen, gradient
+from fairvision.attribution.explained import (
+    Explained,
+    Options,
+    gradient,
+    head_logits,
+    target_scores,
+    undisturbed,
+)
 from fairvision.attribution.layers import as_maps, gradcam_layer, prefix_tokens
-from fairvision.attribution.options import Explained
 from fairvision.attribution.rules import guided_backprop
 from fairvision.errors import InputError
 
 
 @dataclass
 class _Plan:
-    """What was found out about a network.
+    """How Grad-CAM is computed for a network.
 
     Attributes
     ----------
@@ -48,9 +55,9 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
     """
     plan = planned(explained, images)
     if plan.linear is not None:
-        found = _closed_form(explained, plan, plan.linear, images, targets)
-        if found is not None:
-            return found
+        maps = _closed_form(explained, plan, plan.linear, images, targets)
+        if maps is not None:
+            return maps
         plan.linear = None
     layer = _at_layer(explained, plan, images, targets)
     weights = layer.gradients.mean(dim=(2, 3))
@@ -74,8 +81,79 @@ def guided_gradcam(
     explained: Explained, images: Tensor, targets: Tensor, identities: Tensor
 ) -> Tensor:
     """Return guided backpropagation, weighted by Grad-CAM (arXiv 1610.02391, section 3.2)."""
-    where = enlarged(gradcam(explained, images, targets, identities).relu(), images)
-    return where * guided_backprop(explained, images, targets, identities)
+    places = enlarged(gradcam(explained, images, targets, identities).relu(), images)
+    return places * guided_backprop(explained, images, targets, identities)
+
+
+def logits_and_gradcam(
+    network: nn.Module,
+    images: Tensor,
+    targets: Mapping[str, Tensor],
+    *,
+    layer: str | None = None,
+    signed: bool = False,
+    precision: str = "32",
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the logits of all heads, and Grad-CAM of those with targets, from one forward pass.
+
+    The same as running the network and then `attribute` for each head, at the cost of the first.
+    Gradients go back from the answers to the layer and no further; where these are the mean over
+    the positions and a linear layer, that is a copy of its weights.
+
+    Parameters
+    ----------
+    network : called with images it returns a dictionary of logits (n, classes)
+    images : (n, 3, height, width) float; all of them are in the network at one time
+    targets : by head, position of the class, (n,) int64; -1 is unknown
+    layer, signed, precision : as for `attribute`
+
+    Returns
+    -------
+    logits : by head, (n, classes)
+    maps : by head of `targets`, (n, height, width) float32 as `attribute` returns them
+
+    Raises
+    ------
+    InputError
+        As `attribute` does.
+
+    Examples
+    --------
+    >>> from fairvision.models import build
+    >>> network = build("small_cnn", {"hat": 2, "shirt": 3}, size=16).eval()
+    >>> images, groups = torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, -1])
+    >>> logits, maps = logits_and_gradcam(network, images, {"shirt": groups})
+    >>> list(logits), maps["shirt"].shape, maps["shirt"][3].isnan().all().item()
+    (['hat', 'shirt'], torch.Size([4, 16, 16]), True)
+    """
+    explained = Explained(network, Options(layer=layer, precision=precision))
+    maps: dict[str, Tensor] = {}
+    kept: list[Tensor] = []
+
+    def keep(module: nn.Module, _: object, output: Tensor) -> Tensor:
+        kept.append(output.detach().requires_grad_())
+        return kept[-1].clone()  # later layers may work in place
+
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
+        images = images.detach().clone() if images.is_inference() else images.detach()
+        plan = planned(explained, images) if targets else None
+        if plan is not None:
+            # `undisturbed` takes the hook away again
+            network.get_submodule(plan.layer).register_forward_hook(keep)
+        output = explained.output(images)
+        whole = images.isfinite().flatten(1).all(dim=1)
+        for head, target in targets.items():
+            logits = head_logits(output, head, images)
+            if plan is None or not kept:
+                raise InputError(f"layer {layer!r} takes no part in the answer")
+            scores = target_scores(logits, target.clamp(min=0))
+            weights = positions(gradient(scores, kept[-1], retain=True), plan, images).mean(
+                dim=(2, 3)
+            )
+            small = weighted(weights, positions(kept[-1].detach(), plan, images)).float()
+            large = enlarged(small if signed else small.relu(), images)[:, 0]
+            maps[head] = torch.where((whole & (target >= 0))[:, None, None], large, torch.nan)
+    return {head: logits.detach() for head, logits in output.items()}, maps
 
 
 def enlarged(maps: Tensor, images: Tensor) -> Tensor:
@@ -96,7 +174,7 @@ class _AtLayer:
 
 
 def planned(explained: Explained, images: Tensor) -> _Plan:
-    """Return what is known about the network, found out once."""
+    """Return how Grad-CAM is computed for the network; it is looked at once."""
     network, options = explained.network, explained.options
     modules = tuple(network.modules())[1:]
     key = (options.layer, options.head, images.shape[1:])
@@ -133,7 +211,7 @@ def _at_layer(explained: Explained, plan: _Plan, images: Tensor, targets: Tensor
             handle.remove()
     if not outputs:
         raise InputError(f"layer {plan.layer!r} takes no part in the answer")
-    slope = gradient(chosen(logits, targets), outputs[-1])
+    slope = gradient(target_scores(logits, targets), outputs[-1])
     return _AtLayer(
         positions(outputs[-1].detach(), plan, images),
         positions(slope, plan, images),
@@ -158,7 +236,7 @@ def _closed_form(
     try:
         with torch.no_grad():
             logits = explained.logits(images)
-            chosen(logits, targets)
+            target_scores(logits, targets)
     finally:
         for handle in handles:
             handle.remove()

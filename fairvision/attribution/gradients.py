@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairvision.attribution.noise import generator
-from fairvision.attribution.options import Explained, plain_images
+from fairvision.attribution.completeness import rises
+from fairvision.attribution.explained import Explained, generator, plain_images
 from fairvision.errors import FairvisionWarning, InputError
 
 MOST_STEPS = 1024
@@ -38,16 +38,16 @@ def integrated_gradients(
     """
     options = explained.options
     plain = plain_images(images, options.baseline)
-    found = _on_the_line(explained, images, plain, targets, options.steps)
+    values = _on_the_line(explained, images, plain, targets, options.steps)
     if options.tolerance is None:
-        return found
+        return values
     rise = rises(explained, images, plain, targets)
     steps = options.steps
     while True:
-        off = (found.sum(dim=(1, 2, 3)) - rise).abs() > options.tolerance
+        off = (values.sum(dim=(1, 2, 3)) - rise).abs() > options.tolerance
         rows = off.nonzero()[:, 0]
         if len(rows) == 0:
-            return found
+            return values
         steps *= 2
         if steps > max(MOST_STEPS, options.steps):
             warnings.warn(
@@ -56,8 +56,8 @@ def integrated_gradients(
                 FairvisionWarning,
                 stacklevel=2,
             )
-            return found
-        found[rows] = _on_the_line(explained, images[rows], plain[rows], targets[rows], steps)
+            return values
+        values[rows] = _on_the_line(explained, images[rows], plain[rows], targets[rows], steps)
 
 
 def gradient_shap(
@@ -81,29 +81,18 @@ def gradient_shap(
             )
 
     def points(rows: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-        ends, plain, where = images[rows].clone(), [], []
+        ends, plain, shares = images[rows].clone(), [], []
         for i, (row, sample) in enumerate(zip(rows.tolist(), samples.tolist())):
             chance = generator(options.seed, int(identities[row]), sample)
             pick = int(torch.randint(len(pool), (), generator=chance)) if several else row
             plain.append(pool[pick])
-            where.append(torch.rand(1, 1, 1, generator=chance))
+            shares.append(torch.rand(1, 1, 1, generator=chance))
             if noise:
                 ends[i] += noise * torch.randn(ends.shape[1:], generator=chance).to(ends)
         starts = torch.stack(plain)
-        return starts + torch.stack(where).to(ends) * (ends - starts), ends - starts
+        return starts + torch.stack(shares).to(ends) * (ends - starts), ends - starts
 
     return _summed(explained, images, targets, options.samples, points) / options.samples
-
-
-def rises(explained: Explained, images: Tensor, plain: Tensor, targets: Tensor) -> Tensor:
-    """Return by how much each target's logit rises from the plain image to the image, (n,)."""
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(images), explained.options.batch_size):
-            rows = slice(start, start + explained.options.batch_size)
-            whole = explained.scores(images[rows], targets[rows])
-            parts.append(whole - explained.scores(plain[rows], targets[rows]))
-    return torch.cat(parts) if parts else images.new_zeros(0)
 
 
 def _on_the_line(
@@ -134,8 +123,8 @@ def _summed(
         pairs = torch.arange(start, end, device=images.device)
         rows = pairs // count
         inputs, factors = points(rows, pairs % count)
-        found = explained.gradients(inputs, targets[rows])
-        total.index_add_(0, rows, found.to(total.dtype) * factors.to(total.dtype))
+        gradients = explained.gradients(inputs, targets[rows])
+        total.index_add_(0, rows, gradients.to(total.dtype) * factors.to(total.dtype))
     return total
 
 

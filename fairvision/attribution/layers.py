@@ -10,8 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fairvision.attribution.answers import NOT_REACHED, ask, heads_of
-from fairvision.attribution.state import undisturbed
+from fairvision.attribution.explained import (
+    NOT_REACHED,
+    outputs_by_head,
+    run_network,
+    undisturbed,
+)
 from fairvision.errors import InputError
 
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, nn.AdaptiveAvgPool2d)
@@ -90,7 +94,8 @@ def as_maps(output: Tensor, images: Tensor, prefix: int | None = None) -> Tensor
         rows = round((count * images.shape[2] / images.shape[3]) ** 0.5)
         columns = count // max(1, rows)
         if rows * columns == count and _proportionate(rows, columns, images):
-            return output[:, before:].transpose(1, 2).unflatten(2, (rows, columns))
+            tokens = output[:, before:].transpose(1, 2)
+            return tokens.view(*tokens.shape[:2], rows, columns)
     return None
 
 
@@ -139,25 +144,25 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     return _last_that_matters(network, images[:1])
 
 
-def map_cells(network: nn.Module, images: Tensor) -> tuple[int, int]:
-    """Return how many cells, in height and width, a map of Grad-CAM has before it is enlarged.
+def map_size(network: nn.Module, images: Tensor) -> tuple[int, int]:
+    """Return (height, width) of a map of Grad-CAM before it is enlarged to the image.
 
     >>> import torch
     >>> from torch import nn
     >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
-    >>> map_cells(network, torch.zeros(1, 3, 8, 8))
+    >>> map_size(network, torch.zeros(1, 3, 8, 8))
     (6, 6)
     """
     layer, prefix = gradcam_layer(network, images), prefix_tokens(network)
-    cells: list[tuple[int, int]] = []
+    sizes: list[tuple[int, int]] = []
 
     def see(name: str, module: nn.Module, output: Tensor) -> None:
-        found = as_maps(output, images[:1], prefix) if name == layer else None
-        if found is not None:
-            cells.append((found.shape[2], found.shape[3]))
+        maps = as_maps(output, images[:1], prefix) if name == layer else None
+        if maps is not None:
+            sizes.append((maps.shape[2], maps.shape[3]))
 
     watch(network, images[:1], see)
-    return cells[-1]
+    return sizes[-1]
 
 
 def _check(network: nn.Module, images: Tensor, layer: str) -> None:
@@ -194,7 +199,7 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
         for name, module in network.named_modules():
             module.register_forward_hook(partial(hook, name))
         start = image.detach().clone().requires_grad_()
-        first, *reached = _reached(ask(network, start.clone()), [start, *seen.values()])
+        first, *reached = _reached(run_network(network, start.clone()), [start, *seen.values()])
 
     widths: dict[int, Counter[int]] = {}  # by how many tokens there are: stages differ
     for output in seen.values():
@@ -219,20 +224,20 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
     return usable[-1]
 
 
-def _reached(answer: Any, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
-    """Return NaN wherever the answer depends on an output, and 0 or None elsewhere.
+def _reached(output: Any, layers: list[Tensor]) -> tuple[Tensor | None, ...]:
+    """Return NaN wherever a network's output depends on that of a layer, and 0 or None elsewhere.
 
     NaN times anything is NaN, so the way is found also through weights that are still zero.
     """
-    answers = [one for one in heads_of(answer).values() if isinstance(one, Tensor)]
-    if not answers:
-        kind = type(answer).__name__
+    heads = [head for head in outputs_by_head(output).values() if isinstance(head, Tensor)]
+    if not heads:
+        kind = type(output).__name__
         raise InputError(f"the network must answer with logits (pictures, classes), not {kind}")
-    answers = [one for one in answers if one.requires_grad]
-    if not answers:
+    heads = [head for head in heads if head.requires_grad]
+    if not heads:
         raise InputError(NOT_REACHED)
-    seeds = [torch.full_like(one, torch.nan) for one in answers]
-    return torch.autograd.grad(answers, outputs, seeds, allow_unused=True)
+    seeds = [torch.full_like(head, torch.nan) for head in heads]
+    return torch.autograd.grad(heads, layers, seeds, allow_unused=True)
 
 
 def _proportionate(height: int, width: int, images: Tensor) -> bool:

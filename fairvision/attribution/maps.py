@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor, nn
 
-from fairvision.attribution import METHODS
-from fairvision.attribution.completeness import adding_up
+from fairvision.attribution import METHODS, WITHOUT_GRADIENTS
+from fairvision.attribution.completeness import Sums, adding_up, check_reach
+from fairvision.attribution.explained import (
+    Explained,
+    Options,
+    plain_images,
+    targets_of,
+    undisturbed,
+)
 from fairvision.attribution.gradcam import enlarged, gradcam, gradcam_plus_plus, guided_gradcam
 from fairvision.attribution.gradients import (
     gradient_shap,
     input_x_gradient,
     integrated_gradients,
-    rises,
     saliency,
 )
-from fairvision.attribution.noise import through_noise
-from fairvision.attribution.options import Explained, Options, plain_images, targets_of
-from fairvision.attribution.perturbations import feature_ablation, occlusion
-from fairvision.attribution.reach import check_reach
+from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
 from fairvision.attribution.rules import deep_lift, guided_backprop
-from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
+from fairvision.models.model import LogProbabilities, Model
 
 # From what is explained, images, targets and the images' numbers to values per channel.
 Raw = Callable[[Explained, Tensor, Tensor, Tensor], Tensor]
@@ -42,7 +48,6 @@ _RAW: dict[str, Raw] = {
     "occlusion": occlusion,
     "feature_ablation": feature_ablation,
 }
-_WITHOUT_GRADIENTS = ("occlusion", "feature_ablation")
 # Gradients per pixel: how sharply the logit answers to a change, in whichever direction.
 _UNSIGNED = ("guided_gradcam", "guided_backprop", "saliency")
 
@@ -159,6 +164,94 @@ def attribute(
     return numbered(network, images, target, method, options, signed=signed)
 
 
+def attribute_stream(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor | int]],
+    method: str = "gradcam",
+    *,
+    signed: bool = False,
+    quiet: bool = True,
+    **options: Any,
+) -> Iterator[Tensor]:
+    """Yield maps of evidence batch by batch.
+
+    Small batches are put together, and large ones cut, to `batch_size`: how the images come
+    changes neither the maps nor what the network holds at one time.
+
+    Parameters
+    ----------
+    network : as for `attribute`. It is as it was whenever maps are yielded.
+    batches : pairs of images (n, 3, height, width) and targets, (n,) or one for all, such as a
+        `DataLoader` gives; they are moved to the network's device
+    method : one of `METHODS`
+    signed : as for `attribute`
+    quiet : show no progress on the terminal
+    **options : all other options of `attribute`; `baseline` must fit images one by one
+
+    Yields
+    ------
+    (n, height, width) float32 on the network's device, for each of the batches
+
+    Raises
+    ------
+    InputError
+        As `attribute` does.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    >>> batches = [(torch.rand(n, 3, 8, 8), torch.ones(n, dtype=torch.int64)) for n in (1, 3)]
+    >>> [maps.shape for maps in attribute_stream(network, batches)]
+    [torch.Size([1, 8, 8]), torch.Size([3, 8, 8])]
+    """
+    chosen = Options(**options)
+    parameter = next(network.parameters(), None)
+    waiting: list[tuple[Tensor, Tensor]] = []
+    first, sums = 0, Sums()
+
+    def finish() -> Iterator[Tensor]:
+        nonlocal first
+        if waiting:
+            images, targets = (torch.cat(parts) for parts in zip(*waiting))
+            sizes = [len(images) for images, _ in waiting]
+            waiting.clear()
+            with adding_up(sums):
+                maps = numbered(
+                    network, images, targets, method, chosen, signed=signed, first=first
+                )
+            first += len(images)
+            yield from torch.split(maps, sizes)
+
+    console = Console(stderr=True)
+    for images, target in track(
+        batches, description=method, console=console, transient=True, disable=quiet
+    ):
+        images = images if parameter is None else images.to(parameter.device)
+        targets = targets_of(target, images)
+        if waiting and waiting[0][0].shape[1:] != images.shape[1:]:
+            yield from finish()
+        waiting.append((images, targets))
+        if sum(len(images) for images, _ in waiting) >= chosen.batch_size:
+            yield from finish()
+    yield from finish()
+    sums.tell()
+
+
+def module_of(model: Model, method: str) -> nn.Module:
+    """Return the network that a method explains of a model.
+
+    That is its module. Of a model without one, methods that need no gradients explain the
+    logarithms of its probabilities; others raise `InputError`.
+    """
+    if model.module is not None:
+        return model.module
+    if method in WITHOUT_GRADIENTS:
+        return LogProbabilities(model)
+    raise InputError(
+        f"{model} has no gradients, which {method} needs: choose {' or '.join(WITHOUT_GRADIENTS)}"
+    )
+
+
 def numbered(
     network: nn.Module,
     images: Tensor,
@@ -169,7 +262,7 @@ def numbered(
     signed: bool = False,
     first: int = 0,
 ) -> Tensor:
-    """Return what `attribute` does for images of which the first has a given number."""
+    """Return what `attribute` does, for images of which the first has the number `first`."""
     if method not in METHODS:
         raise InputError(f"unknown attribution {method!r}: choose from {', '.join(METHODS)}")
     if images.ndim != 4 or not images.is_floating_point():
@@ -188,15 +281,15 @@ def numbered(
         targets = targets_of(target, images)
         # The sum is finite where all are, and cheaper to look at.
         whole = images.sum(dim=(1, 2, 3), dtype=_wide(images)).isfinite()
-        known = ((targets >= 0) & whole).nonzero()[:, 0]
-        for start in range(0, len(known), options.batch_size):
-            rows = known[start : start + options.batch_size]
-            some = Explained(network, _options_of(options, rows, images, method))
-            taken = _taken(images, rows)
-            found = _raw(some, taken, targets[rows], rows.cpu() + first, method)
-            if method not in _WITHOUT_GRADIENTS and not found.any():
-                check_reach(some, taken, targets[rows])
-            maps[rows] = _finished(found.detach(), images, method, signed)
+        valid = ((targets >= 0) & whole).nonzero()[:, 0]
+        for start in range(0, len(valid), options.batch_size):
+            rows = valid[start : start + options.batch_size]
+            explained = Explained(network, _options_of(options, rows, images, method))
+            batch = _rows_of(images, rows)
+            raw = _raw(explained, batch, targets[rows], rows.cpu() + first, method)
+            if method not in WITHOUT_GRADIENTS and not raw.any():
+                check_reach(explained, batch, targets[rows])
+            maps[rows] = _finished(raw.detach(), images, method, signed)
     return maps
 
 
@@ -204,55 +297,11 @@ def _wide(images: Tensor) -> torch.dtype:
     return torch.promote_types(images.dtype, torch.float32)
 
 
-def _taken(images: Tensor, rows: Tensor) -> Tensor:
-    """Return some images, copied only where that is needed."""
+def _rows_of(images: Tensor, rows: Tensor) -> Tensor:
+    """Return the images of some rows, copied only where that is needed."""
     if len(rows) == len(images) and not images.is_inference():
         return images.detach()
     return images[rows].detach()
-
-
-def convergence_delta(
-    network: nn.Module,
-    images: Tensor,
-    target: Tensor | int,
-    maps: Tensor,
-    *,
-    head: str | None = None,
-    baseline: Tensor | float | None = None,
-    precision: str = "32",
-    batch_size: int = 32,
-) -> Tensor:
-    """Return by how much signed maps miss the rise of the logit from the plain image.
-
-    Zero is what the axiom of completeness asks of integrated_gradients and deep_lift (Sundararajan
-    et al., ICML 2017, section 3).
-
-    Parameters
-    ----------
-    network, images, target, head, baseline, precision, batch_size : as for `attribute`
-    maps : (n, height, width), from `attribute(..., signed=True)`
-
-    Returns
-    -------
-    (n,) float32 in units of the logit; NaN where the target is unknown
-
-    Examples
-    --------
-    >>> import torch
-    >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
-    >>> images = torch.rand(1, 3, 2, 2)
-    >>> maps = attribute(network, images, 1, "integrated_gradients", signed=True)
-    >>> bool(convergence_delta(network, images, 1, maps).abs() < 1e-5)
-    True
-    """
-    options = Options(head=head, baseline=baseline, precision=precision, batch_size=batch_size)
-    explained = Explained(network, options)
-    targets = targets_of(target, images)
-    with torch.no_grad(), undisturbed(network):
-        plain = plain_images(images, baseline)
-        rise = rises(explained, images, plain, targets.clamp(min=0))
-        delta = maps.to(rise).sum(dim=(1, 2)) - rise
-    return torch.where(targets < 0, torch.nan, delta).float()
 
 
 def _raw(
@@ -266,8 +315,8 @@ def _raw(
         fixed = replace(options, baseline=plain_images(images, options.baseline))
 
     def of_copies(copies: Tensor, rows: Tensor, numbers: Tensor) -> Tensor:
-        own = replace(explained, options=_options_of(fixed, rows, images, method))
-        return raw(own, copies, targets[rows], numbers)
+        of_rows = replace(explained, options=_options_of(fixed, rows, images, method))
+        return raw(of_rows, copies, targets[rows], numbers)
 
     return through_noise(of_copies, images, identities, options)
 

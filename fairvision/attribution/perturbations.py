@@ -1,15 +1,19 @@
-"""Attributions from hiding parts of the image, by captum: no gradient is needed."""
+"""Attributions from hiding parts of the image, by captum, and any attribution under noise."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from captum.attr import FeatureAblation, Occlusion
 from torch import Tensor
 
-from fairvision.attribution.options import Explained, plain_images
+from fairvision.attribution.explained import Explained, Options, generator, plain_images
 from fairvision.errors import InputError
+
+# From noisy copies, whose they are (positions), and numbers of their own, to values.
+Raw = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def occlusion(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
@@ -54,7 +58,7 @@ def feature_ablation(explained: Explained, images: Tensor, targets: Tensor, _: T
             f"segments must be whole numbers, {height} × {width}, not {segments.dtype} of shape "
             f"{tuple(segments.shape)}"
         )
-    numbers, segments = segments.to(images.device).unique(return_inverse=True)
+    numbers, segments = torch.unique(segments.to(images.device), return_inverse=True)
     if segments.ndim == 3:
         raise InputError("segments are one drawing (height, width) for all pictures")
     return _hidden(
@@ -74,7 +78,7 @@ def _hidden(
     size = explained.options.batch_size
     at_once = max(1, min(len(images), size // parts))
     plain = plain_images(images, explained.options.baseline)
-    found = []
+    falls = []
     for start in range(0, len(images), at_once):
         rows = slice(start, start + at_once)
         hidden = method.attribute(
@@ -84,8 +88,8 @@ def _hidden(
             perturbations_per_eval=max(1, size // at_once),
             **how,
         )
-        found.append(hidden[:, :1])  # all channels are hidden together and share one value
-    return torch.cat(found)
+        falls.append(hidden[:, :1])  # all channels are hidden together and share one value
+    return torch.cat(falls)
 
 
 def _grid(height: int, width: int, side: int | None) -> Tensor:
@@ -99,3 +103,45 @@ def _grid(height: int, width: int, side: int | None) -> Tensor:
     columns = -(-width // side)
     rows = torch.arange(height) // side
     return rows[:, None] * columns + torch.arange(width)[None] // side
+
+
+def gaussian(like: Tensor, seed: int, identities: Tensor, samples: Tensor) -> Tensor:
+    """Return standard normal noise for pairs of an image and a sample, shaped as `like`."""
+    drawn = [
+        torch.randn(like.shape[1:], generator=generator(seed, *pair))
+        for pair in zip(identities.tolist(), samples.tolist())
+    ]
+    return torch.stack(drawn).to(like)
+
+
+def through_noise(raw: Raw, images: Tensor, identities: Tensor, options: Options) -> Tensor:
+    """Return the mean, mean square or variance of attributions of an image under noise.
+
+    "SmoothGrad" (Smilkov et al., 2017, arXiv 1706.03825), its squares (Hooker et al., NeurIPS
+    2019) and "VarGrad" (Adebayo et al., 2018): captum's `NoiseTunnel` with batches of its own.
+    """
+    samples, size = options.samples, options.batch_size
+    noise = 0.15 if options.noise is None else options.noise
+    total = squares = None
+    for start in range(0, len(images) * samples, size):
+        pairs = torch.arange(start, min(start + size, len(images) * samples))
+        samples_of = pairs % samples
+        rows = (pairs // samples).to(images.device)
+        originals = images[rows]
+        drawn = gaussian(originals, options.seed, identities[pairs // samples], samples_of)
+        # Methods that draw themselves must not draw the same for each of our samples.
+        inner = identities[pairs // samples] * samples + samples_of
+        values = raw(originals + noise * drawn, rows, inner)
+        values = values.to(torch.promote_types(values.dtype, torch.float32))
+        if total is None or squares is None:
+            total = values.new_zeros(len(images), *values.shape[1:])
+            squares = torch.zeros_like(total)
+        total.index_add_(0, rows, values)
+        squares.index_add_(0, rows, values.square())
+    assert total is not None
+    assert squares is not None
+    if options.noise_tunnel == "smoothgrad":
+        return total / samples
+    if options.noise_tunnel == "smoothgrad_sq":
+        return squares / samples
+    return (squares / samples - (total / samples).square()).clamp(min=0)

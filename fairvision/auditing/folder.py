@@ -283,7 +283,7 @@ def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:
     items = []
     attributes = list(material.models[0].truth.attributes)
     for attribute in attributes:
-        if all(attribute in run.attributes for run, _ in material.networks):
+        if all(attribute in model.schema.attributes for model in material.networks):
             per_cell = -(-PER_CELL // len(attributes))
             items += gallery.draw(
                 material.models,
@@ -291,7 +291,6 @@ def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:
                 attribute,
                 list(gallery.choose(material.models, attribute, per_cell=per_cell)),
                 method=attribution,
-                device=material.device,
             )
     return items
 

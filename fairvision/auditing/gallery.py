@@ -15,10 +15,7 @@ from fairvision.datasets import Dataset, open_pixels, read_image, read_mask
 from fairvision.datasets.doubts import Doubts
 
 if TYPE_CHECKING:
-    import torch
-
-    from fairvision.models import Network
-    from fairvision.runs import Run
+    from fairvision.models import Model
 
 CELLS = ("wrong", "right for the wrong reasons", "right for the right reasons")
 SIDE = 224
@@ -60,12 +57,11 @@ def choose(
 
 def draw(
     models: Sequence[Samples],
-    networks: Sequence[tuple[Run, Network]],
+    networks: Sequence[Model],
     attribute: str,
     chosen: Sequence[tuple[str, int]],
     *,
     method: str,
-    device: torch.device | str = "cpu",
     side: int = SIDE,
 ) -> list[dict[str, Any]]:
     """Return the gallery items of the chosen rows, with the maps computed again for them.
@@ -82,7 +78,7 @@ def draw(
         return []
     truth = models[0].truth
     rows = [row for _, row in chosen]
-    maps = [_maps(*some, truth, attribute, rows, method, device) for some in networks]
+    maps = [_maps(network, truth, attribute, rows, method) for network in networks]
     items = []
     for i, (cell, row) in enumerate(chosen):
         image, mask = _image(truth, row, side)
@@ -128,31 +124,31 @@ def _true_probability(model: Samples, attribute: str, codes: np.ndarray) -> np.n
     scores = model.probabilities("score", attribute)
     if scores is None:
         return np.zeros(len(codes))
-    return np.nan_to_num(scores[np.arange(len(codes)), codes.clip(min=0)])
+    of_truth: np.ndarray = np.nan_to_num(scores[np.arange(len(codes)), codes.clip(min=0)])
+    return of_truth
 
 
-def _maps(
-    run: Run,
-    network: Network,
-    truth: Dataset,
-    attribute: str,
-    rows: list[int],
-    method: str,
-    device: torch.device | str,
-) -> np.ndarray:
+def _maps(model: Model, truth: Dataset, attribute: str, rows: list[int], method: str) -> np.ndarray:
     """Return the maps of some rows for their true group, (rows, size, size)."""
     import torch
 
     from fairvision.attribution import attribute as attribute_maps
     from fairvision.attribution.completeness import Sums, adding_up
+    from fairvision.attribution.maps import module_of
     from fairvision.datasets import batches
 
-    groups = run.attributes[attribute]
+    groups = model.schema.labels(attribute)
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
-    pixels = open_pixels(truth, run.size, cache="never")
-    (batch,) = batches(truth, pixels, len(rows), device=device, order=np.array(rows))
-    with adding_up(Sums()):  # whether they do was told when all images were measured
-        maps = attribute_maps(network, batch.images, target.to(device), method, head=attribute)
+    pixels = open_pixels(truth, model.size, cache="never")
+    (batch,) = batches(truth, pixels, len(rows), device=model.device, order=np.array(rows))
+    with adding_up(Sums()):  # a warning was given when all images were measured
+        maps = attribute_maps(
+            module_of(model, method),
+            batch.images,
+            target.to(model.device),
+            method,
+            head=attribute,
+        )
     return maps.cpu().numpy()
 
 

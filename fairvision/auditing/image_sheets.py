@@ -28,10 +28,7 @@ from fairvision.results import figures
 from fairvision.results.table import read_metrics
 
 if TYPE_CHECKING:
-    import torch
-
-    from fairvision.models import Network
-    from fairvision.runs import Run
+    from fairvision.models import Model
 
 MARKER = "pictures.json"
 TOLERANCE = 0.02
@@ -41,13 +38,12 @@ _SIDE, _DPI = 640, (200, 200)
 
 @dataclass(frozen=True)
 class _Audited:
-    """An audit folder, with the images and the networks that it is about."""
+    """An audit folder, with the images and the models that it is about."""
 
     folder: Path
     settings: dict[str, Any]
     models: list[Samples]
-    networks: list[tuple[Run, Network]]
-    device: torch.device
+    networks: list[Model]
 
 
 def image_sheets(
@@ -115,6 +111,7 @@ def _open(
     folder: Path, run_folders: Sequence[str | Path], data: str | Path | None, device: str
 ) -> _Audited:
     from fairvision.models import find_device
+    from fairvision.runs.model import as_model
 
     names, settings = _description(folder)
     if len(run_folders) != len(names):
@@ -122,9 +119,9 @@ def _open(
             f"{folder} audited {len(names)} models ({', '.join(names)}): "
             f"give their runs in this order, not {len(run_folders)}"
         )
-    found = [runs.load(run) for run in run_folders]
-    where = find_device(device)
-    whole = datasets.load(found[0].config["data"].get("path", "") if data is None else data)
+    loaded = [runs.load(run) for run in run_folders]
+    place = find_device(device)
+    whole = datasets.load(loaded[0].config["data"].get("path", "") if data is None else data)
     tested = whole.split(settings["split"])
     models, _, _ = tables.read_predictions(
         [folder / name / "samples.parquet" for name in names],
@@ -134,8 +131,8 @@ def _open(
     )
     truth = _same_images(models[0].truth, tested, folder)
     models = [replace(model, truth=truth) for model in models]
-    networks = [(run, runs.network(run, where)) for run in found]
-    return _Audited(folder, settings, models, networks, where)
+    networks = [as_model(run, place) for run in loaded]
+    return _Audited(folder, settings, models, networks)
 
 
 def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
@@ -172,16 +169,16 @@ def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
 
 def _cells(audited: _Audited, per_cell: int) -> Iterator[tuple[Samples, str, str, np.ndarray]]:
     """Yield model, attribute, cell and rows, of every cell that has any."""
-    some = False
+    is_empty = True
     for attribute in audited.models[0].truth.attributes:
-        if not all(attribute in run.attributes for run, _ in audited.networks):
+        if not all(attribute in network.schema.attributes for network in audited.networks):
             continue
         for model in audited.models:
             for cell, rows in most_telling(model, attribute, per_cell):
                 if len(rows):
-                    some = True
+                    is_empty = False
                     yield model, attribute, cell, rows
-    if not some:
+    if is_empty:
         raise InputError(f"{audited.folder} has no evidence: it takes pictures with masks")
 
 
@@ -194,14 +191,13 @@ def _draw(
     folder: Path,
 ) -> list[dict[str, Any]]:
     """Draw the sheets of one cell; return what is on them."""
-    _check_answers(audited, attribute, rows)
+    _check_predictions(audited, attribute, rows)
     items = gallery.draw(
         audited.models,
         audited.networks,
         attribute,
         [(cell, int(row)) for row in rows],
         method=audited.settings["attribution"],
-        device=audited.device,
         side=_SIDE,
     )
     place = Path(model.model) / _plain(attribute) / _plain(cell)
@@ -210,33 +206,32 @@ def _draw(
     notes = [_share(audited, model, attribute, cell), _how(audited, model, attribute, cell, rows)]
     contact = contact_sheet(title, notes, items, model.model)
     contact.save(folder / place.with_suffix(".png"), dpi=_DPI)
-    found = []
+    entries = []
     clarity = telling(model, attribute)
     for number, (row, item) in enumerate(zip(rows, items), start=1):
         file = place / f"{number:02d}-{_plain(item['id'])}.png"
         labels = f" · {', '.join(item['labels'])}" if item["labels"] else ""
-        said = [f"annotated {attribute}: {item['truth']}{labels}", f"{title}, picture {number}"]
-        image_sheet(item["id"], said, item, model.model).save(folder / file, dpi=_DPI)
-        found.append(_entry(item, model, attribute, int(row), clarity) | {"file": file.as_posix()})
-    return found
+        lines = [f"annotated {attribute}: {item['truth']}{labels}", f"{title}, picture {number}"]
+        image_sheet(item["id"], lines, item, model.model).save(folder / file, dpi=_DPI)
+        entry = _entry(item, model, attribute, int(row), clarity)
+        entries.append(entry | {"file": file.as_posix()})
+    return entries
 
 
-def _check_answers(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
-    """Raise `InputError` where a network does not answer as it did in the audit."""
-    import torch
-
+def _check_predictions(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
+    """Raise `InputError` where a model does not predict what it did in the audit."""
+    from fairvision.auditing.collect import class_order
     from fairvision.datasets import batches, open_pixels
 
-    for model, (run, network) in zip(audited.models, audited.networks):
-        pixels = open_pixels(model.truth, run.size, cache="never")
-        (batch,) = batches(model.truth, pixels, len(rows), device=audited.device, order=rows)
-        with torch.inference_mode():
-            found = network.probabilities(batch.images)[attribute].double().cpu().numpy()
-        order = [run.attributes[attribute].index(g) for g in model.truth.attributes[attribute]]
+    for model, network in zip(audited.models, audited.networks):
+        pixels = open_pixels(model.truth, network.size, cache="never")
+        (batch,) = batches(model.truth, pixels, len(rows), device=network.device, order=rows)
+        scores = network.predict(batch.images)[attribute].double().cpu().numpy()
+        scores = scores[:, class_order(network, model.truth, attribute)]
         before = model.probabilities("score", attribute)
-        if before is None or not (np.abs(found[:, order] - before[rows]) <= TOLERANCE).all():
+        if before is None or not (np.abs(scores - before[rows]) <= TOLERANCE).all():
             raise InputError(
-                f"run {run.folder} does not answer as {model.model!r} did in {audited.folder}: "
+                f"{network} does not answer as {model.model!r} did in {audited.folder}: "
                 "give the runs that were audited, in the audit's order, and the same pictures"
             )
 

@@ -1,6 +1,6 @@
-"""What a model answers with one thing of the image hidden, and with an equal area elsewhere.
+"""What a model predicts with one thing of the image hidden, and with an equal area elsewhere.
 
-Needs no attribution: only forwards. What the answers say is in `leaning_figures.py`.
+Needs no gradients. What is made of the probabilities is in `leaning_figures.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from fairvision.auditing.collect import class_order
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.auditing.schema import score_columns
 from fairvision.core import processes
@@ -22,19 +23,15 @@ from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import elsewhere, widened
 from fairvision.datasets.regions import SIDES, box_mask
 from fairvision.errors import InputError
-from fairvision.models import Network
-from fairvision.runs import Run
+from fairvision.models import Model
 
 
 def lean(
-    run: Run,
-    network: Network,
+    model: Model,
     dataset: Dataset,
     regions: pd.DataFrame,
     *,
-    name: str = "the model",
     seed: int = 0,
-    device: torch.device | str = "cpu",
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
@@ -51,14 +48,12 @@ def lean(
 
     Parameters
     ----------
-    run : a finished run that predicts an attribute of `dataset`
-    network : its network, on `device`
+    model : predicts an attribute of `dataset`
     dataset : the images; those without any known group are left out
     regions : boxes of objects, as `fairvision.datasets.read_regions` gives them; those of other
         images are ignored
-    name : what the model is called
     seed : of the controls, which depend on nothing else but the image and the thing
-    device, batch_size, workers, cache, quiet : where and how it runs. An image costs 4
+    batch_size, workers, cache, quiet : how it runs. An image costs 4
         forwards (whole, person, context, the person's control) and 2 for each class of objects
         that it shows; no more than `batch_size` images are in the network at a time.
 
@@ -74,76 +69,76 @@ def lean(
     Raises
     ------
     InputError
-        If the run predicts no attribute of the dataset.
+        If the model predicts no attribute of the dataset.
     """
-    heads = [head for head in dataset.attributes if head in run.attributes]
+    heads = [head for head in dataset.attributes if head in model.schema.attributes]
     if not heads:
-        raise InputError(f"run {run.folder} predicts no attribute of dataset {dataset.root}")
-    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
+        raise InputError(f"{model} predicts no attribute of dataset {dataset.root}")
+    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
     things = _things(dataset, pixels.has_mask, regions, heads)
-    orders = {
-        head: [run.attributes[head].index(group) for group in dataset.attributes[head]]
-        for head in heads
-    }
+    orders = {head: class_order(model, dataset, head) for head in heads}
     columns = [c for head in heads for c in score_columns("", head, dataset.attributes[head])]
     step = max(1, batch_size // 2)
-    own = things.iloc[processes.rows_of_process(len(things), step)]
-    found = {f"{kind}_share": np.zeros(len(own)) for kind in KINDS}
-    found |= {kind + column: np.full(len(own), np.nan) for kind in KINDS for column in columns}
+    of_process = things.iloc[processes.rows_of_process(len(things), step)]
+    n = len(of_process)
+    table = {f"{kind}_share": np.zeros(n) for kind in KINDS}
+    table |= {kind + column: np.full(n, np.nan) for kind in KINDS for column in columns}
     start = 0
     for batch in track(
-        batches(dataset, pixels, step, device=device, order=own["row"].to_numpy(copy=True)),
-        description=f"hides parts from {name}",
-        total=-(-len(own) // step),
+        batches(
+            *(dataset, pixels, step),
+            device=model.device,
+            order=of_process["row"].to_numpy(copy=True),
+        ),
+        description=f"hides parts from {model.name}",
+        total=-(-n // step),
         disable=quiet,
         transient=True,
     ):
-        some = own.iloc[start : start + len(batch.rows)]
-        draws = torch.tensor([draw(seed, *thing) for thing in _named(dataset, some)])
-        hidden, free = _areas(batch, some, run.size)
+        of_batch = of_process.iloc[start : start + len(batch.rows)]
+        draws = torch.tensor([draw(seed, *thing) for thing in _named(dataset, of_batch)])
+        hidden, free = _areas(batch, of_batch, model.size)
         masks = torch.cat([hidden, elsewhere(hidden, free, draws)])
         asked = masks.any(dim=(1, 2))
-        asked[: len(some)] |= torch.tensor(
-            [label == NOTHING for label in some["label"]], device=device
+        asked[: len(of_batch)] |= torch.tensor(
+            [label == NOTHING for label in of_batch["label"]], device=model.device
         )
-        said = np.full((len(masks), len(columns)), np.nan)
+        predicted = np.full((len(masks), len(columns)), np.nan)
         if asked.any():
             images = torch.cat([batch.images] * 2)[asked]
-            with torch.inference_mode():
-                answers = network.probabilities(hide(images, masks[asked].unsqueeze(1)))
-            said[asked.cpu().numpy()] = np.hstack(
-                [answers[head][:, orders[head]].double().cpu().numpy() for head in heads]
+            scores = model.predict(hide(images, masks[asked].unsqueeze(1)))
+            predicted[asked.cpu().numpy()] = np.hstack(
+                [scores[head][:, orders[head]].double().cpu().numpy() for head in heads]
             )
         area = masks.double().mean(dim=(1, 2)).cpu().numpy()
-        rows = slice(start, start + len(some))
+        rows = slice(start, start + len(of_batch))
         for i, kind in enumerate(KINDS):
-            half = slice(i * len(some), (i + 1) * len(some))
-            found[f"{kind}_share"][rows] = area[half]
-            for column, values in zip(columns, said[half].T):
-                found[kind + column][rows] = values
-        start += len(some)
+            half = slice(i * len(of_batch), (i + 1) * len(of_batch))
+            table[f"{kind}_share"][rows] = area[half]
+            for column, values in zip(columns, predicted[half].T):
+                table[kind + column][rows] = values
+        start += len(of_batch)
     truth = dataset.samples.iloc[things["row"]].reset_index(drop=True)[["id", *heads]]
-    numbers = processes.gathered(pd.DataFrame(found))
+    numbers = processes.gathered(pd.DataFrame(table))
     return pd.concat([truth, things[["task", "label"]], numbers], axis=1)
 
 
 def lean_all(
-    networks: Sequence[tuple[Run, Network]],
-    names: Sequence[str],
+    models: Sequence[Model],
     dataset: Dataset,
     regions: pd.DataFrame,
     *,
     leaning: bool | None = None,
     **how: Any,
 ) -> dict[str, pd.DataFrame]:
-    """Return what `lean` finds for each run of an audit.
+    """Return what `lean` does for each model of an audit.
 
     Parameters
     ----------
-    networks, names : runs with their networks, and what they are called; none with tables
+    models : none with tables
     dataset : the audited images
     regions : boxes of objects
-    leaning : whether to; None: where there are regions and all runs predict one attribute of the
+    leaning : whether to; None: where there are regions and all models predict one attribute of the
         dataset. Without regions only the person and the context are hidden.
     how : further options of `lean`
 
@@ -152,14 +147,12 @@ def lean_all(
     tables by the name of the model; none where nothing is to be hidden
     """
     if leaning is None:
-        shared = [a for a in dataset.attributes if all(a in run.attributes for run, _ in networks)]
-        leaning = bool(networks) and bool(shared) and len(regions) > 0
+        attributes = [set(model.schema.attributes) for model in models]
+        shared = set(dataset.attributes).intersection(*attributes)
+        leaning = bool(models) and bool(shared) and len(regions) > 0
     if not leaning:
         return {}
-    return {
-        name: lean(run, network, dataset, regions, name=name, **how)
-        for name, (run, network) in zip(names, networks)
-    }
+    return {model.name: lean(model, dataset, regions, **how) for model in models}
 
 
 def _things(
@@ -167,12 +160,13 @@ def _things(
 ) -> pd.DataFrame:
     """List what is hidden: `row` of the image, `task`, `label`, and `boxes` (n, 4) of objects."""
     objects: dict[str, list[tuple[str, str, np.ndarray]]] = {}
-    for key, some in regions.groupby(["id", "task", "label"], sort=False):
+    for key, of_class in regions.groupby(["id", "task", "label"], sort=False):
         identity, task, label = map(str, key)
-        objects.setdefault(identity, []).append((task, label, some[list(SIDES)].to_numpy(float)))
-    known = np.any([dataset.codes(head) >= 0 for head in heads], axis=0)
+        boxes = of_class[list(SIDES)].to_numpy(float)
+        objects.setdefault(identity, []).append((task, label, boxes))
+    has_group = np.any([dataset.codes(head) >= 0 for head in heads], axis=0)
     rows: list[tuple[Any, ...]] = []
-    for row in np.flatnonzero(known):
+    for row in np.flatnonzero(has_group):
         identity = dataset.samples["id"][row]
         parts = [NOTHING, PERSON, CONTEXT] if has_mask[row] else [NOTHING]
         rows += [(row, "", part, None) for part in parts]
@@ -180,17 +174,17 @@ def _things(
     return pd.DataFrame(rows, columns=["row", "task", "label", "boxes"]).astype({"row": int})
 
 
-def _named(dataset: Dataset, some: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    ids = dataset.samples["id"].iloc[some["row"]]
-    return zip(ids, some["task"], some["label"])
+def _named(dataset: Dataset, things: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    ids = dataset.samples["id"].iloc[things["row"]]
+    return zip(ids, things["task"], things["label"])
 
 
-def _areas(batch: Batch, some: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
+def _areas(batch: Batch, things: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
     """Return what is hidden, and what a control may hide instead, (n, size, size) bool each."""
     person = batch.masks[:, 0] > 0
     wide = widened(batch.masks)[:, 0] > 0
     hidden, free = torch.zeros_like(person), ~person
-    for i, (label, boxes) in enumerate(zip(some["label"], some["boxes"])):
+    for i, (label, boxes) in enumerate(zip(things["label"], things["boxes"])):
         if boxes is not None:
             hidden[i] = torch.from_numpy(box_mask(boxes, size)).to(person.device) & ~person[i]
         elif label == PERSON:

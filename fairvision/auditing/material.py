@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,7 @@ from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
-    import torch
-
-    from fairvision.models import Network
+    from fairvision.models import Model
     from fairvision.runs import Run
 
 FEW_CELLS = 4  # below, a map of Grad-CAM does not tell a person from what is around
@@ -41,7 +39,7 @@ class Material:
     dataset, fingerprint : name of the data, and what tells whether they changed
     about : what is known of each model
     notes : what the reader has to know of them
-    networks, device : the runs, and where they are
+    networks : the models, where they can be asked
     leaning : what `lean` finds, by model
     sanity : rows of the metrics table; None where they were not asked for
     """
@@ -53,8 +51,7 @@ class Material:
     about: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     train_counts: np.ndarray | None = None
-    networks: list[tuple[Run, Network]] = field(default_factory=list)
-    device: torch.device | str = "cpu"
+    networks: list[Model] = field(default_factory=list)
     leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
     sanity: pd.DataFrame | None = None
 
@@ -83,51 +80,53 @@ def of_runs(
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.auditing.leaning import lean_all
     from fairvision.models import find_device
-    from fairvision.runs import load, network, thresholds
+    from fairvision.runs import load, thresholds
+    from fairvision.runs.model import as_model
 
-    how["device"] = where = device_of_process(find_device(device))
+    place = device_of_process(find_device(device))
     called = model_names(folders, names)
-    found = [load(folder) for folder in folders]
-    whole = datasets.load(_data_of(found[0]) if data is None else data)
+    runs = [load(folder) for folder in folders]
+    whole = datasets.load(_data_of(runs[0]) if data is None else data)
     audited, regions = whole.split(split), datasets.read_regions(whole)
-    for run in found:
-        check_agrees(run, whole)
-    networks = [(run, network(run, where)) for run in found]
+    networks = [as_model(run, place, name=name) for name, run in zip(called, runs)]
+    for model in networks:
+        check_agrees(model, whole)
     fingerprint = whole.fingerprint()
     notes = [
         f"{name} was trained on other data, or the data has changed since"
-        for name, run in zip(called, found)
+        for name, run in zip(called, runs)
         if run.config["data"]["fingerprint"] != fingerprint
     ]
-    rules = [thresholds.read(run) for run in found]
+    rules = [thresholds.read(run) for run in runs]
     notes += [
         f"{name}: {rule.note(audited)}" for name, rule in zip(called, rules) if rule is not None
     ]
+    samples = [collect(model, audited, attribution=attribution, **how) for model in networks]
+    for i, (run, rule) in enumerate(zip(runs, rules)):
+        if rule is not None:
+            scores = rule.applied(samples[i].scores, audited, run.config["seed"])
+            samples[i] = replace(samples[i], scores=scores)
     material = Material(
-        models=[
-            collect(*some, audited, name=name, attribution=attribution, **how)
-            for name, some in zip(called, networks)
-        ],
+        models=samples,
         reference=_training(whole),
         dataset=whole.name,
         fingerprint=fingerprint,
-        about=[_about(name, run) for name, run in zip(called, found)],
+        about=[_about(name, run) for name, run in zip(called, runs)],
         notes=notes,
         networks=networks,
-        device=where,
-        leaning=lean_all(networks, called, audited, regions, leaning=leaning, seed=seed, **how),
+        leaning=lean_all(networks, audited, regions, leaning=leaning, seed=seed, **how),
     )
     if attribution in ("gradcam", "gradcam_plus_plus"):
         notes += [
             note
-            for some, (run, net) in zip(material.models, networks)
-            if (note := _unsuited(some, net, run.size, where))
+            for of_model, model in zip(samples, networks)
+            if (note := _unsuited(of_model, model))
         ]
     if sanity:
         from fairvision.auditing.sanity import examine_all
 
         material.sanity = examine_all(
-            *(networks, called, audited),
+            *(networks, audited),
             attribution=attribution,
             images=sanity_pictures,
             replicates=replicates,
@@ -137,26 +136,27 @@ def of_runs(
     return material
 
 
-def _unsuited(model: Samples, network: Network, size: int, device: torch.device) -> str | None:
-    """Say why Grad-CAM tells little about the places of a network, if it does."""
+def _unsuited(samples: Samples, model: Model) -> str | None:
+    """Return why Grad-CAM tells little about the places of a network, if it does."""
     import torch
 
-    from fairvision.attribution.layers import map_cells
-    from fairvision.models.lecture_cnn import sees_places_apart
+    from fairvision.attribution.layers import map_size
+    from fairvision.models.architectures import sees_places_apart
 
-    found = [model.evidence(MEASURES[0], attribute) for attribute in model.truth.attributes]
-    if all(hits is None or np.isnan(hits).all() for hits in found):
+    evidence = [samples.evidence(MEASURES[0], attribute) for attribute in samples.truth.attributes]
+    if all(hits is None or np.isnan(hits).all() for hits in evidence) or model.module is None:
         return None
-    height, width = map_cells(network, torch.zeros(1, 3, size, size, device=device))
+    blank = torch.zeros(1, 3, model.size, model.size, device=model.device)
+    height, width = map_size(model.module, blank)
     if min(height, width) < FEW_CELLS:
         return (
-            f"{model.model}: its maps have {height} × {width} cells, too coarse to say where the "
+            f"{model.name}: its maps have {height} × {width} cells, too coarse to say where the "
             "evidence lies, and their corners are often strongest: train with larger pictures "
             "(--size) or choose another --attribution"
         )
-    if sees_places_apart(network):
+    if sees_places_apart(model.module):
         return (
-            f"{model.model}: its dense layer weighs every place by itself, so Grad-CAM says little "
+            f"{model.name}: its dense layer weighs every place by itself, so Grad-CAM says little "
             "about where its evidence lies: choose --attribution integrated_gradients or saliency"
         )
     return None

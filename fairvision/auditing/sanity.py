@@ -1,7 +1,7 @@
 """Whether maps of evidence depend on the weights, the image and the mask, or only seem to.
 
-Needs the network: its copies are broken, never itself. What is expected of each figure is in
-`fairvision.report.sanity`.
+Needs the module of a model: copies of it are broken, never itself. What is expected of each figure
+is in `fairvision.results.expectations`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fairvision import metrics
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
-from fairvision.attribution.curves import moved
-from fairvision.attribution.faithfulness import faithfulness
-from fairvision.auditing.collect import true_class
+from fairvision.attribution.faithfulness import faithfulness, moved
+from fairvision.auditing.collect import class_order, true_class
 from fairvision.auditing.tables import MEASURES
 from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
 from fairvision.metrics import Result
-from fairvision.models import Network
+from fairvision.models import Model, Network
 from fairvision.results.registry import unit_of
 from fairvision.results.table import COLUMNS, CONFIDENCE, NUMBERS
-from fairvision.runs import Run
 
 PICTURES = 200
 """How many images are looked at, drawn at random."""
@@ -48,22 +46,19 @@ _FEWER = 50
 _GRID = 64
 """Maps are ranked on a grid of at most so many squares a side."""
 
-Found = Iterator[tuple[str, str, Result]]
+Figures = Iterator[tuple[str, str, Result]]
 """Name of a metric, label, figure."""
 
 
 def examine(
-    run: Run,
-    network: Network,
+    model: Model,
     dataset: Dataset,
     *,
-    name: str,
     attribution: str = "gradcam",
     images: int = PICTURES,
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
-    device: torch.device | str = "cpu",
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
@@ -73,11 +68,11 @@ def examine(
 
     Parameters
     ----------
-    run, network, dataset, name, attribution : as for `fairvision.auditing.collect.collect`; the
-        network is afterwards as it was
+    model, dataset, attribution : as for `fairvision.auditing.collect.collect`; the model's module
+        is afterwards as it was
     images : how many with a mask and a known group are drawn, all of them if there are fewer
     replicates, confidence, seed : of the intervals; the seed also draws images and weights
-    device, batch_size, workers, cache, quiet : where and how it runs
+    batch_size, workers, cache, quiet : how it runs
 
     Returns
     -------
@@ -88,27 +83,30 @@ def examine(
     Raises
     ------
     InputError
-        If images is less than 1.
+        If images is less than 1, or the model has no module.
     """
     if images < 1:
         raise InputError(f"sanity checks need pictures: give 1 or more, not {images}")
-    pixels = open_pixels(dataset, run.size, workers=workers, quiet=quiet, cache=cache)
+    if model.module is None:
+        raise InputError(
+            f"{model} has no weights to shuffle, as sanity checks do: leave the checks out"
+        )
+    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
     chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
     rows: list[dict[str, Any]] = []
     for head in dataset.attributes:
-        if head not in run.attributes:
+        if head not in model.schema.attributes:
             continue
         usable = np.flatnonzero(pixels.has_mask & (dataset.codes(head) >= 0))
         if not len(usable):
             continue
         drawn = np.random.default_rng(seed).permutation(usable)[:images]
-        (batch,) = batches(dataset, pixels, len(drawn), device=device, order=np.sort(drawn))
-        order = [run.attributes[head].index(group) for group in dataset.attributes[head]]
-        found = checks(
-            network,
+        (batch,) = batches(dataset, pixels, len(drawn), device=model.device, order=np.sort(drawn))
+        figures = checks(
+            model.module,
             batch.images,
             batch.masks[:, 0] > 0,
-            true_class(batch.attributes[head], order),
+            true_class(batch.attributes[head], class_order(model, dataset, head)),
             attribution,
             head=head,
             batch_size=batch_size,
@@ -116,27 +114,22 @@ def examine(
         )
         rows += [
             {
-                **{"model": name, "metric": metric, "attribute": head, "task": "", "group": ""},
-                **{figure: getattr(result, figure) for figure in NUMBERS},
-                **{"label": label, "unit": unit_of(metric)},
+                **{"model": model.name, "metric": metric, "attribute": head},
+                **{"task": "", "group": "", "label": label, "unit": unit_of(metric)},
+                **{number: getattr(result, number) for number in NUMBERS},
             }
-            for metric, label, result in found
+            for metric, label, result in figures
         ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
 
 
-def examine_all(
-    networks: Sequence[tuple[Run, Network]], names: Sequence[str], dataset: Dataset, **how: Any
-) -> pd.DataFrame:
-    """Return what `examine` finds for each run of an audit, which `names` are the names of.
+def examine_all(models: Sequence[Model], dataset: Dataset, **how: Any) -> pd.DataFrame:
+    """Return what `examine` does for each model of an audit.
 
-    Several processes share the runs, and each gets all rows.
+    Several processes share the models, and each gets all rows.
     """
-    own = processes.share(len(names), processes.rank(), processes.count()).rows
-    tables = [
-        examine(run, network, dataset, name=name, **how)
-        for name, (run, network) in zip(names[own], networks[own])
-    ]
+    share = processes.share(len(models), processes.rank(), processes.count())
+    tables = [examine(model, dataset, **how) for model in models[share.rows]]
     tables = [table for table in tables if len(table)]
     none = pd.DataFrame(columns=list(COLUMNS))
     return processes.gathered(pd.concat(tables, ignore_index=True) if tables else none)
@@ -154,7 +147,7 @@ def checks(
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
-) -> Found:
+) -> Figures:
     """Yield the figures of each check of any network on given images.
 
     Parameters
@@ -173,13 +166,13 @@ def checks(
     maps = maps_of(network, images, targets)
 
     def of_changed(*changed: Any) -> Tensor:
-        with adding_up(Sums()):  # whether they do was told for the network as it is
+        with adding_up(Sums()):  # a warning was given for the network as it is
             return maps_of(*changed)
 
-    found = maps.cpu().numpy()
+    evidence = maps.cpu().numpy()
     for measure in MEASURES:
-        own = _score(measure, found, people)
-        others, level = on_other_masks(measure, found, people)
+        scores = _score(measure, evidence, people)
+        others, level = on_other_masks(measure, evidence, people)
         random = np.mean(
             [
                 _score(measure, moved(maps, seed=seed + number).cpu().numpy(), people)
@@ -190,15 +183,14 @@ def checks(
         for metric, values in (
             ("sanity_random_maps", random - area),
             ("sanity_shuffled_masks", others - level),
-            ("sanity_own_masks", own - others),
+            ("sanity_own_masks", scores - others),
         ):
             yield metric, measure, metrics.mean(values, **chance)
     yield from _of_weights(network, images, people, targets, of_changed, maps, chance)
-    some = slice(_FEWER)
     values = faithfulness(
         network,
-        images[some],
-        targets[some],
+        images[:_FEWER],
+        targets[:_FEWER],
         method,
         head=head,
         curve_steps=10,
@@ -254,7 +246,7 @@ def on_other_masks(
 def randomised(
     network: nn.Module, layers: Sequence[Sequence[str]], images: Tensor, *, seed: int = 0
 ) -> nn.Module:
-    """Return a copy of a network with the weights of some layers shuffled.
+    """Return a copy of a network with the weights of these layers shuffled.
 
     Numbers trade places within their tensor, and those of matrices and filters get a random sign:
     what they were trained for is lost, how large they are is not. The statistics of batch
@@ -323,7 +315,7 @@ def _of_weights(
     maps_of: Callable[..., Tensor],
     maps: Tensor,
     chance: dict[str, Any],
-) -> Found:
+) -> Figures:
     """Yield what becomes of the maps as weights are shuffled: from the top, then all of them."""
     layers, seed = layers_from_top(network), chance["seed"]
     few = slice(_FEWER)
@@ -337,12 +329,12 @@ def _of_weights(
     correlations = []
     for number in range(NETWORKS):
         broken = randomised(network, layers, images, seed=seed + number)
-        theirs = maps_of(broken, images[few], targets[few])
-        correlations.append(_mean(rank_correlation(maps[few], theirs)))
-        found = theirs.cpu().numpy()
+        of_broken = maps_of(broken, images[few], targets[few])
+        correlations.append(_mean(rank_correlation(maps[few], of_broken)))
+        evidence = of_broken.cpu().numpy()
         for measure in MEASURES:
-            others, _ = on_other_masks(measure, found, people[few])
-            beyond[measure].append(_mean(_score(measure, found, people[few]) - others))
+            others, _ = on_other_masks(measure, evidence, people[few])
+            beyond[measure].append(_mean(_score(measure, evidence, people[few]) - others))
     yield "sanity_randomised_correlation", "", metrics.mean(correlations, **chance)
     for measure, means in beyond.items():
         yield "sanity_randomised_localisation", measure, metrics.mean(means, **chance)
@@ -369,15 +361,17 @@ def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:
     for maps in (first, second):
         shape = (min(maps.shape[1], _GRID), min(maps.shape[2], _GRID))
         flat = F.adaptive_avg_pool2d(maps[:, None].float(), shape).flatten(1)
-        own = rankdata(flat.double().cpu().numpy(), axis=1, nan_policy="omit")
-        own -= own.mean(axis=1, keepdims=True)
-        size = np.sqrt((own**2).sum(axis=1, keepdims=True))
-        ranks.append(own / np.where(size > 0, size, np.nan))
-    return (ranks[0] * ranks[1]).sum(axis=1)
+        rank = rankdata(flat.double().cpu().numpy(), axis=1, nan_policy="omit")
+        rank -= rank.mean(axis=1, keepdims=True)
+        size = np.sqrt((rank**2).sum(axis=1, keepdims=True))
+        ranks.append(rank / np.where(size > 0, size, np.nan))
+    correlation: np.ndarray = (ranks[0] * ranks[1]).sum(axis=1)
+    return correlation
 
 
 def _score(measure: str, maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    return getattr(metrics, measure)(maps, masks)
+    score: np.ndarray = getattr(metrics, measure)(maps, masks)
+    return score
 
 
 def _mean(values: np.ndarray) -> float:

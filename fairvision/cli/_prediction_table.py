@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fairvision.errors import visible
 from fairvision.inference.confidence import FAR, Familiarity
+from fairvision.inference.predictions import CONFIDENCE, DISTANCE
 
 MOST_SHOWN = 3
 FEW = 200  # held-out images on which a temperature is a rough number
@@ -34,20 +35,20 @@ def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
         shown.add_column(Text(visible(head)))
         for label in labels if each else ["probabilities"]:
             shown.add_column(Text(visible(label)), justify="right" if each else "left")
-        if f"sure/{head}" in found:
-            shown.add_column("sure", justify="right")
-    if "farther_than" in found:
-        shown.add_column("farther than", justify="right")
+        if f"{CONFIDENCE}/{head}" in found:
+            shown.add_column("confidence", justify="right")
+    if DISTANCE in found:
+        shown.add_column("distance percentile", justify="right")
     for name, (_, row) in zip(names, found.iterrows()):
         cells = [Text(visible(name))]
         for head, labels in heads.items():
             scores = {label: row[f"score/{head}/{label}"] for label in labels}
             cells.append(Text(visible(_answer(row[f"answer/{head}"])), style="bold"))
             cells += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
-            if f"sure/{head}" in found:
-                cells.append(Text(f"{row[f'sure/{head}']:.2f}"))
-        if "farther_than" in found:
-            share = row["farther_than"]
+            if f"{CONFIDENCE}/{head}" in found:
+                cells.append(Text(f"{row[f'{CONFIDENCE}/{head}']:.2f}"))
+        if DISTANCE in found:
+            share = row[DISTANCE]
             cells.append(Text(f"{share:.1%}", style="bold" if share >= FAR else ""))
         shown.add_row(*cells)
     return shown
@@ -57,18 +58,18 @@ def notes(found: pd.DataFrame, known: Familiarity) -> list[str]:
     """Return what the last columns say, and what they rest on."""
     said = []
     for head, temperature in known.temperature.items():
-        n = known.known[head]
+        n = known.annotated[head]
         of = "pictures" if n == known.held_out else f"of {known.held_out} pictures, those known,"
         said.append(
-            f"sure: the probability of the answer ({head}) with the logits divided by "
+            f"confidence: the probability of the answer ({head}) with the logits divided by "
             f"{temperature:.2f}, as fits {n} {of} of the split {known.split}, of "
-            f"which {known.accuracy[head]:.1%} are right and {known.confidence[head]:.1%} is the "
-            "mean probability before. It holds for pictures like those."
+            f"which {known.accuracy[head]:.1%} are right and {known.mean_probability[head]:.1%} is "
+            "the mean probability before. It holds for pictures like those."
             + (" So few give a rough number." if n < FEW else "")
         )
-    far = int((found["farther_than"] >= FAR).sum())
+    far = int((found[DISTANCE] >= FAR).sum())
     said.append(
-        "farther than: the share of these pictures that are nearer to "
+        "distance percentile: the share of these pictures that are nearer to "
         f"{known.training} training pictures. {far or 'None'} of {len(found)} "
         f"{'is' if far == 1 else 'are'} farther than {FAR:.0%}"
         + (": nothing that was measured says how sure the model may be there." if far else ".")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fairvision.runs import Run
 
 SMALL = 64
-_WRITTEN = ("answer/", "score/", "sure/", "farther_than")  # begin the names of the columns
+# How the names of the columns begin; the last two were written by version 0.1.
+_WRITTEN = ("answer/", "score/", "confidence/", "distance_percentile", "sure/", "farther_than")
 
 
 @click.command(name="predict")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from sklearn.neighbors import NearestNeighbors
 from fairvision import runs
 from fairvision.datasets import Dataset, batches, load, open_pixels
 from fairvision.errors import InputError
-from fairvision.inference.predictions import as_run, features_and_scores
 from fairvision.models import Network, find_device
 
 NEIGHBOURS = 10
@@ -31,33 +30,34 @@ _RANGE = (-3.0, 3.0)  # of the logarithm of the temperature
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What images that a network has not learned from say about it.
+    """How confident a network may be, and how far images are, judged by held-out images.
 
     Attributes
     ----------
     split : the held-out split: "val", or "test" where the data has no "val"
     training, held_out : numbers of images looked at
-    known : of each head with one answer per image, of how many held-out images it is known
-    temperature : of the same heads; NaN where nothing is known
-    accuracy, confidence : of the same heads, on the held-out images: the share of answers that
-        are right, and the mean probability that the network itself gives to its answers
+    annotated : of each head with one answer per image, the number of held-out images with a label
+    temperature : of the same heads; NaN where no image has a label
+    accuracy, mean_probability : of the same heads, on the held-out images: the share of answers
+        that are right, and the mean probability that the network itself gives to its answers
     """
 
     split: str
     training: int
     held_out: int
-    known: Mapping[str, int]
+    annotated: Mapping[str, int]
     temperature: Mapping[str, float]
     accuracy: Mapping[str, float]
-    confidence: Mapping[str, float]
+    mean_probability: Mapping[str, float]
     _neighbours: NearestNeighbors
     _distances: np.ndarray
 
-    def sure(self, head: str, scores: np.ndarray) -> np.ndarray:
+    def calibrated(self, head: str, scores: np.ndarray) -> np.ndarray:
         """Return the calibrated probability (n,) of the answers that (n, classes) `scores` give."""
-        return tempered(scores, self.temperature[head]).max(axis=1)
+        highest: np.ndarray = tempered(scores, self.temperature[head]).max(axis=1)
+        return highest
 
-    def farther_than(self, features: np.ndarray) -> np.ndarray:
+    def distance_percentile(self, features: np.ndarray) -> np.ndarray:
         """Return which share of the held-out images is nearer to the training data.
 
         Parameters
@@ -83,13 +83,13 @@ def learn_familiarity(
     seed: int = 0,
     quiet: bool = True,
 ) -> Familiarity:
-    """Look at training and held-out images through a trained network.
+    """Calibrate a trained network, and measure how far held-out images are from the training data.
 
-    *How sure.* One temperature T per head, by which logits are divided, is fitted to the held-out
-    images by their likelihood (Guo et al., section 4.2). T above 1: the network is surer than it
-    may be. It does not change the answer, and it holds for images like the held-out ones only.
+    *Confidence.* One temperature T per head, by which logits are divided, is fitted to the held-out
+    images by their likelihood (Guo et al., section 4.2). T above 1: the network is too
+    confident. It does not change the answer, and it holds for images like the held-out ones only.
 
-    *How far.* The distance of an image is that from its features, scaled to length 1, to the
+    *Distance.* The distance of an image is that from its features, scaled to length 1, to the
     tenth nearest of the training images (Sun et al., section 3), and it is set against the
     distances of the held-out images.
 
@@ -113,39 +113,38 @@ def learn_familiarity(
     C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. Y. Sun et al.,
     "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022.
     """
-    run = as_run(run)
+    run = runs.as_run(run)
     dataset = _data_of(run, data)
     split = next((s for s in ("val", "test") if (dataset.samples["split"] == s).any()), None)
     if split is None:
         raise InputError(f"{dataset.root} has neither val nor test pictures to compare with")
-    where = find_device(device)
-    network = runs.network(run, device=where)
+    network = runs.network(run, device=find_device(device))
     rng = np.random.default_rng(seed)
-    train = _some(dataset.split("train"), MOST_TRAINING, rng)
-    held_out = _some(dataset.split(split), MOST_HELD_OUT, rng)
-    reference, _ = _look(network, train, run.size, where, workers, quiet)
-    features, scores = _look(network, held_out, run.size, where, workers, quiet)
+    train = _sample(dataset.split("train"), MOST_TRAINING, rng)
+    held_out = _sample(dataset.split(split), MOST_HELD_OUT, rng)
+    reference, _ = _features_and_scores(network, train, run.size, workers, quiet)
+    features, scores = _features_and_scores(network, held_out, run.size, workers, quiet)
     if not (np.isfinite(reference).all() and np.isfinite(features).all()):
         raise InputError(f"the network of {run.folder} gives features that are not finite")
     neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(train))).fit(_unit(reference))
-    known, temperature, accuracy, confidence = {}, {}, {}, {}
-    for name, own in scores.items():
+    annotated, temperature, accuracy, mean_probability = {}, {}, {}, {}
+    for name in scores:
         if name in network.many:
             continue
         truth = held_out.codes(name) if name in run.attributes else held_out.targets(name)
-        own, truth = own[truth >= 0].astype(float), truth[truth >= 0]
-        known[name] = len(truth)
-        temperature[name] = fit_temperature(own, truth)
-        accuracy[name] = float((own.argmax(axis=1) == truth).mean()) if len(truth) else np.nan
-        confidence[name] = float(own.max(axis=1).mean()) if len(truth) else np.nan
+        given, truth = scores[name][truth >= 0].astype(float), truth[truth >= 0]
+        annotated[name] = n = len(truth)
+        temperature[name] = fit_temperature(given, truth)
+        accuracy[name] = float((given.argmax(axis=1) == truth).mean()) if n else np.nan
+        mean_probability[name] = float(given.max(axis=1).mean()) if n else np.nan
     return Familiarity(
         split=split,
         training=len(train),
         held_out=len(held_out),
-        known=known,
+        annotated=annotated,
         temperature=temperature,
         accuracy=accuracy,
-        confidence=confidence,
+        mean_probability=mean_probability,
         _neighbours=neighbours,
         _distances=np.sort(_distance(neighbours, features)),
     )
@@ -212,9 +211,9 @@ def _data_of(run: runs.Run, data: str | Path | None) -> Dataset:
             )
     else:
         dataset = load(data)
-    there = {**dataset.attributes, **{name: t.labels for name, t in dataset.tasks.items()}}
+    labels_of_data = dataset.schema.heads
     for name, labels in run.heads.items():
-        if there.get(name) != labels:
+        if labels_of_data.get(name) != labels:
             raise InputError(
                 f"{dataset.root} has no {name!r} with the labels of {run.folder} "
                 f"({', '.join(labels)})"
@@ -222,7 +221,7 @@ def _data_of(run: runs.Run, data: str | Path | None) -> Dataset:
     return dataset
 
 
-def _some(dataset: Dataset, most: int, rng: np.random.Generator) -> Dataset:
+def _sample(dataset: Dataset, most: int, rng: np.random.Generator) -> Dataset:
     """Return at most so many rows, chosen at random, in their order."""
     if len(dataset) <= most:
         return dataset
@@ -230,35 +229,40 @@ def _some(dataset: Dataset, most: int, rng: np.random.Generator) -> Dataset:
     return replace(dataset, samples=dataset.samples.iloc[rows].reset_index(drop=True))
 
 
-def _look(
-    network: Network,
-    dataset: Dataset,
-    size: int,
-    device: torch.device,
-    workers: int | None,
-    quiet: bool,
+def features_and_scores(
+    network: Network, images: torch.Tensor
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return features (n, width) and the probabilities of every head, in one pass."""
+    with torch.inference_mode():
+        logits, features = network(images, with_features=True)
+        scores = network.as_probabilities(logits)
+    return features.float().cpu().numpy(), {k: v.cpu().numpy() for k, v in scores.items()}
+
+
+def _features_and_scores(
+    network: Network, dataset: Dataset, size: int, workers: int | None, quiet: bool
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return what `features_and_scores` does, for all images of a dataset."""
     pixels = open_pixels(dataset, size, workers=workers, quiet=quiet)
-    found = [
+    parts = [
         features_and_scores(network, batch.images)
-        for batch in _shown(batches(dataset, pixels, _BATCH, device=device), len(dataset), quiet)
+        for batch in track(
+            batches(dataset, pixels, _BATCH, device=network.mean.device),
+            "known pictures",
+            total=-(-len(dataset) // _BATCH),
+            console=Console(stderr=True),
+            transient=True,
+            disable=quiet,
+        )
     ]
-    features = np.concatenate([features for features, _ in found])
-    scores = {name: np.concatenate([s[name] for _, s in found]) for name in network.head_names}
-    return features, scores
-
-
-def _shown(some: Iterator, count: int, quiet: bool) -> Iterator:
-    if quiet:
-        return some
-    total = -(-count // _BATCH)
-    console = Console(stderr=True)
-    return iter(track(some, "known pictures", total=total, console=console, transient=True))
+    features = np.concatenate([features for features, _ in parts])
+    return features, {k: np.concatenate([s[k] for _, s in parts]) for k in network.head_names}
 
 
 def _unit(features: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(lengths, 1e-12)
+    unit: np.ndarray = features / np.maximum(lengths, 1e-12)
+    return unit
 
 
 def _distance(neighbours: NearestNeighbors, features: np.ndarray) -> np.ndarray:

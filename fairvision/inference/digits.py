@@ -151,7 +151,8 @@ def _fit(strength: np.ndarray, side: int) -> np.ndarray:
     cut = strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     high, wide = (max(1, round(n * side / max(cut.shape))) for n in cut.shape)
     box = Image.fromarray(cut.astype(np.float32)).resize((wide, high), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(box), 0, 1)
+    clipped: np.ndarray = np.clip(np.asarray(box), 0, 1)
+    return clipped
 
 
 def _thicken(strength: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
-from fairvision import runs
 from fairvision.attribution.activations import (
     activations,
     first_kernels,
@@ -23,18 +22,26 @@ from fairvision.attribution.activations import (
 )
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.layers import gradcam_layer
-from fairvision.attribution.maps import attribute
+from fairvision.attribution.maps import attribute, module_of
 from fairvision.core import files
 from fairvision.core.version import __version__
 from fairvision.datasets import read_image
 from fairvision.datasets.doubts import Doubts
 from fairvision.errors import InputError
-from fairvision.inference import predictions as inference
 from fairvision.inference.digits import prepare_digit
-from fairvision.inference.explanation_page import page
-from fairvision.inference.explanation_sheets import activation_sheet, evidence_sheet, kernel_sheet
-from fairvision.models import Network, find_device
-from fairvision.models.lecture_cnn import sees_places_apart
+from fairvision.inference.explanation_sheets import (
+    activation_sheet,
+    evidence_sheet,
+    kernel_sheet,
+    page,
+)
+from fairvision.inference.images import as_batch, image_files, prepares_digits
+from fairvision.inference.predictions import predicted_labels
+from fairvision.models import Model, Network, find_device
+from fairvision.models.architectures import sees_places_apart
+from fairvision.runs import Run
+from fairvision.runs.model import as_model
+from fairvision.schema import Schema
 
 Scores = dict[str, dict[str, float]]
 
@@ -43,7 +50,7 @@ MOST_GROUPS = 4
 
 
 def explain(
-    run: runs.Run | str | Path,
+    run: Model | Run | str | Path,
     images: str | Path | Iterable[str | Path],
     *,
     output: str | Path,
@@ -65,11 +72,12 @@ def explain(
 
     Parameters
     ----------
-    run : a run folder, or the run loaded from it
+    run : a run folder, the run loaded from it, or any `fairvision.models.Model`
     images : image files, and folders of them
     output : folder to write
     method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is Grad-CAM, but
-        integrated gradients for the lecture's network, whose dense layer sees every place by itself
+        integrated gradients for the lecture's network, whose dense layer sees every place by
+        itself, and occlusion for a model that has no gradients
     head : the attribute or task to explain; by default the run's first attribute, else its first
         task
     group : the group or label whose evidence is drawn; by default the `MOST_GROUPS` most probable,
@@ -91,19 +99,17 @@ def explain(
         full. Nothing is written then.
     """
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
-    run = inference.as_run(run)
-    paths: Iterable[Path] = inference.image_files(images)
-    head, shown = _chosen(run, head, group)
-    as_digits, grey = inference.prepares_digits(run, prepare), True
-    where = find_device(device)
-    network = runs.network(run, device=where)
+    model = as_model(run, find_device(device))
+    paths: Iterable[Path] = image_files(images)
+    head, chosen_groups = _chosen(model.schema, head, group)
+    as_digits, grey = prepares_digits(model, prepare), True
     if method == "auto":
-        apart = sees_places_apart(network) and layer is None
-        method = "integrated_gradients" if apart else "gradcam"
+        method = _method_for(model, layer)
+    network = module_of(model, method)
     if not quiet:
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
 
-    settings = {"fairvision": __version__, "run": run.name, "method": method, "head": head}
+    settings = {"fairvision": __version__, "run": model.name, "method": method, "head": head}
     entries: list[dict[str, Any]] = []
     doubts, sums = Doubts(), Sums()
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
@@ -112,33 +118,34 @@ def explain(
             if as_digits:
                 image = prepare_digit(image).convert("RGB")
             grey = grey and _is_grey(image)
-            batch = inference.as_batch([image], run.size, where)
+            batch = as_batch([image], model.size, model.device)
             if not entries:
-                looked_at = stages(network, batch)
+                layers = [] if model.module is None else stages(network, batch)
                 if "gradcam" in method:
                     settings["layer"] = layer = gradcam_layer(network, batch, layer)
-            scores = _probabilities(network, batch, run)
-            groups = shown or _most_probable(scores[head])
+            scores = _probabilities(model, batch)
+            groups = chosen_groups or _most_probable(scores[head])
+            labels = model.schema.labels(head)
             with adding_up(sums):
-                maps = _maps(network, batch, head, run.heads[head], groups, method, layer)
-            said = _answers(scores, network.many)
+                maps = _maps(network, batch, head, labels, groups, method, layer)
+            predicted = _predictions(scores, model.schema)
             stem = f"{len(entries) + 1:03d}-{_plain(path.stem)}"
-            entry = {"image": str(path), "answers": said, "evidence": f"{stem}-evidence.png"}
-            notes = [f"{run.name} · {method} · {settings.get('layer', 'pixels')}", said]
+            entry = {"image": str(path), "answers": predicted, "evidence": f"{stem}-evidence.png"}
+            notes = [f"{model.name} · {method} · {settings.get('layer', 'pixels')}", predicted]
             drawn = evidence_sheet(
                 path.name, notes, image, maps, scores[head], as_seen="as prepared" * as_digits
             )
             drawn.save(folder / entry["evidence"])
-            if looked_at:
+            if layers:
                 entry["activations"] = f"{stem}-activations.png"
-                drawn = activation_sheet(path.name, activations(network, batch, looked_at))
+                drawn = activation_sheet(path.name, activations(network, batch, layers))
                 drawn.save(folder / entry["activations"])
             entries.append(entry | {"probabilities": _without_nan(scores)})
         kernels = first_kernels(network)
         if kernels is not None:
             settings["kernels"] = "kernels.png"
             notes = []
-            if grey:
+            if grey and isinstance(network, Network):
                 kernels = kernels_for_grey(kernels, network.std.cpu().numpy())
                 notes = ["Summed over the colours, because the pictures are grey"]
             kernel_sheet(kernels, notes).save(folder / settings["kernels"])
@@ -149,16 +156,25 @@ def explain(
     return Path(output)
 
 
-def _chosen(run: runs.Run, head: str | None, group: str | None) -> tuple[str, list[str]]:
+def _chosen(schema: Schema, head: str | None, group: str | None) -> tuple[str, list[str]]:
     """Return the head, and the groups that were asked for: one, or none in particular."""
-    head = next(iter(run.heads)) if head is None else head
-    if head not in run.heads:
-        raise InputError(f"the run has no head {head!r}: choose from {', '.join(run.heads)}")
+    head = next(iter(schema)) if head is None else head
+    if head not in schema:
+        raise InputError(f"the run has no head {head!r}: choose from {', '.join(schema)}")
     if group is None:
         return head, []
-    if group not in run.heads[head]:
-        raise InputError(f"{head} has no group {group!r}: choose from {', '.join(run.heads[head])}")
+    labels = schema.labels(head)
+    if group not in labels:
+        raise InputError(f"{head} has no group {group!r}: choose from {', '.join(labels)}")
     return head, [group]
+
+
+def _method_for(model: Model, layer: str | None) -> str:
+    """Return the attribution that suits a model."""
+    if model.module is None:
+        return "occlusion"
+    apart = sees_places_apart(model.module) and layer is None
+    return "integrated_gradients" if apart else "gradcam"
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -166,10 +182,9 @@ def _is_grey(image: Image.Image) -> bool:
     return bool((pixels == pixels[..., :1]).all())
 
 
-def _probabilities(network: Network, batch: Tensor, run: runs.Run) -> Scores:
-    with torch.inference_mode():
-        found = network.probabilities(batch)
-    return {head: dict(zip(labels, found[head][0].tolist())) for head, labels in run.heads.items()}
+def _probabilities(model: Model, batch: Tensor) -> Scores:
+    scores = model.predict(batch)
+    return {h: dict(zip(model.schema.labels(h), scores[h][0].tolist())) for h in model.schema}
 
 
 def _most_probable(scores: dict[str, float]) -> list[str]:
@@ -179,7 +194,7 @@ def _most_probable(scores: dict[str, float]) -> list[str]:
 
 
 def _maps(
-    network: Network,
+    network: nn.Module,
     batch: Tensor,
     head: str,
     labels: Sequence[str],
@@ -190,19 +205,19 @@ def _maps(
     """Return one map per group."""
     batch = batch.expand(len(groups), -1, -1, -1)
     targets = torch.tensor([labels.index(group) for group in groups], device=batch.device)
-    found = attribute(network, batch, targets, method, head=head, layer=layer)
-    return dict(zip(groups, found.cpu().numpy()))
+    maps = attribute(network, batch, targets, method, head=head, layer=layer)
+    return dict(zip(groups, maps.cpu().numpy()))
 
 
-def _answers(scores: Scores, many: Collection[str]) -> str:
-    """Say in a line what the network answers."""
-    said = []
+def _predictions(scores: Scores, schema: Schema) -> str:
+    """Return in a line what is predicted by each head."""
+    lines = []
     for head, by_label in scores.items():
         values = np.array([list(by_label.values())])
-        answer = inference.answers(values, list(by_label), head in many)[0]
-        text = ", ".join(answer) or "none" if isinstance(answer, tuple) else answer
-        said.append(f"{head}: {text or 'undefined'}")
-    return " · ".join(said)
+        predicted = predicted_labels(values, list(by_label), schema.is_many(head))[0]
+        text = ", ".join(predicted) or "none" if isinstance(predicted, tuple) else predicted
+        lines.append(f"{head}: {text or 'undefined'}")
+    return " · ".join(lines)
 
 
 def _without_nan(scores: Scores) -> dict[str, dict[str, float | None]]:

@@ -6,19 +6,18 @@ from collections.abc import Collection, Mapping
 
 import torch
 
-from fairvision.models.backbones import SMALL, backbone, default_size, names
-from fairvision.models.checkpoints import read_tensors
-from fairvision.models.devices import find_device
-from fairvision.models.domain_head import DomainHead, Domains
-from fairvision.models.network import Network
+from fairvision.models.backbones import SMALL, backbone, default_size, names, register
+from fairvision.models.model import Model, find_device, probabilities
+from fairvision.models.network import DomainHead, Domains, Network
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
-from fairvision.models.weights import fit, load_weights
+from fairvision.models.weights import fit, load_weights, read_tensors
 
 __all__ = [
     "REGIMES",
     "SMALL",
     "DomainHead",
     "Domains",
+    "Model",
     "Network",
     "build",
     "choose_regime",
@@ -27,7 +26,9 @@ __all__ = [
     "fit",
     "learning_parts",
     "names",
+    "probabilities",
     "read_tensors",
+    "register",
     "tune",
 ]
 
@@ -66,10 +67,10 @@ def build(
     >>> {k: tuple(v.shape) for k, v in network(torch.rand(4, 3, 28, 28)).items()}
     {'gender': (4, 2), 'objects': (4, 5)}
     """
-    found = backbone(name, size)
+    base = backbone(name, size)
     if weights is not None:
-        load_weights(found, name, size, weights)
-    network = Network(found.module, found.width, heads, many, domains)
-    network.mean.copy_(torch.tensor(found.mean).view(3, 1, 1))
-    network.std.copy_(torch.tensor(found.std).view(3, 1, 1))
+        load_weights(base, name, size, weights)
+    network = Network(base.module, base.width, heads, many, domains)
+    network.mean.copy_(torch.tensor(base.mean).view(3, 1, 1))
+    network.std.copy_(torch.tensor(base.std).view(3, 1, 1))
     return network

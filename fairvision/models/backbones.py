@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import torch
@@ -14,14 +17,10 @@ from fairvision.core.deprecation import renamed_arguments
 from fairvision.datasets.decoding import LARGEST_SIDE
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
-from fairvision.models.inception import InceptionV3
-from fairvision.models.lecture_cnn import lecture_cnn
-from fairvision.models.resnet18_32px import resnet18_32px
-from fairvision.models.small_cnn import small_cnn
+from fairvision.models.architectures import InceptionV3, lecture_cnn, resnet18_32px, small_cnn
 
-LECTURE_CNN, SMALL_CNN = SMALL = ("lecture_cnn", "small_cnn")
-RESNET18_32PX = "resnet18_32px"
-OURS = (*SMALL, RESNET18_32PX)
+ENTRY_POINTS = "fairvision.networks"
+SMALL = ("lecture_cnn", "small_cnn")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -44,13 +43,87 @@ class Backbone:
     std: tuple[float, ...] = IMAGENET_STD
 
 
-def names() -> list[str]:
-    """Return the names of all networks: ours, torchvision's, then timm's.
+@dataclass(frozen=True)
+class Architecture:
+    """A network of ours, or from outside of fairvision.
 
-    >>> names()[:4], "timm:resnet50" in names()
-    (['lecture_cnn', 'small_cnn', 'resnet18_32px', 'alexnet'], True)
+    Attributes
+    ----------
+    build : from the images' side in pixels to a module, untrained, that takes images (n, 3, side,
+        side) normalised as those of ImageNet are, and returns features (n, width)
+    size : side at which it is used unless another is asked for
+    has_classifier : its last linear or convolutional layer gives classes, and is taken away
     """
-    return [*_ours_and_torchvision(), *timm_networks.names()]
+
+    build: Callable[[int], nn.Module]
+    size: int = 224
+    has_classifier: bool = False
+
+
+_BUILT_IN = {
+    "lecture_cnn": Architecture(lecture_cnn, 64),
+    "small_cnn": Architecture(lambda size: small_cnn(), 64),
+    "resnet18_32px": Architecture(lambda size: resnet18_32px(), 32, has_classifier=True),
+}
+
+
+@cache
+def _registered() -> dict[str, Architecture | EntryPoint]:
+    """Return the networks of ours and from outside, or the entry points where these are."""
+    by_name: dict[str, Architecture | EntryPoint] = dict(_BUILT_IN)
+    for entry in entry_points(group=ENTRY_POINTS):
+        by_name.setdefault(entry.name, entry)
+    return by_name
+
+
+def register(
+    name: str,
+    build: Callable[[int], nn.Module],
+    *,
+    size: int = 224,
+    has_classifier: bool = False,
+) -> None:
+    """Let a network from outside of fairvision be trained, loaded and audited by a name.
+
+    A package may also declare an entry point of the group `fairvision.networks`, which is the name
+    of a function like `build`, or of an `Architecture`.
+
+    Parameters
+    ----------
+    name : what the network is called by `--model`, and in run folders
+    build, size, has_classifier : see `Architecture`
+
+    Raises
+    ------
+    InputError
+        If there is a network of that name already.
+
+    Examples
+    --------
+    >>> def build(size):
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, 16), nn.ReLU())
+    >>> register("one_hidden_layer", build, size=28)
+    >>> default_size("one_hidden_layer"), backbone("one_hidden_layer", 28).width
+    (28, 16)
+    """
+    architecture = Architecture(build, size, has_classifier)
+    if name in _registered_and_torchvision() and _registered().get(name) != architecture:
+        raise InputError(f"there is a network {name!r} already: choose another name")
+    _registered()[name] = architecture
+
+
+def is_registered(name: str) -> bool:
+    """Tell whether a network is ours or from outside of fairvision, not torchvision's or timm's."""
+    return name in _registered()
+
+
+def names() -> list[str]:
+    """Return the names of all networks: ours and registered ones, torchvision's, then timm's.
+
+    >>> names()[:3], "alexnet" in names(), "timm:resnet50" in names()
+    (['lecture_cnn', 'small_cnn', 'resnet18_32px'], True, True)
+    """
+    return [*_registered_and_torchvision(), *timm_networks.names()]
 
 
 def is_timm(name: str) -> bool:
@@ -81,18 +154,19 @@ def default_size(name: str, images: tuple[int, int] | None = None) -> int:
     check(name)
     if is_timm(name):
         return timm_networks.default_size(name)
-    usual = {LECTURE_CNN: 64, SMALL_CNN: 64, RESNET18_32PX: 32, "inception_v3": 299}
-    side = usual.get(name, 224)
+    if not is_registered(name):
+        return 299 if name == "inception_v3" else 224
+    side = _architecture(name).size
     return min(side, max(images)) if images and name in SMALL else side
 
 
 def check(name: str) -> None:
     """Raise `InputError` with names that come near unless there is such a network."""
-    if timm_networks.is_known(name) if is_timm(name) else name in _ours_and_torchvision():
+    if timm_networks.has(name) if is_timm(name) else name in _registered_and_torchvision():
         return
     near = get_close_matches(name, names(), n=4) or list(SMALL)
     of_timm = timm_networks.PREFIX + name
-    if not is_timm(name) and timm_networks.is_known(of_timm):
+    if not is_timm(name) and timm_networks.has(of_timm):
         near = [of_timm, *(one for one in near if one != of_timm)][:4]
     raise InputError(
         f"there is no network {name!r}: choose {', '.join(near)} or another of torchvision's or, "
@@ -141,19 +215,27 @@ def backbone(name: str, size: int) -> Backbone:
     return Backbone(network, width, classifier)
 
 
-def _ours_and_torchvision() -> list[str]:
-    return [*OURS, *torchvision.models.list_models(module=torchvision.models)]
+def _registered_and_torchvision() -> list[str]:
+    return [*_registered(), *torchvision.models.list_models(module=torchvision.models)]
+
+
+def _architecture(name: str) -> Architecture:
+    registered = _registered()[name]
+    if isinstance(registered, EntryPoint):
+        loaded = registered.load()
+        registered = loaded if isinstance(loaded, Architecture) else Architecture(loaded)
+        _registered()[name] = registered
+    return registered
 
 
 def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...]]:
     if is_timm(name):
         return timm_networks.build(name, size)
-    if name == LECTURE_CNN:
-        return lecture_cnn(size), ()
-    if name == SMALL_CNN:
-        return small_cnn(), ()
-    if name == RESNET18_32PX:
-        network = resnet18_32px()
+    if is_registered(name):
+        architecture = _architecture(name)
+        network = architecture.build(size)
+        if not architecture.has_classifier:
+            return network, ()
     elif name == "inception_v3":
         network = InceptionV3(size)
     else:
@@ -164,7 +246,7 @@ def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...
 
 
 def _options(name: str, size: int) -> dict[str, Any]:
-    """Return what the constructors of some families must be told."""
+    """Return what the constructors of several families need besides."""
     if name.startswith("vit_"):
         return {"image_size": size}
     if name.startswith("maxvit_"):

@@ -1,17 +1,91 @@
-"""One backbone with a head per attribute and per task."""
+"""One backbone with a head per attribute and per task, some of which answer for every group."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
 
-from fairvision.models.domain_head import DomainHead, Domains
-
+RULES = ("sum", "prior_shift")
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Domains:
+    """The groups of a head.
+
+    Attributes
+    ----------
+    attribute : whose groups they are
+    groups : how many
+    rule : "sum" of the groups' logits, or "prior_shift", see `DomainHead`
+    """
+
+    attribute: str
+    groups: int
+    rule: str
+
+
+class DomainHead(nn.Module):
+    """Logits of each class in each group (domain), from which those of the classes follow.
+
+    Wang Z. et al., "Towards Fairness in Visual Recognition: Effective Strategies for Bias
+    Mitigation", CVPR 2020 (arXiv 1911.11834), sections 4.3 and 4.4. No group is needed to answer:
+
+    - "sum", domain-independent: argmax of the sum over groups d of s(y, d). We take the mean, which
+      decides alike.
+    - "prior_shift", domain-discriminative: the softmax over pairs (y, d), divided by how frequent
+      the pair is in training and summed over d.
+
+    Where many labels may hold, each label is a head of two classes.
+
+    Parameters
+    ----------
+    width : number of features
+    classes : number of classes
+    domains : the groups, and how they are brought together
+    many : several classes may hold for one image
+
+    Examples
+    --------
+    >>> head = DomainHead(8, 3, Domains("colour", 2, "sum"))
+    >>> features = torch.ones(4, 8)
+    >>> head(features).shape, head.joint(features).shape
+    (torch.Size([4, 3]), torch.Size([4, 2, 3]))
+    """
+
+    log_prior: Tensor
+
+    def __init__(self, width: int, classes: int, domains: Domains, *, many: bool = False):
+        super().__init__()
+        self.domains, self.many = domains, many
+        pairs = many and domains.rule == "prior_shift"
+        self._shape = (domains.groups, classes, 2) if pairs else (domains.groups, classes)
+        self.linear = nn.Linear(width, torch.Size(self._shape).numel())
+        self.register_buffer("log_prior", torch.zeros(self._shape))
+
+    def joint(self, features: Tensor) -> Tensor:
+        """Return the logits in each group, from features (n, width).
+
+        Returns
+        -------
+        (n, groups, classes); by "prior_shift" where many labels may hold (n, groups, classes, 2),
+        absent and present
+        """
+        logits: Tensor = self.linear(features)
+        return logits.view(len(logits), *self._shape)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits (n, classes), whatever the group."""
+        joint = self.joint(features)
+        if self.domains.rule == "sum":
+            return joint.mean(dim=1)
+        shifted = (joint.float() - self.log_prior).logsumexp(dim=1)
+        return shifted[..., 1] - shifted[..., 0] if self.many else shifted
 
 
 class Network(nn.Module):
@@ -30,7 +104,7 @@ class Network(nn.Module):
     Attributes
     ----------
     frozen : modules that stay in evaluation mode while the others train, see `tune`
-    auxiliary : answers of the auxiliary classifier (Inception v3) in the last forward, by head;
+    auxiliary : logits of the auxiliary classifier (Inception v3) in the last forward, by head;
         empty in evaluation, where it is frozen, and for other networks
     """
 
@@ -74,7 +148,8 @@ class Network(nn.Module):
         # A mean and a deviation for each pixel of a row: of three numbers, kernels are slow on
         # channels-last images.
         row = torch.zeros_like(images[:1, :, :1])
-        return self.backbone((images - (self.mean + row)).div_(self.std + row))
+        features: Tensor = self.backbone((images - (self.mean + row)).div_(self.std + row))
+        return features
 
     @overload
     def forward(self, images: Tensor) -> dict[str, Tensor]: ...
@@ -92,11 +167,11 @@ class Network(nn.Module):
         With `with_features` the features (n, width) come with them.
         """
         features = self.features(images)
-        answers = {name: head(features) for name, head in zip(self.head_names, self.heads)}
+        logits = {name: head(features) for name, head in zip(self.head_names, self.heads)}
         self.auxiliary = {}
         if (early := getattr(self.backbone, "auxiliary", None)) is not None:
             self.auxiliary = {k: h(early) for k, h in zip(self.head_names, self.auxiliary_heads)}
-        return (answers, features) if with_features else answers
+        return (logits, features) if with_features else logits
 
     def head(self, name: str) -> nn.Module:
         """Return the head of an attribute or task."""
@@ -107,10 +182,10 @@ class Network(nn.Module):
         return self.as_probabilities(self(images))
 
     def as_probabilities(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return what `probabilities` does from logits that are known already."""
+        """Return what `probabilities` does from logits that were computed before."""
         return {
-            name: own.float().sigmoid() if name in self.many else own.float().softmax(dim=1)
-            for name, own in logits.items()
+            name: values.float().sigmoid() if name in self.many else values.float().softmax(dim=1)
+            for name, values in logits.items()
         }
 
     def train(self, mode: bool = True) -> Network:

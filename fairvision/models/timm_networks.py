@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from logging import ERROR
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,10 +26,10 @@ def names() -> tuple[str, ...]:
     return tuple(PREFIX + name for name in timm.list_models())
 
 
-def is_known(name: str) -> bool:
+def has(name: str) -> bool:
     """Tell whether timm has a network of this name, with or without the tag of its weights.
 
-    >>> is_known("timm:resnet50"), is_known("timm:resnet50.a1_in1k"), is_known("timm:resnet50.no")
+    >>> has("timm:resnet50"), has("timm:resnet50.a1_in1k"), has("timm:resnet50.no")
     (True, True, False)
     """
     import timm
@@ -62,7 +63,8 @@ def default_size(name: str) -> int:
     >>> default_size("timm:inception_v3"), default_size("timm:mobilenetv3_small_050")
     (299, 224)
     """
-    return _cfg(name).input_size[-1]
+    size: int = _cfg(name).input_size[-1]
+    return size
 
 
 def load(
@@ -95,7 +97,7 @@ def load(
     if state is not None:
         options["pretrained_cfg_overlay"] = _as_source(name, state)
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity(ERROR)
     try:
         network = timm.create_model(name.removeprefix(PREFIX), pretrained=True, **options)
     except Exception as error:  # what timm meets in a strange file has no one kind of error
@@ -127,18 +129,18 @@ def _options(name: str, size: int) -> dict[str, Any]:
 
 
 def _as_source(name: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return what timm must be told to load tensors as if it had published them.
+    """Return the options by which timm loads tensors as if it had published them.
 
-    Told how many classes they have, it loads strictly: nothing may be missing or left over.
+    With the number of their classes, it loads strictly: nothing may be missing or left over.
     """
     from timm.models import clean_state_dict
 
     tensors = clean_state_dict(dict(state))
     keys = [f"{layer}.weight" for layer in _classifier(name)]
-    found = [len(tensors[key]) for key in keys if key in tensors]
+    classes = [len(tensors[key]) for key in keys if key in tensors]
     return {
         "state_dict": tensors,
-        "num_classes": found[0] if found else 0,
+        "num_classes": classes[0] if classes else 0,
         "label_offset": 0,
         "custom_load": False,
     }
@@ -148,8 +150,8 @@ def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    told = lines[1] if lines[0].startswith("Error(s) in loading") and lines[1:] else lines[0]
-    return told if len(told) <= 160 else told[:160] + " …"
+    line = lines[1] if lines[0].startswith("Error(s) in loading") and lines[1:] else lines[0]
+    return line if len(line) <= 160 else line[:160] + " …"
 
 
 def _classifier(name: str) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from fairvision.core.deprecation import renamed_arguments
-from fairvision.models.blocks import Block, blocks, last_blocks
 from fairvision.models.network import Network
 
 REGIMES = ("head", "last", "all")
 
 _MEDIUM, _LARGE = 1_000, 10_000
+Block = dict[str, nn.Module]
+
+_POOLING = (nn.MaxPool2d, nn.AvgPool2d)
 
 
 def tune(network: Network, regime: str) -> None:
@@ -40,11 +42,11 @@ def tune(network: Network, regime: str) -> None:
         network.auxiliary_heads.requires_grad_(False)
         network.frozen = [network.backbone]
     if regime == "last":
-        found = blocks(network.backbone)
-        learning = last_blocks(found)
+        all_blocks = blocks(network.backbone)
+        learning = last_blocks(all_blocks)
         for module in _modules(learning):
             module.requires_grad_(True)
-        network.frozen = _modules(found[: len(found) - len(learning)])
+        network.frozen = _modules(all_blocks[: len(all_blocks) - len(learning)])
     network.train(network.training)
 
 
@@ -65,18 +67,18 @@ def choose_regime(images: int, *, pretrained: bool) -> tuple[str, str]:
     >>> choose_regime(400, pretrained=True)[0], choose_regime(4000, pretrained=True)[0]
     ('head', 'last')
     >>> print(*choose_regime(40_000, pretrained=True), sep=": ")
-    all: 40,000 training images are many (10,000 or more): the whole network learns
+    all: 40,000 training pictures are many (10,000 or more): the whole network learns
     >>> print(*choose_regime(400, pretrained=False), sep=": ")
     all: without trained weights there is nothing to keep: the whole network learns
     """
     if not pretrained:
         return "all", "without trained weights there is nothing to keep: the whole network learns"
-    found = f"{images:,} training pictures are"
+    count = f"{images:,} training pictures are"
     if images < _MEDIUM:
-        return "head", f"{found} few (below {_MEDIUM:,}): only the heads learn"
+        return "head", f"{count} few (below {_MEDIUM:,}): only the heads learn"
     if images < _LARGE:
-        return "last", f"{found} neither few nor many: the last block and the heads learn"
-    return "all", f"{found} many ({_LARGE:,} or more): the whole network learns"
+        return "last", f"{count} neither few nor many: the last block and the heads learn"
+    return "all", f"{count} many ({_LARGE:,} or more): the whole network learns"
 
 
 def learning_parts(network: Network) -> dict[str, list[nn.Parameter]]:
@@ -101,9 +103,94 @@ def learning_parts(network: Network) -> dict[str, list[nn.Parameter]]:
     in_blocks = {id(p) for name in list(parts)[1:] for p in parts[name]}
     parts["heads"] = [p for p in network.parameters() if id(p) not in inside]
     parts[first] += [p for p in network.backbone.parameters() if id(p) not in in_blocks]
-    learning = {name: [p for p in own if p.requires_grad] for name, own in parts.items()}
-    return {name: own for name, own in learning.items() if own}
+    learning = {name: [p for p in part if p.requires_grad] for name, part in parts.items()}
+    return {name: part for name, part in learning.items() if part}
 
 
-def _modules(some: list[Block]) -> list[nn.Module]:
-    return [module for block in some for module in block.values()]
+def _modules(chosen: list[Block]) -> list[nn.Module]:
+    return [module for block in chosen for module in block.values()]
+
+
+def blocks(network: nn.Module) -> list[Block]:
+    """Return the blocks of which a network consists: dotted names and modules, in order.
+
+    One rule for all networks of torchvision and timm: the blocks are the children of the network. A
+    child with more than half of all weight matrices and kernels is opened into its own children,
+    such as `features`, `stages`, or the `blocks` of a transformer. Single layers in sequence are
+    one block up to the next pooling, and layers without weights belong to the block before them.
+
+    Parameters
+    ----------
+    network : a network that registers its layers in the order of execution, as is usual
+
+    Examples
+    --------
+    >>> from torchvision import models
+    >>> [next(iter(block)) for block in blocks(models.resnet18())]
+    ['conv1', 'layer1', 'layer2', 'layer3', 'layer4', 'fc']
+    """
+    parts = _children(network)
+    total = sum(map(matrices, parts))
+    while parts:
+        at = max(range(len(parts)), key=lambda i: matrices(parts[i]))
+        heavy = [name for name, module in parts[at].items() if _has_weights(module)]
+        if 2 * matrices(parts[at]) <= total or len(heavy) > 1 or _is_layer(parts[at][heavy[0]]):
+            break
+        parts[at : at + 1] = _opened(parts[at], heavy[0])
+    return parts
+
+
+def last_blocks(all_blocks: list[Block]) -> list[Block]:
+    """Return the last block that is more than one layer, and what follows it.
+
+    So a normalisation or a 1 × 1 convolution at the end does not count as the last block. The first
+    block is never part of it, where there are two.
+
+    Examples
+    --------
+    >>> from fairvision.models import backbone
+    >>> last_blocks(blocks(backbone("lecture_cnn", 28).module))
+    [{'dense': Linear(in_features=9216, out_features=128, bias=True), 'relu3': ...
+    """
+    at = len(all_blocks) - 1
+    while at > 1 and matrices(all_blocks[at]) < 2:
+        at -= 1
+    return all_blocks[at:]
+
+
+def matrices(block: Block) -> int:
+    """Return how many weight matrices and kernels a block holds."""
+    return sum(p.ndim > 1 for module in block.values() for p in module.parameters())
+
+
+def _opened(block: Block, name: str) -> list[Block]:
+    inner = _children(block[name], prefix=f"{name}.")
+    others = list(block.items())
+    at = list(block).index(name)
+    inner[0] = {**dict(others[:at]), **inner[0]}
+    inner[-1] |= dict(others[at + 1 :])
+    return inner
+
+
+def _children(network: nn.Module, prefix: str = "") -> list[Block]:
+    children: list[Block] = []
+    begun: Block = {}
+    is_open = False
+    for name, child in network.named_children():
+        if _has_weights(child):
+            if not (is_open and _is_layer(child)):
+                children.append(begun)
+                begun = {}
+            is_open = _is_layer(child)
+        elif isinstance(child, _POOLING):
+            is_open = False
+        (children[-1] if children else begun)[prefix + name] = child
+    return children
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return not any(_has_weights(child) for child in module.children())

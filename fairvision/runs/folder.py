@@ -123,6 +123,11 @@ def load(folder: str | Path) -> Run:
     return Run(folder, config)
 
 
+def as_run(run: Run | str | Path) -> Run:
+    """Return a run, loaded if it is given by its folder."""
+    return run if isinstance(run, Run) else load(run)
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Read the config.json of a run, finished or not; `InputError` where it cannot be used."""
     if not (folder / CONFIG).is_file():
@@ -151,7 +156,9 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
 
     heads = {name: len(labels) for name, labels in run.heads.items()}
     many = [name for name, task in run.tasks.items() if task.many]
-    domains = {name: models.Domains(**told) for name, told in run.config.get("domains", {}).items()}
+    domains = {
+        name: models.Domains(**about) for name, about in run.config.get("domains", {}).items()
+    }
     built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))

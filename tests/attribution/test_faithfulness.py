@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from fairvision.attribution import attribute
-from fairvision.attribution.curves import areas, curves, moved
-from fairvision.attribution.faithfulness import faithfulness
+from fairvision.attribution.faithfulness import areas, curves, faithfulness, moved
 from fairvision.errors import InputError
 from fairvision.metrics import pointing_game, relevance_mass
 

@@ -6,8 +6,8 @@ from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer, get_model
 
 from fairvision.attribution import gradcam_layer
+from fairvision.attribution.explained import undisturbed
 from fairvision.attribution.layers import as_maps, watch
-from fairvision.attribution.state import undisturbed
 from fairvision.errors import InputError
 
 
@@ -52,7 +52,7 @@ def test_channels_last_are_maps():
 
 
 @pytest.mark.parametrize(
-    ("tokens", "picture", "grid"),
+    ("tokens", "image", "grid"),
     [
         (196, (224, 224), (14, 14)),
         (197, (224, 224), (14, 14)),

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from fairvision.attribution import METHODS, attribute, attribute_stream, convergence_delta
-from fairvision.attribution.curves import curves
-from fairvision.attribution.options import TUNNELS
+from fairvision.attribution.explained import TUNNELS
+from fairvision.attribution.faithfulness import curves
 from fairvision.errors import InputError
 
 

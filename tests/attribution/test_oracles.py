@@ -142,7 +142,8 @@ def test_noise_tunnel_equals_captum(case, tunnel, monkeypatch):
     network, images, targets = case
     noise = torch.randn(6, 3, 8, 8)
     monkeypatch.setattr(
-        "fairvision.attribution.noise.gaussian", lambda like, seed, who, samples: noise[samples]
+        "fairvision.attribution.perturbations.gaussian",
+        lambda like, seed, who, samples: noise[samples],
     )
     monkeypatch.setattr(torch, "normal", lambda mean, std: noise * std)
     maps = attribute(

@@ -12,6 +12,7 @@ from fairvision.attribution import attribute
 from fairvision.auditing.collect import check_agrees, collect, true_class
 from fairvision.datasets import hide_person, only_person
 from fairvision.errors import InputError
+from fairvision.runs.model import RunModel, as_model
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def run(two_runs):
 
 @pytest.fixture(scope="module")
 def collected(run, tested):
-    return collect(run, runs.network(run), tested, name="A", batch_size=7)
+    return collect(as_model(run), tested, batch_size=7)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +66,16 @@ def test_evidence_is_that_for_the_true_group(run, collected, seen):
 
 
 def test_batches_change_nothing(run, tested, collected):
-    whole = collect(run, runs.network(run), tested, name="A", batch_size=1000)
+    whole = collect(as_model(run), tested, batch_size=1000)
     np.testing.assert_allclose(whole.scores, collected.scores[list(whole.scores)], atol=1e-5)
 
 
 def test_each_image_is_in_the_network_three_times(run, tested):
     """Whole, without and with only the person: Grad-CAM takes no run of its own."""
-    network, seen = runs.network(run), []
-    collect(run, network, tested, name="A", batch_size=7)  # the layer is looked for once
-    network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    collect(run, network, tested, name="A", batch_size=7)
+    model, seen = as_model(run), []
+    collect(model, tested, batch_size=7)  # the layer is looked for once
+    model.module.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    collect(model, tested, batch_size=7)
     assert sum(seen) == 3 * len(tested)
 
 
@@ -91,12 +92,12 @@ def test_evidence_of_several_attributes_is_that_of_each_alone(
     datasets.save(two, tmp_path / "two")
     loaded = datasets.load(tmp_path / "two").split("test")
     drawn = runs.load(draw_run(tmp_path / "run", tmp_path / "two"))
-    network = runs.network(drawn)
-    found = collect(drawn, network, loaded, name="A", attribution=method, batch_size=7)
+    model = as_model(drawn)
+    found = collect(model, loaded, attribution=method, batch_size=7)
     masks = seen.masks[:, 0].numpy()
     for head in ("shirt", "scene"):
         target = torch.from_numpy(loaded.codes(head))
-        maps = attribute(network, seen.images, target, method, head=head).numpy()
+        maps = attribute(model.module, seen.images, target, method, head=head).numpy()
         np.testing.assert_allclose(
             found.evidence("relevance_mass", head), metrics.relevance_mass(maps, masks), atol=1e-5
         )
@@ -106,9 +107,11 @@ def test_groups_in_another_order_are_aligned(run, tested, collected, tmp_path, w
     """The same network under names in another order says other things about each group."""
     turned = [run.attributes["shirt"][i] for i in (2, 0, 1)]
     config = {**run.config, "attributes": {"shirt": turned}}
-    other = runs.Run(run.folder, config)
+    renamed = runs.Run(run.folder, config)
+    other = RunModel(renamed, "B", runs.network(run), torch.device("cpu"))
     check_agrees(other, tested)
-    said = collect(other, runs.network(run), tested, name="B")
+    said = collect(other, tested)
+    assert said.model == "B"
     first = collected.probabilities("score", "shirt")
     assert said.probabilities("score", "shirt") == pytest.approx(first[:, [1, 2, 0]], abs=1e-5)
 
@@ -123,7 +126,7 @@ def test_without_mask_or_group_evidence_is_undefined(run, tested):
     samples.loc[0, "mask"] = None
     samples.loc[1, "shirt"] = None
     some = datasets.Dataset(tested.root, "some", tested.attributes, tested.tasks, samples)
-    found = collect(run, runs.network(run), some, name="A")
+    found = collect(as_model(run), some)
     assert np.isnan(found.probabilities("hidden", "shirt")[0]).all()
     assert not np.isnan(found.probabilities("hidden", "shirt")[1]).any()
     assert np.isnan(found.evidence("pointing_game", "shirt")[:2]).all()
@@ -146,5 +149,6 @@ def test_runs_that_know_other_groups_are_refused(run, tested, changes, words):
     config = json.loads(json.dumps({**run.config, **changes}))
     for task in config["tasks"].values():
         task["labels"] = task["labels"] or list(tested.tasks["context"].labels)
+    other = RunModel(runs.Run(run.folder, config), "B", runs.network(run), torch.device("cpu"))
     with pytest.raises(InputError, match=words):
-        check_agrees(runs.Run(run.folder, config), tested)
+        check_agrees(other, tested)

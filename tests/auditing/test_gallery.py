@@ -13,6 +13,7 @@ from fairvision.auditing.collect import collect
 from fairvision.auditing.gallery import CELLS, choose, draw
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
+from fairvision.runs.model import as_model
 
 GROUPS = ("f", "m")
 
@@ -74,8 +75,8 @@ def test_without_evidence_only_wrong_answers_are_shown():
 @pytest.fixture(scope="module")
 def drawn(two_runs, world):
     tested = datasets.load(world).split("test")
-    networks = [(run, runs.network(run)) for run in map(runs.load, two_runs)]
-    models = [collect(run, net, tested, name=run.name) for run, net in networks]
+    networks = [as_model(run) for run in two_runs]
+    models = [collect(network, tested) for network in networks]
     chosen = list(choose(models, "shirt", per_cell=2))
     return models, chosen, draw(models, networks, "shirt", chosen, method="gradcam")
 

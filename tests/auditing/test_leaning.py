@@ -17,7 +17,7 @@ from fairvision.datasets import Dataset, Task
 from fairvision.datasets.regions import SIDES, box_mask
 from fairvision.errors import InputError
 from fairvision.results.leaning import ranked
-from fairvision.runs import Run
+from fairvision.schema import Schema
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 SIZE = 20
@@ -60,25 +60,24 @@ def draw_world(folder, n=40, *, objects=("tie", "cup"), people=True, seed=0):
 
 
 class Looks:
-    """A network that says by the mean brightness of one place how likely group a is."""
+    """A model without gradients: a place's mean brightness says how likely group a is."""
 
-    def __init__(self, box, *, towards=0):
+    name, size, device, module = "it", SIZE, torch.device("cpu"), None
+
+    def __init__(self, box, *, towards=0, groups=("a", "b"), attribute="group"):
         self.place = torch.from_numpy(box_mask(np.array([box]), SIZE))
         self.towards = towards
+        self.schema = Schema({attribute: groups})
         self.sizes = []
 
-    def probabilities(self, images):
+    def predict(self, images):
         self.sizes.append(len(images))
         bright = images[:, :, self.place].mean(dim=(1, 2))
         return {"group": torch.stack([bright, 1 - bright][:: -1 if self.towards else 1], dim=1)}
 
 
-def a_run(groups=("a", "b")):
-    return Run("runs/it", {"size": SIZE, "attributes": {"group": list(groups)}, "tasks": {}})
-
-
-def ask(world, network, run=None, **options):
-    return lean(run or a_run(), network, world, datasets.read_regions(world), **options)
+def ask(world, model, **options):
+    return lean(model, world, datasets.read_regions(world), **options)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +221,7 @@ def test_only_what_is_known_is_asked(tmp_path):
     assert table["id"].nunique() == 36
     assert sum(network.sizes) == 36 * 3
     assert table["group"].notna().all()
-    alone = lean(a_run(), network, world, datasets.read_regions(world).iloc[:0])
+    alone = lean(network, world, datasets.read_regions(world).iloc[:0])
     assert set(alone["label"]) == {""}
     assert len(figures({"it": alone}, world.attributes)) == 0
     people = draw_world(tmp_path / "v", objects=())
@@ -232,14 +231,13 @@ def test_only_what_is_known_is_asked(tmp_path):
 
 def test_the_order_of_the_groups_is_the_datasets(world):
     straight = ask(world, Looks(PLACES["tie"]))
-    turned = ask(world, Looks(PLACES["tie"], towards=1), a_run(("b", "a")))
+    turned = ask(world, Looks(PLACES["tie"], towards=1, groups=("b", "a")))
     pd.testing.assert_frame_equal(straight, turned)
 
 
 def test_a_run_of_other_attributes_is_refused(world):
-    run = Run("runs/it", {"size": SIZE, "attributes": {"age": ["old", "young"]}, "tasks": {}})
     with pytest.raises(InputError, match="predicts no attribute of dataset"):
-        ask(world, Looks(PLACES["tie"]), run)
+        ask(world, Looks(PLACES["tie"], attribute="age"))
 
 
 def test_models_are_compared_on_the_same_images(world):
@@ -283,7 +281,7 @@ def test_few_images_are_told(tmp_path):
     world = draw_world(tmp_path / "w", n=12)
     regions = datasets.read_regions(world)
     regions = regions[(regions["label"] != "cup") | regions["id"].isin(["p1", "p2", "p3"])]
-    table = lean(a_run(), Looks(PLACES["tie"]), world, regions)
+    table = lean(Looks(PLACES["tie"]), world, regions)
     found = figures({"it": table}, world.attributes, replicates=50)
     assert list(warnings(found)) == [
         "group: 1 of 2 object classes can be hidden, with a control, in fewer than 10 pictures: "

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from fairvision import datasets, metrics, runs
+from fairvision import datasets, metrics
 from fairvision.auditing.sanity import (
     checks,
     examine,
@@ -25,6 +25,7 @@ from fairvision.results.entries import sanity as entries
 from fairvision.results.expectations import check_lines, status
 from fairvision.results.expectations import checks as checks_of
 from fairvision.results.figures import Figure, read
+from fairvision.runs.model import as_model
 
 CHECKS = {metric.name: metric for metric in entries.METRICS}
 SIDE = 32
@@ -240,20 +241,20 @@ def test_statistics_of_shuffled_layers_are_taken_anew():
 
 def test_rows_of_a_run(two_runs, world):
     tested = datasets.load(world).split("test")
-    run = runs.load(two_runs[0])
-    network = runs.network(run)
-    before = {name: values.clone() for name, values in network.state_dict().items()}
-    how = {"name": "A", "pictures": 8, "replicates": 20}
-    rows = examine(run, network, tested, **how)
+    model = as_model(two_runs[0])
+    before = {name: values.clone() for name, values in model.module.state_dict().items()}
+    how = {"images": 8, "replicates": 20}
+    rows = examine(model, tested, **how)
     assert set(rows["metric"]) == set(CHECKS)
     assert rows["n"].max() == 8
     assert (rows["attribute"] == "shirt").all()
-    assert all(torch.equal(values, before[name]) for name, values in network.state_dict().items())
-    pd.testing.assert_frame_equal(rows, examine(run, network, tested, **how))
-    other = examine(run, network, tested, **how, batch_size=3)
+    after = model.module.state_dict()
+    assert all(torch.equal(values, before[name]) for name, values in after.items())
+    pd.testing.assert_frame_equal(rows, examine(model, tested, **how))
+    other = examine(model, tested, **how, batch_size=3)
     np.testing.assert_allclose(rows["value"], other["value"], atol=0.01, rtol=0.01)
     with pytest.raises(InputError, match="sanity checks need pictures"):
-        examine(run, network, tested, name="A", images=0)
+        examine(model, tested, images=0)
 
     (part,) = checks_of(read(rows, ["A"]))
     assert part.model == "A"
@@ -267,8 +268,7 @@ def test_without_masks_there_are_no_checks(two_runs, world):
     tested = datasets.load(world).split("test")
     samples = tested.samples.assign(mask=None)
     bare = datasets.Dataset(tested.root, "bare", tested.attributes, tested.tasks, samples)
-    run = runs.load(two_runs[0])
-    assert examine(run, runs.network(run), bare, name="A").empty
+    assert examine(as_model(two_runs[0]), bare).empty
 
 
 @pytest.mark.parametrize(

@@ -181,14 +181,22 @@ def test_how_sure_and_how_far(run_cli, trained, image):
     result = run_cli("predict", trained, image)
     assert (result.code, result.err) == (0, "")
     header, row, *rest = result.out.rstrip().splitlines()
-    assert header.split() == ["picture", "shirt", "striped", "dotted", "sure", "farther", "than"]
+    assert header.split() == [
+        "picture",
+        "shirt",
+        "striped",
+        "dotted",
+        "confidence",
+        "distance",
+        "percentile",
+    ]
     assert row.split()[-1].endswith("%")
     told = " ".join(rest)
     assert "6 pictures of the split val" in told
     assert "42 training pictures" in told
     (record,) = json.loads(run_cli("predict", trained, image, "--json").out)
-    assert f"{record['sure/shirt']:.2f} " in row
-    assert f"{record['farther_than']:.1%}" in row
+    assert f"{record['confidence/shirt']:.2f} " in row
+    assert f"{record['distance_percentile']:.1%}" in row
 
 
 def test_how_sure_needs_the_data(run_cli, make_run, drawn, trained, image):

@@ -89,7 +89,7 @@ def test_what_is_learnt_is_what_the_network_says(run, drawn):
         columns = [f"score/{head}/{label}" for label in runs.load(run).heads[head]]
         scores = said[columns].to_numpy()
         assert known.accuracy[head] == pytest.approx((scores.argmax(axis=1) == truth).mean())
-        assert known.confidence[head] == pytest.approx(scores.max(axis=1).mean(), rel=1e-4)
+        assert known.mean_probability[head] == pytest.approx(scores.max(axis=1).mean(), rel=1e-4)
         assert known.temperature[head] == pytest.approx(fit_temperature(scores, truth), rel=1e-3)
 
 
@@ -100,8 +100,8 @@ def test_unknown_images_are_not_counted_among_those_that_a_temperature_fits(run,
     shutil.copytree(drawn.root, tmp_path / "some")
     datasets.save(replace(drawn, samples=samples), tmp_path / "some")
     known = learn_familiarity(run, tmp_path / "some")
-    assert known.known == {"shirt": len(val) - 2, "context": len(val)}
-    found = pd.DataFrame({"farther_than": [0.5, 0.2]})
+    assert known.annotated == {"shirt": len(val) - 2, "context": len(val)}
+    found = pd.DataFrame({"distance_percentile": [0.5, 0.2]})
     shirt, context, far = notes(found, known)
     assert f"as fits {len(val) - 2} of {len(val)} pictures, those known, of the split val" in shirt
     assert f"as fits {len(val)} pictures of the split val" in context
@@ -118,16 +118,20 @@ def test_distance_is_that_to_the_tenth_neighbour(run):
     to_each = np.linalg.norm(unit[:, None] - known._neighbours._fit_X, axis=2)
     tenth = np.sort(to_each, axis=1)[:, 9]
     expected = [(known._distances < distance).mean() for distance in tenth]
-    np.testing.assert_allclose(known.farther_than(features), expected)
-    np.testing.assert_array_equal(known.farther_than(features * 7), known.farther_than(features))
+    np.testing.assert_allclose(known.distance_percentile(features), expected)
+    np.testing.assert_array_equal(
+        known.distance_percentile(features * 7), known.distance_percentile(features)
+    )
     features[2, 0] = np.nan
-    assert np.isnan(known.farther_than(features)).tolist() == [False, False, True] + [False] * 3
+    assert (
+        np.isnan(known.distance_percentile(features)).tolist() == [False, False, True] + [False] * 3
+    )
 
 
 def test_held_out_images_spread_evenly(run, drawn):
     known = learn_familiarity(run)
     val = [drawn.root / image for image in drawn.split("val").samples["image"]]
-    shares = fairvision.predict(run, val, familiarity=known)["farther_than"].to_numpy()
+    shares = fairvision.predict(run, val, familiarity=known)["distance_percentile"].to_numpy()
     expected = np.arange(len(val)) / len(val)
     np.testing.assert_allclose(np.sort(shares), expected, atol=1.01 / len(val))
 
@@ -190,5 +194,5 @@ def test_columns_of_predict(run, drawn):
     for head, labels in runs.load(run).heads.items():
         scores = np.array([[row[f"score/{head}/{label}"] for label in labels]])
         expected = tempered(scores, known.temperature[head]).max()
-        assert row[f"sure/{head}"] == pytest.approx(expected, rel=1e-5)
-    assert 0 <= row["farther_than"] <= 1
+        assert row[f"confidence/{head}"] == pytest.approx(expected, rel=1e-5)
+    assert 0 <= row["distance_percentile"] <= 1

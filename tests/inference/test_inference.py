@@ -80,7 +80,7 @@ def test_network_that_gives_nan_has_no_answer(make_run, images, monkeypatch):
     network = runs.network(run)
     torch.nn.init.constant_(network.heads[0].weight, torch.nan)
     torch.nn.init.constant_(network.heads[1].weight, torch.nan)
-    monkeypatch.setattr(runs, "network", lambda *_, **__: network)
+    monkeypatch.setattr("fairvision.runs.model.network", lambda *_, **__: network)
     table = fairvision.predict(run, images)
     assert table["answer/gender"].tolist() == table["answer/objects"].tolist() == [None] * 3
     assert table["score/gender/female"].isna().all()
@@ -110,8 +110,10 @@ def test_no_images_at_all(make_run):
 
 
 def test_answers_need_no_two_labels():
-    assert inference.answers(np.array([[1.0]]), ["all"]) == ["all"]
-    assert inference.answers(np.zeros((0, 2)), ["a", "b"]) == []
+    assert inference.predicted_labels(np.array([[1.0]]), ["all"]) == ["all"]
+    assert inference.predicted_labels(np.zeros((0, 2)), ["a", "b"]) == []
+    with pytest.warns(FutureWarning, match="answers is called predicted_labels now"):
+        assert inference.answers is inference.predicted_labels
 
 
 def trained_on(run, name):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fairvision import models
-from fairvision.models.blocks import blocks, last_blocks, matrices
+from fairvision.models.tuning import blocks, last_blocks, matrices
 
 LAST = {
     "lecture_cnn": ["dense"],

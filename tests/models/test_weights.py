@@ -20,7 +20,6 @@ from torch import nn
 
 from fairvision import models
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.models import checkpoints
 
 WANTED = models.backbone("small_cnn", 16).module.state_dict()
 
@@ -232,7 +231,7 @@ def test_little_memory_is_not_called_damage(tmp_path, monkeypatch):
         raise OSError("Cannot allocate memory (os error 12)")
 
     save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors")
-    monkeypatch.setattr(checkpoints, "load_file", full)
+    monkeypatch.setattr("fairvision.models.weights.load_file", full)
     with pytest.raises(InputError, match=r"a\.safetensors takes more memory than there is"):
         models.read_tensors(tmp_path / "a.safetensors")
 

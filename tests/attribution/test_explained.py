@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairvision.attribution.state import undisturbed
+from fairvision.attribution.explained import undisturbed
 
 
 def networks():

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from fairvision.attribution import METHODS, attribute
-from fairvision.attribution.answers import NOT_REACHED
-from fairvision.attribution.together import answers_and_gradcam
+from fairvision.attribution.explained import NOT_REACHED
+from fairvision.attribution.gradcam import logits_and_gradcam
 from fairvision.errors import InputError
 
 WITHOUT = ("occlusion", "feature_ablation")
@@ -117,7 +117,7 @@ def test_answers_that_are_no_real_numbers(method):
 def test_grad_cam_of_several_heads_says_the_same():
     network = NoGrad(answer=lambda logits: {"a": logits})
     with pytest.raises(InputError, match="gradients do not reach the picture"):
-        answers_and_gradcam(network, torch.rand(2, 3, 12, 12), {"a": torch.tensor([0, 1])})
+        logits_and_gradcam(network, torch.rand(2, 3, 12, 12), {"a": torch.tensor([0, 1])})
 
 
 @pytest.mark.parametrize("method", METHODS)

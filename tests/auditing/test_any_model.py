@@ -1,0 +1,173 @@
+"""Audits of models that no run made: a function without gradients, and a torch module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fairvision
+from fairvision import datasets
+from fairvision.attribution import WITHOUT_GRADIENTS, attribute
+from fairvision.auditing import gallery
+from fairvision.auditing.collect import check_agrees, collect
+from fairvision.auditing.leaning import lean
+from fairvision.auditing.sanity import examine
+from fairvision.core.files import read_json
+from fairvision.errors import InputError
+from fairvision.models import Model, probabilities
+from fairvision.schema import Schema, Task
+
+SIZE, CPU = 32, torch.device("cpu")
+
+
+@dataclass
+class FunctionModel:
+    """What a function of images is audited as."""
+
+    schema: Schema
+    name: str = "function"
+    size: int = SIZE
+    device: torch.device = CPU
+    module: None = None
+
+    def __str__(self):
+        return f"function {self.name!r}"
+
+    def predict(self, images):
+        """Tell shirts by the mean of each colour, and nothing of contexts."""
+        contexts = torch.ones(len(images), len(self.schema.labels("context")))
+        return {
+            "shirt": (8 * images.mean(dim=(2, 3))).softmax(dim=1),
+            "context": contexts / contexts.shape[1],
+        }
+
+
+class Named(nn.Module):
+    def __init__(self, module, head):
+        super().__init__()
+        self.module, self.head = module, head
+
+    def forward(self, images):
+        return {self.head: self.module(images)}
+
+
+@dataclass
+class ModuleModel:
+    """What any module that returns logits of one head is audited as."""
+
+    schema: Schema
+    module: nn.Module
+    name: str = "module"
+    size: int = SIZE
+    device: torch.device = CPU
+
+    @torch.inference_mode()
+    def predict(self, images):
+        return probabilities(self.module(images), self.schema)
+
+
+@pytest.fixture(scope="module")
+def tested(world):
+    return datasets.load(world).split("test")
+
+
+@pytest.fixture(scope="module")
+def regions(world):
+    return datasets.read_regions(datasets.load(world))
+
+
+@pytest.fixture(scope="module")
+def function(tested):
+    return FunctionModel(tested.schema)
+
+
+@pytest.fixture(scope="module")
+def bare(tested):
+    torch.manual_seed(0)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 6, 5), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+    )
+    return ModuleModel(tested.schema.subset(["shirt"]), Named(layers.eval(), "shirt"))
+
+
+def test_they_are_models(function, bare, tested):
+    for model in (function, bare):
+        assert isinstance(model, Model)
+        check_agrees(model, tested)
+    with pytest.raises(InputError, match="function 'function' knows shirt as x, y, z, but dataset"):
+        check_agrees(FunctionModel(Schema({"shirt": ("x", "y", "z")})), tested)
+
+
+@pytest.mark.parametrize("method", WITHOUT_GRADIENTS)
+def test_a_function_is_collected_with_evidence_from_hiding_parts(function, tested, method):
+    samples = collect(function, tested, attribution=method, batch_size=16)
+    assert samples.model == "function"
+    assert np.ptp(samples.probabilities("score", "context")) == 0
+    scores = samples.probabilities("hidden", "shirt")
+    assert scores.sum(axis=1) == pytest.approx(1)
+    assert np.isfinite(samples.evidence("pointing_game", "shirt")).any()
+    chosen = list(gallery.choose([samples], "shirt"))
+    images = gallery.draw([samples], [function], "shirt", chosen, method=method)
+    assert len(images) == len(chosen) > 0
+
+
+def test_what_needs_gradients_says_so_in_a_line(function, tested):
+    with pytest.raises(InputError) as error:
+        collect(function, tested, attribution="gradcam")
+    assert str(error.value) == (
+        "function 'function' has no gradients, which gradcam needs: choose occlusion or "
+        "feature_ablation"
+    )
+    with pytest.raises(InputError, match="has no weights to shuffle, as sanity checks do"):
+        examine(function, tested)
+
+
+def test_a_function_is_asked_with_things_hidden(function, tested, regions):
+    table = lean(function, tested, regions)
+    assert {"", "person", "context"} <= set(table["label"])
+    whole = table[table["label"] == ""].filter(like="hidden/shirt/").to_numpy()
+    assert whole.sum(axis=1) == pytest.approx(1)
+
+
+def test_a_module_is_collected_judged_and_drawn(bare, tested, regions):
+    samples = collect(bare, tested, batch_size=16)
+    pixels = datasets.open_pixels(tested, SIZE)
+    (batch,) = datasets.batches(tested, pixels, len(tested))
+    with torch.inference_mode():
+        expected = bare.module(batch.images)["shirt"].softmax(dim=1)
+    np.testing.assert_allclose(samples.probabilities("score", "shirt"), expected, atol=1e-6)
+    assert samples.probabilities("score", "context") is None
+    maps = attribute(bare.module, batch.images, batch.attributes["shirt"], head="shirt")
+    inside = fairvision.metrics.pointing_game(maps.numpy(), batch.masks[:, 0].numpy() > 0)
+    np.testing.assert_array_equal(samples.evidence("pointing_game", "shirt"), inside)
+    rows = examine(bare, tested, images=6, replicates=10)
+    assert set(rows["model"]) == {"module"}
+    table = lean(bare, tested, regions)
+    assert len(table) >= 3 * len(tested)
+
+
+def test_they_predict_and_are_explained(function, bare, tested, tmp_path):
+    files = [tested.root / image for image in tested.samples["image"][:3]]
+    for model in (function, bare):
+        table = fairvision.predict(model, files)
+        assert len(table) == 3
+        assert set(table["answer/shirt"]) <= set(tested.attributes["shirt"])
+        folder = fairvision.explain(model, files[:1], output=tmp_path / model.name)
+        about = read_json(folder / "explain.json")
+        assert about["run"] == model.name
+        assert about["method"] == ("occlusion" if model is function else "gradcam")
+        assert ("activations" in about["pictures"][0]) == (model is bare)
+    with pytest.raises(InputError, match="has no gradients, which saliency needs"):
+        fairvision.explain(function, files, output=tmp_path / "no", method="saliency")
+
+
+def test_one_label_or_many(tested):
+    schema = Schema({}, {"one": Task(("a", "b")), "many": Task(("a", "b"), many=True)})
+    scores = probabilities({"one": torch.zeros(1, 2), "many": torch.zeros(1, 2)}, schema)
+    assert scores["one"].sum() == scores["many"].sum() == 1
+    logits = torch.tensor([[2.0, -1.0]])
+    assert probabilities({"many": logits}, schema)["many"].sum() != 1
