@@ -20,6 +20,7 @@ from fairvision.core.csv_files import write_csv
 from fairvision.core.files import check_vacant, read_json, whole_folder, write_json, write_text
 from fairvision.core.version import __version__, versions
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.results.gallery import GalleryImage
 from fairvision.results.settings import AuditSettings, as_json
 from fairvision.results.table import CONFIDENCE, read_metrics
 from fairvision.results.verdict import Verdict
@@ -27,7 +28,7 @@ from fairvision.results.verdict import Verdict
 MARKER = "audit.json"
 MISSING = ("leave-out", "wrong")
 LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
-PER_CELL = 4
+PER_KIND = 4
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,7 @@ def _written(folder: Path) -> Audit:
     return Audit(folder, read_metrics(folder / "metrics.csv"), verdict)
 
 
-def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:
+def _gallery(material: Material, attribution: str) -> list[GalleryImage]:
     """Return telling images of each attribute that every run predicts; none without runs."""
     if not material.networks:
         return []
@@ -284,12 +285,12 @@ def _gallery(material: Material, attribution: str) -> list[dict[str, Any]]:
     attributes = list(material.models[0].truth.attributes)
     for attribute in attributes:
         if all(attribute in model.schema.attributes for model in material.networks):
-            per_cell = -(-PER_CELL // len(attributes))
+            per_kind = -(-PER_KIND // len(attributes))
             items += gallery.draw(
                 material.models,
                 material.networks,
                 attribute,
-                list(gallery.choose(material.models, attribute, per_cell=per_cell)),
+                list(gallery.choose(material.models, attribute, per_kind=per_kind)),
                 method=attribution,
             )
     return items

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from PIL import Image
 
 from fairvision.auditing.answers import predicted
@@ -13,20 +15,20 @@ from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.auditing.telling import in_turn
 from fairvision.datasets import Dataset, open_pixels, read_image, read_mask
 from fairvision.datasets.doubts import Doubts
+from fairvision.results.gallery import KINDS, GalleryImage, ModelAnswer
 
 if TYPE_CHECKING:
     from fairvision.models import Model
 
-CELLS = ("wrong", "right for the wrong reasons", "right for the right reasons")
 SIDE = 224
 
 
 def choose(
-    models: Sequence[Samples], attribute: str, *, per_cell: int = 4
+    models: Sequence[Samples], attribute: str, *, per_kind: int = 4
 ) -> Iterator[tuple[str, int]]:
     """Choose rows to show, by what the first model did with them.
 
-    In each cell those images come first on which the other models did something else, and among
+    Of each kind those images come first on which the other models did something else, and among
     them those on which the models' probabilities of the true group differ most; images whose map
     is blank for some model come last, and the groups take turns. So the gallery shows where models
     differ, in both directions; it is no random sample.
@@ -35,100 +37,106 @@ def choose(
     ----------
     models : samples of the same images
     attribute : which attribute the answers are about
-    per_cell : largest number of images in each cell
+    per_kind : largest number of images of each kind
 
     Yields
     ------
-    (cell, row). Images of unknown group are in no cell, and those without evidence (no mask, or
-    nothing positive in the map) in no cell but "wrong".
+    (kind, row), see `KINDS`. Images of unknown group are of no kind, and those without evidence (no
+    mask, or nothing positive in the map) of no kind but "wrong".
     """
     codes = models[0].truth.codes(attribute)
-    cells = [_cells(model, attribute) for model in models]
-    own = np.array([_true_probability(model, attribute, codes) for model in models])
-    differs = (np.array(cells) != cells[0]).any(axis=0)
-    spread = np.ptp(own, axis=0)
+    kinds = [_kinds(model, attribute) for model in models]
+    probabilities = np.array([_true_probability(model, attribute, codes) for model in models])
+    differs = (np.array(kinds) != kinds[0]).any(axis=0)
+    spread = np.ptp(probabilities, axis=0)
     blank = np.any([np.isnan(_hits(model, attribute)) for model in models], axis=0)
     order = np.lexsort((np.arange(len(codes)), -spread, ~differs, blank))
-    for cell in range(len(CELLS)):
-        rows = order[cells[0][order] == cell]
-        for row in in_turn(rows, codes)[:per_cell]:
-            yield CELLS[cell], int(row)
+    for position, kind in enumerate(KINDS):
+        rows = order[kinds[0][order] == position]
+        for row in in_turn(rows, codes)[:per_kind]:
+            yield kind, int(row)
 
 
 def draw(
-    models: Sequence[Samples],
-    networks: Sequence[Model],
+    samples: Sequence[Samples],
+    models: Sequence[Model],
     attribute: str,
     chosen: Sequence[tuple[str, int]],
     *,
     method: str,
     side: int = SIDE,
-) -> list[dict[str, Any]]:
-    """Return the gallery items of the chosen rows, with the maps computed again for them.
+) -> list[GalleryImage]:
+    """Return the images of the chosen rows, with the maps computed again for them.
 
-    Returns
-    -------
-    per image: `cell`, `id`, `attribute`, `truth`, `labels`, `image` (h, w, 3) uint8 of the
-    image's proportions and at most `side` pixels wide and high, `mask` (h, w) bool or None,
-    `chance`, the person's share of the image (None without a mask), and per model `name`,
-    `answer`, `probability` of the answer, `map` (h, w) float, and `inside` and `mass`, whether the
-    strongest evidence and which share of all evidence is on the person (None where undefined).
+    Parameters
+    ----------
+    samples : of each model, of the same images
+    models : the models, in the same order
+    attribute : whose annotated group the maps are about
+    chosen : kind and row of each image
+    method : one of `fairvision.attribution.METHODS`
+    side : largest width and height of the images in pixels
     """
     if not chosen:
         return []
-    truth = models[0].truth
+    truth = samples[0].truth
     rows = [row for _, row in chosen]
-    maps = [_maps(network, truth, attribute, rows, method) for network in networks]
-    items = []
-    for i, (cell, row) in enumerate(chosen):
+    maps = [_maps(model, truth, attribute, rows, method) for model in models]
+    images = []
+    for i, (kind, row) in enumerate(chosen):
         image, mask = _image(truth, row, side)
-        items.append(
-            {
-                "cell": cell,
-                "id": truth.samples["id"][row],
-                "attribute": attribute,
-                "truth": truth.samples[attribute][row],
-                "labels": _labels(truth, row),
-                "picture": image,
-                "mask": mask,
-                "chance": _cell(models[0].scores.get(CHANCE), row),
-                "models": [
-                    _said(model, attribute, row, own[i], image.shape[1::-1])
-                    for model, own in zip(models, maps)
-                ],
-            }
+        size = (image.shape[1], image.shape[0])
+        images.append(
+            GalleryImage(
+                kind=kind,
+                id=truth.samples["id"][row],
+                attribute=attribute,
+                truth=truth.samples[attribute][row],
+                labels=_labels(truth, row),
+                image=image,
+                mask=mask,
+                models=tuple(
+                    _answer(of_model, attribute, row, of_maps[i], size)
+                    for of_model, of_maps in zip(samples, maps)
+                ),
+                chance=_value(samples[0].scores.get(CHANCE), row),
+            )
         )
-    return items
+    return images
 
 
-def _cells(model: Samples, attribute: str) -> np.ndarray:
-    """Return each image's position in `CELLS`; -1 where it is in none."""
-    guess, truth = predicted(model, attribute), model.truth.codes(attribute)
+def _kinds(samples: Samples, attribute: str) -> npt.NDArray[np.int64]:
+    """Return each image's position in `KINDS`; -1 where it is of none."""
+    guess, truth = predicted(samples, attribute), samples.truth.codes(attribute)
     if guess is None:
         return np.full(len(truth), -1)
-    inside = _hits(model, attribute)
-    known = (truth >= 0) & (guess >= 0)
-    right = known & (guess == truth)
+    inside = _hits(samples, attribute)
+    valid = (truth >= 0) & (guess >= 0)
+    right = valid & (guess == truth)
     return np.select(
-        [known & ~right, right & (inside <= 0.5), right & (inside > 0.5)], [0, 1, 2], -1
+        [valid & ~right, right & (inside <= 0.5), right & (inside > 0.5)], [0, 1, 2], -1
     )
 
 
-def _hits(model: Samples, attribute: str) -> np.ndarray:
+def _hits(samples: Samples, attribute: str) -> npt.NDArray[np.float64]:
     """Return each image's hit of the pointing game; NaN where undefined."""
-    hits = model.evidence(MEASURES[0], attribute)
-    return np.full(len(model.truth), np.nan) if hits is None else hits
+    hits = samples.evidence(MEASURES[0], attribute)
+    return np.full(len(samples.truth), np.nan) if hits is None else hits
 
 
-def _true_probability(model: Samples, attribute: str, codes: np.ndarray) -> np.ndarray:
-    scores = model.probabilities("score", attribute)
+def _true_probability(
+    samples: Samples, attribute: str, codes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    scores = samples.probabilities("score", attribute)
     if scores is None:
         return np.zeros(len(codes))
-    of_truth: np.ndarray = np.nan_to_num(scores[np.arange(len(codes)), codes.clip(min=0)])
-    return of_truth
+    of_truth: npt.NDArray[np.float64] = scores[np.arange(len(codes)), codes.clip(min=0)]
+    return np.nan_to_num(of_truth)
 
 
-def _maps(model: Model, truth: Dataset, attribute: str, rows: list[int], method: str) -> np.ndarray:
+def _maps(
+    model: Model, truth: Dataset, attribute: str, rows: list[int], method: str
+) -> npt.NDArray[np.float32]:
     """Return the maps of some rows for their true group, (rows, size, size)."""
     import torch
 
@@ -152,12 +160,14 @@ def _maps(model: Model, truth: Dataset, attribute: str, rows: list[int], method:
     return maps.cpu().numpy()
 
 
-def _cell(column: Any, row: int) -> float | None:
-    """Return a value of a column, perhaps absent; None where it is undefined."""
+def _value(column: pd.Series | npt.NDArray[np.float64] | None, row: int) -> float | None:
+    """Return a value of a column, which may be absent; None where it is undefined."""
     return None if column is None or np.isnan(column[row]) else float(column[row])
 
 
-def _image(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _image(
+    truth: Dataset, row: int, side: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
     sample = truth.samples.loc[row]
     image = read_image(truth.root / sample["image"], doubts=Doubts())
     small = image.copy()
@@ -168,30 +178,34 @@ def _image(truth: Dataset, row: int, side: int) -> tuple[np.ndarray, np.ndarray 
     return np.asarray(small), np.asarray(mask.resize(small.size, Image.Resampling.NEAREST))
 
 
-def _said(
-    model: Samples, attribute: str, row: int, own_map: np.ndarray, size: tuple[int, int]
-) -> dict[str, Any]:
-    scores = model.probabilities("score", attribute)
-    hit = _cell(_hits(model, attribute), row)
+def _answer(
+    samples: Samples,
+    attribute: str,
+    row: int,
+    evidence: npt.NDArray[np.float32],
+    size: tuple[int, int],
+) -> ModelAnswer:
+    scores = samples.probabilities("score", attribute)
+    hit = _value(_hits(samples, attribute), row)
     answer = probability = None
     if scores is not None and not np.isnan(scores[row]).any():
         best = int(scores[row].argmax())
-        answer, probability = model.truth.attributes[attribute][best], float(scores[row, best])
-    large = Image.fromarray(np.nan_to_num(own_map).astype(np.float32))
-    return {
-        "name": model.model,
-        "answer": answer,
-        "probability": probability,
-        "map": np.asarray(large.resize(size, Image.Resampling.BILINEAR)),
-        "inside": None if hit is None else hit > 0.5,
-        "mass": _cell(model.evidence(MEASURES[1], attribute), row),
-    }
+        answer, probability = samples.truth.attributes[attribute][best], float(scores[row, best])
+    large = Image.fromarray(np.nan_to_num(evidence).astype(np.float32))
+    return ModelAnswer(
+        name=samples.model,
+        answer=answer,
+        probability=probability,
+        map=np.asarray(large.resize(size, Image.Resampling.BILINEAR)),
+        inside=None if hit is None else hit > 0.5,
+        mass=_value(samples.evidence(MEASURES[1], attribute), row),
+    )
 
 
-def _labels(truth: Dataset, row: int) -> list[str]:
-    found: list[str] = []
+def _labels(truth: Dataset, row: int) -> tuple[str, ...]:
+    labels: list[str] = []
     for task, about in truth.tasks.items():
         value = truth.samples[task][row]
         if value is not None:
-            found += value if about.many else [value]
-    return found
+            labels += value if about.many else [value]
+    return tuple(labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,15 +15,16 @@ from rich.progress import track
 from fairvision import datasets, runs
 from fairvision.attribution import METHODS
 from fairvision.auditing import gallery, tables
-from fairvision.auditing.contact_sheets import contact_sheet, image_sheet
 from fairvision.auditing.folder import MARKER as AUDIT_MARKER
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.auditing.telling import CELLS, cells, most_telling, telling
 from fairvision.core import checksums, files
 from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
+from fairvision.drawing.contact_sheets import contact_sheet, image_sheet
 from fairvision.errors import InputError
 from fairvision.results import figures
+from fairvision.results.gallery import GalleryImage
 from fairvision.results.table import read_metrics
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def image_sheets(
     audited = _open(Path(audit), run_folders, data, device)
     drawn: list[dict[str, Any]] = []
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
-        sheets = list(_cells(audited, per_cell))
+        sheets = list(_rows_by_cell(audited, per_cell))
         for model, attribute, cell, rows in track(
             sheets, "draws pictures", console=Console(stderr=True), transient=True, disable=quiet
         ):
@@ -167,7 +167,9 @@ def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
     return replace(tested, samples=tested.samples.iloc[place].reset_index(drop=True))
 
 
-def _cells(audited: _Audited, per_cell: int) -> Iterator[tuple[Samples, str, str, np.ndarray]]:
+def _rows_by_cell(
+    audited: _Audited, per_cell: int
+) -> Iterator[tuple[Samples, str, str, np.ndarray]]:
     """Yield model, attribute, cell and rows, of every cell that has any."""
     is_empty = True
     for attribute in audited.models[0].truth.attributes:
@@ -192,7 +194,7 @@ def _draw(
 ) -> list[dict[str, Any]]:
     """Draw the sheets of one cell; return what is on them."""
     _check_predictions(audited, attribute, rows)
-    items = gallery.draw(
+    images = gallery.draw(
         audited.models,
         audited.networks,
         attribute,
@@ -200,20 +202,20 @@ def _draw(
         method=audited.settings["attribution"],
         side=_SIDE,
     )
-    place = Path(model.model) / _plain(attribute) / _plain(cell)
+    place = Path(model.model) / files.plain_name(attribute) / files.plain_name(cell)
     (folder / place).mkdir(parents=True)
     title = f"{model.model}, {attribute}: {cell}"
     notes = [_share(audited, model, attribute, cell), _how(audited, model, attribute, cell, rows)]
-    contact = contact_sheet(title, notes, items, model.model)
+    contact = contact_sheet(title, notes, images, model.model)
     contact.save(folder / place.with_suffix(".png"), dpi=_DPI)
     entries = []
     clarity = telling(model, attribute)
-    for number, (row, item) in enumerate(zip(rows, items), start=1):
-        file = place / f"{number:02d}-{_plain(item['id'])}.png"
-        labels = f" · {', '.join(item['labels'])}" if item["labels"] else ""
-        lines = [f"annotated {attribute}: {item['truth']}{labels}", f"{title}, picture {number}"]
-        image_sheet(item["id"], lines, item, model.model).save(folder / file, dpi=_DPI)
-        entry = _entry(item, model, attribute, int(row), clarity)
+    for number, (row, image) in enumerate(zip(rows, images), start=1):
+        file = place / f"{number:02d}-{files.plain_name(image.id)}.png"
+        labels = f" · {', '.join(image.labels)}" if image.labels else ""
+        lines = [f"annotated {attribute}: {image.truth}{labels}", f"{title}, picture {number}"]
+        image_sheet(image.id, lines, image, model.model).save(folder / file, dpi=_DPI)
+        entry = _entry(image, model, attribute, int(row), clarity)
         entries.append(entry | {"file": file.as_posix()})
     return entries
 
@@ -237,16 +239,16 @@ def _check_predictions(audited: _Audited, attribute: str, rows: np.ndarray) -> N
 
 
 def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
-    """Say which share of the images is in the cell, with the audit's interval."""
+    """Return which share of the images is in the cell, with the audit's interval."""
     table = read_metrics(audited.folder / "metrics.csv")
-    known = figures.read(table, [own.model for own in audited.models])
-    figure = known.get(model.model, "reasons", attribute, label=cell)
-    said = figure.sentence(before="95% interval ") if figure else "an unknown share"
-    return f"{said} of the pictures that have evidence"
+    read = figures.read(table, [samples.model for samples in audited.models])
+    figure = read.get(model.model, "reasons", attribute, label=cell)
+    share = figure.sentence(before="95% interval ") if figure else "an unknown share"
+    return f"{share} of the pictures that have evidence"
 
 
 def _how(audited: _Audited, model: Samples, attribute: str, cell: str, rows: np.ndarray) -> str:
-    """Say which images of the cell are shown, and what the maps are."""
+    """Return which images of the cell are shown, and what the maps are."""
     count = int((cells(model, attribute) == CELLS.index(cell)).sum())
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
     return (
@@ -256,26 +258,21 @@ def _how(audited: _Audited, model: Samples, attribute: str, cell: str, rows: np.
 
 
 def _entry(
-    item: dict[str, Any], model: Samples, attribute: str, row: int, clarity: np.ndarray
+    image: GalleryImage, model: Samples, attribute: str, row: int, clarity: np.ndarray
 ) -> dict[str, Any]:
-    said = next(own for own in item["models"] if own["name"] == model.model)
+    answer = next(answer for answer in image.models if answer.name == model.model)
     hit = model.evidence(MEASURES[0], attribute)
     assert hit is not None
     return {
         "model": model.model,
         "attribute": attribute,
-        "cell": item["cell"],
-        "id": item["id"],
-        "group": item["truth"],
-        "answer": said["answer"],
-        "probability": said["probability"],
+        "cell": image.kind,
+        "id": image.id,
+        "group": image.truth,
+        "answer": answer.answer,
+        "probability": answer.probability,
         MEASURES[0]: float(hit[row]),
-        MEASURES[1]: said["mass"],
-        "chance": item["chance"],
+        MEASURES[1]: answer.mass,
+        "chance": image.chance,
         "telling": None if np.isnan(clarity[row]) else float(clarity[row]),
     }
-
-
-def _plain(name: str) -> str:
-    """Return a name in letters that need no escaping anywhere."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "picture"

@@ -14,7 +14,7 @@ from fairvision.datasets.readers.coding import check_label, coded
 from fairvision.errors import InputError, shown
 from fairvision.schema import RESERVED, UNKNOWN, Schema, Task
 
-NO_TRUTH = (*RESERVED, "farther_than")  # the latter is of `fairvision predict`
+NO_TRUTH = (*RESERVED, "distance_percentile", "farther_than")  # of `fairvision predict`
 SMALLEST = 4  # below so many rows for each group, groups cannot be told from names
 Look = Callable[[str], tuple[bool, set[str] | None]]
 

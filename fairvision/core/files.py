@@ -205,6 +205,15 @@ def path_text(path: str | Path) -> str:
     return str(path).encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
+def plain_name(name: str) -> str:
+    """Return a name in letters that need no escaping anywhere, of at most 60.
+
+    >>> plain_name("wrong, evidence elsewhere"), plain_name("…")
+    ('wrong-evidence-elsewhere', 'picture')
+    """
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "picture"
+
+
 def is_of_system(name: str) -> bool:
     """Return whether a file or folder is one that systems leave among those of users.
 

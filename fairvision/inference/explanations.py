@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ def explain(
             with adding_up(sums):
                 maps = _maps(network, batch, head, labels, groups, method, layer)
             predicted = _predictions(scores, model.schema)
-            stem = f"{len(entries) + 1:03d}-{_plain(path.stem)}"
+            stem = f"{len(entries) + 1:03d}-{files.plain_name(path.stem)}"
             entry = {"image": str(path), "answers": predicted, "evidence": f"{stem}-evidence.png"}
             notes = [f"{model.name} · {method} · {settings.get('layer', 'pixels')}", predicted]
             drawn = evidence_sheet(
@@ -225,8 +224,3 @@ def _without_nan(scores: Scores) -> dict[str, dict[str, float | None]]:
         head: {k: None if np.isnan(v) else v for k, v in by_label.items()}
         for head, by_label in scores.items()
     }
-
-
-def _plain(stem: str) -> str:
-    """Return a file's name in letters that need no escaping anywhere."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "picture"

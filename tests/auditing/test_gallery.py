@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 import fairvision
 from fairvision import datasets, runs
 from fairvision.auditing.collect import collect
-from fairvision.auditing.gallery import CELLS, choose, draw
+from fairvision.auditing.gallery import choose, draw
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
+from fairvision.results.gallery import KINDS
 from fairvision.runs.model import as_model
 
 GROUPS = ("f", "m")
@@ -39,10 +40,10 @@ def test_images_are_in_the_cell_of_the_first_model():
     nan = float("nan")
     model = samples("A", [0, 0, 0, 1, -1, 0], [1, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, nan])
     assert list(choose([model], "gender")) == [
-        (CELLS[0], 0),
-        (CELLS[1], 1),
-        (CELLS[2], 2),
-        (CELLS[2], 3),
+        (KINDS[0], 0),
+        (KINDS[1], 1),
+        (KINDS[2], 2),
+        (KINDS[2], 3),
     ]
 
 
@@ -50,26 +51,26 @@ def test_images_on_which_models_differ_come_first():
     truth, wrong = [0] * 6, [1] * 6
     a = samples("A", truth, wrong, [0] * 6)
     b = samples("B", truth, [1, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 1])
-    assert [row for _, row in choose([a, b], "gender", per_cell=2)] == [3, 5]
+    assert [row for _, row in choose([a, b], "gender", per_kind=2)] == [3, 5]
 
 
 def test_both_directions_are_shown():
     """Where the first model was right and the second is wrong, the image is shown as well."""
     a = samples("A", [0, 0, 0], [0, 0, 0], [1, 1, 1])
     b = samples("B", [0, 0, 0], [0, 1, 0], [1, 0, 1])
-    assert next(iter(choose([a, b], "gender", per_cell=1))) == (CELLS[2], 1)
+    assert next(iter(choose([a, b], "gender", per_kind=1))) == (KINDS[2], 1)
 
 
 def test_groups_take_turns():
     a = samples("A", [0] * 10 + [1] * 2, [1] * 10 + [0] * 2, [0] * 12)
-    rows = [row for _, row in choose([a], "gender", per_cell=4)]
+    rows = [row for _, row in choose([a], "gender", per_kind=4)]
     assert sum(row >= 10 for row in rows) == 2
 
 
 def test_without_evidence_only_wrong_answers_are_shown():
     a = samples("A", [0, 0], [0, 1], [0, 0])
     a.scores.pop("evidence/gradcam/pointing_game")
-    assert list(choose([a], "gender")) == [(CELLS[0], 1)]
+    assert list(choose([a], "gender")) == [(KINDS[0], 1)]
 
 
 @pytest.fixture(scope="module")
@@ -77,34 +78,34 @@ def drawn(two_runs, world):
     tested = datasets.load(world).split("test")
     networks = [as_model(run) for run in two_runs]
     models = [collect(network, tested) for network in networks]
-    chosen = list(choose(models, "shirt", per_cell=2))
+    chosen = list(choose(models, "shirt", per_kind=2))
     return models, chosen, draw(models, networks, "shirt", chosen, method="gradcam")
 
 
 def test_items_hold_what_the_page_shows(drawn):
     models, chosen, items = drawn
-    assert [item["cell"] for item in items] == [cell for cell, _ in chosen]
+    assert [item.kind for item in items] == [kind for kind, _ in chosen]
     for item, (_, row) in zip(items, chosen):
-        height, width, _ = item["picture"].shape
-        assert item["picture"].dtype == np.uint8
-        assert item["mask"].shape == (height, width)
-        assert item["mask"].dtype == bool
-        assert item["truth"] == models[0].truth.samples["shirt"][row]
-        assert item["labels"] == [models[0].truth.samples["context"][row]]
-        assert [said["name"] for said in item["models"]] == ["A", "B"]
-        for said, model in zip(item["models"], models):
-            assert said["map"].shape == (height, width)
+        height, width, _ = item.image.shape
+        assert item.image.dtype == np.uint8
+        assert item.mask.shape == (height, width)
+        assert item.mask.dtype == bool
+        assert item.truth == models[0].truth.samples["shirt"][row]
+        assert item.labels == (models[0].truth.samples["context"][row],)
+        assert [answer.name for answer in item.models] == ["A", "B"]
+        for answer, model in zip(item.models, models):
+            assert answer.map.shape == (height, width)
             scores = model.probabilities("score", "shirt")[row]
-            assert said["probability"] == pytest.approx(scores.max())
-            assert said["answer"] == model.truth.attributes["shirt"][scores.argmax()]
+            assert answer.probability == pytest.approx(scores.max())
+            assert answer.answer == model.truth.attributes["shirt"][scores.argmax()]
 
 
 def test_maps_are_those_that_were_judged(drawn):
     for item in drawn[2]:
-        for said in item["models"]:
-            if said["inside"] is not None and item["picture"].shape[0] == 32:
-                peak = np.unravel_index(said["map"].argmax(), said["map"].shape)
-                assert item["mask"][peak] == said["inside"]
+        for answer in item.models:
+            if answer.inside is not None and item.image.shape[0] == 32:
+                peak = np.unravel_index(answer.map.argmax(), answer.map.shape)
+                assert item.mask[peak] == answer.inside
 
 
 def test_nothing_chosen_draws_nothing(drawn):
@@ -114,10 +115,10 @@ def test_nothing_chosen_draws_nothing(drawn):
 def test_measured_evidence_stands_beside_chance(drawn):
     models, chosen, items = drawn
     for item, (_, row) in zip(items, chosen):
-        assert item["chance"] == models[0].scores["evidence/chance"][row]
-        for said, model in zip(item["models"], models):
+        assert item.chance == models[0].scores["evidence/chance"][row]
+        for answer, model in zip(item.models, models):
             mass = model.scores["evidence/gradcam/relevance_mass"][row]
-            assert said["mass"] == (None if np.isnan(mass) else mass)
+            assert answer.mass == (None if np.isnan(mass) else mass)
 
 
 def test_a_model_without_answers_beside_one_with_them(two_runs, world, tmp_path):

@@ -3,14 +3,12 @@ from __future__ import annotations
 import json
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from fairvision import datasets
 from fairvision.auditing import audit
-from fairvision.auditing.contact_sheets import contact_sheet, image_sheet
 from fairvision.auditing.image_sheets import image_sheets
 from fairvision.errors import InputError
 
@@ -140,39 +138,3 @@ def test_models_lie_inside_the_audit(tmp_path, name):
     (tmp_path / "audit.json").write_text(json.dumps({"models": [name], "settings": settings}))
     with pytest.raises(InputError, match="leaves its folder"):
         image_sheets(tmp_path, ["run"], output=tmp_path / "out")
-
-
-def item(size=(60, 40), mask=True, inside=True, mass=0.3, chance=0.2):
-    random = np.random.default_rng(0)
-    height, width = size
-    person = np.zeros(size, bool)
-    person[height // 4 : height // 2, width // 4 : width // 2] = True
-    said = {"answer": "m", "probability": 0.9, "inside": inside, "mass": mass}
-    return {
-        "cell": "wrong, evidence elsewhere",
-        "id": "<script>\n" + "x" * 90,
-        "attribute": "gender",
-        "truth": "f",
-        "labels": ["a", "b"],
-        "picture": random.integers(0, 256, (*size, 3), dtype=np.uint8),
-        "mask": person if mask else None,
-        "chance": chance,
-        "models": [{"name": n, "map": random.random(size), **said} for n in "AB"],
-    }
-
-
-UNDEFINED = {"inside": None, "mass": None}
-
-
-@pytest.mark.parametrize("count", [1, 5, 6])
-@pytest.mark.parametrize(
-    "unusual",
-    [{}, {"size": (7, 200)}, UNDEFINED, {"mask": False, "chance": None, **UNDEFINED}],
-)
-def test_sheets_of_anything(count, unusual):
-    items = [item(**unusual)] * count
-    drawn = contact_sheet("title", ["note"], items, "B")
-    more = contact_sheet("title", ["note"], items * 6, "B")
-    assert drawn.width <= more.width == 5 * 256 + 4 * 12 + 2 * 24
-    assert drawn.height < more.height
-    assert image_sheet("title", [], items[0], "A").width == 3 * 400 + 2 * 12 + 2 * 24
