@@ -16,7 +16,7 @@ from fairvision.captioning.measures import Said
 from fairvision.datasets.doubts import Doubts
 from fairvision.datasets.images import read_image
 from fairvision.errors import InputError
-from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plainly
+from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plain_text
 from fairvision.results.gallery import Caption, CaptionedImage
 
 ASKED = "asked for"
@@ -148,7 +148,7 @@ def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[s
     group_of = {word: group for group, own in words.items() for word in own}
     done = 0
     for match in _WORD.finditer(caption):
-        group = group_of.get(plainly(match[0]))
+        group = group_of.get(plain_text(match[0]))
         if group is not None:
             if match.start() > done:
                 yield caption[done : match.start()], ""

@@ -14,13 +14,13 @@ from fairvision.metrics.amplification import (
     MalsResult,
     bias_amplification_mals,
     bias_amplification_mals_from_ratios,
+    context_typical_group,
     directional_bias_amplification,
 )
 from fairvision.metrics.caption_leakage import LicResult, lic
 from fairvision.metrics.caption_words import caption_genders, mask_words
 from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics.cifar10s import cifar10s_bias
-from fairvision.metrics.context import context_typical_group
 from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap

@@ -1,6 +1,7 @@
-"""Bias amplification of single labels: undirected (MALS), and directional.
+"""Bias amplification of single labels, and which group labels are typical of in training.
 
-The measures of Zhao et al. (2017), "Men Also Like Shopping", and of Wang and Russakovsky (2021).
+The measures of Zhao et al. (2017), "Men Also Like Shopping", undirected (MALS), and of Wang and
+Russakovsky (2021), directional.
 """
 
 from __future__ import annotations
@@ -14,13 +15,23 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
+from fairvision.metrics._engine.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    mean_of_defined,
+    ratio,
+    tally,
+)
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling, Statistic
 from fairvision.metrics._engine.containers import check_rows, require
-from fairvision.metrics._engine.inputs import read_values
+from fairvision.metrics._engine.inputs import read_groups, read_labels, read_values
 from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
+
+_TIE = 1e-12  # shares of one label that differ do so by more, up to 700,000 images per group
 
 
 def directional_bias_amplification(
@@ -111,7 +122,7 @@ def directional_bias_amplification(
     together, of_group = true_label.sums(true_group, shape, used, base), in_groups(base)
     predicted = pred_label.sums(true_group if to_task else pred_group, shape, used, base)
     if train_labels is None:
-        sign = dependence(together, of_group, shape)
+        sign = sign_of_dependence(together, of_group, shape)
     else:
         sign = _dependence_in_training(label["train_labels"], group["train_groups"], shape, train)
 
@@ -164,10 +175,10 @@ def _dependence_in_training(
 ) -> Floats:
     used, counts = labels.valid & (groups >= 0), train.sample.counts
     of_group = np.bincount(groups[used], counts[used], minlength=shape[0])
-    return dependence(labels.sums(groups, shape, used, counts), of_group, shape)
+    return sign_of_dependence(labels.sums(groups, shape, used, counts), of_group, shape)
 
 
-def dependence(together: Array, of_group: Array, shape: tuple[int, int]) -> Floats:
+def sign_of_dependence(together: Array, of_group: Array, shape: tuple[int, int]) -> Floats:
     """Return the sign of P(a, t) − P(a) P(t), (groups, labels); NaN with fewer than two groups.
 
     `together` are the counts of pairs (groups · labels), and `of_group` of groups.
@@ -281,7 +292,7 @@ def bias_amplification_mals(
     in_predictions = label["pred_labels"].indicator(group["pred_groups"], shape, used)
 
     def statistic(weights: Array) -> Floats:
-        predicted = (in_predictions @ weights).astype(float).reshape(*shape, weights.shape[1])
+        predicted = tally(in_predictions, weights, shape)
         change = ratio(predicted, predicted.sum(axis=0)) - reference[..., None]
         return _amplification(change, leans, strict)
 
@@ -408,3 +419,64 @@ def _summarise(
         violations=int(off.any(axis=0).sum()),
         undefined=int(np.isnan(predicted - reference).any(axis=0).sum()),
     )
+
+
+def context_typical_group(
+    train_labels: ArrayLike,
+    train_groups: ArrayLike,
+    labels: ArrayLike,
+    *,
+    train_counts: ArrayLike | None = None,
+) -> Array:
+    """Group whose training images are most typical of each image's labels.
+
+    share(t, a) = P(t | a) / Σ_a' P(t | a') in training; the group with the largest mean of the
+    shares over the image's labels. Group sizes cancel, so a large group is not typical by size.
+
+    Parameters
+    ----------
+    train_labels, labels : names or codes (rows,), or 0 and 1 (rows, labels)
+        None, NaN or -1: unknown.
+    train_groups : names or codes (rows,)
+        None, NaN, -1 or "unknown": unknown.
+    train_counts : (rows,) whole numbers, optional
+        How many images each row of training stands for.
+
+    Returns
+    -------
+    (n,) ndarray
+        Groups as `train_groups` has them: codes, -1 for no one group, or names (dtype object), None
+        for no one group. That is where groups tie, where the image's labels are unknown or none,
+        and where training does not have them.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> train_labels = ["kite", "kite", "tie", "tie", "dog", "dog"]
+    >>> train_groups = ["f", "f", "m", "m", "f", "m"]
+    >>> metrics.context_typical_group(train_labels, train_groups, ["kite", "tie", "dog", None])
+    array(['f', 'm', None, None], dtype=object)
+    """
+    rows = training_rows(train_labels, train_groups, train_counts)
+    group_names, group = read_groups(train_groups=rows["train_groups"])
+    require(labels=labels)
+    label_names, label = read_labels(train_labels=rows["train_labels"], labels=labels)
+    train_group, train, new = group["train_groups"], label["train_labels"], label["labels"]
+    shape = len(group_names), len(label_names)
+    used = train.valid & (train_group >= 0)
+    images = rows.sample.counts
+    counts = (train.indicator(train_group, shape, used) @ images).reshape(shape)
+    sizes = ((used & (train_group == np.arange(shape[0])[:, None])) @ images)[:, None]
+    frequency = np.nan_to_num(ratio(counts, sizes))
+    share = np.nan_to_num(ratio(frequency, frequency.sum(axis=0)))  # 0: not in training
+
+    sums = np.zeros((len(new.valid), shape[0]))
+    np.add.at(sums, new.row, share.T[new.label])
+    largest = sums.max(axis=1, keepdims=True, initial=0)
+    ties = (sums >= largest * (1 - _TIE)).sum(axis=1) > 1
+    none = ties | (largest[:, 0] == 0)
+    if all(isinstance(name, int) for name in group_names):
+        codes = np.array([*group_names, -1])
+    else:
+        codes = np.array([*group_names, None], dtype=object)
+    return codes[np.where(none, -1, sums.argmax(axis=1) if group_names else -1)]

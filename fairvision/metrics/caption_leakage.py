@@ -17,8 +17,8 @@ from fairvision.metrics._engine.attacks import (
     LeakageResult,
     check_attacker,
     draw_rounds,
-    fresh,
-    right,
+    share_right,
+    untrained_copy,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.containers import check_rows
@@ -150,16 +150,16 @@ def lic(
         valid &= np.array([caption is not None for caption in of_source], dtype=bool)
     attack: Attack = {
         **sampling,
-        "attacker": _attacked(attacker),
+        "attacker": _text_attacker(attacker),
         "rounds": rounds,
         "test_size": test_size,
     }
     drawn = draw_rounds(groups, None, valid, attack)
     hidden = read_hidden(words)
-    texts = [_texts(of_source, drawn.codes >= 0, hidden) for of_source in read.values()]
+    texts = [_masked_texts(of_source, drawn.codes >= 0, hidden) for of_source in read.values()]
     if match_vocabulary:
-        heard = {word for several in texts[0] for text in several for word in text.split()}
-        texts[1:] = [_heard(of_source, heard) for of_source in texts[1:]]
+        vocabulary = {word for several in texts[0] for text in several for word in text.split()}
+        texts[1:] = [_hide_unseen_words(of_source, vocabulary) for of_source in texts[1:]]
     scores = [_scores(drawn, of_source, source) for source, of_source in enumerate(texts)]
     model = _result(drawn.result("lic_model", scores[0]))
     if len(scores) == 1:
@@ -174,7 +174,7 @@ def _result(result: LeakageResult, **more: Any) -> LicResult:
     return LicResult(**{**parts, "chance": chance, **more})
 
 
-def _texts(captions: list[Caption], valid: Bools, hidden: frozenset[str]) -> list[list[str]]:
+def _masked_texts(captions: list[Caption], valid: Bools, hidden: frozenset[str]) -> list[list[str]]:
     """Return the masked texts of each image, none where it takes no part."""
     texts = []
     for caption, used in zip(captions, valid):
@@ -185,22 +185,22 @@ def _texts(captions: list[Caption], valid: Bools, hidden: frozenset[str]) -> lis
     return texts
 
 
-def _heard(texts: list[list[str]], heard: set[str]) -> list[list[str]]:
+def _hide_unseen_words(texts: list[list[str]], vocabulary: set[str]) -> list[list[str]]:
     """Return texts in which the words that the model never says are one token."""
-    kept = heard | {MASK, SILENT}
+    kept = vocabulary | {MASK, SILENT}
     return [
         [" ".join(w if w in kept else UNSEEN for w in text.split()) for text in several]
         for several in texts
     ]
 
 
-def _one_of(texts: list[str], random: np.random.Generator) -> str:
+def _draw_text(texts: list[str], random: np.random.Generator) -> str:
     if len(texts) > 1:
         return texts[random.integers(len(texts))]
     return texts[0] if texts else SILENT
 
 
-def _attacked(attacker: Any) -> Any:
+def _text_attacker(attacker: Any) -> Any:
     """Return an estimator that is given texts."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -223,13 +223,13 @@ def _scores(drawn: AttackRounds, texts: list[list[str]], source: int) -> Floats:
 
     def score(number: int, target: Ints, train: Ints, test: Ints) -> Floats:
         random = np.random.default_rng([drawn.seed, number, 1, source])
-        shown = [_one_of(several, random) for several in texts]
-        attacker = fresh(drawn.attacker, drawn.seed + number)
+        shown = [_draw_text(several, random) for several in texts]
+        attacker = untrained_copy(drawn.attacker, drawn.seed + number)
         attacker.fit([shown[row] for row in train], target[train])
         guess = np.asarray(attacker.predict_proba([shown[row] for row in test]))
         if guess.shape != (len(test), target.max() + 1):
             raise InputError("the attacker must give one probability per text and group")
         of_truth: Floats = guess[np.arange(len(test)), target[test]]
-        return of_truth * right(guess, target[test])
+        return of_truth * share_right(guess, target[test])
 
     return drawn.scores(score)

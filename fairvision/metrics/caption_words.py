@@ -17,7 +17,7 @@ import pandas as pd
 
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Objects
-from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.containers import to_numpy_or_pandas
 from fairvision.metrics._engine.inputs import UNKNOWN
 
 OTHER = "other"  # what a caption is that names several groups, or none
@@ -51,13 +51,13 @@ Words = Mapping[str, Iterable[str]]
 Caption = str | tuple[str, ...] | None  # one, several of one image, unknown
 
 
-def plainly(caption: str) -> str:
+def plain_text(caption: str) -> str:
     """Return a caption in lower case, as if it had been written with a plain keyboard.
 
     Typographic apostrophes become plain ones, the forms of a letter (full-width, ligatures, letter
     and accent apart) one form (NFKC), and characters that are not seen, as soft hyphens, nothing.
 
-    >>> plainly("A man\u2019s \uff28\uff41\uff54")
+    >>> plain_text("A man\u2019s \uff28\uff41\uff54")
     "a man's hat"
     """
     if not caption.isascii():
@@ -73,7 +73,7 @@ def tokens(caption: str) -> list[str]:
     >>> tokens("A man's best friend, 2 dogs.")
     ['a', "man's", 'best', 'friend', '2', 'dogs']
     """
-    return _TOKEN.findall(plainly(caption))
+    return _TOKEN.findall(plain_text(caption))
 
 
 def hide(token: str, hidden: frozenset[str], mask: str = MASK) -> str:
@@ -174,7 +174,7 @@ def mask_words(
     hidden = read_hidden(words)
 
     def masked_text(caption: str) -> str:
-        return _TOKEN.sub(lambda m: hide(m[0], hidden, mask), plainly(caption))
+        return _TOKEN.sub(lambda m: hide(m[0], hidden, mask), plain_text(caption))
 
     read = read_captions("captions", captions)
     masked = np.empty(len(read), dtype=object)
@@ -249,7 +249,7 @@ def read_captions(arg: str, captions: Iterable[Any]) -> list[Caption]:
     """Return texts, tuples of texts, and None where unknown."""
     if isinstance(captions, pd.DataFrame) and "caption" in captions:
         captions = captions["caption"]
-    captions = plain(captions)
+    captions = to_numpy_or_pandas(captions)
     alone = isinstance(captions, (str, bytes, Mapping, pd.DataFrame))
     if alone or not isinstance(captions, Iterable) or getattr(captions, "ndim", 1) == 0:
         raise InputError(
@@ -279,10 +279,10 @@ def _read_list(arg: str, words: Any) -> frozenset[str]:
         raise InputError(f"{arg} must be a list of words, not {words!r}")
     read = set()
     for word in words:
-        if not isinstance(word, str) or _TOKEN.fullmatch(plainly(word)) is None:
+        if not isinstance(word, str) or _TOKEN.fullmatch(plain_text(word)) is None:
             raise InputError(
                 f"{arg} holds {word!r}: a word is made of the letters a to z, digits and "
                 "apostrophes, without spaces"
             )
-        read.add(plainly(word))
+        read.add(plain_text(word))
     return frozenset(read)

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
 from fairvision.errors import InputError, warn_caller
-from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects, ratio
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.containers import as_column
 from fairvision.metrics._engine.inputs import read_groups
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
-from fairvision.metrics._engine.rows import Rows, counted
+from fairvision.metrics._engine.rows import Rows, split_counts
 from fairvision.metrics.caption_words import (
     OTHER,
     Words,
@@ -136,7 +136,7 @@ def caption_report(
     texts = as_objects(read_captions("captions", captions))
     also = {name: sampling.get(name) for name in ("counts", "weights", "strata")}
     given = {name: as_column(name, of) for name, of in {"groups": groups, **also}.items()}
-    columns, times = counted({"captions": texts, **given})
+    columns, times = split_counts({"captions": texts, **given})
     sampling = {**sampling, "counts": times}
     for name in ("weights", "strata"):
         sampling[name] = columns.get(name)
@@ -151,8 +151,8 @@ def caption_report(
     named, truth = rows["captions"], rows["groups"]
     outcome = np.where(named == len(names), 2, (named != truth).astype(int))
     used = (truth >= 0) & (named >= 0)
-    error, divergence = _outcomes(rows, np.where(used, truth, -1), outcome, names)
-    over, under = _ratio_of(names, ratio_of)
+    error, divergence = _error_and_divergence(rows, np.where(used, truth, -1), outcome, names)
+    over, under = _places_of_ratio(names, ratio_of)
 
     def of(codes: Ints, weights: Array) -> Floats:
         first, second = (weights[used & (codes == code)].sum(axis=0) for code in (over, under))
@@ -172,7 +172,7 @@ def caption_report(
             rows.count(used),
             "ratio_difference",
         ),
-        outcomes=_wide(error.pairs, names),
+        outcomes=_outcome_table(error.pairs, names),
         outcome_divergence=divergence,
     )
 
@@ -271,7 +271,7 @@ def outcome_divergence(
             "these rows None"
         )
     outcome = np.where(abstained, 2, (guess != true).astype(int))
-    return _outcomes(rows, np.where(valid, codes, -1), outcome, names)[1]
+    return _error_and_divergence(rows, np.where(valid, codes, -1), outcome, names)[1]
 
 
 def _tell_of_other_names(names: list[Any], true: Ints, guess: Ints, other: Any) -> None:
@@ -284,7 +284,9 @@ def _tell_of_other_names(names: list[Any], true: Ints, guess: Ints, other: Any) 
         warn_caller(f"predicted holds none of the groups of truth, so all are incorrect: {listed}")
 
 
-def _outcomes(rows: Rows, truth: Ints, outcome: Ints, names: list[Any]) -> tuple[Result, Result]:
+def _error_and_divergence(
+    rows: Rows, truth: Ints, outcome: Ints, names: list[Any]
+) -> tuple[Result, Result]:
     """Return error and divergence, with the share of each outcome in each group as pairs.
 
     Per unit the true group (-1: takes no part) and the outcome, a place in `OUTCOMES`.
@@ -293,26 +295,22 @@ def _outcomes(rows: Rows, truth: Ints, outcome: Ints, names: list[Any]) -> tuple
     cell = np.where(truth < 0, -1, truth * shape[1] + outcome)
     member = (cell == np.arange(shape[0] * shape[1])[:, None]).astype(float)
     of_group = (member @ rows.sample.counts).astype(int).reshape(shape).sum(axis=1)
-    present = of_group > 0
-
-    def counted(weights: Array) -> tuple[Floats, Floats]:
-        counts = (member @ weights).reshape(*shape, weights.shape[1])
-        return counts, ratio(counts, counts.sum(axis=1, keepdims=True))
 
     def images(weights: Array) -> Floats:
-        of_each = counted(weights)[0].sum(axis=1)
+        of_each = tally(member, weights, shape).sum(axis=1)
         return np.vstack([of_each.sum(axis=0), of_each.repeat(shape[1], axis=0)])
 
+    def shares_of(counts: Floats) -> Floats:
+        return ratio(counts, counts.sum(axis=1, keepdims=True))
+
     def error(weights: Array) -> Floats:
-        counts, shares = counted(weights)
+        counts = tally(member, weights, shape)
         wrong = ratio(counts[:, 1].sum(axis=0), counts.sum(axis=(0, 1)))
-        return np.vstack([wrong, shares.reshape(len(member), weights.shape[1])])
+        return np.vstack([wrong, *shares_of(counts)])
 
     def divergence(weights: Array) -> Floats:
-        _, shares = counted(weights)
-        return np.vstack(
-            [_divergence(shares[present]), shares.reshape(len(member), weights.shape[1])]
-        )
+        shares = shares_of(tally(member, weights, shape))
+        return np.vstack([_divergence(shares[of_group > 0]), *shares])
 
     pairs = {**pair_keys(names, OUTCOMES), "n": np.repeat(of_group, shape[1])}
     n = int(of_group.sum())
@@ -331,7 +329,7 @@ def _divergence(shares: Floats) -> Floats:
     return np.where(alike, 0.0, np.maximum(apart, 0.0))
 
 
-def _ratio_of(names: list[str], ratio_of: Sequence[str] | None) -> tuple[int, int]:
+def _places_of_ratio(names: list[str], ratio_of: Sequence[str] | None) -> tuple[int, int]:
     """Return the places of the two groups whose ratio is taken; -2 for none."""
     if ratio_of is None:
         return (0, 1) if len(names) == 2 else (-2, -2)
@@ -341,7 +339,7 @@ def _ratio_of(names: list[str], ratio_of: Sequence[str] | None) -> tuple[int, in
     return names.index(chosen[0]), names.index(chosen[1])
 
 
-def _wide(pairs: pd.DataFrame | None, names: list[str]) -> pd.DataFrame:
+def _outcome_table(pairs: pd.DataFrame | None, names: list[str]) -> pd.DataFrame:
     """Return the shares of outcomes with a row per group."""
     assert pairs is not None
     by_outcome = {

@@ -18,6 +18,7 @@ from fairvision.metrics._engine.arrays import (
     as_objects,
     mean_of_defined,
     ratio,
+    tally,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.containers import as_column, check_rows, is_table
@@ -106,18 +107,14 @@ def cifar10s_bias(
         used = (label >= 0) & (domain >= 0)
         pairs = pairs + one_label_each(label).indicator(domain, shape, used)
 
-    def counted(weights: Array) -> Floats:
-        counts: Floats = (pairs @ weights).astype(float)
-        return counts.reshape(*shape, weights.shape[1])
-
-    images_of = counted(rows.sample.counts[:, None])[..., 0].sum(axis=0).astype(int)
-    most = counted(rows.sample.base)[..., 0].argmax(axis=0) if kinds else images_of
+    images_of = tally(pairs, rows.sample.counts[:, None], shape)[..., 0].sum(axis=0).astype(int)
+    most = tally(pairs, rows.sample.base, shape)[..., 0].argmax(axis=0) if kinds else images_of
     every = np.arange(shape[1])
 
     def statistic(weights: Array) -> Floats:
         if shape[0] < 2:
             return np.full((1 + shape[1], weights.shape[1]), np.nan)
-        counts = counted(weights)
+        counts = tally(pairs, weights, shape)
         biases = ratio(counts[most, every], counts.sum(axis=0)) - 1 / shape[0]
         return np.vstack([mean_of_defined(biases), biases])
 

@@ -18,7 +18,7 @@ from fairvision.metrics._engine.arrays import (
     ratio,
 )
 from fairvision.metrics._engine.inputs import UNKNOWN
-from fairvision.metrics._engine.result import Result, compare, made, summarise
+from fairvision.metrics._engine.result import Result, compare, recipe_of, summarise
 
 _ENDS = ("smallest", "largest")
 _WORST_IS_LARGEST = (
@@ -87,7 +87,7 @@ def gap(by_group: Mapping[Any, Result] | Result) -> Result:
         raise InputError("there is no group to compare")
     defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
     if len(defined) < 2:
-        sample = made(next(iter(by_group.values()))).sample
+        sample = recipe_of(next(iter(by_group.values()))).sample
         return summarise(
             sample,
             lambda weights: np.full(weights.shape[1], np.nan),
@@ -212,14 +212,14 @@ def contrast(
     images = np.stack([images for _, images in extremes])
     counts = np.stack([np.append(table["n"], 0)[row] for table, row in zip(tables, rows)])
     images = np.where(rows[..., 0] < 0, images, counts.sum(axis=-1))
-    start = np.cumsum([0, *(len(made(result).estimates) for result in results[:-1])])
+    start = np.cumsum([0, *(len(recipe_of(result).estimates) for result in results[:-1])])
     places = np.where(rows < 0, -1, rows + 1 + start[:, None, None])
 
     def contrasts(figures: Floats) -> Floats:
         figures = np.vstack([figures, np.full_like(figures[:1], np.nan)])  # the place −1
         return of(*(figures[places[..., end]] for end in range(len(ends))))
 
-    estimates = np.concatenate([made(result).estimates for result in results])
+    estimates = np.concatenate([recipe_of(result).estimates for result in results])
     chosen = choose(contrasts(estimates[:, :1])[..., 0], axis=0)
     label = np.arange(len(chosen))
 
@@ -236,8 +236,8 @@ def contrast(
         pairs = {"label": as_objects(labels), "n": n, **({} if mean else columns)}
     one = bool(labels is None and names and None not in names[0])
     return summarise(
-        made(results[0]).sample,
-        lambda weights: figures(np.concatenate([made(r).statistic(weights) for r in results])),
+        recipe_of(results[0]).sample,
+        lambda weights: figures(np.concatenate([recipe_of(r).statistic(weights) for r in results])),
         n.max(initial=0),
         name,
         pairs=pairs,

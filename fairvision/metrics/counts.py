@@ -12,7 +12,7 @@ from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Objects
 from fairvision.metrics._engine.containers import as_column, is_table
 from fairvision.metrics._engine.inputs import read_table
-from fairvision.metrics._engine.rows import condense, counted
+from fairvision.metrics._engine.rows import condense, split_counts
 
 
 class Counts(Mapping[str, Any]):
@@ -85,7 +85,7 @@ class Counts(Mapping[str, Any]):
         missing = [name for name, values in given.items() if values is None]
         if missing or not given:
             raise InputError(f"{', '.join(missing) or 'columns'} must be given")
-        given, row_counts = counted(given, self.keyword)
+        given, row_counts = split_counts(given, self.keyword)
         for name, values in given.items():
             if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
                 self._declare(name, pd.CategoricalIndex(values).categories)
@@ -93,7 +93,7 @@ class Counts(Mapping[str, Any]):
         columns = {}
         for name, values in units.items():
             if is_table(name, values):
-                columns[name], labels = _packed(name, values)
+                columns[name], labels = _pack_rows(name, values)
                 if self._labels.setdefault(name, labels) != labels:
                     raise InputError(f"{name} has other labels than in the batches before")
             else:
@@ -128,7 +128,7 @@ class Counts(Mapping[str, Any]):
         if name == self.keyword:
             return column.to_numpy()
         if name in self._labels:
-            return _unpacked(column, self._labels[name])
+            return _unpack_rows(column, self._labels[name])
         if name in self._declared:
             return _categorical(column, self._declared[name])
         return column.to_numpy()
@@ -192,7 +192,7 @@ def _categorical(column: pd.Series, declared: pd.Index) -> pd.Categorical:
     return pd.Categorical(column, declared.astype(object).append(strays))
 
 
-def _packed(name: str, values: Any) -> tuple[Objects, list[Any]]:
+def _pack_rows(name: str, values: Any) -> tuple[Objects, list[Any]]:
     """Return each row of a table as bytes, a byte per number if all are 0, 1 or unknown."""
     numbers, labels = read_table(name, values)
     whole = np.where(np.isnan(numbers), _NAN, numbers)
@@ -202,7 +202,7 @@ def _packed(name: str, values: Any) -> tuple[Objects, list[Any]]:
     return packed, labels
 
 
-def _unpacked(column: pd.Series, labels: list[Any]) -> pd.DataFrame:
+def _unpack_rows(column: pd.Series, labels: list[Any]) -> pd.DataFrame:
     kinds = {len(labels): np.int8, 8 * len(labels): np.float64}
     rows = [np.frombuffer(row, kinds[len(row)]) for row in column]
     numbers = np.array(rows).reshape(len(rows), len(labels))

@@ -12,7 +12,7 @@ from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Floats, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import read_values
-from fairvision.metrics._engine.pixels import Array, Chunk, OneSign, Part, per_image, read
+from fairvision.metrics._engine.pixels import Array, Chunk, OneSign, Part, per_image, read_images
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 
@@ -68,12 +68,12 @@ def localisation(
     area_weighted_localisation [1.25 0.  ]
     chance_level               [0.5 0.5]
     """
-    maps, masks = read(maps=maps, masks=masks)
+    maps, masks = read_images(maps=maps, masks=masks)
     measures = {
         "pointing_game": _expected_hit,
         "relevance_mass": _mass,
         "relevance_rank": _rank,
-        "top_k_intersection": _top(k),
+        "top_k_intersection": _top_share(k),
         "evidence_auc": Chunk.area_under_curve,
         "area_weighted_localisation": _area_weighted,
         "chance_level": _chance,
@@ -122,7 +122,7 @@ def pointing_game(
     """
     if ties not in ("expected", "first"):
         raise InputError(f"ties must be 'expected' or 'first', not {ties!r}")
-    return _alone(_expected_hit if ties == "expected" else _first_hit, maps, masks, part)
+    return _single_measure(_expected_hit if ties == "expected" else _first_hit, maps, masks, part)
 
 
 def relevance_mass(maps: Array, masks: Array, *, part: OneSign = "positive") -> Array:
@@ -150,7 +150,7 @@ def relevance_mass(maps: Array, masks: Array, *, part: OneSign = "positive") -> 
     >>> metrics.relevance_mass([[[0, 3], [1, -4]]], [[[1, 1], [0, 0]]])
     array([0.75])
     """
-    return _alone(_mass, maps, masks, _one_sign(part))
+    return _single_measure(_mass, maps, masks, _one_sign(part))
 
 
 def relevance_rank(maps: Array, masks: Array, *, part: Part = "positive") -> Array:
@@ -179,7 +179,7 @@ def relevance_rank(maps: Array, masks: Array, *, part: Part = "positive") -> Arr
     >>> metrics.relevance_rank([[[4, 1], [3, 0]], [[4, 1], [1, 0]]], [[[1, 1], [0, 0]]] * 2)
     array([0.5 , 0.75])
     """
-    return _alone(_rank, maps, masks, part)
+    return _single_measure(_rank, maps, masks, part)
 
 
 def top_k_intersection(
@@ -212,7 +212,7 @@ def top_k_intersection(
     >>> metrics.top_k_intersection([[[4, 1], [3, 0]]], [[[1, 1], [0, 0]]], k=3)
     array([0.66666667])
     """
-    return _alone(_top(k), maps, masks, part)
+    return _single_measure(_top_share(k), maps, masks, part)
 
 
 def evidence_auc(maps: Array, masks: Array, *, part: Part = "positive") -> Array:
@@ -241,7 +241,7 @@ def evidence_auc(maps: Array, masks: Array, *, part: Part = "positive") -> Array
     >>> metrics.evidence_auc([[[4, 1], [3, 0]], [[4, 1], [1, 0]]], [[[1, 1], [0, 0]]] * 2)
     array([0.75 , 0.875])
     """
-    return _alone(Chunk.area_under_curve, maps, masks, part)
+    return _single_measure(Chunk.area_under_curve, maps, masks, part)
 
 
 def area_weighted_localisation(maps: Array, masks: Array, *, part: OneSign = "positive") -> Array:
@@ -274,7 +274,7 @@ def area_weighted_localisation(maps: Array, masks: Array, *, part: OneSign = "po
     >>> metrics.area_weighted_localisation([[[6, 1], [1, 2]]], [[[1, 0], [0, 0]]])
     array([2.4])
     """
-    return _alone(_area_weighted, maps, masks, _one_sign(part))
+    return _single_measure(_area_weighted, maps, masks, _one_sign(part))
 
 
 def chance_level(masks: Array) -> Array:
@@ -300,12 +300,14 @@ def chance_level(masks: Array) -> Array:
     >>> metrics.chance_level([[[1, 0], [0, 0]], [[0, 0], [0, 0]]])
     array([0.25,  nan])
     """
-    (masks,) = read(masks=masks)
+    (masks,) = read_images(masks=masks)
     return per_image(masks, masks, "positive", {"chance": _chance})["chance"]
 
 
-def _alone(measure: Callable[[Chunk], Array], maps: Array, masks: Array, part: Part) -> Array:
-    maps, masks = read(maps=maps, masks=masks)
+def _single_measure(
+    measure: Callable[[Chunk], Array], maps: Array, masks: Array, part: Part
+) -> Array:
+    maps, masks = read_images(maps=maps, masks=masks)
     return per_image(maps, masks, part, {"alone": measure})["alone"]
 
 
@@ -343,7 +345,7 @@ def _rank(chunk: Chunk) -> Array:
     return chunk.share_of_largest(chunk.area)
 
 
-def _top(k: int | None) -> Callable[[Chunk], Array]:
+def _top_share(k: int | None) -> Callable[[Chunk], Array]:
     def share(chunk: Chunk) -> Array:
         largest = max(1, min(1000, chunk.pixels // 50)) if k is None else k
         if not isinstance(largest, (int, np.integer)) or not 1 <= largest <= chunk.pixels:

@@ -16,7 +16,7 @@ from fairvision.metrics._engine.attacks import (
     LeakageResult,
     draw_rounds,
     macro_f1,
-    occurring,
+    renumber_together,
     to_accuracy,
     to_f1,
 )
@@ -101,9 +101,9 @@ def dataset_leakage(
     """
     require(labels=labels, groups=groups)
     _, read = read_labels(labels=labels, test_labels=test_labels)
-    _check(labels=labels, groups=groups)
-    _check(test_labels=test_labels, test_groups=test_groups)
-    clues, valid = _stacked(read, "labels", "test_labels")
+    _check_together(labels=labels, groups=groups)
+    _check_together(test_labels=test_labels, test_groups=test_groups)
+    clues, valid = _stack(read, "labels", "test_labels")
     rounds = draw_rounds(groups, test_groups, valid, attack, per_group, test_per_group, fold)
     return rounds.result("dataset_leakage", rounds.guesses(lambda *_: clues))
 
@@ -167,9 +167,9 @@ def model_leakage(
     True
     """
     require(outputs=outputs, groups=groups)
-    clues, valid = _outputs(outputs, test_outputs)
-    _check(outputs=outputs, groups=groups)
-    _check(test_outputs=test_outputs, test_groups=test_groups)
+    clues, valid = _read_outputs(outputs, test_outputs)
+    _check_together(outputs=outputs, groups=groups)
+    _check_together(test_outputs=test_outputs, test_groups=test_groups)
     rounds = draw_rounds(groups, test_groups, valid, attack, per_group, test_per_group, fold)
     return rounds.result("model_leakage", rounds.guesses(lambda *_: clues))
 
@@ -249,7 +249,7 @@ def leakage_amplification(
     (0.0, True, True)
     """
     require(labels=labels, groups=groups, outputs=outputs)
-    clues, valid = _outputs(outputs, test_outputs)
+    clues, valid = _read_outputs(outputs, test_outputs)
     if pred_labels is None:
         if clues.dtype.kind == "f" or is_table("labels", labels) != is_table("outputs", outputs):
             raise InputError(
@@ -263,10 +263,10 @@ def leakage_amplification(
         test_labels=test_labels,
         test_pred_labels=test_pred_labels,
     )
-    truth, truth_valid = _stacked(read, "labels", "test_labels")
-    predicted, predicted_valid = _stacked(read, "pred_labels", "test_pred_labels")
-    _check(labels=labels, groups=groups, outputs=outputs, pred_labels=pred_labels)
-    _check(
+    truth, truth_valid = _stack(read, "labels", "test_labels")
+    predicted, predicted_valid = _stack(read, "pred_labels", "test_pred_labels")
+    _check_together(labels=labels, groups=groups, outputs=outputs, pred_labels=pred_labels)
+    _check_together(
         test_labels=test_labels,
         test_groups=test_groups,
         test_outputs=test_outputs,
@@ -275,7 +275,7 @@ def leakage_amplification(
     valid = valid & truth_valid & predicted_valid
     rounds = draw_rounds(groups, test_groups, valid, attack, per_group, test_per_group, fold)
     if truth.ndim == 1:
-        truth, predicted = occurring(truth, predicted, rounds.codes >= 0)
+        truth, predicted = renumber_together(truth, predicted, rounds.codes >= 0)
     classes = 1 + int(max(truth.max(initial=0), predicted.max(initial=0)))
 
     def perturbed(random: np.random.Generator, *parts: Ints) -> Array:
@@ -295,13 +295,13 @@ def leakage_amplification(
     )
 
 
-def _stacked(read: Mapping[str, Labels], *arguments: str) -> tuple[Array, Bools]:
+def _stack(read: Mapping[str, Labels], *arguments: str) -> tuple[Array, Bools]:
     """Return the labels of arguments that are given, one after the other, and which are valid."""
     given = [read[arg] for arg in arguments if arg in read]
     return np.concatenate([of.held for of in given]), np.concatenate([of.valid for of in given])
 
 
-def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[Array, Bools]:
+def _read_outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[Array, Bools]:
     """Return a model's outputs as labels are stacked, or as scores, and which are valid."""
     given: dict[str, Any] = {"outputs": outputs, "test_outputs": test_outputs}
     given = {arg: values for arg, values in given.items() if values is not None}
@@ -317,7 +317,7 @@ def _outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[Array,
                 raise InputError("outputs hold infinite numbers: give finite scores")
             return scores, ~np.isnan(scores).any(axis=1)
     _, read = read_labels(**given)
-    return _stacked(read, "outputs", "test_outputs")
+    return _stack(read, "outputs", "test_outputs")
 
 
 def _has_fractions(arg: str, values: Any) -> bool:
@@ -334,7 +334,7 @@ def _check_columns(tables: Mapping[str, tuple[Floats, list[Any]]]) -> None:
         raise InputError("the columns of test_outputs are not those of outputs, in their order")
 
 
-def _check(**given: Any) -> None:
+def _check_together(**given: Any) -> None:
     """Check that arguments that go together are all given, or none, with as many rows."""
     missing = [arg for arg, values in given.items() if values is None]
     if not missing:

@@ -47,7 +47,7 @@ def mean(
     mean = 0.5 [nan, nan] (n = 2)
     """
     rows = Rows({"values": values, "where": where}, sampling)
-    return of_units(rows, read_values("values", rows["values"]), "mean")
+    return mean_of_units(rows, read_values("values", rows["values"]), "mean")
 
 
 def mean_by_group(
@@ -113,7 +113,7 @@ def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
     return {group: result.n for group, result in by_group.items() if result.n < SMALL}
 
 
-def of_units(rows: Rows, values: Floats, name: str) -> Result:
+def mean_of_units(rows: Rows, values: Floats, name: str) -> Result:
     """Return the mean of a value of each unit, (units,), over the images of `where`."""
     return _means(rows, values, np.ones((1, len(values)), dtype=bool), name)[0]
 

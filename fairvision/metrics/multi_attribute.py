@@ -13,13 +13,21 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError, warn_caller
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
+from fairvision.metrics._engine.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    mean_of_defined,
+    ratio,
+    tally,
+)
 from fairvision.metrics._engine.attacks import check_whole
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
-from fairvision.metrics.amplification import dependence
+from fairvision.metrics.amplification import sign_of_dependence
 
 _KEPT = 50_000_000  # figures of pairs in all resamples, kept for their intervals (400 MB)
 _AT_ONCE = 4_000_000  # figures of pairs looked at together (32 MB)
@@ -186,14 +194,14 @@ def multi_attribute_bias_amplification(
         sources.append((label["pred_labels"], used))
     sets = common_sets(sources, 2, len(names), max_size)
     shape = len(group_names), len(sets.members)
-    training = by_group(sets.has[0], group["train_groups"], shape[0]) @ train.sample.counts
-    training = training.astype(int).reshape(shape)
+    in_training = sets.indicator(0, group["train_groups"], shape[0])
+    training = (in_training @ train.sample.counts).astype(int).reshape(shape)
     of_group = group["train_groups"][trained]
     of_group = np.bincount(of_group, train.sample.counts[trained], minlength=shape[0])
-    predicted = by_group(sets.has[-1], group["pred_groups" if to_group else "groups"], shape[0])
+    predicted = sets.indicator(-1, group["pred_groups" if to_group else "groups"], shape[0])
     turned = np.ones(shape)
     if directed:
-        turned = np.where(dependence(training, of_group, shape) > 0, turned, -turned)
+        turned = np.where(sign_of_dependence(training, of_group, shape) > 0, turned, -turned)
         condition, of = sets.has[1], (1, shape[1])
         if to_task:
             nothing = np.zeros(len(used), int)
@@ -201,7 +209,7 @@ def multi_attribute_bias_amplification(
             of = (shape[0], 1)
         before = ratio(training, of_group[:, None] if to_task else training.sum(axis=0))
         if reference == "test":
-            predicted = predicted - by_group(sets.has[1], group["groups"], shape[0])
+            predicted = predicted - sets.indicator(1, group["groups"], shape[0])
             before = np.zeros(shape)
         change = partial(_directed, predicted, condition, of, before)
     else:
@@ -223,15 +231,9 @@ def multi_attribute_bias_amplification(
 
     def figures(weights: Array) -> Floats:
         changes = change(weights)
-        added = side[..., None] * changes
-        if directed:
-            mean = mean_of_defined(added.reshape(values.size, weights.shape[1]))
-        else:
-            of_sets = added.sum(axis=0)
-            mean = mean_of_defined(np.nan_to_num(of_sets) if strict else of_sets)
-            mean[np.isnan(of_sets).all(axis=0)] = np.nan
-        pairs = (turned[..., None] * changes).reshape(values.size, weights.shape[1])
-        return np.vstack([mean, pairs]) if each else mean[None]
+        mean = _mean_size(side[..., None] * changes, directed, strict)
+        pairs = turned[..., None] * changes
+        return np.vstack([mean, *pairs]) if each else mean[None]
 
     def statistic(weights: Array) -> Floats:
         width = max(1, _AT_ONCE // max(1, values.size))
@@ -257,8 +259,8 @@ def multi_attribute_bias_amplification(
     )
     if each:
         return result
-    plain = {"value": (turned * values).ravel(), "low": np.nan, "high": np.nan}
-    return replace(result, pairs=pd.DataFrame({**keys, **plain, **n}))
+    figures_alone = {"value": (turned * values).ravel(), "low": np.nan, "high": np.nan}
+    return replace(result, pairs=pd.DataFrame({**keys, **figures_alone, **n}))
 
 
 def _check_same_images(truth: Any, predicted: Any) -> None:
@@ -271,10 +273,20 @@ def _check_same_images(truth: Any, predicted: Any) -> None:
         )
 
 
+def _mean_size(sizes: Floats, directed: bool, strict: bool) -> Floats:
+    """Return the mean of |Δ| (groups, sets, b) over pairs, or over sets of the sum over groups."""
+    if directed:
+        return mean_of_defined(sizes.reshape(-1, sizes.shape[-1]))
+    of_sets = sizes.sum(axis=0)
+    mean = mean_of_defined(np.nan_to_num(of_sets) if strict else of_sets)
+    mean[np.isnan(of_sets).all(axis=0)] = np.nan
+    return mean
+
+
 def _undirected(in_set: Any, training: Ints, weights: Array) -> Floats:
     """Return Δ (groups, sets, b) of the shares of groups in each set."""
     shape = training.shape
-    predicted = (in_set @ weights).astype(float).reshape(*shape, weights.shape[1])
+    predicted = tally(in_set, weights, shape)
     before = ratio(training, training.sum(axis=0))
     change = ratio(predicted, predicted.sum(axis=0)) - before[..., None]
     leans = training * shape[0] > training.sum(axis=0)
@@ -285,10 +297,8 @@ def _directed(
     moved: Any, condition: Any, of: tuple[int, int], before: Floats, weights: Array
 ) -> Floats:
     """Return Δ (groups, sets, b) of conditional probabilities, `before` among it."""
-    b = weights.shape[1]
-    change = (moved @ weights).astype(float).reshape(*before.shape, b)
-    times = (condition @ weights).astype(float).reshape(*of, b)
-    return ratio(change, times) - before[..., None]
+    change = tally(moved, weights, before.shape)
+    return ratio(change, tally(condition, weights, of)) - before[..., None]
 
 
 @dataclass(frozen=True)
@@ -312,6 +322,14 @@ class LabelSets:
         """Return the largest size of set such that those up to it are not more than the limit."""
         sizes = np.bincount([len(labels) for labels in self.members]).cumsum()
         return int((sizes <= limit).sum()) - 1
+
+    def indicator(self, source: int, groups: Ints, number: int) -> sparse.csc_array:
+        """Return pairs of group and set (groups · sets, rows) of a source, as `Labels` does."""
+        has = self.has[source]
+        sets, rows = has.shape
+        group = np.repeat(groups, np.diff(has.indptr)).astype(np.int64)
+        pairs = (has.data, group * sets + has.indices, has.indptr)
+        return sparse.csc_array(pairs, shape=(number * sets, rows))
 
 
 def common_sets(
@@ -382,12 +400,3 @@ def _incidence(entries: Sequence[tuple[Ints, Ints]], shape: tuple[int, int]) -> 
         return sparse.csc_array(shape, dtype=np.float32)
     row, number = (np.concatenate(parts) for parts in zip(*entries))
     return sparse.csc_array((np.ones(len(row), np.float32), (number, row)), shape=shape)
-
-
-def by_group(has: sparse.csc_array, groups: Ints, number: int) -> sparse.csc_array:
-    """Return the pairs of group and set (groups · sets, rows), as `Labels.indicator` does."""
-    sets, rows = has.shape
-    group = np.repeat(groups, np.diff(has.indptr)).astype(np.int64)
-    return sparse.csc_array(
-        (has.data, group * sets + has.indices, has.indptr), shape=(number * sets, rows)
-    )

@@ -14,12 +14,12 @@ from fairvision.metrics._engine.attacks import (
     EXACT,
     Attack,
     LeakageResult,
-    occurring,
     probabilities,
     read_attack,
-    right,
+    renumber_together,
+    scores_of_units,
+    share_right,
     to_accuracy,
-    units,
     warn_of_few,
 )
 from fairvision.metrics._engine.bootstrap import Sampling, Statistic
@@ -126,7 +126,7 @@ def directional_predictability_amplification(
         truth, clues = clues, truth
     predicted = read["pred_labels" if to_task else "pred_groups"].held
     if truth.ndim == 1:
-        truth, predicted = occurring(truth, predicted, valid)
+        truth, predicted = renumber_together(truth, predicted, valid)
 
     rows = np.flatnonzero(valid)
     scores = np.full((2, rounds, len(valid)), np.nan)  # of the model, and of the perturbed truth
@@ -183,13 +183,13 @@ def _scores(
     guess = probabilities(attacker, clues, target, train, test, seed=seed, smoothing=smoothing)
     if entropy:
         return -np.log(np.clip(guess[np.arange(len(test)), target[test]], _TINY, 1))
-    rightly = right(guess, target[test])
+    rightly = share_right(guess, target[test])
     return rightly if quality == "accuracy" else 1 - rightly
 
 
 def _result(name: str, scores: Floats, quality: str, sampling: Sampling) -> LeakageResult:
     """Make the result of scores or losses (2, rounds, rows), NaN where not tested."""
-    rows, read = units(list(scores), sampling)
+    rows, read = scores_of_units(list(scores), sampling)
     loss = quality != "accuracy"
 
     def means(weights: Array) -> list[Floats]:

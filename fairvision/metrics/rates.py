@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairvision.metrics._engine.arrays import Array, Floats, ratio
+from fairvision.metrics._engine.arrays import Array, Floats, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.containers import check_rows, require
 from fairvision.metrics._engine.grouping import Groups, warn_of_small
@@ -17,7 +17,7 @@ from fairvision.metrics._engine.labels import one_label_each
 from fairvision.metrics._engine.outcomes import read_outcomes
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows
-from fairvision.metrics.means import of_units
+from fairvision.metrics.means import mean_of_units
 
 
 class RateFunction(Protocol):
@@ -351,7 +351,7 @@ def _right_or_wrong(
         return _rate_of(measure, truth, predicted, groups, None, where, sampling)
     rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
     right = correct(rows["truth"], rows["predicted"])
-    return of_units(rows, right if measure == "accuracy" else 1 - right, measure)
+    return mean_of_units(rows, right if measure == "accuracy" else 1 - right, measure)
 
 
 def confusion(
@@ -405,16 +405,12 @@ def confusion(
     row = np.where(true < 0, len(names), true)
     pairs = predictions.indicator(row, shape, predictions.valid)
 
-    def counted(weights: Array) -> Floats:
-        counts: Floats = pairs @ weights
-        return counts.reshape(*shape, weights.shape[1])
-
     def images(weights: Array) -> Floats:
-        of_group = counted(weights).sum(axis=1)
+        of_group = tally(pairs, weights, shape).sum(axis=1)
         return np.vstack([of_group[: len(names)].sum(axis=0), of_group.repeat(shape[1], axis=0)])
 
     def statistic(weights: Array) -> Floats:
-        counts = counted(weights)
+        counts = tally(pairs, weights, shape)
         of_names = counts[: len(names)]
         overall = ratio(np.trace(of_names), of_names.sum(axis=(0, 1)))
         shares = ratio(counts, counts.sum(axis=1, keepdims=True))

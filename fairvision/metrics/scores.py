@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError, shown
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.containers import check_rows, is_table
-from fairvision.metrics._engine.grouping import Groups, columns_of, read_grouping, warn_of_small
+from fairvision.metrics._engine.grouping import Groups, group_columns, read_grouping, warn_of_small
 from fairvision.metrics._engine.inputs import (
     common_columns,
     read_indicators,
@@ -139,7 +139,7 @@ def average_precision(
     0      0  0.833333  3
     1      1       NaN  3
     """
-    rows = Rows({"targets": targets, "scores": scores, **columns_of(groups)}, sampling)
+    rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
     read = read_scored("targets", rows["targets"], rows["scores"], labels)
     holds, table, valid, names = read.held, read.scores, read.valid, read.names
     grouping = read_grouping(groups, rows, valid)
@@ -162,10 +162,12 @@ def average_precision(
     pairs = {**keys, "n": np.repeat(each_n, len(names))}
     warn_of_small({"average_precision": pairs})
     n = rows.count(valid)
-    return summarise(rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centred)
+    return summarise(
+        rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centre_replicates
+    )
 
 
-def centred(estimates: Floats) -> Floats:
+def centre_replicates(estimates: Floats) -> Floats:
     """Shift replicates (…, 1 + replicates) so that their mean is the value itself.
 
     Resamples repeat rows, and a rare label that is drawn twice is found with twice the precision:
@@ -277,7 +279,7 @@ def calibration_error(
     """
     if not isinstance(bins, (int, np.integer)) or bins < 1:
         raise InputError(f"bins must be a whole number, 1 or more, not {bins!r}")
-    columns = {"truth": truth, "scores": scores, "where": where, **columns_of(groups)}
+    columns = {"truth": truth, "scores": scores, "where": where, **group_columns(groups)}
     rows = Rows(columns, sampling)
     right, score, valid, labels = _read(rows["truth"], rows["scores"])
     keep = valid & rows.mask
@@ -296,7 +298,7 @@ def calibration_error(
     )
 
     def statistic(weights: Array) -> Floats:
-        off = (sums @ weights).reshape(*size, weights.shape[1])
+        off = tally(sums, weights, size)
         images = np.asarray(members @ weights)
         overall = ratio(np.abs(off.sum(axis=0)).sum(axis=1), images.sum(axis=0))
         if grouping.attributes:
@@ -310,7 +312,12 @@ def calibration_error(
     pairs = None if keys is None else {**keys, "n": np.repeat(n, size[1])}
     warn_of_small({"calibration_error": pairs})
     return summarise(
-        rows.sample, statistic, rows.count(keep), "calibration_error", pairs=pairs, adjust=centred
+        rows.sample,
+        statistic,
+        rows.count(keep),
+        "calibration_error",
+        pairs=pairs,
+        adjust=centre_replicates,
     )
 
 

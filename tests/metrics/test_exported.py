@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from importlib import import_module
+from inspect import signature
 from pkgutil import walk_packages
 
 import pytest
 
 from fairvision import metrics
+from fairvision.metrics._engine.outcomes import RATES
 
 SEEN_THROUGH_OTHERS = {
     "CaptionReport",
@@ -46,6 +49,17 @@ def test_what_is_public_is_documented(name: str) -> None:
     text = getattr(metrics, name).__doc__
     assert "Parameters" in text or "Attributes\n" in text
     assert name in SEEN_THROUGH_OTHERS or ">>> from fairvision import metrics" in text
+
+
+@pytest.mark.parametrize("name", [name for name in metrics.__all__ if name[0].islower()])
+def test_what_is_declared_in_a_table_looks_like_any_function(name: str) -> None:
+    function = getattr(metrics, name)
+    assert (function.__name__, function.__qualname__) == (name, name)
+    assert pickle.loads(pickle.dumps(function)) is function
+    like = "demographic_parity_difference" if name == "accuracy_difference" else "selection_rate"
+    if name in ("accuracy_difference", *RATES) and name not in ("accuracy", "error_rate"):
+        assert signature(function) == signature(getattr(metrics, like))
+        assert list(signature(function).parameters)[:3] == ["truth", "predicted", "groups"]
 
 
 def test_imports_neither_torch_nor_the_rest() -> None:

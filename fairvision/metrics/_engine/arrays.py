@@ -27,6 +27,11 @@ def mean_of_defined(values: Floats) -> Floats:
     return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0))
 
 
+def tally(matrix: Any, weights: Array, shape: tuple[int, ...]) -> Floats:
+    """Return the sums of weights (units, b) by a matrix (sums, units), in a shape (*shape, b)."""
+    return np.asarray(matrix @ weights, float).reshape(*shape, weights.shape[1])
+
+
 def as_objects(names: Sequence[Any]) -> Objects:
     """Return names, which may be tuples, as an array of one axis."""
     column = np.empty(len(names), dtype=object)

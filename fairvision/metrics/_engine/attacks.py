@@ -115,7 +115,7 @@ def default_attacker(clues: Array, images: int, smoothing: float = EXACT) -> Any
     return VotingClassifier([("linear", scaled), ("trees", trees)], voting="soft")
 
 
-def fresh(attacker: Any, seed: int) -> Any:
+def untrained_copy(attacker: Any, seed: int) -> Any:
     """Return an untrained copy of an attacker, with its own random state."""
     from sklearn.base import clone
 
@@ -161,7 +161,7 @@ def probabilities(
         asked, place = clues[test], np.arange(len(test))
     if attacker is None:
         attacker = default_attacker(clues, len(train) // len(present), smoothing)
-    attacker = fresh(attacker, seed).fit(shown(clues[train]), code)
+    attacker = untrained_copy(attacker, seed).fit(shown(clues[train]), code)
     if hasattr(attacker, "predict_proba"):
         guesses = np.asarray(attacker.predict_proba(shown(asked)))
         if guesses.shape != (len(asked), len(present)):
@@ -172,7 +172,7 @@ def probabilities(
     return probability
 
 
-def right(probability: Floats, truth: Ints) -> Floats:
+def share_right(probability: Floats, truth: Ints) -> Floats:
     """Return 1 where the truth is most probable and 0 elsewhere, (rows,).
 
     A tie is right in part, so that the order of classes decides nothing.
@@ -191,7 +191,7 @@ def in_order_of_appearance(codes: Ints) -> Ints:
     return number[code]
 
 
-def occurring(truth: Ints, predicted: Ints, valid: Bools) -> tuple[Ints, Ints]:
+def renumber_together(truth: Ints, predicted: Ints, valid: Bools) -> tuple[Ints, Ints]:
     """Return codes of the labels that occur in valid rows, the same for both; −1 elsewhere."""
     both = np.where(valid, np.stack([truth, predicted]), -1)
     numbered = in_order_of_appearance(both.T.ravel()).reshape(-1, 2)
@@ -285,7 +285,7 @@ class AttackRounds:
             shown = clues(np.random.default_rng([self.seed, number, 1]), train, test)
             seed = self.seed + number
             guess = probabilities(self.attacker, shown, target, train, test, seed=seed)
-            return right(guess, target[test])
+            return share_right(guess, target[test])
 
         return self.scores(score)
 
@@ -296,7 +296,7 @@ class AttackRounds:
         if minus is not None:
             both.append(minus[:, self.sampled])
         codes = np.where(tested, self.codes, -1)[self.sampled]
-        rows, read = units(both, self.sampling, groups=codes)
+        rows, read = scores_of_units(both, self.sampling, groups=codes)
         member = rows["groups"] == np.arange(len(self.names))[:, None]
         of_group = (member @ rows.sample.counts).astype(int)
         shape = self.rounds, len(self.names)
@@ -336,7 +336,9 @@ class AttackRounds:
         )
 
 
-def units(scores: list[Floats], sampling: Sampling, **columns: Array) -> tuple[Rows, list[Floats]]:
+def scores_of_units(
+    scores: list[Floats], sampling: Sampling, **columns: Array
+) -> tuple[Rows, list[Floats]]:
     """Take images together that are alike in scores (rounds, rows) and columns.
 
     Returns the rows and the scores of their units, (rounds, units) each.

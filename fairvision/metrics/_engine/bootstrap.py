@@ -177,8 +177,10 @@ class Sample:
         """Say whether units are the same rows, so that both are drawn alike."""
         if self is other:
             return True
-        plain = all(s.units is None and s.stratum is None for s in (self, other))
-        return plain and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
+        each_row = all(s.units is None and s.stratum is None for s in (self, other))
+        return (
+            each_row and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
+        )
 
     def _draws(self, kind: type[Any] = float) -> Iterator[Floats]:
         """Yield how often each unit is drawn, (units, b), for all replicates."""

@@ -11,7 +11,7 @@ from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Ints
 
 
-def plain(values: Any) -> Any:
+def to_numpy_or_pandas(values: Any) -> Any:
     """Return values as numpy or pandas holds them; what is neither stays as it is.
 
     Masked entries of numpy, nulls of pyarrow and NA of pandas are None, or NaN among numbers.
@@ -74,7 +74,7 @@ def _of_pyarrow(values: Any) -> Any:
 
 def as_column(name: str, values: Any) -> Any:
     """Return values as an array, Series or DataFrame; lists as objects."""
-    values = plain(values)
+    values = to_numpy_or_pandas(values)
     if values is None or isinstance(values, (pd.Series, pd.DataFrame, pd.Categorical)):
         return values
     if isinstance(values, pd.MultiIndex):
@@ -94,7 +94,7 @@ def as_column(name: str, values: Any) -> Any:
     return array
 
 
-def take(values: Any, rows: Ints) -> Any:
+def take_rows(values: Any, rows: Ints) -> Any:
     """Return some rows of a column or table."""
     if isinstance(values, (pd.Series, pd.DataFrame)):
         return values.iloc[rows]

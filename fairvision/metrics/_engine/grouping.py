@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Ints, as_objects
-from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.containers import to_numpy_or_pandas
 from fairvision.metrics._engine.inputs import UNKNOWN, read_groups
 from fairvision.metrics._engine.result import pair_keys
 from fairvision.metrics._engine.rows import Rows
@@ -51,7 +51,7 @@ class Grouping:
         return pair_keys(self.names, labels) if self.attributes else {"label": as_objects(labels)}
 
 
-def columns_of(groups: Groups) -> dict[str, Any]:
+def group_columns(groups: Groups) -> dict[str, Any]:
     """Return the columns of groups, one for each attribute, named as `Rows` shall name them."""
     groups = _by_attribute(groups)
     if groups is None:
@@ -72,14 +72,14 @@ def _by_attribute(groups: Groups) -> Groups:
         raise InputError("groups must be one per image; give several attributes as {name: groups}")
     if isinstance(groups, (Mapping, pd.DataFrame)) or getattr(groups, "ndim", 1) != 2:
         return groups
-    table = np.asarray(plain(groups))
+    table = np.asarray(to_numpy_or_pandas(groups))
     return {at: table[:, at] for at in range(table.shape[1])}
 
 
 def read_grouping(groups: Groups, rows: Rows, keep: Bools) -> Grouping:
     """Return the groups of units; "unknown" is listed where a unit in `keep` has no known group."""
     groups = _by_attribute(groups)
-    columns = columns_of(groups)
+    columns = group_columns(groups)
     if not columns:
         return Grouping((), np.zeros(len(keep), int))
     several = isinstance(groups, (Mapping, pd.DataFrame))
@@ -108,7 +108,7 @@ def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None]) -> None:
         for row in np.flatnonzero(columns["n"] < SMALL):
             if columns["group"][row] != UNKNOWN:
                 label = f", label {columns['label'][row]}" if "label" in columns else ""
-                group = _text(columns["group"][row])
+                group = _group_text(columns["group"][row])
                 small.append(f"{measure} of {group}{label} on {columns['n'][row]}")
     if small:
         more = f"; and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
@@ -117,7 +117,7 @@ def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None]) -> None:
         )
 
 
-def _text(group: Any) -> str:
+def _group_text(group: Any) -> str:
     return " × ".join(map(str, group)) if isinstance(group, tuple) else str(group)
 
 

@@ -13,7 +13,12 @@ from numpy.typing import ArrayLike
 from fairvision.core.spellings import warn_of_spellings
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
-from fairvision.metrics._engine.containers import as_column, check_rows, is_table, plain
+from fairvision.metrics._engine.containers import (
+    as_column,
+    check_rows,
+    is_table,
+    to_numpy_or_pandas,
+)
 from fairvision.metrics._engine.labels import Labels, one_label_each
 
 _NUMBERS = (bool, int, float, np.bool_, np.number)
@@ -26,13 +31,15 @@ def read_groups(
     names: Sequence[str] | None = None, **arrays: ArrayLike | None
 ) -> tuple[list[Any], dict[str, Ints]]:
     """Return the common names of the groups, and each array given as codes (-1 = unknown)."""
-    columns = {arg: _column(arg, values) for arg, values in arrays.items() if values is not None}
+    columns = {
+        arg: _read_column(arg, values) for arg, values in arrays.items() if values is not None
+    }
     names_of_all = (name for column in columns.values() for name in column.occurring)
     warn_of_spellings(" and ".join([*columns][:2]), [UNKNOWN, *names_of_all])
     for column in columns.values():
         column.occurring = [None if name == UNKNOWN else name for name in column.occurring]
         column.declared = [name for name in column.declared if name != UNKNOWN]
-    return _codes(columns, names)
+    return _code_columns(columns, names)
 
 
 def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels]]:
@@ -40,10 +47,10 @@ def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels
     given = {arg: values for arg, values in arrays.items() if values is not None}
     tables = [arg for arg, values in given.items() if is_table(arg, values)]
     if not tables:
-        read_one = {arg: _column(arg, values) for arg, values in given.items()}
+        read_one = {arg: _read_column(arg, values) for arg, values in given.items()}
         names_of_all = [name for column in read_one.values() for name in column.occurring]
         warn_of_spellings(" and ".join([*read_one][:2]), names_of_all)
-        names, codes = _codes(read_one)
+        names, codes = _code_columns(read_one)
         return names, {arg: one_label_each(code) for arg, code in codes.items()}
     single = [arg for arg in given if arg not in tables]
     if single:
@@ -102,11 +109,11 @@ def read_table(arg: str, values: ArrayLike, numbers: str = "") -> tuple[Array, l
 
     They are floats, unless they are of one of the kinds of `numbers` (as in numpy) already.
     """
-    values = plain(values)
+    values = to_numpy_or_pandas(values)
     names = list(values.columns) if isinstance(values, pd.DataFrame) else None
     try:
         table = np.asarray(values)
-        table = table if table.dtype.kind in numbers else _floats(values)
+        table = table if table.dtype.kind in numbers else _to_floats(values)
     except (TypeError, ValueError):
         raise InputError(f"{arg} must be a table of numbers, rows × columns") from None
     if table.ndim == 1:
@@ -119,7 +126,7 @@ def read_table(arg: str, values: ArrayLike, numbers: str = "") -> tuple[Array, l
     return table, names or list(range(table.shape[1]))
 
 
-def _floats(values: Any) -> Floats:
+def _to_floats(values: Any) -> Floats:
     """Return numbers as floats, NaN for None and pandas' NA."""
     try:
         return np.asarray(values, dtype=float)
@@ -137,12 +144,12 @@ def read_scores(arg: str, values: ArrayLike) -> tuple[Floats, list[Any]]:
 
 def read_values(arg: str, values: ArrayLike) -> Floats:
     """Return one number per row as floats, NaN where undefined."""
-    values = plain(values)
+    values = to_numpy_or_pandas(values)
     try:
         if isinstance(values, pd.Series):
             array = values.to_numpy(dtype=float, na_value=np.nan)
         else:
-            array = _floats(values)
+            array = _to_floats(values)
     except (TypeError, ValueError):
         raise InputError(f"{arg} must hold one number per row") from None
     if array.ndim != 1:
@@ -156,10 +163,10 @@ def read_mask(where: ArrayLike | None, rows: int) -> Bools:
     """Return the rows that count, (rows,) bool; all of them by default."""
     if where is None:
         return np.ones(rows, dtype=bool)
-    kept = np.asarray(plain(where))
+    kept = np.asarray(to_numpy_or_pandas(where))
     if kept.dtype == object and pd.isna(kept).any():
         raise InputError("where must hold True or False for every row, and some are unknown")
-    if kept.dtype == object and _kind(kept.ravel()) in ("boolean", "empty"):
+    if kept.dtype == object and _inferred_kind(kept.ravel()) in ("boolean", "empty"):
         kept = kept.astype(bool)
     if kept.dtype != bool or kept.ndim != 1:
         raise InputError("where must hold True or False for every row")
@@ -191,7 +198,7 @@ class _Column:
     declared: list[Any]
 
 
-def _column(arg: str, values: ArrayLike) -> _Column:
+def _read_column(arg: str, values: ArrayLike) -> _Column:
     array = as_column(arg, values)
     if array.ndim != 1:
         raise InputError(f"{arg} must hold one value per row, not shape {array.shape}")
@@ -208,11 +215,11 @@ def _column(arg: str, values: ArrayLike) -> _Column:
     return _Column(code, names.tolist(), [])
 
 
-def _codes(
+def _code_columns(
     columns: dict[str, _Column], names: Sequence[Any] | None = None
 ) -> tuple[list[Any], dict[str, Ints]]:
     """Code columns over common names: those given, or the categories and all other values."""
-    read = {arg: _names_or_numbers(arg, column.occurring, names) for arg, column in columns.items()}
+    read = {arg: _check_names(arg, column.occurring, names) for arg, column in columns.items()}
     occurring = {arg: [name for name in read[arg] if name is not None] for arg in columns}
     numeric = {arg: not isinstance(each[0], str) for arg, each in occurring.items() if each}
     if len(set(numeric.values())) > 1:
@@ -237,10 +244,10 @@ def _codes(
     }
 
 
-def _names_or_numbers(arg: str, values: list[Any], names: Sequence[Any] | None) -> list[Any]:
+def _check_names(arg: str, values: list[Any], names: Sequence[Any] | None) -> list[Any]:
     """Return names or whole numbers, None where unknown; codes as the names given."""
     occurring = [name for name in values if name is not None]
-    kind = _kind(occurring)
+    kind = _inferred_kind(occurring)
     if kind.startswith("mixed") and all(isinstance(name, _NUMBERS) for name in occurring):
         kind = "integer"  # and booleans among them
     if not _is_numeric(kind):
@@ -263,7 +270,7 @@ def _names_or_numbers(arg: str, values: list[Any], names: Sequence[Any] | None) 
     return [None if code is None else names[code] for code in codes]
 
 
-def _kind(values: Sequence[Any] | Array) -> str:
+def _inferred_kind(values: Sequence[Any] | Array) -> str:
     return pd.api.types.infer_dtype(values, skipna=True)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
 from fairvision.metrics._engine.bootstrap import Sample, Sampling
-from fairvision.metrics._engine.grouping import Grouping, Groups, columns_of, read_grouping
+from fairvision.metrics._engine.grouping import Grouping, Groups, group_columns, read_grouping
 from fairvision.metrics._engine.inputs import read_labels
 from fairvision.metrics._engine.labels import Labels
 from fairvision.metrics._engine.result import Result, summarise
@@ -39,7 +39,7 @@ class Rate:
         return images
 
 
-def evaluate(rates: Sequence[Rate], outcomes: Array) -> Floats:
+def evaluate_rates(rates: Sequence[Rate], outcomes: Array) -> Floats:
     """Return rates of outcomes (4, ...), as (rates, ...)."""
     counts = outcomes.reshape(4, -1)
     above, below = (
@@ -100,11 +100,15 @@ class Outcomes:
         outcomes = np.concatenate([counts.sum(axis=1, keepdims=True), counts], axis=1)
         rates: dict[str, Floats] = {}
         for pooled in (False, True):
-            chosen = [measure for measure in measures if self._rate(measure)[1] == pooled]
+            chosen = [measure for measure in measures if self._rate_of(measure)[1] == pooled]
             if chosen:
                 of = outcomes.sum(axis=2, keepdims=True) if pooled else outcomes
-                rates |= zip(chosen, evaluate([self._rate(measure)[0] for measure in chosen], of))
-        return np.concatenate([self._listed(measure, rates[measure]) for measure in measures])
+                rates |= zip(
+                    chosen, evaluate_rates([self._rate_of(measure)[0] for measure in chosen], of)
+                )
+        return np.concatenate(
+            [self._value_and_pairs(measure, rates[measure]) for measure in measures]
+        )
 
     def estimates(self, measures: Sequence[str]) -> list[Floats]:
         """Return the estimates of rates, (1 + pairs, 1 + replicates) each, in one pass."""
@@ -115,12 +119,12 @@ class Outcomes:
 
     def result(self, measure: str, estimates: Floats | None = None) -> Result:
         """Return a rate of all images, with its pairs."""
-        rate, _ = self._rate(measure)
+        rate, _ = self._rate_of(measure)
         pairs = self.pairs(measure)
         return summarise(
             self.sample,
             partial(self.figures, [measure]),
-            self._images(rate),
+            self._image_count(rate),
             measure,
             pairs=pairs,
             shares=self._denominators(measure) if rate.share else None,
@@ -133,7 +137,7 @@ class Outcomes:
 
         A mean over labels is no share of all images: it counts as one of the label with fewest.
         """
-        rate, pooled = self._rate(measure)
+        rate, pooled = self._rate_of(measure)
 
         def images(weights: Array) -> Floats:
             counts = self._count(weights)
@@ -149,29 +153,29 @@ class Outcomes:
 
     def pairs(self, measure: str) -> dict[str, Array] | None:
         """Return the keys and n of the pairs of a rate, if it has any."""
-        rate, pooled = self._rate(measure)
+        rate, pooled = self._rate_of(measure)
         keys = self.grouping.keys(None if pooled else self.labels)
         if keys is None:
             return None
         counts = self._counts.sum(axis=2) if pooled else self._counts
         return {**keys, "n": rate.images(counts).ravel()}
 
-    def _listed(self, measure: str, figures: Floats) -> Floats:
+    def _value_and_pairs(self, measure: str, figures: Floats) -> Floats:
         """Return figures (1 + groups, labels, b), those of all images first, as value and pairs."""
         by_label = figures[0]
         overall = by_label if len(by_label) == 1 else mean_of_defined(by_label)[None]
         if self.grouping.attributes:
             return np.concatenate([overall, figures[1:].reshape(-1, figures.shape[-1])])
-        alone = self.labels is None or self._rate(measure)[1]
+        alone = self.labels is None or self._rate_of(measure)[1]
         return overall if alone else np.concatenate([overall, by_label])
 
-    def _rate(self, measure: str) -> tuple[Rate, bool]:
+    def _rate_of(self, measure: str) -> tuple[Rate, bool]:
         """Return how a measure is made of the outcomes, and whether labels are pooled first."""
         if self.labels is None or self.held[0].many or measure not in _OF_CLASSES:
             return RATES[measure], False
         return _OF_CLASSES[measure], measure in _POOLED
 
-    def _images(self, rate: Rate) -> int:
+    def _image_count(self, rate: Rate) -> int:
         """Return how many images are in the denominator for any label."""
         held = [np.bincount(held.row, minlength=len(self.keep)) for held in self.held]
         of_unit = np.stack([*held, self._shape[1] - sum(held)])
@@ -224,7 +228,7 @@ def read_outcomes(
     sampling: Sampling,
 ) -> Outcomes:
     """Read the arguments that all rates share; see `selection_rate`."""
-    columns = {"truth": truth, "predicted": predicted, "where": where, **columns_of(groups)}
+    columns = {"truth": truth, "predicted": predicted, "where": where, **group_columns(groups)}
     rows = Rows(columns, sampling)
     if "predicted" not in rows:
         raise InputError("predicted must hold the decisions of the model, one per image")
@@ -237,7 +241,7 @@ def read_outcomes(
     keep = true.valid & guess.valid & rows.mask
     place: int | None = None
     if positive is not None:
-        place = _place(positive, names, guess.many)
+        place = _place_of_positive(positive, names, guess.many)
     elif not guess.many and set(names) <= {0, 1}:
         place = names.index(1) if 1 in names else _NOWHERE
     elif not guess.many and 0 < len(names) <= 2 and set(names) <= _TEXTS:
@@ -247,12 +251,12 @@ def read_outcomes(
         )
     labels: list[Any] | None = names
     if place is not None:
-        true, guess, labels = _one(true, place), _one(guess, place), None
+        true, guess, labels = _single_label(true, place), _single_label(guess, place), None
     grouping = read_grouping(groups, rows, keep)
-    return Outcomes(rows.sample, grouping, labels, _compared(true, guess), keep)
+    return Outcomes(rows.sample, grouping, labels, _true_and_false_positives(true, guess), keep)
 
 
-def _place(positive: Any, names: list[Any], many: bool) -> int:
+def _place_of_positive(positive: Any, names: list[Any], many: bool) -> int:
     """Return where the positive label is among the names; of single labels it may be nowhere."""
     if any(isinstance(name, str) != isinstance(positive, str) for name in names):
         kind = "numbers" if isinstance(positive, str) else "names"
@@ -266,14 +270,14 @@ def _place(positive: Any, names: list[Any], many: bool) -> int:
     return _NOWHERE
 
 
-def _one(labels: Labels, place: int) -> Labels:
+def _single_label(labels: Labels, place: int) -> Labels:
     """Return the labels with one of them alone."""
     if labels.many:
         return Labels(labels.held[:, [place]], labels.valid)
     return Labels(np.where(labels.held == place, 0, -1), labels.valid)
 
 
-def _compared(true: Labels, guess: Labels) -> tuple[Labels, Labels, Labels]:
+def _true_and_false_positives(true: Labels, guess: Labels) -> tuple[Labels, Labels, Labels]:
     """Return true positives, false positives and false negatives."""
     if true.many:
         both = true.held & guess.held

@@ -23,7 +23,7 @@ from array_api_compat import (
 from numpy.typing import NDArray
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.containers import plain
+from fairvision.metrics._engine.containers import to_numpy_or_pandas
 
 Array: TypeAlias = Any  # a NumPy array, a torch tensor, or of another array library
 OneSign: TypeAlias = Literal["positive", "negative", "absolute"]
@@ -214,9 +214,9 @@ def _threads() -> int:
     return max(1, min(8, cores, int(allowed) if allowed.isdigit() else cores))
 
 
-def read(**given: Any) -> list[Array]:
+def read_images(**given: Any) -> list[Array]:
     """Return images of one shape, on one device; lists and NumPy arrays follow a tensor."""
-    arrays = {arg: _array(arg, images) for arg, images in given.items()}
+    arrays = {arg: _read_array(arg, images) for arg, images in given.items()}
     shapes = {arg: tuple(array.shape) for arg, array in arrays.items()}
     (first, shape), *others = shapes.items()
     for arg, other in others:
@@ -246,9 +246,9 @@ def widest(array: Array) -> Any:
     return kinds.get("float64", xp.float32)
 
 
-def _array(arg: str, images: Any) -> Array:
+def _read_array(arg: str, images: Any) -> Array:
     if isinstance(images, np.ma.MaskedArray):
-        images = plain(images)
+        images = to_numpy_or_pandas(images)
     if not is_array_api_obj(images):
         try:
             images = np.asarray(images)

@@ -62,14 +62,14 @@ class Result(float):
     replicates: Floats = field(default_factory=lambda: _NONE)
     pairs: pd.DataFrame | None = None
     name: str = ""
-    _made: Made | None = field(default=None, kw_only=True)
+    _recipe: Recipe | None = field(default=None, kw_only=True)
 
     def __new__(cls, value: float, *_: Any, **__: Any) -> Result:
         return super().__new__(cls, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # How it was made stays behind: functions cannot be written down.
-        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_made"}
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_recipe"}
         return _restored, (type(self), kept)
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ def _restored(kind: type[Result], kept: dict[str, Any]) -> Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class Recipe:
     """How a result was made, so that it can be made again in other resamples.
 
     Attributes
@@ -164,7 +164,7 @@ def summarise(
         replicates=estimates[0, 1:],
         pairs=table,
         name=name,
-        _made=Made(sample, rows, estimates, adjust),
+        _recipe=Recipe(sample, rows, estimates, adjust),
         **more,
     )
 
@@ -192,11 +192,11 @@ def pair_keys(groups: Sequence[Any], labels: Sequence[Any]) -> dict[str, Array]:
     }
 
 
-def made(result: Result) -> Made:
+def recipe_of(result: Result) -> Recipe:
     """Return how a result was made."""
-    if result._made is None:
+    if result._recipe is None:
         raise InputError(f"{result.name or 'a result'} has no resamples to compare")
-    return result._made
+    return result._recipe
 
 
 def compare(a: Result, b: Result) -> Result:
@@ -236,7 +236,7 @@ def compare(a: Result, b: Result) -> Result:
     def difference(of_a: Floats, of_b: Floats) -> Floats:
         return _at(of_b, places[1]) - _at(of_a, places[0])
 
-    ours, theirs = made(a), made(b)
+    ours, theirs = recipe_of(a), recipe_of(b)
     if ours.sample.same_draws(theirs.sample):
         estimates = difference(ours.estimates, theirs.estimates)
 
@@ -271,7 +271,7 @@ def _common_pairs(a: Result, b: Result) -> tuple[dict[str, Any] | None, list[Int
     tables = [
         result.pairs
         for result in (a, b)
-        if result.pairs is not None and len(made(result).estimates) == 1 + len(result.pairs)
+        if result.pairs is not None and len(recipe_of(result).estimates) == 1 + len(result.pairs)
     ]
     if len(tables) < 2:
         return None, [np.zeros(1, int)] * 2

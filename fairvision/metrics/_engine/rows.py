@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
-from fairvision.metrics._engine.containers import as_column, check_rows, is_table, take
+from fairvision.metrics._engine.containers import as_column, check_rows, is_table, take_rows
 from fairvision.metrics._engine.inputs import (
     read_groups,
     read_labels,
@@ -52,8 +52,8 @@ class Rows(Mapping[str, Any]):
         if unexpected:
             raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
         read = {name: as_column(name, values) for name, values in {**columns, **also}.items()}
-        given, row_counts = counted(read)
-        given = {name: _as_read(name, values) for name, values in given.items()}
+        given, row_counts = split_counts(read)
+        given = {name: _zeros_and_ones_as_booleans(name, values) for name, values in given.items()}
         if "weights" in given and _all_the_same(_read_weights(given["weights"])):
             del given["weights"]
         drawing = Drawing(**options)
@@ -117,7 +117,7 @@ def read_labels_and_groups(
     return label_names, labels, group_names, groups
 
 
-def counted(
+def split_counts(
     columns: Mapping[str, Any], keyword: str = "counts"
 ) -> tuple[dict[str, Any], Ints | None]:
     """Return the columns that are given, as from `as_column`, and how often each row counts.
@@ -131,7 +131,7 @@ def counted(
     counts = read_counts(given.pop(keyword))
     (present,) = counts.nonzero()
     if len(present) < len(counts):
-        given = {name: take(values, present) for name, values in given.items()}
+        given = {name: take_rows(values, present) for name, values in given.items()}
     return given, counts[present]
 
 
@@ -167,7 +167,7 @@ def condense(
     example = _example_rows(code, span, present)
     unit_of_code = np.zeros(span, np.int32)
     unit_of_code[present] = np.arange(len(present))
-    units = {name: take(values, example) for name, values in columns.items()}
+    units = {name: take_rows(values, example) for name, values in columns.items()}
     return (code, unit_of_code), counts[present], units
 
 
@@ -196,11 +196,11 @@ def _code_of_rows(columns: Mapping[str, Any], rows: int, images: int) -> Coded:
     None where the rows are better left as they are, which rows and their counts decide alike.
     """
     tables = {name: np.asarray(of) for name, of in columns.items() if is_table(name, of)}
-    words = {name: _words(table) for name, table in tables.items()}
-    if not rows or (tables and _too_many(words.values(), images)):
+    words = {name: _pack_rows(table) for name, table in tables.items()}
+    if not rows or (tables and _too_many_different(words.values(), images)):
         return None, 0
     parts = (part for name, values in columns.items() for part in words.get(name, [values]))
-    code, span = _combined(map(_code, parts), rows, images / 2)
+    code, span = _combined(map(_code_column, parts), rows, images / 2)
     if code is None or (tables and 2 * span > images and 2 * len(pd.unique(code)) > images):
         return None, 0
     return np.broadcast_to(code, rows), span
@@ -236,7 +236,7 @@ def _joined(first: Ints, second: Ints, span: int, size: int) -> Ints:
     return joined
 
 
-def _words(numbers: Array) -> list[Ints]:
+def _pack_rows(numbers: Array) -> list[Ints]:
     """Return whole numbers that tell apart the rows of a table of 0, 1 and unknown (NaN or -1).
 
     None at all for other tables: whoever reads them says what is wrong.
@@ -263,7 +263,7 @@ def _words(numbers: Array) -> list[Ints]:
     return words
 
 
-def _too_many(tables: Iterable[list[Ints]], images: int) -> bool:
+def _too_many_different(tables: Iterable[list[Ints]], images: int) -> bool:
     """Say whether tables, by their words, cannot be coded or have too many different rows.
 
     Words are mixed into one number of few bits: there are at least as many different rows as such
@@ -282,7 +282,7 @@ def _too_many(tables: Iterable[list[Ints]], images: int) -> bool:
     return bool(2 * np.count_nonzero(seen) > max(images, 2))
 
 
-def _code(values: Any, sort: bool = True) -> Coded:
+def _code_column(values: Any, sort: bool = True) -> Coded:
     """Return a column as codes from 0 on, and how many there are; None if it cannot be coded."""
     if isinstance(values, pd.Series):
         categorical = isinstance(values.dtype, pd.CategoricalDtype)
@@ -320,7 +320,7 @@ def _factorize(values: Any, sort: bool) -> tuple[Ints, Any]:
     numbers = _stand_ins(values) if isinstance(values, np.ndarray) else []
     if not numbers:
         return pd.factorize(values, sort=sort)
-    parts = (_code(number, sort=False) for number in numbers)
+    parts = (_code_column(number, sort=False) for number in numbers)
     place, span = _combined(parts, len(values), len(values))
     assert place is not None  # numbers can be coded
     (present,) = np.nonzero(_count(place, span))
@@ -349,7 +349,7 @@ def _repetitive(values: Array) -> bool:
     return 8 * len(pd.unique(first)) < len(first)
 
 
-def _as_read(name: str, column: Any) -> Any:
+def _zeros_and_ones_as_booleans(name: str, column: Any) -> Any:
     """Return a column; tables of 0 and 1 as booleans, for all who look at them."""
     if not is_table(name, column):
         return column
