@@ -7,7 +7,7 @@ positions in their names; what is not known has the code -1.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fairvision.errors import InputError
 UNKNOWN = "unknown"
 SEPARATOR = ";"
 RESERVED = ("id", "image", "mask", "split")
+_WORD = 56  # labels that one whole number holds
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,38 @@ class Task:
 
     labels: tuple[str, ...]
     many: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """Groups or labels of n images: the different cells, and which of them each image has.
+
+    Attributes
+    ----------
+    index : (n,) position of each image's cell among the different ones; -1 for the last, which is
+        unknown
+    cell_codes : (different,) int64 position of the group or label, -1 unknown; where many labels
+        may hold (different, labels) int8 of 0 and 1, with rows of -1
+    cell_names : (different,) objects: a group, a label or a tuple of labels; None where unknown
+    """
+
+    index: npt.NDArray[np.integer]
+    cell_codes: npt.NDArray[Any]
+    cell_names: npt.NDArray[np.object_]
+
+    @property
+    def codes(self) -> npt.NDArray[Any]:
+        """Codes of each image, (n,) or (n, labels)."""
+        return np.asarray(self.cell_codes[self.index])
+
+    @property
+    def names(self) -> npt.NDArray[np.object_]:
+        """Names of each image, (n,) objects, which images of one cell share."""
+        return np.asarray(self.cell_names[self.index])
+
+    def rows(self, indices: npt.NDArray[np.int64]) -> Column:
+        """Return some rows, in the order asked for."""
+        return replace(self, index=self.index[indices])
 
 
 @dataclass(frozen=True)
@@ -98,20 +131,47 @@ class Schema:
         -------
         (n,) int64 positions in the names, -1 unknown; or, where many labels may hold, (n, labels)
         int8 of 0 and 1, with rows of -1 where unknown. A group or label without a position is
-        unknown too; of tuples it is a ValueError.
+        unknown too; of tuples it is a KeyError.
         """
-        labels = self.labels(name)
-        column = pd.Series(values, dtype=object)
+        return self.column(name, values).codes
+
+    def column(self, name: str, values: Sequence[Any] | pd.Series) -> Column:
+        """Return the column of groups or labels; parameters as in `encode`."""
+        index, distinct = pd.factorize(pd.Series(values, dtype=object).to_numpy())
+        return self.column_of_cells(name, index, list(distinct))
+
+    def column_of_cells(
+        self, name: str, index: npt.NDArray[np.integer], cells: Sequence[Any]
+    ) -> Column:
+        """Return the column of which the different cells are known; one more is unknown."""
+        positions = {label: i for i, label in enumerate(self.labels(name))}
         if not self.is_many(name):
-            categories: list[Any] = list(labels)
-            codes = pd.Categorical(column, categories=categories).codes
-            return np.asarray(codes, np.int64)
-        codes, distinct = pd.factorize(column.to_numpy(object))
-        held = np.zeros((len(distinct) + 1, len(labels)), np.int8)
-        held[-1] = -1
-        for row, names in enumerate(distinct):
-            held[row, [labels.index(label) for label in names]] = 1
-        return np.asarray(held[codes], np.int8)
+            codes = np.array([*(positions.get(cell, -1) for cell in cells), -1], np.int64)
+        else:
+            codes = np.zeros((len(cells) + 1, len(positions)), np.int8)
+            for row, labels in enumerate([*cells, None]):
+                if labels is None:
+                    codes[row] = -1
+                else:
+                    codes[row, [positions[label] for label in labels]] = 1
+        return Column(index, codes, _objects([*cells, None]))
+
+    def decode(self, name: str, codes: npt.NDArray[Any]) -> Column:
+        """Return the column of codes, (n,) or (n, labels); labels in the order of the task's."""
+        labels = self.labels(name)
+        if not self.is_many(name):
+            return Column(codes, np.array([*range(len(labels)), -1]), _objects([*labels, None]))
+        index = np.zeros(len(codes), np.int64)
+        for word in pack(codes).T:
+            position, words = pd.factorize(word)
+            index, _ = pd.factorize(index * len(words) + position)
+        _, rows = np.unique(index, return_index=True)
+        cell_codes = codes[rows]
+        names = [
+            tuple(label for label, holds in zip(labels, held) if holds) if held[0] >= 0 else None
+            for held in cell_codes
+        ]
+        return Column(index, cell_codes, _objects(names))
 
     def as_json(self) -> dict[str, Any]:
         """Return the form in which `dataset.json` and the tables of an audit hold it."""
@@ -122,6 +182,46 @@ class Schema:
                 for name, task in self.tasks.items()
             },
         }
+
+
+def joined(columns: Sequence[Column]) -> Column:
+    """Return the rows of several columns of one attribute or task, one after the other."""
+    starts = np.cumsum([0, *(len(column.cell_codes) for column in columns)])
+    if len(columns) == 1:
+        return columns[0]
+    indices = [
+        np.where(column.index < 0, len(column.cell_codes) - 1, column.index) + start
+        for column, start in zip(columns, starts)
+    ]
+    return Column(
+        np.concatenate(indices),
+        np.concatenate([column.cell_codes for column in columns]),
+        np.concatenate([column.cell_names for column in columns]),
+    )
+
+
+def pack(held: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return rows of labels (n, labels), 0, 1 or all -1, as whole numbers (n, words).
+
+    >>> pack(np.array([[1, 0, 1], [0, 0, 0], [-1, -1, -1]], np.int8)).tolist()
+    [[5], [0], [-1]]
+    """
+    words = [np.zeros(len(held), np.int64)] if not held.shape[1] else []
+    for start in range(0, held.shape[1], _WORD):
+        bits = np.packbits(held[:, start : start + _WORD] == 1, axis=1, bitorder="little")
+        room = np.zeros((len(held), 8), np.uint8)
+        room[:, : bits.shape[1]] = bits
+        words.append(room.view("<i8")[:, 0])
+    return np.where(held[:, :1] < 0, -1, np.column_stack(words))
+
+
+def unpack(words: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.int8]:
+    """Return what `pack` was given."""
+    room = np.ascontiguousarray(words, dtype="<i8").view(np.uint8).reshape(len(words), -1, 8)
+    bits = np.unpackbits(room[:, :, : _WORD // 8], axis=2, bitorder="little")
+    held = bits.reshape(len(words), -1)[:, :labels].astype(np.int8)
+    held[words[:, 0] < 0] = -1
+    return held
 
 
 def parse_schema(path: Path, settings: Any) -> Schema:
@@ -165,3 +265,11 @@ def _names(values: Any) -> tuple[str, ...]:
     if not isinstance(values, (list, tuple)):
         raise TypeError
     return tuple(map(str, values))
+
+
+def _objects(values: Sequence[Any]) -> npt.NDArray[np.object_]:
+    """Return an array of objects, also of tuples."""
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array

@@ -10,7 +10,7 @@ import pandas as pd
 from fairvision.auditing.amplification_figures import not_attacked
 from fairvision.auditing.answers import predicted, tied
 from fairvision.auditing.coverage import missing
-from fairvision.auditing.tables import CHANCE, MEASURES, Samples, labels_of
+from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.datasets import Dataset
 
 SMALL = 10
@@ -78,7 +78,7 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
                 yield (
                     f"{model.model}: for {model.count(ties)} of {model.images} pictures several "
                     f"answers of {head} are equally probable: the first of "
-                    f"{listed(labels_of(model.truth, head))} counts"
+                    f"{listed(model.truth.schema.labels(head))} counts"
                 )
     truth = models[0].truth
     for attribute, groups in truth.attributes.items():

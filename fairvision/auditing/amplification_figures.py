@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.answers import Chance, Training, correct, named, predicted
-from fairvision.auditing.tables import Samples, is_many
+from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
 from fairvision.results.table import Computed, Key
 
@@ -66,7 +66,7 @@ def set_figures(
     model: Samples, attribute: str, tasks: list[str], training: Training, chance: Chance
 ) -> Computed:
     """Yield amplification over sets of labels: of tasks with many, and of all tasks together."""
-    together = [[task] for task in tasks if is_many(model.truth, task)]
+    together = [[task] for task in tasks if model.truth.schema.is_many(task)]
     if len(tasks) > 1:
         together.append(tasks)
     guess = predicted(model, attribute)
@@ -126,7 +126,7 @@ def attack_figures(model: Samples, attribute: str, task: str, chance: Chance) ->
                 labels, groups, pred_groups=said["pred_groups"], **chance
             ),
         )
-    if not is_many(model.truth, task):  # of many labels each would be attacked by itself
+    if not model.truth.schema.is_many(task):  # of many labels each would be attacked by itself
         yield (
             Key("predictability A->T", attribute, task),
             metrics.directional_predictability_amplification(
@@ -137,7 +137,7 @@ def attack_figures(model: Samples, attribute: str, task: str, chance: Chance) ->
 
 def not_attacked(model: Samples, attribute: str, task: str) -> str:
     """Return why no attackers are trained; empty where they are."""
-    if is_many(model.truth, task) and len(model.truth.tasks[task].labels) > ATTACKED_LABELS:
+    if model.truth.schema.is_many(task) and len(model.truth.tasks[task].labels) > ATTACKED_LABELS:
         return f"more than {ATTACKED_LABELS} labels, which would take long"
     codes = model.truth.codes(attribute)
     known = (codes >= 0) & (np.atleast_2d(model.truth.targets(task).T)[0] >= 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.tables import Samples, is_many, labels_of
+from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
 from fairvision.results.table import Computed, Key
 
@@ -30,7 +30,7 @@ def predicted(model: Samples, head: str, kind: str = "score") -> np.ndarray | No
     scores = model.probabilities(kind, head)
     if scores is None:
         return None
-    return metrics.decide(scores, many=is_many(model.truth, head))
+    return metrics.decide(scores, many=model.truth.schema.is_many(head))
 
 
 def tied(model: Samples, head: str) -> np.ndarray | None:
@@ -38,7 +38,7 @@ def tied(model: Samples, head: str) -> np.ndarray | None:
 
     None where there are no probabilities, or many labels may hold.
     """
-    scores = None if is_many(model.truth, head) else model.probabilities("score", head)
+    scores = None if model.truth.schema.is_many(head) else model.probabilities("score", head)
     if scores is None:
         return None
     ties: np.ndarray = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1
@@ -64,11 +64,11 @@ def named(dataset: Dataset, head: str, codes: np.ndarray | None = None) -> Any:
     -------
     (n,) categorical, or (n, labels) data frame where many labels may hold
     """
-    names = labels_of(dataset, head)
+    names = dataset.schema.labels(head)
     if codes is None:
         truth = dataset.codes if head in dataset.attributes else dataset.targets
         codes = truth(head)
-    if is_many(dataset, head):
+    if dataset.schema.is_many(head):
         return pd.DataFrame(codes, columns=list(names))
     return pd.Categorical.from_codes(codes.astype(np.int64), pd.Index(names))
 

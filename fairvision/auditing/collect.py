@@ -16,7 +16,7 @@ from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.gradcam import logits_and_gradcam
 from fairvision.attribution.maps import module_of
-from fairvision.auditing.schema import score_columns
+from fairvision.auditing.columns import score_columns
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
 from fairvision.core import processes
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels

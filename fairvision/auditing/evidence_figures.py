@@ -7,7 +7,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.answers import Chance, Training, by_group, named, predicted
-from fairvision.auditing.tables import CHANCE, MEASURES, Samples, is_many
+from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.results.entries.amplification import APART, INSIDE, OUTSIDE
 from fairvision.results.table import Computed, Key
 
@@ -103,7 +103,7 @@ def _shared_labels(
     """Return the true labels without those that some part has in no image."""
     held = model.truth.targets(task)
     names = model.truth.tasks[task].labels
-    if is_many(model.truth, task):
+    if model.truth.schema.is_many(task):
         shared = np.logical_and.reduce([(held[part] == 1).any(axis=0) for part in parts])
         return named(model.truth, task, np.where(shared, held, np.minimum(held, 0)))
     there = [np.isin(np.arange(len(names)), held[part]) for part in parts]

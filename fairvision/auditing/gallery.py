@@ -14,7 +14,7 @@ from fairvision.auditing.answers import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.auditing.telling import in_turn
 from fairvision.datasets import Dataset, open_pixels, read_image, read_mask
-from fairvision.datasets.doubts import Doubts
+from fairvision.datasets.images import Doubts
 from fairvision.results.gallery import KINDS, GalleryImage, ModelAnswer
 
 if TYPE_CHECKING:

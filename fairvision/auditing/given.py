@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from fairvision.auditing.parts import Refuse
 from fairvision.auditing.shares import shares
-from fairvision.core.ids import as_number
+from fairvision.core.spellings import as_number
+from fairvision.core.tables import PlaceOf
 from fairvision.datasets import Dataset
-from fairvision.datasets.readers.layouts import PICTURES
+from fairvision.datasets.layouts import PICTURES
 from fairvision.errors import shown
 from fairvision.schema import UNKNOWN, Schema
 
@@ -49,56 +51,54 @@ class Given:
     def __post_init__(self) -> None:
         self._seen = np.zeros(len(self.data), bool)
 
-    def rows(self, ids: Sequence[str] | np.ndarray) -> np.ndarray:
+    def rows(self, ids: Sequence[str] | npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the rows of the dataset, (n,) int64, of ids (n,) of a table; −1 where none."""
         texts = pd.Series(ids, dtype=object)
         rows = texts.map(self._index(BY_TEXT)).fillna(-1).astype(np.int64).to_numpy().copy()
         for way, read in ((BY_NUMBER, as_number), (BY_NAME, _stem), (BY_FILE, _stem)):
-            open_ = np.flatnonzero(rows < 0)
-            if not len(open_):
+            missing = np.flatnonzero(rows < 0)
+            if not len(missing):
                 break
-            read_so = texts[open_].map(read, na_action="ignore")
+            read_so = texts[missing].map(read, na_action="ignore")
             there = read_so.map(self._index(way)).fillna(-1).astype(np.int64)
             there[there.duplicated(keep=False) | there.isin(rows)] = -1
-            rows[open_] = there
+            rows[missing] = there
             if (there >= 0).any():
                 self.ways.add(way)
         return rows
 
-    def heads(self) -> dict[str, tuple[str, ...]]:
-        """Return the groups or labels of every attribute and task of the dataset."""
-        return self.data.schema.heads
-
-    def codes(self, head: str, schema: Schema, rows: np.ndarray, refuse: Refuse) -> np.ndarray:
-        """Return the truth as `cells.positions` does, for rows of the dataset; −1 where none."""
-        mine, theirs = schema.heads[head], self.heads()[head]
-        places = [mine.index(label) if label in mine else None for label in theirs]
+    def codes(
+        self, head: str, schema: Schema, rows: npt.NDArray[np.int64], place_of: PlaceOf
+    ) -> npt.NDArray[Any]:
+        """Return the truth as `Schema.encode` does, for rows of the dataset; −1 where none."""
+        labels, of_data = schema.labels(head), self.data.schema.labels(head)
+        places = [labels.index(label) if label in labels else -2 for label in of_data]
+        held = self.data.encoded(head)
+        codes: npt.NDArray[Any]
         if schema.is_many(head):
-            held = self.data.targets(head)
-            codes: np.ndarray = np.zeros((len(held) + 1, len(mine)), np.int8)
+            codes = np.full((len(held) + 1, len(labels)), -1, np.int8)
+            codes[:-1][held[:, 0] >= 0] = 0
             for column, place in enumerate(places):
-                if place is not None:
+                if place >= 0:
                     codes[:-1, place] = held[:, column]
-            codes[:-1][held[:, 0] < 0] = -1
-            codes[-1] = -1
-            foreign = held[:, [place is None for place in places]].max(axis=1, initial=0) > 0
+            foreign = held[:, [place < 0 for place in places]].max(axis=1, initial=0) > 0
         else:
-            truth = self.data.codes if head in self.data.attributes else self.data.targets
-            moved = np.array([-2 if place is None else place for place in places] + [-1])
-            codes = np.append(moved[truth(head)], -1)
+            codes = np.append(np.array([*places, -1], np.int64)[held], -1)
             foreign = codes[:-1] == -2
         for row in np.flatnonzero(np.append(foreign, [False])[rows]):
             value = self.data.samples[head].iloc[rows[row]]
-            refuse(
-                row,
-                head,
+            raise place_of(int(row), head).error(
                 f"{self.data.root} says {shown(value)} for its id, which is not one of "
-                f"{', '.join(mine)}",
+                f"{', '.join(labels)}"
             )
-        return codes[rows]
+        return np.asarray(codes[rows])
 
     def fill(
-        self, ids: np.ndarray, codes: dict[str, np.ndarray], schema: Schema, refuse: Refuse
+        self,
+        ids: npt.NDArray[Any],
+        codes: dict[str, npt.NDArray[Any]],
+        schema: Schema,
+        place_of: PlaceOf,
     ) -> None:
         """Add the truth that a table lacks to its codes; refuse what differs from the dataset.
 
@@ -108,41 +108,42 @@ class Given:
         codes : of the heads that the table has
         """
         for row in np.flatnonzero(pd.isna(ids)):
-            refuse(row, "id", "is empty")
+            raise place_of(int(row), "id").error("is empty")
         rows = self.rows(ids)
         splits = self.data.samples["split"].to_numpy(object)
         self.training += int((splits[rows[rows >= 0]] == "train").sum())
         self.foreign += int((rows < 0).sum())
         self._seen[rows[rows >= 0]] = True
-        for head, labels in schema.heads.items():
-            if head not in self.heads() or schema.is_many(head) != self._many(head):
+        for head in schema:
+            if head not in self.data.schema:
                 continue
-            theirs = self.codes(head, schema, rows, refuse)
-            mine = codes.get(head)
-            if mine is None:
+            if schema.is_many(head) != self.data.schema.is_many(head):
+                continue
+            of_data = self.codes(head, schema, rows, place_of)
+            if head not in codes:
                 for row in np.flatnonzero(rows < 0):
-                    refuse(
-                        row,
-                        "id",
+                    raise place_of(int(row), "id").error(
                         f"{shown(ids[row])} is not in {self.data.root}, and there is no column "
-                        f"{shown(head)} with the truth",
+                        f"{shown(head)} with the truth"
                     )
-                codes[head] = theirs
+                codes[head] = of_data
                 continue
-            flat = [cells.reshape(len(cells), -1) for cells in (mine, theirs)]
+            of_table = codes[head]
+            flat = [values.reshape(len(values), -1) for values in (of_table, of_data)]
             lacking = (flat[0][:, 0] < 0) & (flat[1][:, 0] >= 0)
             if lacking.any():
-                codes[head] = mine.copy()
-                codes[head][lacking] = theirs[lacking]
+                codes[head] = of_table.copy()
+                codes[head][lacking] = of_data[lacking]
                 self.filled[head] += int(lacking.sum())
             both = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
             for row in np.flatnonzero(both & (flat[0] != flat[1]).any(axis=1)):
-                here, there = (_named(some[row], labels) for some in (mine, theirs))
-                refuse(
-                    row,
-                    head,
+                here, there = (
+                    _shown(schema.decode(head, values[row : row + 1]).names[0])
+                    for values in (of_table, of_data)
+                )
+                raise place_of(int(row), head).error(
                     f"{here}, but {self.data.root} says {there} for the same id (answers of a "
-                    f"model belong into a column answer/{head})",
+                    f"model belong into a column answer/{head})"
                 )
 
     def notes(self, path: Path, split: str, has_split: bool) -> list[str]:
@@ -191,9 +192,6 @@ class Given:
             f"{shown(split)} of {self.data.root}{listed}: they are in no figure"
         ]
 
-    def _many(self, head: str) -> bool:
-        return head in self.data.tasks and self.data.tasks[head].many
-
     def _index(self, way: int) -> pd.Series:
         """Return the row of each text that ids may be, where only one row has it."""
         if way not in self._places:
@@ -221,10 +219,8 @@ def _stem(text: str) -> str:
     return file.stem if file.suffix.lower() in PICTURES else text
 
 
-def _named(codes: np.ndarray, labels: Sequence[str]) -> str:
-    if codes.ndim == 0:
-        return shown(labels[int(codes)])
-    return shown(";".join(label for label, holds in zip(labels, codes) if holds))
+def _shown(labels: Any) -> str:
+    return shown(";".join(labels) if isinstance(labels, tuple) else labels)
 
 
 def same_ids(first: Sequence[str], other: Sequence[str]) -> Mapping[str, str] | None:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from fairvision.auditing.collect import class_order
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
-from fairvision.auditing.schema import score_columns
 from fairvision.core import processes
 from fairvision.core.draws import draw
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels

@@ -10,32 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, SupportsInt
+from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision import metrics
-from fairvision.auditing import cells, tables
+from fairvision.auditing import tables
+from fairvision.auditing.columns import infer_schema, truth_columns
 from fairvision.auditing.given import Given
-from fairvision.auditing.parts import Table, is_csv, is_list, open_table
-from fairvision.auditing.schema import Schema, infer, truth_columns
 from fairvision.auditing.tables import Samples
 from fairvision.core.files import whole_file
-from fairvision.core.ids import as_number
-from fairvision.core.table_files import not_text
+from fairvision.core.spellings import as_number
+from fairvision.core.tables import Place, Table, is_csv, open_table
 from fairvision.datasets import Dataset
+from fairvision.datasets.label_columns import look, names, read_labels
 from fairvision.errors import InputError, shown
+from fairvision.schema import Schema, pack, unpack
 
 LIMIT = 2_000_000  # rows of a table that is held in memory
 BATCH = 1 << 17  # rows read at once
-CELLS = 200_000  # combinations of truth and answers that are counted
+COMBINATIONS = 200_000  # combinations of truth and answers that are counted
 VALUES = 10_000  # different values of a column of truth that are looked at
 TRUTH = "truth"
 
-Columns = dict[tuple[str, str], np.ndarray]  # codes by (kind or "truth", head)
+Codes = dict[tuple[str, str], npt.NDArray[Any]]  # codes by (kind or "truth", head)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Counted:
 
     models: list[Samples]
     reference: Dataset | None
-    train_counts: np.ndarray | None
+    train_counts: npt.NDArray[np.int64] | None
     notes: list[str]
 
 
@@ -59,9 +61,9 @@ class Counted:
 class _Batch:
     """Some audited rows of a table: where they are in it, their ids, and what they say."""
 
-    rows: np.ndarray
+    rows: npt.NDArray[np.int64]
     ids: Any
-    codes: Columns
+    codes: Codes
 
     def part(self, start: int, stop: int) -> _Batch:
         codes = {key: values[start:stop] for key, values in self.codes.items()}
@@ -75,7 +77,7 @@ def too_large(paths: Sequence[Path]) -> bool:
 
 def read_predictions(
     paths: Sequence[Path],
-    names: Sequence[str],
+    model_names: Sequence[str],
     *,
     split: str,
     data: Dataset | None = None,
@@ -96,40 +98,42 @@ def read_predictions(
     first = opened[0]
     looked = _look(first, ["split"] if "split" in first.types else [])
 
-    def look(name: str) -> tuple[bool, set[str] | None]:
+    def look_at(name: str) -> tuple[bool, set[str] | None]:
         if name not in looked:
             looked.update(_look(first, truth_columns(first)))
         return looked[name]
 
     given = [None if data is None else Given(data) for _ in opened]
     _, start = next(first.batches(["id"], BATCH))
-    covered = tables.covers(given[0], cells.names(start.column("id")))
-    schema, notes = infer(first, look, data=data, attributes=attributes, covered=covered)
+    covered = tables.covers(given[0], names(start.column("id")))
+    schema, notes = infer_schema(first, look_at, data=data, attributes=attributes, covered=covered)
     rounded: set[str] = set()
-    for own in given:
-        if own is not None:
-            own.ways.clear()
+    for dataset in given:
+        if dataset is not None:
+            dataset.ways.clear()
     splits = looked.get("split", (False, set()))[1]
     chosen = None if splits == set() else split
     training = None
     if split != "train" and (splits is None or "train" in splits):
         training = metrics.Counts()
     streams = [
-        _audited(table, schema, chosen, training if table is first else None, own, rounded)
-        for table, own in zip(opened, given)
+        _audited(table, schema, chosen, training if table is first else None, dataset, rounded)
+        for table, dataset in zip(opened, given)
     ]
     counts = metrics.Counts()
     for batches in _together(opened, streams):
-        _check_same_truth(opened, batches, schema)
-        columns: dict[str, np.ndarray] = {}
+        truths = [_truth_of(batch.codes) for batch in batches]
+        for table, batch, codes in zip(opened[1:], batches[1:], truths[1:]):
+            tables.check_same_truth(schema, truths[0], codes, first.path, table, batch.rows)
+        columns: dict[str, npt.NDArray[np.int64]] = {}
         for i, batch in enumerate(batches):
             columns |= _flat(i, {k: v for k, v in batch.codes.items() if i == 0 or k[0] != TRUTH})
         _count(counts, columns, first.path)
     notes += tables.notes_of(opened, given, split, rounded)
     truth, decided, images = _counted(counts, first.path, schema, len(opened))
     models = [
-        Samples(name, truth, pd.DataFrame(index=truth.samples.index), said, images)
-        for name, said in zip(names, decided)
+        Samples(name, truth, pd.DataFrame(index=truth.samples.index), predicted, images)
+        for name, predicted in zip(model_names, decided)
     ]
     if training is None or not training.total:
         return Counted(models, None, None, notes)
@@ -137,7 +141,7 @@ def read_predictions(
     return Counted(models, reference, train_counts, notes)
 
 
-def read_truth(path: Path, like: Dataset) -> tuple[Dataset, np.ndarray]:
+def read_truth(path: Path, like: Dataset) -> tuple[Dataset, npt.NDArray[np.int64]]:
     """Count the truth of a training table; see `tables.read_truth`.
 
     Returns
@@ -145,7 +149,7 @@ def read_truth(path: Path, like: Dataset) -> tuple[Dataset, np.ndarray]:
     the different rows, and how many images each stands for
     """
     table = _open(path)
-    schema = tables.schema_of_truth(table, like)
+    schema = tables.schema_of_truth(table, like.schema)
     counts = metrics.Counts()
     tables.check_truth(table, schema)
     for _, _, codes in _decided(table, schema, {}, []):
@@ -160,22 +164,19 @@ def write(models: Sequence[Samples], path: Path) -> None:
     columns: dict[str, Any] = {}
     for model in models:
         for (kind, head), codes in (model.decided or {}).items():
-            columns[f"decided/{model.model}/{kind}/{head}"] = tables.named(
-                codes, tables.labels_of(truth, head)
-            )
+            columns[f"decided/{model.model}/{kind}/{head}"] = truth.schema.decode(head, codes).names
     _write_counts(truth, columns, models[0].counts, path)
 
 
-def write_truth(truth: Dataset, counts: np.ndarray, path: Path) -> None:
+def write_truth(truth: Dataset, counts: npt.NDArray[np.int64], path: Path) -> None:
     """Write the counts of a training split as parquet."""
     _write_counts(truth, {}, counts, path)
 
 
 def _write_counts(
-    truth: Dataset, columns: Mapping[str, Any], counts: np.ndarray | None, path: Path
+    truth: Dataset, columns: Mapping[str, Any], counts: npt.NDArray[np.int64] | None, path: Path
 ) -> None:
-    heads = [*truth.attributes, *truth.tasks]
-    table = pd.DataFrame({f"{TRUTH}/{head}": truth.samples[head] for head in heads})
+    table = pd.DataFrame({f"{TRUTH}/{head}": truth.samples[head] for head in truth.schema})
     table = table.assign(**columns, n=counts)
     with whole_file(path) as part:
         table.to_parquet(part, index=False)
@@ -187,24 +188,21 @@ def _open(path: Path) -> Table:
             f"{path}: a table of more than {LIMIT} rows, and those it is compared with, must be "
             "parquet"
         )
-    return open_table(path)
+    return tables.open_predictions(path)
 
 
 def _look(table: Table, columns: Sequence[str]) -> dict[str, tuple[bool, set[str] | None]]:
     """Return whether columns hold lists, and the labels in them, or None for too many."""
-    seen: dict[str, tuple[bool, set[str] | None]] = {name: (False, set()) for name in columns}
-    for name in columns:
-        kind = table.types[name]
-        if not_text(kind.value_type if is_list(kind) else kind):
-            seen[name] = False, None
+    seen: dict[str, tuple[bool, set[str] | None]] = {
+        name: (False, None if table.not_text(name, lists=True) else set()) for name in columns
+    }
     columns = [name for name in columns if seen[name][1] is not None]
     for _, batch in table.batches(columns, BATCH, coded=columns) if columns else ():
         for name in columns:
-            lists, known = seen[name]
-            listed, found = cells.distinct(batch.column(name))
-            union = None if known is None else known | found
-            too_many = union is None or len(union) > VALUES
-            seen[name] = lists or listed, None if too_many else union
+            lists, labels = seen[name]
+            are_lists, more = look(batch.column(name))
+            union = None if labels is None or len(labels | more) > VALUES else labels | more
+            seen[name] = lists or are_lists, union
     return seen
 
 
@@ -215,27 +213,25 @@ def _decided(
     also: Sequence[str],
     given: Given | None = None,
     rounded: set[str] | None = None,
-) -> Iterator[tuple[int, pa.RecordBatch, Columns]]:
+) -> Iterator[tuple[int, pa.RecordBatch, Codes]]:
     """Yield the first row of a batch, its columns of `also`, the truth and what is predicted."""
-    heads = {head: labels for head, labels in schema.heads.items() if head in table.types}
-    columns = [*also, *heads, *(name for some in scored.values() for name in some)]
+    heads = [head for head in schema if head in table.types]
+    columns = [*also, *heads, *(name for names in scored.values() for name in names)]
     for start, batch in table.batches(columns, BATCH, coded=[*{"split"} & {*also}, *heads]):
 
-        def refuse(row: SupportsInt, column: str, problem: str, start: int = start) -> NoReturn:
-            table.refuse(start + int(row), column, problem)
+        def place_of(row: int, column: str, start: int = start) -> Place:
+            return table.place(start + row, column)
 
-        codes: Columns = {}
-        for head, labels in heads.items():
-            cell = batch.column(head)
-            codes[TRUTH, head] = cells.positions(cell, head, labels, schema.is_many(head), refuse)
+        truth = {
+            head: read_labels(schema, head, batch.column(head), place_of).codes for head in heads
+        }
         if given is not None:
-            truth = {head: codes[TRUTH, head] for head in heads}
-            given.fill(cells.names(batch.column("id")), truth, schema, refuse)
-            codes = {(TRUTH, head): truth[head] for head in schema.heads}
-        for (kind, head), names in scored.items():
+            given.fill(names(batch.column("id")), truth, schema, place_of)
+        codes: Codes = {(TRUTH, head): truth[head] for head in schema}
+        for (kind, head), score_columns in scored.items():
             many = schema.is_many(head)
             values = tables.probabilities(
-                batch, names, head, many, refuse, set() if rounded is None else rounded
+                batch, score_columns, head, many, place_of, set() if rounded is None else rounded
             )
             codes[kind, head] = metrics.decide(values, many)
         yield start, batch, codes
@@ -252,15 +248,15 @@ def _audited(
     """Yield the rows of a split, or all; count the truth of the training rows on the way."""
     tables.check_truth(table, schema, given)
     also = ["id", "split"] if split is not None and "split" in table.types else ["id"]
-    there: set[str] = set()
+    all_splits: set[str] = set()
     audited = 0
     scored = tables.scored_heads(table, schema)
     for start, batch, codes in _decided(table, schema, scored, also, given, rounded):
         ids = _ids(table, start, batch.column("id"))
         rows = np.arange(len(batch))
         if split is not None:
-            splits = cells.names(batch.column("split")) if len(also) > 1 else np.array([None])
-            there |= {name for name in set(splits) if name is not None}
+            splits = names(batch.column("split")) if len(also) > 1 else np.array([None])
+            all_splits |= {name for name in set(splits) if name is not None}
             if training is not None:
                 of_training = splits == "train"
                 truth = {k: v[of_training] for k, v in codes.items() if k[0] == TRUTH}
@@ -271,7 +267,7 @@ def _audited(
             ids, codes = ids.take(rows), {key: values[rows] for key, values in codes.items()}
         yield _Batch(start + rows, ids, codes)
     if not audited and split is not None:
-        raise tables.no_split(table, split, there)
+        raise tables.no_split(table, split, all_splits)
 
 
 def _ids(table: Table, start: int, column: Any) -> Any:
@@ -281,7 +277,8 @@ def _ids(table: Table, start: int, column: Any) -> Any:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         empty = pc.or_(empty, pc.fill_null(pc.equal(column, ""), True))
     if pc.any(empty).as_py():
-        table.refuse(start + int(empty.to_numpy(zero_copy_only=False).argmax()), "id", "is empty")
+        row = start + int(empty.to_numpy(zero_copy_only=False).argmax())
+        raise table.place(row, "id").error("is empty")
     return column
 
 
@@ -314,10 +311,12 @@ def _refuse_lengths(opened: Sequence[Table], waiting: Sequence[_Batch | None]) -
     shorter = next(i for i, batch in enumerate(waiting) if batch is None)
     batch = waiting[longer]
     assert batch is not None
-    opened[longer].refuse(
-        batch.rows[0],
-        "id",
-        f"{batch.ids[0].as_py()!r}, but {opened[shorter].path} has no more rows: {_ORDER}",
+    raise (
+        opened[longer]
+        .place(batch.rows[0], "id")
+        .error(
+            f"{batch.ids[0].as_py()!r}, but {opened[shorter].path} has no more rows: {_ORDER}",
+        )
     )
 
 
@@ -332,54 +331,44 @@ def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> None:
             return
         differ = pc.not_equal(a.ids, b.ids).to_numpy(zero_copy_only=False)
     else:
-        differ = cells.names(a.ids) != cells.names(b.ids)
+        differ = names(a.ids) != names(b.ids)
     if differ.any():
-        numbers = [pd.Series(cells.names(ids)).map(as_number) for ids in (a.ids, b.ids)]
+        numbers = [pd.Series(names(ids)).map(as_number) for ids in (a.ids, b.ids)]
         differ = (numbers[0] != numbers[1]).to_numpy()
     if differ.any():
         row = int(differ.argmax())
-        other.refuse(
-            b.rows[row],
-            "id",
-            f"{shown(b.ids[row].as_py())}, but {first.place(int(a.rows[row]))} has "
+        raise other.place(b.rows[row], "id").error(
+            f"{shown(b.ids[row].as_py())}, but {first.place(a.rows[row])} has "
             f"{shown(a.ids[row].as_py())}: {_ORDER}",
         )
 
 
-def _check_same_truth(opened: Sequence[Table], batches: Sequence[_Batch], schema: Schema) -> None:
-    first = batches[0]
-    for table, batch in zip(opened[1:], batches[1:]):
-        for head, labels in schema.heads.items():
-            a, b = first.codes[TRUTH, head], batch.codes[TRUTH, head]
-            if np.array_equal(a, b):
-                continue
-            row = int((a != b).reshape(len(a), -1).any(axis=1).argmax())
-            here, there = (tables.named(codes[row : row + 1], labels)[0] for codes in (b, a))
-            table.refuse(batch.rows[row], head, tables.other_truth(here, there, opened[0].path))
+def _truth_of(codes: Codes) -> dict[str, npt.NDArray[Any]]:
+    return {head: values for (kind, head), values in codes.items() if kind == TRUTH}
 
 
-def _flat(source: int, codes: Columns) -> dict[str, np.ndarray]:
+def _flat(source: int, codes: Codes) -> dict[str, npt.NDArray[np.int64]]:
     """Return codes as columns of whole numbers, of one source each: many labels become words."""
     flat = {}
     for (kind, head), values in codes.items():
-        words = cells.packed(values) if values.ndim == 2 else values[:, None]
+        words = pack(values) if values.ndim == 2 else values[:, None]
         for i, word in enumerate(words.T):
             flat[f"{source} {kind} {i} {head}"] = word
     return flat
 
 
-def _count(counts: metrics.Counts, columns: dict[str, np.ndarray], path: Path) -> None:
+def _count(counts: metrics.Counts, columns: dict[str, npt.NDArray[np.int64]], path: Path) -> None:
     counts.update(**columns)
-    if counts.rows > CELLS and counts.different > CELLS:
+    if counts.rows > COMBINATIONS and counts.different > COMBINATIONS:
         raise InputError(
-            f"{path}: more than {CELLS} different combinations of truth and answers, too many to "
-            "count: leave out attributes, tasks or labels, or audit fewer models at a time"
+            f"{path}: more than {COMBINATIONS} different combinations of truth and answers, too "
+            "many to count: leave out attributes, tasks or labels, or audit fewer models at a time"
         )
 
 
 def _counted(
     counts: metrics.Counts, path: Path, schema: Schema, models: int
-) -> tuple[Dataset, list[dict[tuple[str, str], np.ndarray]], np.ndarray]:
+) -> tuple[Dataset, list[Codes], npt.NDArray[np.int64]]:
     """Return the truth of each combination, what each model says, and how many images have it.
 
     Combinations are sorted, so the order of batches does not matter.
@@ -388,7 +377,7 @@ def _counted(
     images = flat.pop("counts")
     order = np.lexsort(list(flat.values()))
 
-    def codes(source: int, kind: str, head: str) -> np.ndarray | None:
+    def codes(source: int, kind: str, head: str) -> npt.NDArray[Any] | None:
         words = [
             flat[name] for i in range(len(flat)) if (name := f"{source} {kind} {i} {head}") in flat
         ]
@@ -396,25 +385,28 @@ def _counted(
             return None
         if not schema.is_many(head):
             return words[0][order]
-        return cells.unpacked(np.column_stack(words)[order], len(schema.heads[head]))
+        return unpack(np.column_stack(words)[order], len(schema.labels(head)))
 
-    columns = {name: np.full(len(order), None) for name in ("id", "split")}
-    for head in schema.heads:
-        if (truth := codes(0, TRUTH, head)) is not None:
-            columns[head] = truth
-    held = tables.dataset(path, schema, columns)
-    decided: list[dict[tuple[str, str], np.ndarray]] = []
+    nothing = pd.Series(np.full(len(order), None), dtype=object)
+    truth = Dataset.of_columns(
+        schema,
+        pd.DataFrame({"id": nothing, "split": nothing}),
+        {
+            head: schema.decode(head, values)
+            for head in schema
+            if (values := codes(0, TRUTH, head)) is not None
+        },
+        root=path,
+        name=path.stem,
+    )
+    decided: list[Codes] = []
     for model in range(models):
-        said = {
-            (kind, head): codes(model, kind, head)
+        predicted = {
+            (kind, head): values
             for kind in tables.SCORES
-            for head in schema.heads
+            for head in schema
+            if (values := codes(model, kind, head)) is not None
+            and (kind == "score" or (values >= 0).any())
         }
-        decided.append(
-            {
-                key: answers
-                for key, answers in said.items()
-                if answers is not None and (key[0] == "score" or (answers >= 0).any())
-            }
-        )
-    return held, decided, images[order]
+        decided.append(predicted)
+    return truth, decided, images[order]

@@ -1,7 +1,7 @@
 """The samples table: a row per image with the truth and what one model says about it.
 
 Tables made elsewhere are read by the same rules as those that the audit writes; what a column
-means is decided in `schema.py`. Tables too large to be held are in `streaming.py`.
+means is decided in `columns.py`. Tables too large to be held are in `streaming.py`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.auditing import cells
+from fairvision.auditing.columns import infer_schema, score_columns
 from fairvision.auditing.given import Given, same_ids
-from fairvision.auditing.parts import Refuse, Table, is_list, open_table
-from fairvision.auditing.schema import infer, score_columns
+from fairvision.auditing.probabilities import check_probabilities, fractions
 from fairvision.core.files import whole_file
-from fairvision.core.table_files import not_text
+from fairvision.core.tables import PlaceOf, Table, open_table
 from fairvision.datasets import Dataset
+from fairvision.datasets.label_columns import look, names, read_labels
 from fairvision.errors import InputError, shown
 from fairvision.schema import Schema
 
@@ -48,8 +49,8 @@ class Samples:
     model: str
     truth: Dataset
     scores: pd.DataFrame
-    decided: Mapping[tuple[str, str], np.ndarray] | None = None
-    counts: np.ndarray | None = None
+    decided: Mapping[tuple[str, str], npt.NDArray[Any]] | None = None
+    counts: npt.NDArray[np.int64] | None = None
     missing_wrong: bool = False
 
     @property
@@ -57,38 +58,28 @@ class Samples:
         """Number of images."""
         return self.count(np.ones(len(self.truth), bool))
 
-    def count(self, rows: np.ndarray) -> int:
+    def count(self, rows: npt.NDArray[np.bool_]) -> int:
         """Return the number of images of some rows, (n,) bool."""
         return int(rows.sum() if self.counts is None else self.counts[rows].sum())
 
-    def probabilities(self, kind: str, head: str) -> np.ndarray | None:
+    def probabilities(self, kind: str, head: str) -> npt.NDArray[np.float64] | None:
         """Return (n, K) probabilities, rows of NaN where undefined; None without columns of them.
 
         None too where none is defined with something hidden, as without masks.
         """
-        columns = score_columns(kind, head, labels_of(self.truth, head))
+        columns = score_columns(kind, head, self.truth.schema.labels(head))
         if not set(columns) <= set(self.scores):
             return None
         values = self.scores[columns].to_numpy(np.float64)
         return None if kind != "score" and np.isnan(values).all() else values
 
-    def evidence(self, measure: str, attribute: str) -> np.ndarray | None:
+    def evidence(self, measure: str, attribute: str) -> npt.NDArray[np.float64] | None:
         """Return (n,) values in [0, 1], NaN where undefined; None where all are."""
         ending = evidence_column("", measure, attribute, self.truth).removeprefix("evidence/")
         for column, values in self.scores.items():
             if str(column).startswith("evidence/") and str(column).endswith(ending):
                 return values.to_numpy(np.float64) if values.notna().any() else None
         return None
-
-
-def labels_of(truth: Dataset, head: str) -> tuple[str, ...]:
-    """Return the groups of an attribute or the labels of a task."""
-    return truth.attributes[head] if head in truth.attributes else truth.tasks[head].labels
-
-
-def is_many(truth: Dataset, head: str) -> bool:
-    """Return whether several labels of a task may hold for one image."""
-    return head in truth.tasks and truth.tasks[head].many
 
 
 def evidence_column(method: str, measure: str, attribute: str, truth: Dataset) -> str:
@@ -109,7 +100,7 @@ def write_truth(truth: Dataset, path: Path) -> None:
 
 def read_predictions(
     paths: Sequence[Path],
-    names: Sequence[str],
+    model_names: Sequence[str],
     *,
     split: str,
     data: Dataset | None = None,
@@ -120,7 +111,7 @@ def read_predictions(
     Parameters
     ----------
     paths : parquet or csv files, or folders of parquet files; the first sets the order of the rows
-    names : a name for each model
+    model_names : a name for each model
     split : which rows are audited where there is a column `split`; otherwise all are
     data : a dataset that says what is an attribute and what a task
     attributes : names of columns that are attributes, where nothing else says so
@@ -135,40 +126,47 @@ def read_predictions(
     InputError
         One line naming file, row and column.
     """
-    tables = [open_table(path) for path in paths]
+    tables = [open_predictions(path) for path in paths]
     held = tables[0].read()
     given = [None if data is None else Given(data) for _ in tables]
-    schema, notes = infer(
+    schema, notes = infer_schema(
         tables[0],
-        lambda name: look(tables[0], name, held[name]),
+        lambda name: look_at(tables[0], name, held[name]),
         data=data,
         attributes=attributes,
-        covered=covers(given[0], cells.names(held["id"])),
+        covered=covers(given[0], names(held["id"])),
     )
     rounded: set[str] = set()
     models = [
         _samples(table, name, table.read() if i else held, schema, given[i], rounded)
-        for i, (table, name) in enumerate(zip(tables, names))
+        for i, (table, name) in enumerate(zip(tables, model_names))
     ]
     notes += notes_of(tables, given, split, rounded)
     splits = models[0].truth.samples["split"]
     training = np.flatnonzero(splits == "train")
-    reference = _rows(models[0], training).truth if len(training) and split != "train" else None
+    reference = models[0].truth.rows(training) if len(training) and split != "train" else None
     audited = [np.arange(len(model.truth)) for model in models]
     if splits.notna().any():
         audited = [_of_split(table, model, split) for table, model in zip(tables, models)]
     return _align(tables, models, audited, notes), reference, notes
 
 
-def look(table: Table, name: str, column: Any) -> tuple[bool, set[str] | None]:
+def open_predictions(path: Path) -> Table:
+    """Open a table with a row per image; `InputError` without a column `id` of text."""
+    table = open_table(path)
+    table.check_columns(["id"])
+    for name in ("id", "split"):
+        if name in table.types:
+            table.check_text(name)
+    return table
+
+
+def look_at(table: Table, name: str, column: Any) -> tuple[bool, set[str] | None]:
     """Return whether a column of truth holds lists, and its labels; None where it is none."""
-    kind = table.types[name]
-    if not_text(kind.value_type if is_list(kind) else kind):
-        return False, None
-    return cells.distinct(column)
+    return (False, None) if table.not_text(name, lists=True) else look(column)
 
 
-def covers(given: Given | None, ids: np.ndarray) -> bool:
+def covers(given: Given | None, ids: npt.NDArray[np.object_]) -> bool:
     """Say whether a dataset has all images of some ids."""
     return given is not None and bool((given.rows(ids) >= 0).all())
 
@@ -179,9 +177,9 @@ def notes_of(
     """Return what to know of how tables were read."""
     notes = [
         note
-        for table, own in zip(tables, given)
-        if own is not None
-        for note in own.notes(table.path, split, "split" in table.types)
+        for table, dataset in zip(tables, given)
+        if dataset is not None
+        for note in dataset.notes(table.path, split, "split" in table.types)
     ]
     if rounded:
         notes.append(
@@ -196,30 +194,27 @@ def read_truth(path: Path, like: Dataset) -> Dataset:
 
     Attributes and tasks for which the table has no column are left out of the result.
     """
-    table = open_table(path)
-    return _truth(table, table.read(), schema_of_truth(table, like))
+    table = open_predictions(path)
+    return _truth(table, table.read(), schema_of_truth(table, like.schema))
 
 
-def schema_of_truth(table: Table, like: Dataset) -> Schema:
-    """Return the attributes and tasks of `like` for which a table has a column."""
-    known = Schema(
-        {k: v for k, v in like.attributes.items() if k in table.types},
-        {k: v for k, v in like.tasks.items() if k in table.types},
-    )
-    if not known.attributes and not known.tasks:
-        wanted = ", ".join([*like.attributes, *like.tasks])
+def schema_of_truth(table: Table, like: Schema) -> Schema:
+    """Return the attributes and tasks for which a table has a column."""
+    schema = like.subset(table.types)
+    if not len(schema):
         raise InputError(
-            f"{table.path} has none of the columns {wanted}: it has {', '.join(table.names)}"
+            f"{table.path} has none of the columns {', '.join(like)}: it has "
+            f"{', '.join(table.names)}"
         )
-    return known
+    return schema
 
 
 def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str]]:
     """Return the score columns that a table has, by (kind, head)."""
-    found = {}
+    scored = {}
     for kind in SCORES:
-        for head, labels in schema.heads.items():
-            columns = score_columns(kind, head, labels)
+        for head in schema:
+            columns = score_columns(kind, head, schema.labels(head))
             prefix = f"{kind}/{head}/"
             there = [column for column in table.names if column.startswith(prefix)]
             for column in columns if there else ():
@@ -234,8 +229,8 @@ def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str
                     f"names in column {shown(head)}: remove or rename it"
                 )
             if there:
-                found[kind, head] = columns
-    if not found:
+                scored[kind, head] = columns
+    if not scored:
         single = [
             name for name in table.names if name.count("/") == 1 and name.startswith("score/")
         ]
@@ -249,46 +244,33 @@ def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str
             f"{table.path} has no probabilities: columns are called score/<attribute>/<group>, "
             f"with one for every group{hint}"
         )
-    return found
+    return scored
 
 
 def probabilities(
-    held: Any, columns: Sequence[str], head: str, many: bool, refuse: Refuse, rounded: set[str]
-) -> Any:
+    held: Any,
+    columns: Sequence[str],
+    head: str,
+    many: bool,
+    place_of: PlaceOf,
+    rounded: set[str],
+) -> npt.NDArray[np.float64]:
     """Return checked probabilities (n, labels) of an arrow table or batch."""
-    read = {column: cells.fractions(held.column(column), column, refuse) for column in columns}
-    return cells.check_probabilities(read, head, many, refuse, rounded)
+    values = {column: fractions(held.column(column), column, place_of) for column in columns}
+    return check_probabilities(values, head, many, place_of, rounded)
 
 
 def check_truth(table: Table, schema: Schema, given: Given | None = None) -> None:
     """Raise `InputError` unless there is truth, as labels, for everything in the schema."""
-    for head in schema.heads:
-        if head not in table.types:
-            if given is None or head not in given.heads():
-                raise InputError(f"{table.path} has no column {shown(head)} with the truth")
-            continue
-        kind = table.types[head]
-        many = schema.is_many(head) and is_list(kind)
-        if reason := not_text(kind.value_type if many else kind):
-            raise InputError(f"{table.path}: column {shown(head)} {reason}")
-
-
-def dataset(path: Path, schema: Schema, columns: Mapping[str, np.ndarray]) -> Dataset:
-    """Return the truth from `id` and `split`, (n,) objects, and codes of each head."""
-    samples = {name: columns[name] for name in ("id", "split")}
-    for head, labels in schema.heads.items():
-        samples[head] = named(columns[head], labels)
-    return Dataset(
-        root=path,
-        name=path.stem,
-        attributes=schema.attributes,
-        tasks=schema.tasks,
-        samples=pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in samples.items()}),
-    )
+    for head in schema:
+        if head in table.types:
+            table.check_text(head, lists=schema.is_many(head))
+        elif given is None or head not in given.data.schema:
+            raise InputError(f"{table.path} has no column {shown(head)} with the truth")
 
 
 def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
-    columns = ["id", "split", *truth.attributes, *truth.tasks]
+    columns = ["id", "split", *truth.schema]
     table = pd.concat([truth.samples[columns], scores], axis=1)
     table.attrs["fairvision"] = truth.schema.as_json()
     with whole_file(path) as part:
@@ -304,52 +286,37 @@ def _samples(
     rounded: set[str],
 ) -> Samples:
     truth = _truth(table, held, schema, given)
-    scores: dict[str, np.ndarray] = {}
+    scores: dict[str, npt.NDArray[np.float64]] = {}
     for (_, head), columns in scored_heads(table, schema).items():
-        values = probabilities(held, columns, head, schema.is_many(head), table.refuse, rounded)
+        values = probabilities(held, columns, head, schema.is_many(head), table.place, rounded)
         scores |= dict(zip(columns, values.T))
     for column in table.names:
         if column.startswith("evidence/"):
-            scores[column] = cells.fractions(held[column], column, table.refuse)
+            scores[column] = fractions(held[column], column, table.place)
     return Samples(name, truth, pd.DataFrame(scores))
 
 
 def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = None) -> Dataset:
-    empty = np.full(table.rows, None)
     check_truth(table, schema, given)
-    columns = {
-        name: cells.names(held[name]) if name in table.types else empty for name in ("id", "split")
-    }
-    identity = pd.Series(columns["id"], dtype=object)
-    for row in np.flatnonzero(identity.isna()):
-        table.refuse(row, "id", "is empty")
-    for row in np.flatnonzero(identity.duplicated()):
-        table.refuse(row, "id", f"{shown(identity[row])} is there twice")
+    ids = pd.Series(names(held["id"]), dtype=object)
+    for row in np.flatnonzero(ids.isna()):
+        raise table.place(int(row), "id").error("is empty")
+    for row in np.flatnonzero(ids.duplicated()):
+        raise table.place(int(row), "id").error(f"{shown(ids[row])} is there twice")
     codes = {
-        head: cells.positions(held[head], head, labels, schema.is_many(head), table.refuse)
-        for head, labels in schema.heads.items()
+        head: read_labels(schema, head, held[head], table.place).codes
+        for head in schema
         if head in table.types
     }
     if given is not None:
-        given.fill(columns["id"], codes, schema, table.refuse)
-    return dataset(table.path, schema, columns | codes)
+        given.fill(ids.to_numpy(), codes, schema, table.place)
+    splits = names(held["split"]) if "split" in table.types else np.full(table.rows, None)
+    samples = pd.DataFrame({"id": ids, "split": pd.Series(splits, dtype=object)})
+    columns = {head: schema.decode(head, codes[head]) for head in schema}
+    return Dataset.of_columns(schema, samples, columns, root=table.path, name=table.path.stem)
 
 
-def named(codes: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-    """Return codes as a dataset's table holds them: names, or tuples of names; None unknown."""
-    if codes.ndim == 1:
-        return np.array([*labels, None], dtype=object)[codes]
-    code, different = pd.factorize(pd.MultiIndex.from_arrays(list(cells.packed(codes).T)))
-    some = [
-        None if holds[0] < 0 else tuple(label for label, held in zip(labels, holds) if held)
-        for holds in cells.unpacked(np.array(different.tolist()), len(labels))
-    ]
-    tuples = np.empty(len(some), dtype=object)
-    tuples[:] = some
-    return tuples[code]
-
-
-def _of_split(table: Table, model: Samples, split: str) -> np.ndarray:
+def _of_split(table: Table, model: Samples, split: str) -> npt.NDArray[np.int64]:
     splits = model.truth.samples["split"]
     rows = np.flatnonzero(splits == split)
     if not len(rows):
@@ -365,45 +332,65 @@ def no_split(table: Table, split: str, there: set[str]) -> InputError:
     )
 
 
-def other_truth(here: Any, there: Any, path: Path) -> str:
-    """Return what is wrong with a cell where the first table has another truth."""
-    return (
-        f"{shown(here)} but {path} says {shown(there)} for the same id: the truth must be the same"
-    )
+def check_same_truth(
+    schema: Schema,
+    first: Mapping[str, npt.NDArray[Any]],
+    other: Mapping[str, npt.NDArray[Any]],
+    first_path: Path,
+    table: Table,
+    rows: npt.NDArray[np.int64],
+) -> None:
+    """Raise `InputError` where two tables have another truth for the same images.
 
-
-def _rows(model: Samples, rows: np.ndarray) -> Samples:
-    truth = replace(model.truth, samples=model.truth.samples.iloc[rows].reset_index(drop=True))
-    return replace(model, truth=truth, scores=model.scores.iloc[rows].reset_index(drop=True))
+    Parameters
+    ----------
+    first, other : codes of both, of the same n images
+    first_path : file of the first
+    table, rows : the other, and where the images are in it
+    """
+    for head in schema:
+        here, there = other[head], first[head]
+        differ = (here != there).reshape(len(here), -1).any(axis=1)
+        for row in np.flatnonzero(differ):
+            names_here, names_there = (
+                shown(schema.decode(head, codes[row : row + 1]).names[0]) for codes in (here, there)
+            )
+            raise table.place(int(rows[row]), head).error(
+                f"{names_here} but {first_path} says {names_there} for the same id: the truth must "
+                "be the same"
+            )
 
 
 def _align(
     tables: Sequence[Table],
     models: Sequence[Samples],
-    audited: Sequence[np.ndarray],
+    audited: Sequence[npt.NDArray[np.int64]],
     notes: list[str],
 ) -> list[Samples]:
     """Bring the audited rows of every table into the order of the first; the truth is the same."""
-    aligned = [_rows(models[0], audited[0])]
-    first = aligned[0].truth.samples
-    for table, model, own in zip(tables[1:], models[1:], audited[1:]):
-        ids = model.truth.samples["id"].iloc[own]
-        if not ids.isin(first["id"]).all() and (same := same_ids([*first["id"]], [*ids])):
-            ids = ids.map(same)
+    truth = models[0].truth.rows(audited[0])
+    ids = truth.samples["id"]
+    codes = {head: truth.encoded(head) for head in truth.schema}
+    aligned = [replace(models[0], truth=truth, scores=_scores(models[0], audited[0]))]
+    for table, model, rows in zip(tables[1:], models[1:], audited[1:]):
+        other = model.truth.samples["id"].iloc[rows]
+        if not other.isin(ids).all() and (same := same_ids([*ids], [*other])):
+            other = other.map(same)
             notes.append(f"ids of {table.path.name} were found by reading them as numbers (01 = 1)")
-        for a, b, where in ((first["id"], ids, table), (ids, first["id"], tables[0])):
+        for a, b, lacking in ((ids, other, table), (other, ids, tables[0])):
             missing = a[~a.isin(b)]
             if len(missing):
                 raise InputError(
-                    f"{where.path} has no row for id {shown(missing.iloc[0])} (and "
+                    f"{lacking.path} has no row for id {shown(missing.iloc[0])} (and "
                     f"{len(missing) - 1} more) that another table has: tables are compared on the "
                     "same pictures"
                 )
-        rows = own[pd.Index(ids).get_indexer(pd.Index(first["id"]))]
-        moved = _rows(model, rows)
-        for head in [*model.truth.attributes, *model.truth.tasks]:
-            here, there = moved.truth.samples[head], first[head]
-            for row in np.flatnonzero([a != b for a, b in zip(here, there)]):
-                table.refuse(rows[row], head, other_truth(here[row], there[row], tables[0].path))
-        aligned.append(replace(moved, truth=aligned[0].truth))
+        rows = rows[pd.Index(other).get_indexer(pd.Index(ids))]
+        other_codes = {head: model.truth.encoded(head)[rows] for head in truth.schema}
+        check_same_truth(truth.schema, codes, other_codes, tables[0].path, table, rows)
+        aligned.append(replace(model, truth=truth, scores=_scores(model, rows)))
     return aligned
+
+
+def _scores(model: Samples, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
+    return model.scores.iloc[rows].reset_index(drop=True)

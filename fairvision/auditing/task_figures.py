@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.answers import Chance, correct, named, predicted
-from fairvision.auditing.tables import Samples, is_many, labels_of
+from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
 from fairvision.metrics import Result
 from fairvision.results.table import Computed, Key
@@ -32,8 +32,8 @@ def task_figures(model: Samples, task: str, chance: Chance) -> Computed:
     scores = model.probabilities("score", task)
     if scores is None:
         return
-    labels = labels_of(model.truth, task)
-    if is_many(model.truth, task):
+    labels = model.truth.schema.labels(task)
+    if model.truth.schema.is_many(task):
         yield (
             Key("average_precision", "", task),
             metrics.average_precision(truth, scores, labels=labels, **chance),
@@ -65,11 +65,11 @@ def calibration_figures(model: Samples, head: str, chance: Chance) -> Computed:
     if probabilities is None:
         return
     truth = named(model.truth, head)
-    scores = pd.DataFrame(probabilities, columns=list(labels_of(model.truth, head)))
+    scores = pd.DataFrame(probabilities, columns=list(model.truth.schema.labels(head)))
     own = head in model.truth.attributes
     if not own:
         yield Key("calibration_error", "", head), metrics.calibration_error(truth, scores, **chance)
-    if is_many(model.truth, head):
+    if model.truth.schema.is_many(head):
         return
     for attribute in [head] if own else model.truth.attributes:
         groups = named(model.truth, attribute)
@@ -100,7 +100,7 @@ def _version_figures(
     model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
 ) -> Computed:
     """Yield how far answers depend on the group where it is all that images differ in."""
-    if model.counts is not None or is_many(model.truth, task):
+    if model.counts is not None or model.truth.schema.is_many(task):
         return
     images = images_of_versions(model.truth, attribute)
     if images is not None:

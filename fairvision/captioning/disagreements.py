@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from fairvision.captioning.files import identity
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
-from fairvision.datasets.doubts import Doubts
-from fairvision.datasets.images import read_image
+from fairvision.datasets.images import Doubts, read_image
 from fairvision.errors import InputError
 from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plain_text
 from fairvision.results.gallery import Caption, CaptionedImage
@@ -173,11 +171,7 @@ def rows_of(
         for model, said in captions.items():
             if image not in said:
                 raise InputError(f"--show {image}: {model} has no caption of this picture")
-    known = truth.rows.set_index("id").reindex(pd.Index(ids, dtype=object))
-    known = known.astype(object).where(known.notna(), None)
-    return Labels(
-        truth.path, truth.attribute, truth.task, known.reset_index(names="id"), truth.vocabulary
-    )
+    return truth.of(ids)
 
 
 def find_images(folder: Path, ids: Iterable[str]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fairvision.core.files import read_json
-from fairvision.core.ids import as_number
+from fairvision.core.spellings import as_number
 from fairvision.errors import InputError
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from fairvision.captioning.files import identity
-from fairvision.core.table_files import COMPRESSED, read_csv, read_parquet
-from fairvision.datasets.readers.coding import coded
-from fairvision.datasets.readers.label_columns import label_sets_of, names_of, texts_of
+from fairvision.core.tables import Place, Table, open_table
+from fairvision.datasets import Dataset
+from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
+from fairvision.datasets.label_texts import coded
 from fairvision.errors import InputError, shown, warn_caller
 from fairvision.metrics.caption_words import OTHER
-from fairvision.schema import UNKNOWN
+from fairvision.schema import UNKNOWN, Column, Schema, Task
 
 IDS = ("image_id", "id")
 ATTRIBUTE, OBJECTS, SPLIT = "gender", "objects", "test"  # where nothing else is asked for
@@ -31,43 +30,65 @@ class Labels:
     ----------
     path : the file
     attribute, task : names of the columns of groups and of objects; the latter "" without
-    rows : (n rows) `id`; `group`, None where unknown; `objects`, tuples, None where unknown
-    vocabulary : all objects of the file
+    data : ids, and codes of both; no image files
     """
 
     path: Path
     attribute: str
     task: str
-    rows: pd.DataFrame
-    vocabulary: tuple[str, ...]
+    data: Dataset
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.data)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the images."""
+        return list(self.data.samples["id"])
 
     @property
     def groups(self) -> list[str]:
         """The groups that occur, in the order of their names."""
-        return sorted(self.rows["group"].dropna().unique())
+        return sorted(self.data.samples[self.attribute].dropna().unique())
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """All objects of the file."""
+        return self.data.tasks[self.task].labels if self.task else ()
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """By name (n rows): `id`; `group`, None where unknown; `objects`, tuples or None."""
+        samples = self.data.samples
+        nothing = pd.Series(np.full(len(self), None), dtype=object)
+        return pd.DataFrame(
+            {
+                "id": samples["id"],
+                "group": samples[self.attribute],
+                "objects": samples[self.task] if self.task else nothing,
+            }
+        )
 
     def of(self, ids: Sequence[str]) -> Labels:
-        """Return the rows of these images, in this order."""
-        places = pd.Index(self.rows["id"]).get_indexer(pd.Index(ids))
-        return replace(self, rows=self.rows.iloc[places].reset_index(drop=True))
+        """Return the rows of these images, in this order; nothing is known of those not there."""
+        places = pd.Index(self.ids).get_indexer(pd.Index(list(ids)))
+        rows = self.data.rows(places)
+        columns = {}
+        for name in self.data.schema:
+            names = rows.samples[name].where(places >= 0, None)
+            columns[name] = self.data.schema.column(name, names)
+        return replace(self, data=_dataset(self.path, self.data.schema, ids, columns))
 
     def codes(self, groups: Sequence[str]) -> pd.Categorical:
         """Return (n,) groups with the names of `groups`."""
-        return pd.Categorical(self.rows["group"], categories=list(groups))
+        return pd.Categorical(self.data.samples[self.attribute], categories=list(groups))
 
     def objects(self, vocabulary: Sequence[str]) -> pd.DataFrame:
         """Return (n, labels) 0 and 1, −1 where unknown; labels of other names are left out."""
-        place = {label: column for column, label in enumerate(vocabulary)}
-        held = np.zeros((len(self.rows), len(place)), np.int8)
-        for row, labels in enumerate(self.rows["objects"]):
-            if labels is None:
-                held[row] = -1
-            else:
-                held[row, [place[label] for label in labels if label in place]] = 1
-        return pd.DataFrame(held, columns=list(vocabulary))
+        held = self.data.targets(self.task)
+        columns = {label: held[:, i] for i, label in enumerate(self.vocabulary)}
+        absent = np.where((held < 0).all(axis=1), -1, 0).astype(np.int8)
+        return pd.DataFrame({label: columns.get(label, absent) for label in vocabulary})
 
 
 def read_labels(
@@ -92,66 +113,48 @@ def read_labels(
     -------
     the rows that are audited, and all rows
     """
-    table = _read(path)
-    ids = next((name for name in IDS if name in table.column_names), None)
+    table = open_table(path)
+    ids = next((name for name in IDS if name in table.types), None)
     if ids is None:
-        raise InputError(f"{path} has no column 'image_id': it has {_listed(table.column_names)}")
+        raise InputError(f"{path} has no column 'image_id': it has {', '.join(table.names)}")
     if split_column is None and split is not None:
         split_column = "split"
-    task = objects or (OBJECTS if OBJECTS in table.column_names else "")
+    task = objects or (OBJECTS if OBJECTS in table.types else "")
     taken = (ids, task, split_column, "split", "")
-    attribute = attribute or _attribute(path, [c for c in table.column_names if c not in taken])
-    for column in filter(None, (attribute, task, split_column)):
-        if column not in table.column_names:
-            raise InputError(
-                f"{path} has no column {shown(column)}: it has {_listed(table.column_names)}"
-            )
-    read = _labels(path, table, ids, attribute, task)
-    if not read.vocabulary:
+    attribute = attribute or _attribute(path, [c for c in table.names if c not in taken])
+    table.check_columns(filter(None, (attribute, task, split_column)))
+    labels = _labels(table, ids, attribute, task)
+    if task and not labels.vocabulary:
         if objects is not None:
-            raise InputError(f"{path}, column {objects!r}: no object is known")
-        read = replace(read, task="")
-    if line := coded({read.attribute: read.groups, read.task: read.vocabulary}):
+            raise Place(path, objects).error("no object is known")
+        labels = _labels(table, ids, attribute, "")
+    if line := coded({labels.attribute: labels.groups, labels.task: labels.vocabulary}):
         warn_caller(f"{path}: {line}")
     if split_column is None:
-        return read, read
+        return labels, labels
     wanted = split or SPLIT
-    splits = pd.Series(texts_of(path, table, split_column), dtype=object)
-    chosen = splits == wanted
-    if not chosen.any():
-        there = ", ".join(sorted(splits.dropna().unique())) or "nothing"
+    column = table.read([split_column])[split_column]
+    splits = pd.Series(texts_of(Place(path, split_column), column), dtype=object)
+    chosen = np.flatnonzero(splits == wanted)
+    if not len(chosen):
+        all_splits = ", ".join(sorted(splits.dropna().unique())) or "nothing"
         raise InputError(
-            f"{path}, column {split_column!r} has no rows of split {wanted!r}: it has {there}"
+            f"{Place(path, split_column)} has no rows of split {wanted!r}: it has {all_splits}"
         )
-    return replace(read, rows=read.rows[chosen].reset_index(drop=True)), read
+    return replace(labels, data=labels.data.rows(chosen)), labels
 
 
 def read_reference(path: Path, like: Labels) -> Labels:
     """Read a training table with the columns of `like`, whose groups must be the same."""
-    table = _read(path)
-    for column in (like.attribute, like.task):
-        if column not in table.column_names:
-            raise InputError(
-                f"{path} has no column {shown(column)}: it has {_listed(table.column_names)}"
-            )
-    read = _labels(path, table, None, like.attribute, like.task)
-    for row, group in enumerate(read.rows["group"]):
+    table = open_table(path)
+    table.check_columns([like.attribute, like.task])
+    labels = _labels(table, None, like.attribute, like.task)
+    for row, group in enumerate(labels.data.samples[like.attribute]):
         if group is not None and group not in like.groups:
-            _refuse(path, row, like.attribute, f"{group!r} is not one of {', '.join(like.groups)}")
-    return read
-
-
-def _read(path: Path) -> pa.Table:
-    """Read a table; the cells of csv stay text."""
-    if path.name.lower().endswith((".csv", *(f".csv{end}" for end in COMPRESSED))):
-        table = read_csv(path)
-    elif path.suffix.lower() == ".parquet":
-        table = read_parquet(path)
-    else:
-        raise InputError(f"{path} is not a table: give a .csv or .parquet file")
-    if not len(table):
-        raise InputError(f"{path} has no rows")
-    return table
+            raise table.place(row, like.attribute).error(
+                f"{shown(group)} is not one of {', '.join(like.groups)}"
+            )
+    return labels
 
 
 def _attribute(path: Path, columns: list[str]) -> str:
@@ -160,33 +163,43 @@ def _attribute(path: Path, columns: list[str]) -> str:
     if len(columns) == 1:
         return columns[0]
     raise InputError(
-        f"{path}: say by --attribute which column holds the groups: {_listed(columns)}"
+        f"{path}: say by --attribute which column holds the groups: {', '.join(columns) or 'none'}"
     )
 
 
-def _labels(path: Path, table: pa.Table, ids: str | None, attribute: str, task: str) -> Labels:
-    groups, _ = names_of(path, table, attribute, (UNKNOWN,))
-    nothing: list[Any] = [None] * len(table)
-    rows: dict[str, list[Any]] = {
-        "id": nothing if ids is None else [identity(x) for x in texts_of(path, table, ids)],
-        "group": [None if group == OTHER else group for group in groups],
-        "objects": label_sets_of(path, table, task, ())[0].tolist() if task else nothing,
-    }
-    seen: set[str] = set()
-    for row, own in enumerate(rows["id"]) if ids else ():
-        if own is None:
-            _refuse(path, row, str(ids), "is empty")
-        if own in seen:
-            _refuse(path, row, str(ids), f"{own} is there twice")
-        seen.add(own)
-    vocabulary = sorted({label for labels in rows["objects"] for label in labels or ()})
-    frame = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in rows.items()})
-    return Labels(path, attribute, task, frame, tuple(vocabulary))
+def _labels(table: Table, id_column: str | None, attribute: str, task: str) -> Labels:
+    held = table.read(list(filter(None, (id_column, attribute, task))))
+    columns = {}
+    groups, names = names_of(Place(table.path, attribute), held[attribute], (UNKNOWN,))
+    schema = Schema({attribute: tuple(name for name in names if name != OTHER)})
+    columns[attribute] = groups
+    if OTHER in names:  # which stands for captions that name no group
+        named = [None if group == OTHER else group for group in groups.names]
+        columns[attribute] = schema.column(attribute, named)
+    if task:
+        columns[task], vocabulary = label_sets_of(Place(table.path, task), held[task], ())
+        schema = Schema(schema.attributes, {task: Task(vocabulary, many=True)})
+    ids = [""] * table.rows if id_column is None else _ids(table, held[id_column], id_column)
+    return Labels(table.path, attribute, task, _dataset(table.path, schema, ids, columns))
 
 
-def _listed(names: Any) -> str:
-    return ", ".join(map(str, names)) or "none"
+def _ids(table: Table, column: object, name: str) -> list[str]:
+    ids: dict[str, None] = {}
+    for row, text in enumerate(texts_of(Place(table.path, name), column)):
+        image = identity(text)
+        if image is None:
+            raise table.place(row, name).error("is empty")
+        if image in ids:
+            raise table.place(row, name).error(f"{image} is there twice")
+        ids[image] = None
+    return list(ids)
 
 
-def _refuse(path: Path, row: int, column: str, problem: str) -> NoReturn:
-    raise InputError(f"{path} row {row + 1}, column {column!r}: {problem}")
+def _dataset(
+    path: Path,
+    schema: Schema,
+    ids: Collection[str],
+    columns: dict[str, Column],
+) -> Dataset:
+    samples = pd.DataFrame({"id": pd.Series(list(ids), dtype=object)})
+    return Dataset.of_columns(schema, samples, columns, root=path, name=path.stem)

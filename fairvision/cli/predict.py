@@ -116,7 +116,7 @@ def _check_replaceable(output: Path | None, overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{output} is there already: choose another file or add --overwrite")
 
-    from fairvision.core.table_files import header
+    from fairvision.core.csv_files import header
 
     try:
         names = header(output)

@@ -6,6 +6,7 @@ nothing but the standard library, and looks at distinct names only.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -14,6 +15,7 @@ from fairvision.errors import warn_caller
 MISSING = frozenset(
     ("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "-1", "?", "missing")
 )
+_NUMBER = re.compile(r"0*(\d+)(?:\.0*)?")
 _NAMED = 3  # of each kind, in a warning
 _LONGEST = 30
 
@@ -56,6 +58,18 @@ def seem_missing(names: Iterable[object]) -> list[str]:
     ['NaN', 'None']
     """
     return [name for name in names if isinstance(name, str) and folded(name) in MISSING]
+
+
+def as_number(text: str) -> str:
+    """Return an id that is a whole number without zeros in front and behind; others as they are.
+
+    Examples
+    --------
+    >>> as_number("000000080714"), as_number("7.0"), as_number("0"), as_number("ski_01")
+    ('80714', '7', '0', 'ski_01')
+    """
+    number = _NUMBER.fullmatch(text)
+    return number[1] if number and text.isascii() else text
 
 
 def warn_of_spellings(subject: str, names: Iterable[object]) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fairvision.core.deprecation import warn_renamed
 from fairvision.datasets.cache import open_pixels
+from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.description import describe
-from fairvision.datasets.folder import SPLITS, Dataset, load, save
+from fairvision.datasets.folder import load, save
 from fairvision.datasets.images import read_image
 from fairvision.datasets.masks import read_mask
 from fairvision.datasets.pixels import Pixels

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from fairvision.core.deprecation import renamed_arguments
 from fairvision.datasets.cache import CachedPixels
-from fairvision.datasets.decoding import resize
-from fairvision.datasets.folder import Dataset
-from fairvision.datasets.pixels import Pixels, Taken
+from fairvision.datasets.dataset import Dataset
+from fairvision.datasets.pixels import Pixels, Taken, resize
 
 
 @dataclass

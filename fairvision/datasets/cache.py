@@ -19,11 +19,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fairvision.core.files import whole_folder
-from fairvision.datasets.decoding import Decoder
-from fairvision.datasets.folder import Dataset
+from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.images import quiet_warnings
-from fairvision.datasets.pixels import Pixels, StreamedPixels, Taken
-from fairvision.datasets.stamps import file_stamps
+from fairvision.datasets.pixels import Decoder, Pixels, StreamedPixels, Taken
 from fairvision.errors import FairvisionWarning, InputError, check_file, reading
 
 CACHES = ("auto", "always", "never")
@@ -162,7 +160,7 @@ def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
 
 def _key(dataset: Dataset, size: int) -> str:
     digest = hashlib.sha256(repr((_FORMAT, size, str(dataset.root.resolve()))).encode())
-    for some in file_stamps(dataset):
+    for some in dataset.file_stamps():
         digest.update(some)
     return f"{dataset.root.resolve().name}-{size}-{digest.hexdigest()[:16]}"
 

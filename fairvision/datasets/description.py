@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairvision.datasets.folder import SPLITS, Dataset
+from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.schema import UNKNOWN
 
 FEW = 30

@@ -16,8 +16,44 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from fairvision.datasets.doubts import Doubts
-from fairvision.errors import InputError, check_file
+from fairvision.errors import FairvisionWarning, InputError, check_file, shown
+
+_NAMED = 3
+
+
+class Doubts:
+    """Gathers which files are odd in which way, also from threads.
+
+    Examples
+    --------
+    >>> doubts = Doubts()
+    >>> for name in "abcd":
+    ...     doubts.note("masks that cover the whole image", f"{name}.png")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     doubts.tell()
+    ...     doubts.tell()
+    >>> [str(warning.message) for warning in caught]
+    ["masks that cover the whole image: 4 ('a.png', 'b.png', 'c.png', …)"]
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[str, dict[str, None]] = {}
+        self._told: set[str] = set()
+
+    def note(self, kind: str, path: str | Path) -> None:
+        """Note that a file is odd in some way; `kind` begins with a plural noun."""
+        self._paths.setdefault(kind, {})[str(path)] = None
+
+    def tell(self) -> None:
+        """Warn of each kind once, however often this is called."""
+        for kind, paths in list(self._paths.items()):
+            if kind not in self._told:
+                self._told.add(kind)
+                named = [shown(path) for path in list(paths)[:_NAMED]]
+                named += ["…"] * (len(paths) > _NAMED)
+                message = f"{kind}: {len(paths)} ({', '.join(named)})"
+                warnings.warn(message, FairvisionWarning, stacklevel=2)
+
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

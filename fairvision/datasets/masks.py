@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fairvision.datasets.doubts import Doubts
-from fairvision.datasets.images import damage_told, decode, deep_values, is_deep, note
+from fairvision.datasets.images import Doubts, damage_told, decode, deep_values, is_deep, note
 from fairvision.errors import InputError
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")

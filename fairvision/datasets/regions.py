@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from fairvision.core.files import whole_file
-from fairvision.core.table_files import read_parquet
-from fairvision.datasets.folder import Dataset
-from fairvision.datasets.samples import cell_text
+from fairvision.core.tables import Place, open_table
+from fairvision.datasets.dataset import Dataset
+from fairvision.datasets.label_columns import cell_text
 from fairvision.errors import InputError, reading, shown
 
 REGIONS = "regions.parquet"
@@ -41,9 +41,9 @@ def read_regions(dataset: Dataset) -> pd.DataFrame:
     path = dataset.root / REGIONS
     if not os.path.lexists(path):
         return no_regions()
-    stored = read_parquet(path)
+    held = open_table(path, may_be_empty=True).read()
     with reading(path):
-        table = stored.to_pandas()
+        table = held.to_pandas()
     return _check(path, table, dataset)
 
 
@@ -183,6 +183,4 @@ def _refuse(path: Path, wrong: pd.Series, values: Any, problem: str) -> None:
         others = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
         value = values.iloc[row]
         value = value.item() if isinstance(value, np.generic) else value
-        raise InputError(
-            f"{path} row {row + 1}, column {values.name!r}: {shown(value)} {problem}{others}"
-        )
+        raise Place(path, str(values.name), row + 1).error(f"{shown(value)} {problem}{others}")

@@ -1,30 +1,31 @@
 """The table of a dataset folder, with no Python object for each of its rows.
 
-Text that differs from row to row (ids and paths) stays in arrow's memory; of groups and labels each
-row points to one of a few shared objects. Millions of rows take some hundred bytes each.
+Text that differs from row to row (ids and paths) stays in arrow's memory; groups and labels are
+codes. Millions of rows take some hundred bytes each.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision.core.files import inside, is_of_system
-from fairvision.core.table_files import not_text, open_parquet, read_csv, read_parquet
+from fairvision.core.tables import Place, Table, open_table, place_of
+from fairvision.datasets.dataset import SPLITS, TEXT
+from fairvision.datasets.label_columns import cell_text, read_labels, texts
 from fairvision.errors import InputError, shown
-from fairvision.schema import SEPARATOR, Schema
+from fairvision.schema import Column, Schema, joined
 
-SPLITS = ("train", "val", "test")
-TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
-"""How ids and paths are held; missing ones are NaN."""
-
+_COLUMNS = ("id", "image", "mask", "split")
 _STRINGS = pa.large_string()
 
 
@@ -46,8 +47,13 @@ def table_files(root: Path) -> list[Path]:
     return files
 
 
-def read_samples(root: Path, schema: Schema) -> pd.DataFrame:
-    """Read and check the table of a dataset folder; see `Dataset.samples`.
+def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Read and check the table of a dataset folder.
+
+    Returns
+    -------
+    the columns `id`, `image`, `mask` and `split` of `Dataset.samples`, and those of the
+    attributes and tasks
 
     Raises
     ------
@@ -55,157 +61,90 @@ def read_samples(root: Path, schema: Schema) -> pd.DataFrame:
         One line naming file, row and column of what cannot be used.
     """
     files = table_files(root)
-    many = [name for name in schema if schema.is_many(name)]
-    named = {"split": SPLITS, **schema.heads}
-    parts = [_read_text(path, ["id", "image", "mask", *named], named, many) for path in files]
-    rows = _Rows(files, [len(part["id"]) for part in parts])
+    tables = [open_table(path, may_be_empty=True) for path in files]
+    rows = _Rows(files, [table.rows for table in tables])
     if not rows.total:
         raise InputError(f"{files[0]} has no rows")
-    text = {name: pa.chunked_array([c for p in parts for c in p[name].chunks]) for name in parts[0]}
+    parts = [_read_part(table, schema, rows, i) for i, table in enumerate(tables)]
+    text = {c: pa.chunked_array([x for p, _ in parts for x in p[c].chunks]) for c in _COLUMNS}
+    columns = {name: joined([column[name] for _, column in parts]) for name in schema}
     del parts
-    rows.ids = text["id"]
     for column in ("id", "image", "split"):
         rows.refuse(pc.is_null(text[column]), column, "is empty")
     _check_unique(rows, text["id"])
     for column in ("image", "mask"):
         _check_paths(root, rows, text[column], column)
-    samples = {}
-    for column, values in text.items():
-        if column in named:
-            shared = _shared(rows, column, values, named[column], column in many)
-            samples[column] = pd.Series(shared, dtype=object)
-        else:
-            samples[column] = _held(values)
-    return pd.DataFrame(samples)
-
-
-def cell_text(value: Any) -> str | None:
-    """Return a cell as text; None where it is empty."""
-    return None if is_empty(value) or str(value) == "" else str(value)
-
-
-def is_empty(value: Any) -> bool:
-    """Return whether a cell holds nothing."""
-    return value is None or (isinstance(value, float) and np.isnan(value))
+    samples = {column: _held(text[column]) for column in ("id", "image", "mask")}
+    samples["split"] = pd.Series(_splits(rows, text["split"]), dtype=object)
+    return pd.DataFrame(samples), columns
 
 
 class _Rows:
     """The rows of all files, to say where one stands."""
 
     def __init__(self, files: Sequence[Path], counts: Sequence[int]):
-        self.files, self.ends = files, np.cumsum(counts)
-        self.total = int(self.ends[-1])
-        self.ids: pa.ChunkedArray | None = None
+        self.files, self.counts, self.total = files, counts, sum(counts)
+        self.ids: list[pa.ChunkedArray] = []  # of the files that were read
 
-    def refuse(self, wrong: Any, column: str, say: str | Callable[[int], str]) -> None:
+    def place(self, row: int, column: str) -> Place:
+        """Return where a row, from 0 on, stands, with its id where that is known."""
+        place = place_of(self.files, self.counts, row, column)
+        ids = pa.chunked_array([chunk for ids in self.ids for chunk in ids.chunks], _STRINGS)
+        return place if column == "id" else replace(place, id=ids[row].as_py())
+
+    def refuse(self, wrong: Any, column: str, problem: str | Callable[[int], str]) -> None:
         """Raise `InputError` for the first row that is wrong, if there is one."""
-        at = np.flatnonzero(np.asarray(wrong))
-        if not len(at):
-            return
-        row = int(at[0])
-        others = f" (and {len(at) - 1} more rows)" if len(at) > 1 else ""
-        file = int(np.searchsorted(self.ends, row, side="right"))
-        own = row - (int(self.ends[file - 1]) if file else 0) + 1
-        who = ""
-        if column != "id" and self.ids is not None:
-            who = f" (id {self.ids[row].as_py()!r})"
-        where = f"{self.files[file]} row {own}{who}, column {column!r}"
-        raise InputError(f"{where}: {say if isinstance(say, str) else say(row)}{others}")
+        indices = np.flatnonzero(np.asarray(wrong))
+        if len(indices):
+            row = int(indices[0])
+            others = f" (and {len(indices) - 1} more rows)" if len(indices) > 1 else ""
+            text = problem if isinstance(problem, str) else problem(row)
+            raise self.place(row, column).error(f"{text}{others}")
 
 
-def _read_text(
-    path: Path, wanted: Sequence[str], named: Mapping[str, Sequence[str]], many: Collection[str]
-) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of a file as text: null where empty; labels joined, "" for none."""
-    if path.suffix == ".csv":
-        table = read_csv(path)
-        there = table.column_names
-    else:
-        there = open_parquet(path).schema_arrow.names
-        table = read_parquet(path, wanted)
-    for column in wanted:
-        if column != "mask" and column not in there:
-            raise InputError(f"{path} has no column {shown(column)}: it has {', '.join(there)}")
-    rows, found = _Rows([path], [len(table)]), {}
-    for column in wanted:
-        if column not in there:
-            found[column] = pa.chunked_array([pa.nulls(len(table), _STRINGS)])
-            continue
-        values = table[column]
-        is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
-        if column in many and (is_list or pa.types.is_fixed_size_list(values.type)):
-            found[column] = _joined(rows, column, values, named[column])
-        elif reason := not_text(values.type):
-            raise InputError(f"{path}, column {shown(column)} {reason}")
-        else:
-            found[column] = _as_text(values)
-    return found
+def _read_part(
+    table: Table, schema: Schema, rows: _Rows, part: int
+) -> tuple[dict[str, pa.ChunkedArray], dict[str, Column]]:
+    """Return text, null where empty, and the columns of one file of the table."""
+    table.check_columns(["id", "image", "split", *schema])
+    present = [name for name in (*_COLUMNS, *schema) if name in table.types]
+    for name in present:
+        table.check_text(name, lists=schema.is_many(name))
+    held = table.read(present)
+    text = {column: _text(held, column) for column in _COLUMNS}
+    rows.ids.append(text["id"])
+    start = sum(rows.counts[:part])
+    columns = {
+        name: read_labels(
+            schema, name, held[name], lambda row, column: rows.place(start + row, column)
+        )
+        for name in schema
+    }
+    return text, columns
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.cast(kind.value_type), kind.value_type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind):
-        text = column.cast(_STRINGS)
+def _text(held: pa.Table, column: str) -> pa.ChunkedArray:
+    """Return a column as text: null where empty, or where there is no such column."""
+    if column not in held.column_names:
+        return pa.chunked_array([pa.nulls(len(held), _STRINGS)])
+    values = held[column]
+    if values.type == _STRINGS or pa.types.is_integer(values.type):
+        text = values.cast(_STRINGS)
         return pc.if_else(pc.equal(text, ""), pa.scalar(None, _STRINGS), text)
-    chunks = [pa.array(map(cell_text, chunk.to_pylist()), _STRINGS) for chunk in column.chunks]
+    chunks = [pa.array(map(cell_text, chunk.to_pylist()), _STRINGS) for chunk in values.chunks]
     return pa.chunked_array(chunks, _STRINGS)
 
 
-def _joined(
-    rows: _Rows, column: str, lists: pa.ChunkedArray, labels: Sequence[str]
-) -> pa.ChunkedArray:
-    """Return lists of labels as text; labels hold no separator."""
-    joined, start = [], 0
-    for chunk in lists.chunks:
-        chunk = chunk.cast(pa.large_list(chunk.type.value_type))
-        flat = _as_text(pa.chunked_array([chunk.flatten()])).combine_chunks()
-        wrong = np.flatnonzero(~pc.is_in(flat, pa.array(labels, _STRINGS)).to_numpy(False))
-        if len(wrong):
-            which = pc.list_parent_indices(chunk).to_numpy(False)[wrong] + start
-            value = str(chunk.flatten()[int(wrong[0])].as_py())
-            mask = np.isin(np.arange(rows.total), which)
-            rows.refuse(mask, column, _not_one_of(value, labels))
-        length = pc.fill_null(pc.list_value_length(chunk), 0).to_numpy(False)
-        offsets = pa.array(np.append(0, np.cumsum(length)), pa.int64())
-        text = pc.binary_join(
-            pa.LargeListArray.from_arrays(offsets, flat), pa.scalar(SEPARATOR, _STRINGS)
-        )
-        joined.append(pc.if_else(pc.is_null(chunk), pa.scalar(None, _STRINGS), text))
-        start += len(chunk)
-    return pa.chunked_array(joined, _STRINGS)
-
-
-def _shared(
-    rows: _Rows, column: str, text: pa.ChunkedArray, allowed: Sequence[str], many: bool
-) -> np.ndarray:
-    """Return names, or tuples of names, of which rows that say the same share one object."""
-    coded = text.dictionary_encode().unify_dictionaries()
-    chunks = [pc.fill_null(c.indices, -1).to_numpy(zero_copy_only=False) for c in coded.chunks]
-    codes = np.concatenate(chunks)
-    names = coded.chunk(0).dictionary.to_pylist() if coded.num_chunks else []
-    known = set(allowed)
-    cells: list[Any] = [*(_labels(name) if many else name for name in names), None]
-    alien = [[x for x in (cell if many else (cell,)) if x not in known] for cell in cells[:-1]]
+def _splits(rows: _Rows, column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    """Return the split of each row, of which equal ones share one object."""
+    codes, names = texts(column)
+    strange = np.array([name not in SPLITS for name in names])
     rows.refuse(
-        np.array([*map(bool, alien), False])[codes],
-        column,
-        lambda row: _not_one_of(alien[codes[row]][0], allowed),
+        strange[codes],
+        "split",
+        lambda row: f"{shown(names[codes[row]])} is not one of {', '.join(sorted(SPLITS))}",
     )
-    objects = np.empty(len(cells), object)
-    for i, cell in enumerate(cells):
-        objects[i] = cell
-    shared: np.ndarray = objects[codes]
-    return shared
-
-
-def _labels(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, text.split(SEPARATOR)))
-
-
-def _not_one_of(value: str, allowed: Sequence[str]) -> str:
-    return f"{shown(value)} is not one of {', '.join(sorted(allowed))}"
+    return np.array(names, dtype=object)[codes]
 
 
 def _held(text: pa.ChunkedArray) -> pd.Series:
@@ -234,10 +173,10 @@ def _check_paths(root: Path, rows: _Rows, paths: pa.ChunkedArray, column: str) -
         inside(root, parent)
         try:
             with os.scandir(root / parent) as entries:
-                own = [entry.name for entry in entries if entry.is_symlink()]
-        except (OSError, ValueError):  # what is missing is told where it is read
+                names = [entry.name for entry in entries if entry.is_symlink()]
+        except (OSError, ValueError):  # what is missing is refused where it is read
             continue
-        links += [f"{parent}/{name}" if parent else name for name in own]
+        links += [f"{parent}/{name}" if parent else name for name in names]
     if links:
         for path in paths.filter(pc.is_in(paths, pa.array(links, _STRINGS))).to_pylist():
             inside(root, path)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import path_text, whole_folder
 from fairvision.datasets import read_image
-from fairvision.datasets.doubts import Doubts
+from fairvision.datasets.images import Doubts
 
 LIST = "prepared.csv"
 

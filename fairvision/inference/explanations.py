@@ -25,7 +25,7 @@ from fairvision.attribution.maps import attribute, module_of
 from fairvision.core import files
 from fairvision.core.version import __version__
 from fairvision.datasets import read_image
-from fairvision.datasets.doubts import Doubts
+from fairvision.datasets.images import Doubts
 from fairvision.errors import InputError
 from fairvision.inference.digits import prepare_digit
 from fairvision.inference.explanation_sheets import (

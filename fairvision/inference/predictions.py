@@ -14,8 +14,8 @@ from rich.progress import track
 from fairvision import metrics
 from fairvision.core.files import path_text
 from fairvision.datasets import read_image
-from fairvision.datasets.decoding import read_to_size
-from fairvision.datasets.doubts import Doubts
+from fairvision.datasets.images import Doubts
+from fairvision.datasets.pixels import read_to_size
 from fairvision.errors import InputError
 from fairvision.inference.confidence import Familiarity, features_and_scores
 from fairvision.inference.digits import prepare_digit

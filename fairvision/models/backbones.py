@@ -14,7 +14,7 @@ import torchvision
 from torch import nn
 
 from fairvision.core.deprecation import renamed_arguments
-from fairvision.datasets.decoding import LARGEST_SIDE
+from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
 from fairvision.models.architectures import InceptionV3, lecture_cnn, resnet18_32px, small_cnn

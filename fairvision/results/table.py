@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.core.table_files import read_csv
+from fairvision.core.csv_files import read_csv
 from fairvision.errors import InputError, check_file, shown
 from fairvision.metrics import Result
 from fairvision.results.registry import registered

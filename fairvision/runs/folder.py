@@ -14,7 +14,7 @@ import pandas as pd
 
 from fairvision.core import checksums, shapes
 from fairvision.core.files import REPLACED
-from fairvision.datasets.decoding import LARGEST_SIDE
+from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.schema import Schema, Task, parse_schema
 

@@ -16,9 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairvision import audit
-from fairvision.auditing import absences, cells, streaming
+from fairvision.auditing import absences, streaming
+from fairvision.core.tables import Place
+from fairvision.datasets.label_columns import read_labels
 from fairvision.errors import InputError
 from fairvision.results.table import COLUMNS
+from fairvision.schema import Schema, Task, pack, unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 KEYS = list(COLUMNS[:6])
@@ -357,7 +360,7 @@ def test_csv_is_not_counted(drawn, tmp_path, small_memory):
 
 
 def test_too_many_combinations_are_refused(folders, tmp_path, small_memory, monkeypatch):
-    monkeypatch.setattr(streaming, "CELLS", 100)
+    monkeypatch.setattr(streaming, "COMBINATIONS", 100)
     with pytest.raises(InputError, match=r"more than 100 different combinations .* leave out"):
         run(folders, tmp_path / "audit")
 
@@ -403,15 +406,12 @@ def test_labels_are_packed_and_unpacked(labels, rows):
         row[[label for label in some if label < labels]] = 1
         if not known:
             row[:] = -1
-    np.testing.assert_array_equal(cells.unpacked(cells.packed(holds), labels), holds)
+    np.testing.assert_array_equal(unpack(pack(holds), labels), holds)
 
 
 @settings(max_examples=60)
 @given(st.lists(st.none() | st.sampled_from(["a", "b", "unknown", ""]), min_size=1))
 def test_truth_is_read_from_any_kind_of_text_column(values):
-    def refuse(row, column, problem):
-        raise AssertionError(problem)
-
     expected = [["a", "b"].index(v) if v in ("a", "b") else -1 for v in values]
     plain = pa.array(values, pa.string())
     for column in (
@@ -420,23 +420,24 @@ def test_truth_is_read_from_any_kind_of_text_column(values):
         plain.dictionary_encode(),
         pa.chunked_array([plain.slice(0, 1), plain.slice(1)]),
     ):
-        codes = cells.positions(column, "head", ("a", "b"), False, refuse)
+        codes = read_labels(Schema({"head": ("a", "b")}), "head", column, None).codes
         assert codes.tolist() == expected
 
 
 def test_lists_and_separated_text_say_the_same():
-    def refuse(row, column, problem):
-        raise InputError(f"{row} {problem}")
+    def place_of(row, column):
+        return Place("t.parquet", column, row + 1)
 
+    schema = Schema({}, {"head": Task(("a", "b"), many=True)})
     lists = pa.array([["a", "b"], [], None, ["b"]])
     for column in (lists, lists.cast(pa.large_list(pa.string())), lists.slice(0)):
-        holds = cells.positions(column, "head", ("a", "b"), True, refuse)
+        holds = read_labels(schema, "head", column, place_of).codes
         assert holds.tolist() == [[1, 1], [0, 0], [-1, -1], [0, 1]]
     texts = pa.array(["a;b", ";", None, "b"])
-    holds = cells.positions(texts, "head", ("a", "b"), True, refuse)
+    holds = read_labels(schema, "head", texts, place_of).codes
     assert holds.tolist() == [[1, 1], [0, 0], [-1, -1], [0, 1]]
-    with pytest.raises(InputError, match="2 None is not one of a, b"):
-        cells.positions(pa.array([["a"], [], [None]]), "head", ("a", "b"), True, refuse)
+    with pytest.raises(InputError, match="row 3, column 'head': None is not one of a, b"):
+        read_labels(schema, "head", pa.array([["a"], [], [None]]), place_of)
 
 
 def test_row_groups_of_any_size(drawn, tmp_path, small_memory):

@@ -12,8 +12,10 @@ import pytest
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import Said
 from fairvision.captioning.objects import named_objects
+from fairvision.datasets import Dataset
 from fairvision.metrics import caption_genders
 from fairvision.metrics.caption_words import words_for
+from fairvision.schema import Schema, Task
 
 
 def write_captions(path: Path, captions: dict) -> Path:
@@ -51,10 +53,16 @@ def make_labels() -> Callable[..., Labels]:
             "group": groups,
             "objects": objects or [None] * len(groups),
         }
-        frame = pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in rows.items()})
         vocabulary = sorted({label for some in rows["objects"] for label in some or ()})
         task = "objects" if objects else ""
-        return Labels(Path("labels.csv"), "gender", task, frame, tuple(vocabulary))
+        tasks = {task: Task(tuple(vocabulary), many=True)} if task else {}
+        named = tuple(dict.fromkeys(group for group in groups if group is not None))
+        schema = Schema({"gender": named}, tasks)
+        samples = pd.DataFrame({"id": pd.Series(rows["id"], dtype=object)})
+        columns = {"gender": schema.column("gender", groups)}
+        columns |= {task: schema.column(task, rows["objects"])} if task else {}
+        data = Dataset.of_columns(schema, samples, columns, root=Path("labels.csv"), name="labels")
+        return Labels(Path("labels.csv"), "gender", task, data)
 
     return make
 

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from fairvision import datasets, inference, runs
-from fairvision.core.table_files import read_csv
+from fairvision.core.csv_files import read_csv
 from fairvision.inference.digits import LIST
 
 LABELS = [f"label {n}" for n in range(12)]

@@ -14,7 +14,7 @@ from PIL import Image
 from fairvision import datasets
 from fairvision.datasets import batches, open_pixels
 from fairvision.datasets.batching import HeldPixels, hold
-from fairvision.datasets.decoding import resize_mask
+from fairvision.datasets.pixels import resize_mask
 from fairvision.errors import FairvisionWarning, InputError
 
 
@@ -57,7 +57,7 @@ def test_pixels_are_the_files(toy):
 
 def test_decoded_once_until_a_file_changes(toy, cache, monkeypatch):
     first = open_pixels(toy, 8)
-    monkeypatch.setattr("fairvision.datasets.decoding.read_image", None)
+    monkeypatch.setattr("fairvision.datasets.pixels.read_image", None)
     again = open_pixels(toy, 8)
     assert (again.images == first.images).all()
     monkeypatch.undo()

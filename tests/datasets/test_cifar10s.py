@@ -15,8 +15,12 @@ from PIL import Image
 
 from fairvision import metrics
 from fairvision.datasets import read_image
-from fairvision.datasets.readers.cifar10_parquet import CLASSES, read_parquet
-from fairvision.datasets.readers.cifar10s import GREY_CLASSES, from_cifar10
+from fairvision.datasets.readers.cifar10s import (
+    CLASSES,
+    GREY_CLASSES,
+    from_cifar10,
+    read_parquet_files,
+)
 from fairvision.errors import InputError
 
 PER_CLASS = 40
@@ -124,7 +128,7 @@ def test_one_file_with_splits_and_names(tmp_path):
     splits = ["test"] * 30 + ["train"] * (10 * PER_CLASS)
     table = {"split": splits, "label": labels, "png": [png(image) for image in images]}
     pq.write_table(pa.table(table), tmp_path / "cifar.parquet", row_group_size=7)
-    train, test = read_parquet(tmp_path / "cifar.parquet")
+    train, test = read_parquet_files(tmp_path / "cifar.parquet")
     for part, (pixels, numbers) in ((train, TRAIN), (test, TEST)):
         np.testing.assert_array_equal(part.images, pixels)
         np.testing.assert_array_equal(part.labels, numbers)
@@ -133,7 +137,7 @@ def test_one_file_with_splits_and_names(tmp_path):
 def test_numbers_mean_what_the_file_says(tmp_path):
     for name, part in (("train", TRAIN), ("test", TEST)):
         pq.write_table(hugging_face(*part, names=CLASSES[::-1]), tmp_path / f"{name}.parquet")
-    np.testing.assert_array_equal(read_parquet(tmp_path)[1].labels, TEST[1])
+    np.testing.assert_array_equal(read_parquet_files(tmp_path)[1].labels, TEST[1])
 
 
 def refusals():

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fairvision.captioning.labels import read_labels
 from fairvision.datasets import from_table
-from fairvision.datasets.readers.coding import coded, listed
+from fairvision.datasets.label_texts import coded, listed
 from fairvision.errors import FairvisionWarning, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:few pictures of")

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from fairvision.datasets import read_image, read_mask, scenes
-from fairvision.datasets.readers.scene_contexts import CONTEXTS
-from fairvision.datasets.readers.scene_people import PATTERNS
+from fairvision.datasets.readers.scene_drawing import CONTEXTS, PATTERNS
 from fairvision.datasets.readers.scenes import draw_scene
 from fairvision.errors import InputError
 

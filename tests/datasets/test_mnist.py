@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from fairvision.datasets import read_image
-from fairvision.datasets.readers.idx import read_header, unpack
-from fairvision.datasets.readers.mnist import from_mnist
+from fairvision.datasets.readers.mnist import from_mnist, read_header, unpack
 from fairvision.errors import InputError
 
 
@@ -122,7 +121,7 @@ def test_damage_is_one_line_and_nothing_is_written(write, tmp_path, kind, messag
 
 def test_what_a_header_promises_is_refused_before_it_is_unpacked(write, tmp_path, monkeypatch):
     source, unpacked = write(), []
-    monkeypatch.setattr("fairvision.datasets.readers.idx.unpack", lambda *_: unpacked.append(1))
+    monkeypatch.setattr("fairvision.datasets.readers.mnist.unpack", lambda *_: unpacked.append(1))
     header = bytes([0, 0, 8, 3]) + struct.pack(">III", 2**31 - 1, 28, 28)
     (source / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + bytes(10**6)))
     with pytest.raises(InputError, match=r"it promises 2147483647 × 28 × 28 values in \d+ bytes"):

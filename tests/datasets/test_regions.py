@@ -14,8 +14,7 @@ from PIL import Image
 from fairvision import datasets
 from fairvision.datasets.hiding import elsewhere
 from fairvision.datasets.readers.coco_masks import box_of, leaves_image
-from fairvision.datasets.readers.scene_canvas import Canvas
-from fairvision.datasets.readers.scene_contexts import CONTEXTS
+from fairvision.datasets.readers.scene_drawing import CONTEXTS, Canvas
 from fairvision.datasets.regions import REGIONS, SIDES, box_mask
 from fairvision.errors import FairvisionWarning, InputError
 

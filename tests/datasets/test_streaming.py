@@ -11,9 +11,8 @@ from PIL import Image
 from fairvision import datasets
 from fairvision.datasets import open_pixels
 from fairvision.datasets.cache import CachedPixels
-from fairvision.datasets.decoding import read_to_size, resize
 from fairvision.datasets.images import image_size, read_image
-from fairvision.datasets.pixels import StreamedPixels
+from fairvision.datasets.pixels import StreamedPixels, read_to_size, resize
 from fairvision.errors import InputError
 
 

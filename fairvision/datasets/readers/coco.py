@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,19 @@ import numpy as np
 import pandas as pd
 
 from fairvision.core.files import read_json
-from fairvision.datasets.caption_words import WORDS, perceived_gender
-from fairvision.datasets.folder import SPLITS, Dataset
+from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.readers.coco_masks import box_of, draw_masks, leaves_image
-from fairvision.datasets.readers.importing import Source, first_few, import_dataset, locate, warn
-from fairvision.datasets.readers.splits import random_splits
+from fairvision.datasets.readers.importing import (
+    Source,
+    first_few,
+    import_dataset,
+    locate,
+    random_splits,
+    warn,
+)
 from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError, shown
+from fairvision.metrics.caption_words import GENDER_WORDS, named_group, tokens
 from fairvision.schema import Task
 
 _PERSON = "person"
@@ -97,11 +103,11 @@ def from_coco(
     sources = []
     for image in rows:
         entry = listed.images[image]
-        where = f"{instances} picture {image}"
-        path = locate(images, entry["file_name"], where)
+        place = f"{instances} picture {image}"
+        path = locate(images, entry["file_name"], place)
         people = listed.people[image]
         mask = partial(_draw_people, (entry["width"], entry["height"]), people)
-        sources.append(Source(where, path, mask))
+        sources.append(Source(place, path, mask))
     return import_dataset(
         Dataset(
             root=Path(folder),
@@ -148,17 +154,17 @@ def _read_instances(path: Path, skip_broken: bool) -> _Instances:
     images: dict[Any, dict[str, Any]] = {}
     names: set[str] = set()
     wanted = {"id": (int, str), "file_name": str, "width": int, "height": int}
-    for where, entry in _entries(path, content, "images", wanted):
+    for place, entry in _entries(path, content, "images", wanted):
         if str(entry["id"]) in names:
-            raise InputError(f"{where}: id {shown(entry['id'])} is there twice")
+            raise InputError(f"{place}: id {shown(entry['id'])} is there twice")
         names.add(str(entry["id"]))
         images[entry["id"]] = entry
     if not images:
         raise InputError(f"{path} lists no images")
     categories: dict[Any, str] = {}
-    for where, entry in _entries(path, content, "categories", {"id": (int, str), "name": str}):
+    for place, entry in _entries(path, content, "categories", {"id": (int, str), "name": str}):
         if entry["id"] in categories or entry["name"] in categories.values():
-            raise InputError(f"{where}: id {shown(entry['id'])} or its name is there twice")
+            raise InputError(f"{place}: id {shown(entry['id'])} or its name is there twice")
         categories[entry["id"]] = entry["name"]
     if _PERSON not in categories.values():
         warn(f"{path} has no category called {_PERSON!r}: the pictures get no masks")
@@ -166,30 +172,30 @@ def _read_instances(path: Path, skip_broken: bool) -> _Instances:
     clipped: list[str] = []
     broken: list[str] = []
     wanted = {"image_id": (int, str), "category_id": (int, str)}
-    for where, entry in _entries(path, content, "annotations", wanted):
+    for place, entry in _entries(path, content, "annotations", wanted):
         image, category = entry["image_id"], entry["category_id"]
         if image not in images:
-            raise InputError(f"{where}: image_id {shown(image)} is not among the images")
+            raise InputError(f"{place}: image_id {shown(image)} is not among the images")
         if category not in categories:
-            raise InputError(f"{where}: category_id {shown(category)} is not among the categories")
+            raise InputError(f"{place}: category_id {shown(category)} is not among the categories")
         if categories[category] != _PERSON:
             objects[image].add(categories[category])
             size = images[image]["width"], images[image]["height"]
             try:
-                box = box_of(where, entry, size)
+                box = box_of(place, entry, size)
             except InputError as error:
                 if not skip_broken:
                     raise InputError(f"{error} (--skip-broken leaves such boxes out)") from None
                 broken.append(str(error))
                 continue
             if leaves_image(entry, size):
-                clipped.append(where)
+                clipped.append(place)
             if box is not None:
                 boxes.append((str(image), "objects", categories[category], *box))
         elif entry.get("segmentation") is None:
-            raise InputError(f"{where} has no 'segmentation'")
+            raise InputError(f"{place} has no 'segmentation'")
         else:
-            people[image].append((f"{where}: segmentation", entry["segmentation"]))
+            people[image].append((f"{place}: segmentation", entry["segmentation"]))
     if clipped:
         warn(
             f"{path}: {len(clipped)} boxes of objects leave their pictures, and are cut off there: "
@@ -211,14 +217,14 @@ def _read_captions(path: Path, images: set[Any]) -> defaultdict[Any, list[str]]:
     elsewhere = 0
     _check_captions(path, content)
     also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
-    for where, entry in _entries(path, content, "annotations", wanted):
+    for place, entry in _entries(path, content, "annotations", wanted):
         if entry["image_id"] in images:
             said[entry["image_id"]].append(entry["caption"])
         elif entry["image_id"] in also:
             elsewhere += 1
         else:
             raise InputError(
-                f"{where}: image_id {shown(entry['image_id'])} is not among the images"
+                f"{place}: image_id {shown(entry['image_id'])} is not among the images"
             )
     if elsewhere:
         warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
@@ -249,15 +255,15 @@ def _entries(
     if not isinstance(entries, list):
         raise InputError(f"{path} is not in COCO's format: it has no list {key!r}")
     for position, entry in enumerate(entries):
-        where = f"{path} {key}[{position}]"
+        place = f"{path} {key}[{position}]"
         if not isinstance(entry, dict):
-            raise InputError(f"{where} is not an object with named values")
+            raise InputError(f"{place} is not an object with named values")
         for name, kind in wanted.items():
             if name not in entry:
-                raise InputError(f"{where} has no {name!r}")
+                raise InputError(f"{place} has no {name!r}")
             if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
-                raise InputError(f"{where}: {name!r} cannot be {shown(entry[name])}")
-        yield where, entry
+                raise InputError(f"{place}: {name!r} cannot be {shown(entry[name])}")
+        yield place, entry
 
 
 def _draw_people(
@@ -268,5 +274,22 @@ def _draw_people(
         raise InputError(
             f"the picture is {size[0]}×{size[1]} pixels but the file says {stated[0]}×{stated[1]}"
         )
-    drawn = [(where, segmentation) for where, segmentation in people if segmentation != []]
+    drawn = [(place, segmentation) for place, segmentation in people if segmentation != []]
     return draw_masks(drawn, size[1], size[0]) if drawn else None
+
+
+__all__ = ["WORDS", "perceived_gender", "tokens"]
+
+WORDS = {"female": GENDER_WORDS["woman"], "male": GENDER_WORDS["man"]}
+
+
+def perceived_gender(captions: Iterable[str]) -> str | None:
+    """Return the one group that the captions of an image name; None for both or neither.
+
+    >>> perceived_gender(["A woman rides a horse.", "Somebody on her horse."])
+    'female'
+    >>> perceived_gender(["A woman and a man."]) is None
+    True
+    """
+    group = named_group(tuple(captions), WORDS)
+    return group if group in WORDS else None

@@ -30,22 +30,22 @@ def draw_masks(segmentations: Iterable[tuple[str, Any]], height: int, width: int
         If a segmentation is malformed or leaves the image.
     """
     union = np.zeros((height, width), bool)
-    for where, segmentation in segmentations:
+    for place, segmentation in segmentations:
         try:
             union |= _draw(segmentation, height, width)
         except Exception as error:  # whatever stands there in place of a segmentation
-            raise InputError(f"{where} cannot be drawn: {error}") from None
+            raise InputError(f"{place} cannot be drawn: {error}") from None
     return union
 
 
 def box_of(
-    where: str, annotation: dict[str, Any], size: tuple[int, int]
+    place: str, annotation: dict[str, Any], size: tuple[int, int]
 ) -> tuple[float, float, float, float] | None:
     """Return left, top, right, bottom of an object as shares of width and height.
 
     Parameters
     ----------
-    where : where it stands, for messages
+    place : where it stands, for messages
     annotation : with `bbox` (x, y, width, height in pixels); without, the box is that of the pixels
         of `segmentation`
     size : width and height of the image in pixels
@@ -65,12 +65,12 @@ def box_of(
         return None
     box, segmentation = annotation.get("bbox"), annotation.get("segmentation")
     if box is not None:
-        x, y, wide, high = _numbers(where, box)
+        x, y, wide, high = _numbers(place, box)
         xs, ys = np.array([x, x + wide]), np.array([y, y + high])
     elif segmentation:
         if width * height > MOST_PIXELS:
-            raise InputError(f"{where}: its picture of {width}×{height} pixels cannot be drawn")
-        mask = draw_masks([(f"{where}: segmentation", segmentation)], height, width)
+            raise InputError(f"{place}: its picture of {width}×{height} pixels cannot be drawn")
+        mask = draw_masks([(f"{place}: segmentation", segmentation)], height, width)
         if not mask.any():
             return None
         xs, ys = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] + [0, 1] for axis in (0, 1))
@@ -95,12 +95,12 @@ def leaves_image(annotation: dict[str, Any], size: tuple[int, int]) -> bool:
     )
 
 
-def _numbers(where: str, box: Any) -> tuple[float, ...]:
+def _numbers(place: str, box: Any) -> tuple[float, ...]:
     """Return x, y, width and height of a box."""
     of_four: list[Any] = box if isinstance(box, list) and len(box) == 4 else [None]
     if all(type(n) in (int, float) and abs(n) < LARGEST for n in of_four) and min(box[2:]) >= 0:
         return tuple(map(float, box))
-    raise InputError(f"{where}: bbox {shown(box)} is not x, y, width, height")
+    raise InputError(f"{place}: bbox {shown(box)} is not x, y, width, height")
 
 
 def run_lengths(compressed: bytes) -> list[int]:

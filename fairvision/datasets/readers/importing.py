@@ -1,4 +1,4 @@
-"""What every source of real images shares: each file is checked, then copied in."""
+"""What sources share: images are divided into splits, checked, and copied or written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from PIL import Image
 from rich.progress import track
 
 from fairvision.core.files import whole_folder
+from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.description import small_groups
-from fairvision.datasets.doubts import Doubts
-from fairvision.datasets.folder import Dataset, load, save, settings_of
-from fairvision.datasets.images import read_image
+from fairvision.datasets.folder import load, save
+from fairvision.datasets.images import Doubts, read_image
 from fairvision.datasets.masks import read_mask
 from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError, one_line, shown
@@ -35,13 +35,13 @@ class Source:
 
     Attributes
     ----------
-    where : file and row, for messages
+    place : file and row, for messages
     image : file
     mask : a file; or a function that takes the image's (width, height) and returns the mask,
         (height, width) bool, or None; or None
     """
 
-    where: str
+    place: str
     image: Path
     mask: Path | Callable[[tuple[int, int]], np.ndarray | None] | None
 
@@ -67,7 +67,7 @@ def import_dataset(
     origin : file that messages about attributes and tasks name
     regions : boxes of objects; those of images that are left out are, too
     """
-    parse_schema(origin, settings_of(dataset))
+    parse_schema(origin, dataset.settings)
     for path in (origin, *(source.image for source in sources)):
         if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
             raise InputError(f"{path} lies in {folder}, which would be replaced: name another one")
@@ -98,7 +98,7 @@ def import_dataset(
             f"left out: {len(broken)} of {len(sources)} pictures of {origin}, which cannot be "
             f"used: {first_few(broken, origin)}"
         )
-    empty = [source.where for source, s in zip(sources, stored) if s and s.empty_mask]
+    empty = [source.place for source, s in zip(sources, stored) if s and s.empty_mask]
     if empty:
         warn(
             f"{len(empty)} masks have no pixel of a person, so evidence cannot be measured there: "
@@ -113,7 +113,7 @@ def import_dataset(
     return imported
 
 
-def locate(root: Path, path: str, where: str) -> Path:
+def locate(root: Path, path: str, place: object) -> Path:
     """Return where a source file lies.
 
     Absolute paths are taken as they are, and links are followed: their bytes are copied, as the
@@ -122,13 +122,13 @@ def locate(root: Path, path: str, where: str) -> Path:
     """
     if "://" in path:
         raise InputError(
-            f"{where}: {shown(path)} is a web address: download the picture, and write its path"
+            f"{place}: {shown(path)} is a web address: download the picture, and write its path"
         )
     plain = os.path.normpath(path)
     if "\\" in path and not os.path.exists(root / plain):
         plain = os.path.normpath(path.replace("\\", "/"))
     if not os.path.isabs(plain) and plain.split(os.sep)[0] == os.pardir:
-        raise InputError(f"{where}: path {shown(path)} leaves its folder {root}")
+        raise InputError(f"{place}: path {shown(path)} leaves its folder {root}")
     return root / plain
 
 
@@ -158,7 +158,7 @@ def _store_all(
         try:
             return _store(source, name, folder, doubts)
         except InputError as error:
-            return InputError(f"{source.where}: {error}")
+            return InputError(f"{source.place}: {error}")
 
     stored: list[_Stored | InputError] = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
@@ -217,3 +217,86 @@ def _file_names(ids: Collection[str]) -> list[str]:
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
+
+
+def random_splits(
+    n: int, val_fraction: float, test_fraction: float, random: np.random.Generator
+) -> np.ndarray:
+    """Return a split for each of `n` images, in random order.
+
+    The shares are exact up to rounding; a split with a share above 0 gets at least one image
+    where there are three or more.
+
+    >>> random_splits(10, 0.1, 0.2, np.random.default_rng(0)).tolist().count("train")
+    7
+    """
+    if min(val_fraction, test_fraction) < 0 or not val_fraction + test_fraction < 1:
+        raise InputError(
+            f"validation share {val_fraction} and test share {test_fraction} must not be negative "
+            "and must leave something to train on: their sum must be below 1"
+        )
+    val, test = (
+        max(round(share * n), int(share > 0 and n >= 3)) for share in (val_fraction, test_fraction)
+    )
+    splits = np.repeat(np.array(SPLITS, object), [n - val - test, val, test])
+    return random.permutation(splits)
+
+
+_PER_FOLDER = 1000
+
+
+def image_paths(part: str, count: int) -> list[str]:
+    """Return a relative path for each of `count` images, a thousand in a folder.
+
+    >>> image_paths("train", 2)
+    ['images/train/00/00000.png', 'images/train/00/00001.png']
+    """
+    return [f"images/{part}/{i // _PER_FOLDER:02d}/{i:05d}.png" for i in range(count)]
+
+
+def write_images(
+    folder: Path,
+    paths: Sequence[str],
+    images: np.ndarray,
+    *,
+    workers: int | None = None,
+    quiet: bool = True,
+) -> None:
+    """Write images, (n, height, width) or (n, height, width, 3) uint8, as PNG files."""
+    for parent in {(folder / path).parent for path in paths}:
+        parent.mkdir(parents=True, exist_ok=True)
+
+    def write(start: int) -> None:
+        for path, image in zip(paths[start : start + _PER_FOLDER], images[start:]):
+            Image.fromarray(image).save(folder / path, compress_level=1)
+
+    starts = range(0, len(paths), _PER_FOLDER)
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        try:
+            for _ in track(
+                pool.map(write, starts),
+                "writing pictures",
+                total=len(starts),
+                transient=True,
+                disable=quiet,
+            ):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def held_out(count: int, val: int, seed: int) -> np.ndarray:
+    """Return the split of each of `count` training images: `val` of them, at random, are val.
+
+    >>> held_out(5, 2, seed=0).tolist()
+    ['train', 'train', 'train', 'val', 'val']
+    """
+    if not 0 <= val < count:
+        raise InputError(
+            f"{val} validation pictures cannot be held out of {count} training pictures: "
+            f"--val must be 0 to {count - 1}"
+        )
+    splits = np.full(count, "train", object)
+    splits[np.random.default_rng(seed).choice(count, val, replace=False)] = "val"
+    return splits

@@ -1,19 +1,28 @@
-"""MNIST: handwritten digits, 60,000 to train on and 10,000 to test."""
+"""MNIST: handwritten digits, 60,000 to train on and 10,000 to test.
+
+Of idx files, what a header promises is compared with limits first.
+"""
 
 from __future__ import annotations
 
+import gzip
+import math
 import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
 from urllib.error import URLError
 
 import numpy as np
 import pandas as pd
 
 from fairvision.core.files import check_vacant, whole_folder
-from fairvision.datasets.folder import Dataset, load, save
-from fairvision.datasets.readers import idx
-from fairvision.datasets.readers.small_images import held_out, image_paths, write_images
-from fairvision.errors import InputError
+from fairvision.datasets.dataset import Dataset
+from fairvision.datasets.folder import load, save
+from fairvision.datasets.readers.importing import held_out, image_paths, write_images
+from fairvision.errors import InputError, check_file
 from fairvision.schema import Task
 
 DIGITS = tuple("0123456789")
@@ -119,13 +128,13 @@ def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
                 ) from None
         parts = []
         for is_train, name in ((True, "train"), (False, "t10k")):
-            where = f"{name}-… of {'MNIST' if source is None else source}"
+            place = f"{name}-… of {'MNIST' if source is None else source}"
             try:
                 read = MNIST(root, train=is_train)
                 images, labels = read.data.numpy().copy(), read.targets.numpy().copy()
             except Exception as error:  # torchvision's reader raises errors of many kinds
-                raise InputError(f"{where} is no idx file or is damaged ({error})") from None
-            _check(where, images, labels)
+                raise InputError(f"{place} is no idx file or is damaged ({error})") from None
+            _check(place, images, labels)
             parts.append((images, labels))
     return parts
 
@@ -133,12 +142,12 @@ def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:
 def _lay_out(source: Path, raw: Path) -> None:
     """Put the idx files of a folder, unzipped, where torchvision looks for them."""
     files = [_file(source, f"{name}-ubyte") for name in _FILES]
-    headers = [idx.read_header(file) for file in files]
+    headers = [read_header(file) for file in files]
     for images, labels in zip(range(0, len(files), 2), range(1, len(files), 2)):
         _check_shapes(str(files[images]), headers[images].shape, headers[labels].shape)
     raw.mkdir(parents=True)
     for name, file, header in zip(_FILES, files, headers):
-        idx.unpack(file, header, raw / f"{name}-ubyte")
+        unpack(file, header, raw / f"{name}-ubyte")
 
 
 def _file(source: Path, name: str) -> Path:
@@ -152,15 +161,96 @@ def _file(source: Path, name: str) -> Path:
     return files[0]
 
 
-def _check(where: str, images: np.ndarray, labels: np.ndarray) -> None:
-    _check_shapes(where, images.shape, labels.shape)
+def _check(place: str, images: np.ndarray, labels: np.ndarray) -> None:
+    _check_shapes(place, images.shape, labels.shape)
     if labels.min() < 0 or labels.max() > 9:
-        raise InputError(f"{where}: label {labels.max()} is not a digit")
+        raise InputError(f"{place}: label {labels.max()} is not a digit")
 
 
-def _check_shapes(where: str, images: tuple[int, ...], labels: tuple[int, ...]) -> None:
+def _check_shapes(place: str, images: tuple[int, ...], labels: tuple[int, ...]) -> None:
     if len(images) != 3 or labels != images[:1] or 0 in images:
         raise InputError(
-            f"{where}: pictures of shape {images} and labels of shape {labels} do not belong "
+            f"{place}: pictures of shape {images} and labels of shape {labels} do not belong "
             "together"
         )
+
+
+_MAGIC = (b"\0\0\x08\1", b"\0\0\x08\3")  # of labels and of images, in unsigned bytes
+_MOST = 2**31  # bytes of one file: some forty times MNIST
+_BEST = 1100  # bytes that one byte of gzip can become, at most
+_PIECE = 2**20
+
+
+class Header(NamedTuple):
+    """What an idx file promises: the sides of its array, and where its values begin."""
+
+    shape: tuple[int, ...]
+    length: int
+
+
+def read_header(path: Path) -> Header:
+    """Return what an idx file, plain or gzipped, promises; nothing more of it is unpacked.
+
+    Raises
+    ------
+    InputError
+        If it is no idx file of images or labels, or promises more than is plausible, or than it
+        can hold.
+    """
+    check_file(path, "an idx file")
+    with _damage_told(path), _opened(path) as file:
+        magic = file.read(4)
+        sides = file.read(4 * magic[3]) if magic in _MAGIC else b""
+    if not sides or len(sides) != 4 * magic[3]:
+        raise InputError(f"{path} is no idx file of pictures or labels, or is damaged")
+    shape = tuple(int.from_bytes(sides[at : at + 4], "big") for at in range(0, len(sides), 4))
+    header = Header(shape, 4 + len(sides))
+    size = path.stat().st_size
+    room = _BEST * size if path.suffix == ".gz" else size - header.length
+    if _bytes_of(header) > min(_MOST, room):
+        raise InputError(
+            f"{path} is truncated or damaged: it promises {' × '.join(map(str, shape))} values in "
+            f"{size} bytes"
+        )
+    return header
+
+
+def unpack(path: Path, header: Header, plain: Path) -> None:
+    """Write an idx file without its compression: as much as its header promises, no more, no less.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or holds less or more than that.
+    """
+    left = header.length + _bytes_of(header)
+    with plain.open("wb") as out, _opened(path) as file:
+        while left:
+            with _damage_told(path):
+                piece = file.read(min(left, _PIECE))
+            if not piece:
+                raise InputError(f"{path} is no idx file or is damaged: {left} bytes are missing")
+            out.write(piece)
+            left -= len(piece)
+        with _damage_told(path):
+            more = file.read(1)
+    if more:
+        raise InputError(f"{path} is no idx file or is damaged: it holds more than it promises")
+
+
+def _bytes_of(header: Header) -> int:
+    return math.prod(header.shape)
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.GzipFile(path))
+    return path.open("rb")
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        raise InputError(f"{path} is truncated or damaged ({error})") from None

@@ -11,11 +11,10 @@ from PIL import Image
 from rich.progress import track
 
 from fairvision.core.files import whole_folder
-from fairvision.datasets.folder import SPLITS, Dataset, load, save
-from fairvision.datasets.readers.scene_canvas import Box, Canvas
-from fairvision.datasets.readers.scene_contexts import CONTEXTS
-from fairvision.datasets.readers.scene_people import PATTERNS, draw_person
-from fairvision.datasets.readers.splits import random_splits
+from fairvision.datasets.dataset import SPLITS, Dataset
+from fairvision.datasets.folder import load, save
+from fairvision.datasets.readers.importing import random_splits
+from fairvision.datasets.readers.scene_drawing import CONTEXTS, PATTERNS, Box, Canvas, draw_person
 from fairvision.datasets.regions import SIDES, save_regions
 from fairvision.errors import InputError
 from fairvision.schema import Task

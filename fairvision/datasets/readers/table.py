@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.core.table_files import COMPRESSED, read_csv, read_parquet
-from fairvision.datasets.folder import SPLITS, Dataset
-from fairvision.datasets.readers.coding import coded
-from fairvision.datasets.readers.importing import Source, import_dataset, locate, warn
-from fairvision.datasets.readers.label_columns import label_sets_of, names_of, texts_of
-from fairvision.datasets.readers.layouts import refuse_known
-from fairvision.datasets.readers.splits import random_splits
-from fairvision.errors import InputError, check_file, shown
-from fairvision.schema import UNKNOWN, Task
+from fairvision.core.tables import Place, Table, open_table
+from fairvision.datasets.dataset import SPLITS, Dataset
+from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
+from fairvision.datasets.label_texts import coded
+from fairvision.datasets.layouts import refuse_layouts
+from fairvision.datasets.readers.importing import (
+    Source,
+    import_dataset,
+    locate,
+    random_splits,
+    warn,
+)
+from fairvision.errors import InputError, shown
+from fairvision.schema import UNKNOWN, Column, Schema, Task
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _SPLITS = {s: s for s in SPLITS} | {
     "training": "train",
     "validation": "val",
@@ -59,7 +64,8 @@ def from_table(
 
     Parameters
     ----------
-    table : .csv, .tsv or .parquet (.csv.gz and the like too), with a header, in UTF-8
+    table : .csv, .tsv or .parquet (.csv.gz and the like too), with a header, in UTF-8; or a
+        folder of parquet files
     folder : where to write the dataset folder
     attributes : columns that hold a group of people, or a mapping of names to such columns
     tasks : the same for columns that hold one label
@@ -115,48 +121,56 @@ def from_table(
     ['young', 'old', None, 'young']
     """
     path = Path(table)
-    refuse_known(path)
-    raw = _read(path)
+    refuse_layouts(path)
+    opened = open_table(path)
     columns = {
         kind: dict(c) if isinstance(c, Mapping) else {x: x for x in c}
         for kind, c in (("attribute", attributes), ("task", tasks), ("many", many))
     }
-    _check_columns(path, raw, columns, image, mask, id, split)
+    _check_columns(opened, columns, image, mask, id, split)
     if separator == "":
         raise InputError("the separator is empty: give a character that no label holds")
     nothing = frozenset(text.strip().casefold() for text in (UNKNOWN, *unknown))
+    raw = opened.read()
 
     samples = pd.DataFrame({"id": _ids(path, raw, image, id)})
-    where = [f"{path} row {row + 1} (id {shown(text)})" for row, text in enumerate(samples["id"])]
-    samples["split"] = _splits(path, raw, split, (val_fraction, test_fraction), seed)
-    groups, labels = {}, {}
+    samples["split"] = _splits(opened, raw, split, (val_fraction, test_fraction), seed)
+    groups: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, Task] = {}
+    read: dict[str, Column] = {}
     for key, column in columns["attribute"].items():
-        samples[key], groups[key] = names_of(path, raw, column, nothing)
+        read[key], groups[key] = names_of(Place(path, column), raw[column], nothing)
     for key, column in columns["task"].items():
-        samples[key], names = names_of(path, raw, column, nothing)
+        read[key], names = names_of(Place(path, column), raw[column], nothing)
         labels[key] = Task(names)
     for key, column in columns["many"].items():
-        samples[key], names = label_sets_of(path, raw, column, nothing, separator)
+        place = Place(path, column)
+        read[key], names = label_sets_of(place, raw[column], nothing, separator)
         labels[key] = Task(names, many=True)
-    if line := coded({**groups, **{key: task.labels for key, task in labels.items()}}):
+    schema = Schema(groups, labels)
+    if line := coded(schema.heads):
         warn(f"{path}: {line}")
 
     root = Path(images) if images is not None else path.parent
-    mask = mask or ("mask" if "mask" in raw.column_names else None)
-    paths = _paths(path, raw, image, root, where)
-    masks = _paths(path, raw, mask, root, where) if mask else [None] * len(raw)
+    mask = mask or ("mask" if "mask" in opened.types else None)
+    paths = texts_of(Place(path, image), raw[image])
+    masks = texts_of(Place(path, mask), raw[mask]) if mask else [None] * opened.rows
     sources = []
-    for at, image_path, mask_path in zip(where, paths, masks):
+    for row, (text, image_path, mask_path) in enumerate(zip(samples["id"], paths, masks)):
+        place = replace(opened.place(row), id=text)
+        of_image = replace(place, column=image)
         if image_path is None:
-            raise InputError(f"{at}, column {image!r}: is empty")
-        sources.append(Source(at, image_path, mask_path))
+            raise of_image.error("is empty")
+        of_mask = replace(place, column=mask or "")
+        person = None if mask_path is None else locate(root, mask_path, of_mask)
+        sources.append(Source(str(place), locate(root, image_path, of_image), person))
     return import_dataset(
-        Dataset(
+        Dataset.of_columns(
+            schema,
+            samples,
+            read,
             root=Path(folder),
             name=name or path.stem,
-            attributes=groups,
-            tasks=labels,
-            samples=samples,
             source=f"imported from {path.name}",
             licence=licence,
         ),
@@ -170,37 +184,17 @@ def from_table(
     )
 
 
-def _read(path: Path) -> pa.Table:
-    """Read a table; the cells of csv stay text."""
-    path = check_file(path, "a table")
-    kind = Path(path.stem if path.suffix in COMPRESSED else path.name).suffix.lower()
-    if kind == ".parquet":
-        table = read_parquet(path)
-    elif kind in _DELIMITERS:
-        table = read_csv(path, _DELIMITERS[kind])
-    else:
-        raise InputError(f"{path} is not a table that can be read: give .csv, .tsv or .parquet")
-    if not len(table):
-        raise InputError(f"{path} has no rows")
-    return table
-
-
 def _check_columns(
-    path: Path,
-    raw: pa.Table,
-    columns: Mapping[str, Mapping[str, str]],
-    *fixed: str | None,
+    table: Table, columns: Mapping[str, Mapping[str, str]], *fixed: str | None
 ) -> None:
-    there = ", ".join(raw.column_names)
     chosen = [(key, c) for named in columns.values() for key, c in named.items()]
     if not chosen:
         raise InputError(
-            f"{path} has the columns {there}: say with --attribute COLUMN which holds groups of "
-            "people, and with --task COLUMN or --many COLUMN which holds what is classified"
+            f"{table.path} has the columns {', '.join(table.names)}: say with --attribute COLUMN "
+            "which holds groups of people, and with --task COLUMN or --many COLUMN which holds "
+            "what is classified"
         )
-    for column in [*fixed, *(c for _, c in chosen)]:
-        if column is not None and column not in raw.column_names:
-            raise InputError(f"{path} has no column {shown(column)}: it has {there}")
+    table.check_columns(c for c in (*fixed, *(c for _, c in chosen)) if c is not None)
     names = [key for key, _ in chosen]
     for key in names:
         if names.count(key) > 1:
@@ -210,44 +204,34 @@ def _check_columns(
 def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
     id = id or ("id" if "id" in raw.column_names else None)
     if id is None:
-        stems = [Path(text or "").stem for text in texts_of(path, raw, image)]
+        stems = [Path(text or "").stem for text in texts_of(Place(path, image), raw[image])]
         unique = all(stems) and len(set(stems)) == len(stems)
         return stems if unique else [str(row) for row in range(1, len(raw) + 1)]
-    seen: dict[str, int] = {}
-    for row, text in enumerate(texts_of(path, raw, id), 1):
+    rows: dict[str, int] = {}
+    for row, text in enumerate(texts_of(Place(path, id), raw[id]), 1):
         if text is None:
-            raise InputError(f"{path} row {row}, column {shown(id)}: is empty")
-        if text in seen:
+            raise Place(path, id, row).error("is empty")
+        if text in rows:
             raise InputError(
-                f"{path} rows {seen[text]} and {row}, column {shown(id)}: both are {shown(text)}; "
+                f"{path} rows {rows[text]} and {row}, column {shown(id)}: both are {shown(text)}; "
                 "ids must be unique"
             )
-        seen[text] = row
-    return list(seen)
+        rows[text] = row
+    return list(rows)
 
 
 def _splits(
-    path: Path, raw: pa.Table, split: str | None, fractions: tuple[float, float], seed: int
+    table: Table, raw: pa.Table, split: str | None, fractions: tuple[float, float], seed: int
 ) -> list[str]:
-    split = split or ("split" if "split" in raw.column_names else None)
+    split = split or ("split" if "split" in table.types else None)
     if split is None:
-        return random_splits(len(raw), *fractions, np.random.default_rng(seed)).tolist()
-    found = []
-    for row, cell in enumerate(texts_of(path, raw, split), 1):
+        return random_splits(table.rows, *fractions, np.random.default_rng(seed)).tolist()
+    splits = []
+    for row, cell in enumerate(texts_of(Place(table.path, split), raw[split])):
         text = (cell or "").lower()
         if text not in _SPLITS:
-            raise InputError(
-                f"{path} row {row}, column {shown(split)}: {shown(cell or '')} is not one of "
-                f"{', '.join(SPLITS)}"
+            raise table.place(row, split).error(
+                f"{shown(cell or '')} is not one of {', '.join(SPLITS)}"
             )
-        found.append(_SPLITS[text])
-    return found
-
-
-def _paths(
-    path: Path, raw: pa.Table, column: str, root: Path, where: list[str]
-) -> list[Path | None]:
-    return [
-        None if text is None else locate(root, text, f"{at}, column {shown(column)}")
-        for at, text in zip(where, texts_of(path, raw, column))
-    ]
+        splits.append(_SPLITS[text])
+    return splits

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairvision.core.csv_files import with_mark, without_mark, write_csv
-from fairvision.core.table_files import not_text, read_csv, read_parquet
+from fairvision.core.csv_files import read_csv, with_mark, without_mark, write_csv
+from fairvision.core.tables import not_text, read_parquet
 from fairvision.errors import InputError
 
 ROWS = [{"id": "1", "group": "b"}, {"id": "2", "group": ""}]
@@ -141,7 +141,7 @@ def test_no_text_is_a_formula_and_numbers_stay_numbers(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
 def test_a_table_that_unpacks_to_far_more_than_tables_do_is_refused(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr("fairvision.core.unpacking.FREE", 2**20)
+    monkeypatch.setattr("fairvision.core.csv_files.FREE", 2**20)
     packed = {"gz": gzip, "bz2": bz2, "xz": lzma}[suffix].compress
     for name, row in (("rows", b"a,b\n"), ("one", b"a")):
         path = tmp_path / f"{name}.csv.{suffix}"

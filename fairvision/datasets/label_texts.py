@@ -96,24 +96,24 @@ def split_labels(text: str, separator: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, labels)))
 
 
-def check_label(where: str, label: str) -> None:
+def check_label(place: object, label: str) -> None:
     """Raise `InputError` for a label that looks like a list, which would be one label then."""
     if _LISTS.fullmatch(label) or listed(label) is not None:
         raise InputError(
-            f"{where}: {shown(label)} looks like a list, not like a label: where several labels "
+            f"{place}: {shown(label)} looks like a list, not like a label: where several labels "
             "may hold write cat;tree, else write the label alone"
         )
 
 
 def check_labels(
-    where: str, cells: Iterable[Sequence[str]], *, separator: str, asked: bool = False
+    place: object, sets: Iterable[Sequence[str]], *, separator: str, asked: bool = False
 ) -> None:
     """Raise `InputError` where the labels of images seem to be written in another way.
 
     Parameters
     ----------
-    where : file and column, for messages
-    cells : the labels of each image, or of each different cell
+    place : file and column, for messages
+    sets : the labels of each image, or of each different cell
     separator : that was looked for between labels
     asked : whether the user named that separator
 
@@ -124,15 +124,15 @@ def check_labels(
     fairvision.errors.InputError: t.csv, column 'o': 'cat, tree' is one label, or 2 with ',' \
 between them: write cat;tree, or say which separator is meant
     """
-    cells = list(cells)
-    labels = Counter(label for labels in cells for label in labels)
+    sets = list(sets)
+    labels = Counter(label for labels in sets for label in labels)
     for label in labels:
-        check_label(where, label)
+        check_label(place, label)
     if not asked:
-        _check_separators(where, labels, any(len(some) > 1 for some in cells))
+        _check_separators(place, labels, any(len(held) > 1 for held in sets))
 
 
-def check_not_multi_hot(where: str, lists: Iterable[Sequence[str]]) -> None:
+def check_not_multi_hot(place: object, lists: Iterable[Sequence[str]]) -> None:
     """Raise `InputError` where lists of one length hold nothing but 0 and 1.
 
     Examples
@@ -142,16 +142,16 @@ def check_not_multi_hot(where: str, lists: Iterable[Sequence[str]]) -> None:
     fairvision.errors.InputError: t.csv, column 'o': holds lists of 0 and 1, which do not say \
 which label is meant: write the names of those that hold
     """
-    lists = [some for some in lists if some]
-    bits = {label for some in lists for label in some} <= _FLAGS
-    if lists and bits and len({len(some) for some in lists}) == 1 and len(lists[0]) > 1:
+    lists = [labels for labels in lists if labels]
+    bits = {label for labels in lists for label in labels} <= _FLAGS
+    if lists and bits and len({len(labels) for labels in lists}) == 1 and len(lists[0]) > 1:
         raise InputError(
-            f"{where}: holds lists of 0 and 1, which do not say which label is meant: write the "
+            f"{place}: holds lists of 0 and 1, which do not say which label is meant: write the "
             "names of those that hold"
         )
 
 
-def _check_separators(where: str, labels: Collection[str], separated: bool) -> None:
+def _check_separators(place: object, labels: Collection[str], separated: bool) -> None:
     """Refuse a label that holds another separator, unless it can only be one label."""
     for label in labels:
         for other in _OTHERS:
@@ -159,7 +159,7 @@ def _check_separators(where: str, labels: Collection[str], separated: bool) -> N
             if len(parts) < 2 or (separated and not {*parts} <= {*labels}):
                 continue
             raise InputError(
-                f"{where}: {shown(label)} is one label, or {len(parts)} with {other.strip()!r} "
+                f"{place}: {shown(label)} is one label, or {len(parts)} with {other.strip()!r} "
                 "between them: write cat;tree, or say which separator is meant"
             )
 

@@ -16,7 +16,7 @@ _SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _LOOKED_AT = 50  # entries of a folder
 
 
-def refuse_known(path: Path) -> None:
+def refuse_layouts(path: Path) -> None:
     """Raise `InputError` with what to do where a path is the layout of a known data set.
 
     Examples
@@ -27,7 +27,7 @@ def refuse_known(path: Path) -> None:
     ...         Path(place, label).mkdir()
     ...         Path(place, label, "1.png").touch()
     ...     try:
-    ...         refuse_known(Path(place))
+    ...         refuse_layouts(Path(place))
     ...     except InputError as error:
     ...         print(str(error).removeprefix(place).partition(":")[0])
      looks like an ImageFolder, a folder of pictures per label

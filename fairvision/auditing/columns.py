@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairvision.auditing.parts import Table
 from fairvision.core.spellings import warn_of_spellings
-from fairvision.core.table_files import not_text
+from fairvision.core.tables import Table
 from fairvision.datasets import Dataset
-from fairvision.datasets.readers.coding import check_label, coded
+from fairvision.datasets.label_texts import check_label, coded
 from fairvision.errors import InputError, shown
 from fairvision.schema import RESERVED, UNKNOWN, Schema, Task
 
@@ -28,7 +27,7 @@ def score_columns(kind: str, head: str, labels: Sequence[str]) -> list[str]:
     return [f"{kind}/{head}/{label}" for label in labels]
 
 
-def infer(
+def infer_schema(
     table: Table,
     look: Look,
     *,
@@ -199,7 +198,7 @@ def _values(table: Table, name: str, scored: Sequence[str] | None, look: Look) -
         raise InputError(f"{path}: column 'score/{name}/{UNKNOWN}' scores a reserved name")
     found = scored or look(name)[1]
     if found is None:
-        reason = not_text(table.types[name]) or (
+        reason = table.not_text(name) or (
             "has too many different values for an attribute or a task (see --attribute)"
         )
         raise InputError(f"{path}: column {shown(name)} {reason}")

@@ -1,0 +1,371 @@
+"""Tables on disk, csv or parquet: read whole or in batches, and what is wrong has its place.
+
+This is the one way in which tables of other people come in: of datasets, of predictions, of
+labels. What a column means is decided by those who read it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fairvision.core.csv_files import COMPRESSED, check_names, read_csv
+from fairvision.errors import InputError, check_file, reading, shown
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_PARQUET = ".parquet"
+_MOST_ROWS = 100  # of parquet, for each byte of the file: rows that are alike pack well
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a table something stands, for messages.
+
+    Attributes
+    ----------
+    path : the file
+    column : name of the column, "" for all
+    row : number of the row, from 1 on; None for all
+    id : what the row is called, None where that is not told
+
+    Examples
+    --------
+    >>> str(Place("t.csv", "age", 3)), str(Place("t.csv", row=3, id="p1"))
+    ("t.csv row 3, column 'age'", "t.csv row 3 (id 'p1')")
+    >>> raise Place("t.csv", "age", 3).error("is empty")
+    Traceback (most recent call last):
+    fairvision.errors.InputError: t.csv row 3, column 'age': is empty
+    """
+
+    path: str | Path
+    column: str = ""
+    row: int | None = None
+    id: str | None = None
+
+    def __str__(self) -> str:
+        row = "" if self.row is None else f" row {self.row}"
+        name = "" if self.id is None else f" (id {shown(self.id)})"
+        column = f", column {shown(self.column)}" if self.column else ""
+        return f"{self.path}{row}{name}{column}"
+
+    def error(self, problem: str) -> InputError:
+        """Return the error that something is wrong here."""
+        return InputError(f"{self}: {problem}")
+
+
+PlaceOf = Callable[[int, str], Place]
+"""Says where a row, from 0 on, and a column stand."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on disk.
+
+    Attributes
+    ----------
+    path : the file or folder
+    parts : its files, in order
+    rows_of : rows of each part
+    types : of the values of each column, by its name; `null` where all parts are empty there
+    note : what an audit wrote into the file about its columns, or None
+    content : the rows, where they had to be read at once (csv)
+    """
+
+    path: Path
+    parts: tuple[Path, ...]
+    rows_of: tuple[int, ...]
+    types: dict[str, pa.DataType]
+    note: Any = None
+    content: pa.Table | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of all parts."""
+        return sum(self.rows_of)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.types)
+
+    def place(self, row: int, column: str = "") -> Place:
+        """Return the place of a row, from 0 on: the file, and the row in it."""
+        return place_of(self.parts, self.rows_of, row, column)
+
+    def check_columns(self, names: Iterable[str]) -> None:
+        """Raise `InputError` for the first of some columns that the table lacks."""
+        for name in names:
+            if name not in self.types:
+                raise InputError(
+                    f"{self.path} has no column {shown(name)}: it has {', '.join(self.names)}"
+                )
+
+    def check_text(self, name: str, *, lists: bool = False) -> None:
+        """Raise `InputError` unless a column holds text, numbers or truth values.
+
+        Parameters
+        ----------
+        name : of the column
+        lists : whether lists of these will do as well
+        """
+        if reason := self.not_text(name, lists=lists):
+            raise InputError(f"{Place(self.path, name)} {reason}")
+
+    def not_text(self, name: str, *, lists: bool = False) -> str:
+        """Return what `check_text` says of a column, "" if nothing."""
+        kind = self.types[name]
+        return not_text(kind.value_type if lists and is_list(kind) else kind)
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all rows, of some columns or all."""
+        names = self.names if columns is None else list(columns)
+        if self.content is not None:
+            return self.content.select(names)
+        tables = [read_parquet(part, names) for part in self.parts]
+        with reading(self.path):
+            schema = pa.schema([(name, self.types[name]) for name in names])
+            return pa.concat_tables([table.cast(schema) for table in tables])
+
+    def batches(
+        self, columns: Sequence[str], size: int, *, coded: Sequence[str] = ()
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield the first row, and at most `size` rows of some columns of parquet, part by part.
+
+        Text in columns of `coded` is read as a dictionary, but not text in lists.
+        """
+        start = 0
+        for part, rows in zip(self.parts, self.rows_of):
+            with reading(part):
+                schema = pq.read_schema(part)
+                text = [name for name in coded if _is_text(schema.field(name).type)]
+                file = pq.ParquetFile(part, read_dictionary=text)
+                batches = file.iter_batches(size, columns=list(columns))
+            read = 0
+            while True:
+                with reading(part):
+                    batch = next(batches, None)
+                    if batch is not None:
+                        batch.validate(full=True)
+                if batch is None:
+                    break
+                yield start + read, batch.select(list(columns))
+                read += len(batch)
+            if read != rows:
+                raise InputError(
+                    f"{part} is damaged: it has {read} of the {rows} rows that it names"
+                )
+            start += rows
+
+
+def place_of(
+    files: Sequence[Path], rows_of: Sequence[int], row: int, column: str = "", id: str | None = None
+) -> Place:
+    """Return the place of a row, from 0 on, of files that are one table."""
+    if len(files) == 1:
+        return Place(files[0], column, int(row) + 1, id)
+    ends = np.cumsum(rows_of)
+    part = int(np.searchsorted(ends, row, side="right"))
+    return Place(files[part], column, int(row) - int(ends[part]) + rows_of[part] + 1, id)
+
+
+def open_table(path: str | Path, *, may_be_empty: bool = False) -> Table:
+    """Look at a table: .csv or .tsv, perhaps compressed, .parquet, or a folder of parquet files.
+
+    Files of a folder are sorted by their names, and have the same columns.
+
+    Parameters
+    ----------
+    path : the file or folder
+    may_be_empty : whether a table without rows will do
+
+    Raises
+    ------
+    InputError
+        One line: it does not exist, is no table or is broken, has no rows, or the parts of a
+        folder have different columns.
+    """
+    path = Path(path)
+    kind = "" if path.is_dir() else _kind(path)
+    if kind in _SEPARATORS:
+        content = read_csv(path, _SEPARATORS[kind])
+        types = dict(zip(content.column_names, content.schema.types))
+        table = Table(path, (path,), (len(content),), types, content=content)
+    else:
+        table = _open_parquet_parts(path, _parts(path))
+    if not table.rows and not may_be_empty:
+        raise InputError(f"{path} has no rows")
+    return table
+
+
+def is_csv(path: Path) -> bool:
+    """Say whether a file is csv by its name, perhaps compressed: it can only be read whole."""
+    return _kind(path) in _SEPARATORS and not path.is_dir()
+
+
+def open_parquet(path: str | Path, **options: Any) -> pq.ParquetFile:
+    """Open a parquet file, perhaps a damaged one, whose columns have names of their own."""
+    path = check_file(path, "a table")
+    with reading(path):
+        file = pq.ParquetFile(path, **options)
+        names, rows = file.schema_arrow.names, file.metadata.num_rows
+    if rows > _MOST_ROWS * path.stat().st_size:
+        raise InputError(f"{path} promises {rows:,} rows, more than so small a file can hold")
+    check_names(path, names)
+    for name in names:
+        if name != name.strip():
+            raise InputError(f"{path}: the name of column {shown(name)} has blanks around it")
+    return file
+
+
+def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet file, or those of its columns that it has, as it is."""
+    file = open_parquet(path)
+    names = file.schema_arrow.names
+    chosen = names if columns is None else [name for name in columns if name in names]
+    with reading(path):
+        table = file.read(columns=chosen).select(chosen)
+        table.validate(full=True)  # text that is no UTF-8
+    return table
+
+
+def not_text(kind: pa.DataType) -> str:
+    """Return why cells of a type are neither text nor numbers nor truth values; "" if they are.
+
+    Examples
+    --------
+    >>> not_text(pa.string()), not_text(pa.timestamp("s"))
+    ('', 'holds timestamp[s]: write it as text')
+    """
+    if pa.types.is_dictionary(kind):
+        return not_text(kind.value_type)
+    plain = (
+        _is_text(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    )
+    if plain:
+        return ""
+    if pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+        return "holds pictures, not paths: save them as files, and write their paths"
+    return f"holds {shown(str(kind).replace('large_', ''))[1:-1]}: write it as text"
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Say whether cells of this type are lists."""
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _kind(path: Path) -> str:
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    return plain.suffix.lower()
+
+
+def _open_parquet_parts(path: Path, parts: tuple[Path, ...]) -> Table:
+    types: dict[str, pa.DataType] = {}
+    rows_of, note = [], None
+    for part in parts:
+        file = open_parquet(part)
+        part_types = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
+        if part == parts[0]:
+            types, note = part_types, _note(part, file.schema_arrow.metadata)
+        types = _common(parts[0], types, part, part_types)
+        rows_of.append(file.metadata.num_rows)
+    return Table(path, parts, tuple(rows_of), types, note)
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+        if path.suffix.lower() != _PARQUET:
+            raise InputError(
+                f"{path} is not a table that can be read: give .csv, .tsv or .parquet, or a folder "
+                "of parquet files"
+            )
+        return (path,)
+    inside = [file for file in sorted(path.iterdir()) if not file.name.startswith((".", "_"))]
+    parts = tuple(file for file in inside if file.suffix == _PARQUET and file.is_file())
+    if not inside:
+        raise InputError(f"{path} is an empty folder: it needs parquet files")
+    if not parts:
+        names = [file.name for file in inside]
+        more = ", …" if len(names) > 4 else ""
+        raise InputError(f"{path} has no parquet files: it has {', '.join(names[:4])}{more}")
+    return parts
+
+
+def _common(
+    first: Path, types: dict[str, pa.DataType], part: Path, part_types: dict[str, pa.DataType]
+) -> dict[str, pa.DataType]:
+    """Return the types that two parts have in common; a column without values fits any."""
+    for names, others, lacking, full in (
+        (types, part_types, part, first),
+        (part_types, types, first, part),
+    ):
+        for name in names:
+            if name not in others:
+                raise InputError(
+                    f"{lacking} has no column {name!r}, but {full} has: the parts of a folder need "
+                    "the same columns"
+                )
+    common = {name: _shared(kind, part_types[name]) for name, kind in types.items()}
+    for name, kind in common.items():
+        if kind is None:
+            here, before = (str(t[name]).replace("large_", "") for t in (part_types, types))
+            raise InputError(
+                f"{part}, column {name!r} holds {here}, but {before} in {first}: the parts of a "
+                "folder need the same columns"
+            )
+    return common
+
+
+def _shared(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
+    """Return a type for the values of both; None where there is none."""
+    if a == b or pa.types.is_null(b):
+        return a
+    if pa.types.is_null(a):
+        return b
+    if is_list(a) and is_list(b):
+        value = _shared(a.value_type, b.value_type)
+        return None if value is None else pa.large_list(value)
+    numbers = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (a, b))
+    return pa.float64() if numbers else None
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of values, however they are stored: text as large text, numbers wide."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if _is_text(kind):
+        return pa.large_string()
+    if is_list(kind):
+        return pa.large_list(_plain(kind.value_type))
+    if pa.types.is_integer(kind):
+        return pa.int64() if kind != pa.uint64() else kind
+    return pa.float64() if pa.types.is_floating(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _note(part: Path, metadata: dict[bytes, bytes] | None) -> Any:
+    """Return what `pandas.DataFrame.attrs` carried under "fairvision"."""
+    try:
+        return json.loads((metadata or {}).get(b"PANDAS_ATTRS", b"{}")).get("fairvision")
+    except (ValueError, AttributeError):
+        raise InputError(f"{part}: the notes in its metadata are damaged") from None
