@@ -37,7 +37,6 @@ def test_no_circles(imports: dict[str, set[str]]) -> None:
     imports.get("fairvision.inference.confidence", set()).discard(
         "fairvision.inference.predictions"
     )
-    imports.get("fairvision.datasets.stamps", set()).discard("fairvision.datasets.folder")
     TopologicalSorter(imports).prepare()
 
 

@@ -15,6 +15,7 @@ from rich.progress import track
 from torch import Tensor
 
 from fairvision.auditing.collect import class_order
+from fairvision.auditing.columns import score_columns
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.core import processes
 from fairvision.core.draws import draw

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fairvision.core.spellings import MISSING, folded, told_apart, warn_of_spellings
+from fairvision.core.spellings import MISSING, distinguishable, folded, warn_of_spellings
 from fairvision.core.tables import Place, PlaceOf, is_list, not_text
 from fairvision.datasets.label_texts import (
     check_label,
@@ -161,7 +161,7 @@ def _refuse(place: Place, label: str | None, labels: Sequence[str]) -> NoReturn:
     """Raise the error of a label that is none of the labels, and say what it may be."""
     hint, text = "", str(label)
     if alike := [name for name in labels if folded(name) == folded(text)]:
-        hint = f" (write {told_apart((text, alike[0]))} alike)"
+        hint = f" (write {distinguishable((text, alike[0]))} alike)"
     elif label is None or folded(text) in MISSING:
         hint = " (leave the cell empty if it means unknown)"
     elif listed(text) is not None or {part.strip() for part in text.split(",")} <= {*labels}:

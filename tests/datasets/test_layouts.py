@@ -60,7 +60,7 @@ def test_other_folders_are_only_folders(place):
     (place / "empty").mkdir()
     with pytest.raises(InputError, match=r"dataset.json does not exist"):
         load("empty")
-    with pytest.raises(InputError, match=r"empty is a folder, not a table"):
+    with pytest.raises(InputError, match=r"empty is an empty folder: it needs parquet files"):
         from_table("empty", "out", attributes=["gender"])
 
 
