@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from fairvision.attribution.layers import PASSIVE, is_map, watch
@@ -28,8 +29,8 @@ class Activation:
     layer: str
     kind: str
     channels: int
-    strongest: np.ndarray
-    maps: np.ndarray
+    strongest: npt.NDArray[np.integer]
+    maps: npt.NDArray[np.floating]
 
 
 def stages(network: nn.Module, images: Tensor) -> list[str]:
@@ -100,7 +101,7 @@ def activations(
     return [by_layer[name] for name in layers]
 
 
-def first_kernels(network: nn.Module) -> np.ndarray | None:
+def first_kernels(network: nn.Module) -> npt.NDArray[np.floating] | None:
     """Return the weights of the first convolution of an image's three colours, if there is one.
 
     Returns
@@ -119,7 +120,9 @@ def first_kernels(network: nn.Module) -> np.ndarray | None:
     return None
 
 
-def kernels_for_grey(kernels: np.ndarray, std: np.ndarray) -> np.ndarray:
+def kernels_for_grey(
+    kernels: npt.NDArray[np.floating], std: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
     """Return what a network's first kernels are to grey images: their sum over the colours.
 
     From grey images a network learns that sum only, and the colours stay as they were at random.

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from rich.progress import track
@@ -96,7 +97,7 @@ def collect(
     rows = processes.rows_of_process(len(dataset), batch_size)
     heads = [head for head in model.schema if head in dataset.schema]
     order = {head: class_order(model, dataset, head) for head in heads}
-    parts: dict[str, list[np.ndarray]] = defaultdict(list)
+    parts: dict[str, list[npt.NDArray[np.floating]]] = defaultdict(list)
     sums = Sums()
     for batch in track(
         batches(
@@ -182,11 +183,11 @@ def _show(
     return shown, maps
 
 
-def _measured(maps: Tensor, masks: Tensor) -> dict[str, np.ndarray]:
+def _measured(maps: Tensor, masks: Tensor) -> dict[str, npt.NDArray[np.floating]]:
     """Return each measure of evidence, (n,), NaN where a map is; computed where the maps are."""
     return {measure: _numpy(getattr(metrics, measure)(maps, masks)) for measure in MEASURES}
 
 
-def _numpy(values: Tensor) -> np.ndarray:
+def _numpy(values: Tensor) -> npt.NDArray[np.floating]:
     values = values.cpu()
     return (values.double() if values.is_floating_point() else values).numpy()

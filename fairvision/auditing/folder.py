@@ -143,23 +143,22 @@ def audit(
         raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(METHODS)}")
     processes.wait()  # all have seen that the output is vacant
     first = processes.is_first()
-    if not first:
-        python_warnings.simplefilter("ignore", FairvisionWarning)
     if run_folders:
-        material = of_runs(
-            *(run_folders, names, split, data),
-            attribution=attribution,
-            leaning=leaning,
-            sanity=sanity,
-            sanity_pictures=sanity_pictures,
-            replicates=replicates,
-            seed=seed,
-            device=device,
-            batch_size=batch_size,
-            workers=workers,
-            cache=cache,
-            quiet=quiet or not first,
-        )
+        with processes.only_first_warns():
+            material = of_runs(
+                *(run_folders, names, split, data),
+                attribution=attribution,
+                leaning=leaning,
+                sanity=sanity,
+                sanity_pictures=sanity_pictures,
+                replicates=replicates,
+                seed=seed,
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+                cache=cache,
+                quiet=quiet or not first,
+            )
     elif first:
         attribution = "as given in the tables"
         material = of_tables(files, names, split, data, train, attributes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
@@ -169,7 +170,7 @@ def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
 
 def _rows_by_cell(
     audited: _Audited, per_cell: int
-) -> Iterator[tuple[Samples, str, str, np.ndarray]]:
+) -> Iterator[tuple[Samples, str, str, npt.NDArray[np.integer]]]:
     """Yield model, attribute, cell and rows, of every cell that has any."""
     is_empty = True
     for attribute in audited.models[0].truth.attributes:
@@ -189,7 +190,7 @@ def _draw(
     model: Samples,
     attribute: str,
     cell: str,
-    rows: np.ndarray,
+    rows: npt.NDArray[np.integer],
     folder: Path,
 ) -> list[dict[str, Any]]:
     """Draw the sheets of one cell; return what is on them."""
@@ -220,7 +221,7 @@ def _draw(
     return entries
 
 
-def _check_predictions(audited: _Audited, attribute: str, rows: np.ndarray) -> None:
+def _check_predictions(audited: _Audited, attribute: str, rows: npt.NDArray[np.integer]) -> None:
     """Raise `InputError` where a model does not predict what it did in the audit."""
     from fairvision.auditing.collect import class_order
     from fairvision.datasets import batches, open_pixels
@@ -247,7 +248,9 @@ def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
     return f"{share} of the pictures that have evidence"
 
 
-def _how(audited: _Audited, model: Samples, attribute: str, cell: str, rows: np.ndarray) -> str:
+def _how(
+    audited: _Audited, model: Samples, attribute: str, cell: str, rows: npt.NDArray[np.integer]
+) -> str:
     """Return which images of the cell are shown, and what the maps are."""
     count = int((cells(model, attribute) == CELLS.index(cell)).sum())
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
@@ -258,7 +261,7 @@ def _how(audited: _Audited, model: Samples, attribute: str, cell: str, rows: np.
 
 
 def _entry(
-    image: GalleryImage, model: Samples, attribute: str, row: int, clarity: np.ndarray
+    image: GalleryImage, model: Samples, attribute: str, row: int, clarity: npt.NDArray[np.floating]
 ) -> dict[str, Any]:
     answer = next(answer for answer in image.models if answer.name == model.model)
     hit = model.evidence(MEASURES[0], attribute)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from rich.progress import track
@@ -156,10 +157,10 @@ def lean_all(
 
 
 def _things(
-    dataset: Dataset, has_mask: np.ndarray, regions: pd.DataFrame, heads: list[str]
+    dataset: Dataset, has_mask: npt.NDArray[np.bool_], regions: pd.DataFrame, heads: list[str]
 ) -> pd.DataFrame:
     """List what is hidden: `row` of the image, `task`, `label`, and `boxes` (n, 4) of objects."""
-    objects: dict[str, list[tuple[str, str, np.ndarray]]] = {}
+    objects: dict[str, list[tuple[str, str, npt.NDArray[np.floating]]]] = {}
     for key, of_class in regions.groupby(["id", "task", "label"], sort=False):
         identity, task, label = map(str, key)
         boxes = of_class[list(SIDES)].to_numpy(float)

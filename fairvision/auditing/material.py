@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fairvision import datasets
@@ -50,7 +51,7 @@ class Material:
     fingerprint: str | None
     about: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
-    train_counts: np.ndarray | None = None
+    train_counts: npt.NDArray[np.integer] | None = None
     networks: list[Model] = field(default_factory=list)
     leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
     sanity: pd.DataFrame | None = None

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy.stats import rankdata
@@ -204,8 +205,8 @@ def checks(
 
 
 def on_other_masks(
-    measure: str, maps: np.ndarray, masks: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    measure: str, maps: npt.NDArray[np.floating], masks: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
     """Score each map against the masks of all other images, on average.
 
     Exactly, without drawing any: both measures are a weight per pixel, of which the mean over masks
@@ -310,7 +311,7 @@ def layers_from_top(network: nn.Module) -> list[list[str]]:
 def _of_weights(
     network: nn.Module,
     images: Tensor,
-    people: np.ndarray,
+    people: npt.NDArray[np.bool_],
     targets: Tensor,
     maps_of: Callable[..., Tensor],
     maps: Tensor,
@@ -340,7 +341,7 @@ def _of_weights(
         yield "sanity_randomised_localisation", measure, metrics.mean(means, **chance)
 
 
-def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:
+def rank_correlation(first: Tensor, second: Tensor) -> npt.NDArray[np.floating]:
     """Return Spearman's rank correlation of two maps of each image, on a grid of ≤ 64 × 64.
 
     Parameters
@@ -365,15 +366,17 @@ def rank_correlation(first: Tensor, second: Tensor) -> np.ndarray:
         rank -= rank.mean(axis=1, keepdims=True)
         size = np.sqrt((rank**2).sum(axis=1, keepdims=True))
         ranks.append(rank / np.where(size > 0, size, np.nan))
-    correlation: np.ndarray = (ranks[0] * ranks[1]).sum(axis=1)
+    correlation: npt.NDArray[np.floating] = (ranks[0] * ranks[1]).sum(axis=1)
     return correlation
 
 
-def _score(measure: str, maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    score: np.ndarray = getattr(metrics, measure)(maps, masks)
+def _score(
+    measure: str, maps: npt.NDArray[np.floating], masks: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.floating]:
+    score: npt.NDArray[np.floating] = getattr(metrics, measure)(maps, masks)
     return score
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: npt.NDArray[np.floating]) -> float:
     """Return the mean of what is defined, NaN where nothing is."""
     return float(metrics.mean(values, replicates=0))

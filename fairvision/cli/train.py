@@ -85,6 +85,6 @@ def _say_summary(run: Run) -> None:
         say(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
     say(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
     if (rule := thresholds.read(run)) is not None:
-        images = f"{rule.known} of {rule.images} validation pictures"
+        images = f"{rule.with_group} of {rule.images} validation pictures"
         say(f"thresholds per {rule.attribute}: learnt from {images}")
     say(f"run: {run.folder}")

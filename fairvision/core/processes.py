@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,17 @@ def rank() -> int:
 def is_first() -> bool:
     """Return whether this process is the one that writes and prints."""
     return rank() == 0
+
+
+@contextmanager
+def only_first_warns() -> Iterator[None]:
+    """Let only the first of several processes warn of what they all meet."""
+    if is_first():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FairvisionWarning)
+        yield
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from fairvision.core.deprecation import renamed_arguments
@@ -15,9 +16,9 @@ MOST_STRETCHED = 20
 
 @renamed_arguments(picture="image")
 def overlay(
-    image: np.ndarray,
-    map: np.ndarray,
-    mask: np.ndarray | None = None,
+    image: npt.NDArray[np.uint8],
+    map: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_] | None = None,
     *,
     maximum: float | None = None,
     side: int = 320,
@@ -77,7 +78,7 @@ def scale_bar(width: int, height: int) -> Image.Image:
     return _tinted(np.full((height, width), 128, np.float32), share)
 
 
-def full_scale(map: np.ndarray) -> float:
+def full_scale(map: npt.NDArray[np.floating]) -> float:
     """Return the 99th percentile of a map's positive values; 0 where there are none.
 
     Not the maximum: in maps of single pixels, a few outliers would leave all others invisible.
@@ -89,7 +90,7 @@ def full_scale(map: np.ndarray) -> float:
     return float(np.percentile(positive, 99)) if positive.size else 0.0
 
 
-def resized(image: np.ndarray, side: int) -> Image.Image:
+def resized(image: npt.NDArray[np.uint8], side: int) -> Image.Image:
     """Return an image, (height, width, 3) uint8, with a shorter side of `side` pixels.
 
     The longer side has at most `MOST_STRETCHED` times as many.
@@ -103,7 +104,7 @@ def resized(image: np.ndarray, side: int) -> Image.Image:
     return opened.resize(size, Image.Resampling.BICUBIC)
 
 
-def _tinted(grey: np.ndarray, share: np.ndarray) -> Image.Image:
+def _tinted(grey: npt.NDArray[np.floating], share: npt.NDArray[np.floating]) -> Image.Image:
     """Lay colours for shares of the maximum, (height, width) in [0, 1], over a grey image."""
     grey = DIMMED * grey[..., None]
     colours = matplotlib.colormaps[COLOURS](DARKEST + (1 - DARKEST) * share)[..., :3] * 255
@@ -111,7 +112,7 @@ def _tinted(grey: np.ndarray, share: np.ndarray) -> Image.Image:
     return Image.fromarray(np.rint(grey + opacity * (colours - grey)).astype(np.uint8))
 
 
-def _ring(drawn: Image.Image, evidence: np.ndarray) -> None:
+def _ring(drawn: Image.Image, evidence: npt.NDArray[np.floating]) -> None:
     """Draw a white ring with dark rims around the largest value."""
     place = np.array(np.unravel_index(evidence.argmax(), evidence.shape)[::-1])
     x, y = (place + 0.5) / evidence.shape[::-1] * drawn.size
@@ -120,7 +121,7 @@ def _ring(drawn: Image.Image, evidence: np.ndarray) -> None:
         ImageDraw.Draw(drawn).ellipse(box, outline=colour, width=width)
 
 
-def _outlined(drawn: Image.Image, mask: np.ndarray) -> Image.Image:
+def _outlined(drawn: Image.Image, mask: npt.NDArray[np.bool_]) -> Image.Image:
     """Draw the mask's outline in white with a dark rim, so that it shows on any background."""
     soft = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
     hard = soft.resize(drawn.size, Image.Resampling.BILINEAR).point(lambda v: 255 * (v > 127))

@@ -8,6 +8,7 @@ from functools import cache
 from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import colormaps, font_manager
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -121,7 +122,7 @@ def gauge(width: int, value: float, chance: float) -> Image.Image:
     return drawn
 
 
-def coloured(map: np.ndarray, low: float, high: float, side: int) -> Image.Image:
+def coloured(map: npt.NDArray[np.floating], low: float, high: float, side: int) -> Image.Image:
     """Draw one map (h, w) as squares of viridis, from `low` (dark) to `high` (bright).
 
     Undefined values are grey. The longer side has `side` pixels.
@@ -131,14 +132,14 @@ def coloured(map: np.ndarray, low: float, high: float, side: int) -> Image.Image
     return _scaled(np.rint(colours[..., :3] * 255).astype(np.uint8), side)
 
 
-def as_colours(kernel: np.ndarray, low: float, high: float, side: int) -> Image.Image:
+def as_colours(kernel: npt.NDArray[np.floating], low: float, high: float, side: int) -> Image.Image:
     """Draw a kernel (3 or 1, h, w) in the colours that it answers to; `low` black, `high` white."""
     share = np.clip((kernel - low) / (high - low if high > low else 1), 0, 1)
     shown = np.broadcast_to(share, (3, *share.shape[1:]))
     return _scaled(np.rint(shown.transpose(1, 2, 0) * 255).astype(np.uint8), side)
 
 
-def _scaled(pixels: np.ndarray, side: int) -> Image.Image:
+def _scaled(pixels: npt.NDArray[np.uint8], side: int) -> Image.Image:
     """Enlarge so that single values stay visible as squares; shrink by averaging."""
     factor = side / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))

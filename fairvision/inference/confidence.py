@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -50,14 +51,14 @@ class Familiarity:
     accuracy: Mapping[str, float]
     mean_probability: Mapping[str, float]
     _neighbours: NearestNeighbors
-    _distances: np.ndarray
+    _distances: npt.NDArray[np.floating]
 
-    def calibrated(self, head: str, scores: np.ndarray) -> np.ndarray:
+    def calibrated(self, head: str, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Return the calibrated probability (n,) of the answers that (n, classes) `scores` give."""
-        highest: np.ndarray = tempered(scores, self.temperature[head]).max(axis=1)
+        highest: npt.NDArray[np.floating] = tempered(scores, self.temperature[head]).max(axis=1)
         return highest
 
-    def distance_percentile(self, features: np.ndarray) -> np.ndarray:
+    def distance_percentile(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Return which share of the held-out images is nearer to the training data.
 
         Parameters
@@ -150,7 +151,7 @@ def learn_familiarity(
     )
 
 
-def fit_temperature(scores: np.ndarray, truth: np.ndarray) -> float:
+def fit_temperature(scores: npt.NDArray[np.floating], truth: npt.NDArray[np.integer]) -> float:
     """Return the temperature under which the truth is most likely.
 
     Parameters
@@ -181,7 +182,7 @@ def fit_temperature(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(unlikely, bounds=_RANGE, method="bounded").x))
 
 
-def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
+def tempered(scores: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.floating]:
     """Return the probabilities whose logits are those of `scores` divided by a temperature.
 
     Parameters
@@ -190,7 +191,7 @@ def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
     temperature : above 0; NaN gives NaN
     """
     logits = np.log(np.maximum(scores.astype(float), _LEAST))
-    given: np.ndarray = softmax(logits / temperature, axis=1)
+    given: npt.NDArray[np.floating] = softmax(logits / temperature, axis=1)
     return given
 
 
@@ -231,7 +232,7 @@ def _sample(dataset: Dataset, most: int, rng: np.random.Generator) -> Dataset:
 
 def features_and_scores(
     network: Network, images: torch.Tensor
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[npt.NDArray[np.floating], dict[str, npt.NDArray[np.floating]]]:
     """Return features (n, width) and the probabilities of every head, in one pass."""
     with torch.inference_mode():
         logits, features = network(images, with_features=True)
@@ -241,7 +242,7 @@ def features_and_scores(
 
 def _features_and_scores(
     network: Network, dataset: Dataset, size: int, workers: int | None, quiet: bool
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[npt.NDArray[np.floating], dict[str, npt.NDArray[np.floating]]]:
     """Return what `features_and_scores` does, for all images of a dataset."""
     pixels = open_pixels(dataset, size, workers=workers, quiet=quiet)
     parts = [
@@ -259,13 +260,15 @@ def _features_and_scores(
     return features, {k: np.concatenate([s[k] for _, s in parts]) for k in network.head_names}
 
 
-def _unit(features: np.ndarray) -> np.ndarray:
+def _unit(features: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: np.ndarray = features / np.maximum(lengths, 1e-12)
+    unit: npt.NDArray[np.floating] = features / np.maximum(lengths, 1e-12)
     return unit
 
 
-def _distance(neighbours: NearestNeighbors, features: np.ndarray) -> np.ndarray:
+def _distance(
+    neighbours: NearestNeighbors, features: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
     finite = np.isfinite(features).all(axis=1)
     distances = np.full(len(features), np.nan)
     if finite.any():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 from scipy import ndimage
@@ -87,7 +88,7 @@ def prepare_digit(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(field * 255).astype(np.uint8))
 
 
-def stroke_width(strength: np.ndarray) -> float:
+def stroke_width(strength: npt.NDArray[np.floating]) -> float:
     """Return the mean width of strokes, in pixels: twice their area by the length of their outline.
 
     Parameters
@@ -145,28 +146,30 @@ def is_prepared(image: Image.Image) -> bool:
     return bool(longest <= BOX and np.abs(off).max() <= 1)
 
 
-def _fit(strength: np.ndarray, side: int) -> np.ndarray:
+def _fit(strength: npt.NDArray[np.floating], side: int) -> npt.NDArray[np.floating]:
     """Return the box around the ink, scaled so that its longer side is `side` pixels."""
     rows, columns = (np.flatnonzero(strength.any(axis=axis)) for axis in (1, 0))
     cut = strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     high, wide = (max(1, round(n * side / max(cut.shape))) for n in cut.shape)
     box = Image.fromarray(cut.astype(np.float32)).resize((wide, high), Image.Resampling.BILINEAR)
-    clipped: np.ndarray = np.clip(np.asarray(box), 0, 1)
+    clipped: npt.NDArray[np.floating] = np.clip(np.asarray(box), 0, 1)
     return clipped
 
 
-def _thicken(strength: np.ndarray) -> np.ndarray:
+def _thicken(strength: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return ink with strokes as wide as those of MNIST, where they are thinner."""
     radius = round((_STROKE * _FINE - stroke_width(strength)) / 2)
     if radius < 1:
         return strength
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disk = x**2 + y**2 <= radius**2
-    thick: np.ndarray = ndimage.grey_dilation(np.pad(strength, radius), footprint=disk)
+    thick: npt.NDArray[np.floating] = ndimage.grey_dilation(
+        np.pad(strength, radius), footprint=disk
+    )
     return thick
 
 
-def _ink(pixels: np.ndarray) -> np.ndarray:
+def _ink(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return the strength of the ink, (height, width) in [0, 1], 0 on the background."""
     distance = np.linalg.norm(pixels - _background(pixels), axis=2)
     if distance.max() < 1:
@@ -180,11 +183,11 @@ def _ink(pixels: np.ndarray) -> np.ndarray:
     full = np.percentile(distance[inked], 75)
     soft = np.clip((distance - threshold / 2) / max(full - threshold / 2, 1e-6), 0, 1)
     near = ndimage.binary_dilation(inked, structure=np.ones((3, 3)))
-    strength: np.ndarray = np.where(near, soft, 0)
+    strength: npt.NDArray[np.floating] = np.where(near, soft, 0)
     return strength
 
 
-def _background(pixels: np.ndarray) -> np.ndarray:
+def _background(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return the colour of the background at each pixel: a plane per channel."""
     height, width, _ = pixels.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -195,18 +198,18 @@ def _background(pixels: np.ndarray) -> np.ndarray:
     chosen = chosen & (off <= _spread(off[chosen]))
     for _ in range(_ROUNDS):
         planes, *_rest = np.linalg.lstsq(terms[chosen], pixels[chosen], rcond=None)
-        background: np.ndarray = terms @ planes
+        background: npt.NDArray[np.floating] = terms @ planes
         off = np.linalg.norm(pixels - background, axis=2)
         chosen = off <= _spread(off[chosen])
     return background
 
 
-def _spread(off: np.ndarray) -> float:
+def _spread(off: npt.NDArray[np.floating]) -> float:
     """Return how far the background may be from its middle: three times the usual distance."""
     return 3 * float(np.median(off)) + 1
 
 
-def _edge(shape: tuple[int, ...]) -> np.ndarray:
+def _edge(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return which pixels lie at the edge: a twentieth of the image, at least one pixel."""
     edge = np.ones(shape, bool)
     high, wide = (max(1, side // 20) for side in shape)
@@ -214,7 +217,7 @@ def _edge(shape: tuple[int, ...]) -> np.ndarray:
     return edge
 
 
-def _otsu(values: np.ndarray) -> float:
+def _otsu(values: npt.NDArray[np.floating]) -> float:
     """Return the threshold that parts values into two classes of least variance within."""
     counts, edges = np.histogram(values, 256)
     middles = (edges[:-1] + edges[1:]) / 2

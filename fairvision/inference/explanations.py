@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from rich.console import Console
@@ -200,7 +201,7 @@ def _maps(
     groups: Sequence[str],
     method: str,
     layer: str | None,
-) -> dict[str, np.ndarray]:
+) -> dict[str, npt.NDArray[np.floating]]:
     """Return one map per group."""
     batch = batch.expand(len(groups), -1, -1, -1)
     targets = torch.tensor([labels.index(group) for group in groups], device=batch.device)

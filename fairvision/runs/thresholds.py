@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fairvision.core import shapes
@@ -49,7 +50,7 @@ class Interpolation:
         if not (all(0 <= p <= 1 for p in shares) and all(ALWAYS <= t <= NEVER for t in places)):
             raise ValueError("not probabilities and thresholds")
 
-    def threshold(self, draws: np.ndarray) -> np.ndarray:
+    def threshold(self, draws: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Return the threshold that holds for each draw, (n,) numbers in [0, 1].
 
         Yes is said where the probability of yes is at least the draw, as `ThresholdOptimizer.
@@ -99,12 +100,12 @@ class Rule:
     attribute : whose perceived groups have thresholds of their own
     tasks : by task, label and group. Of a task with one label of two only the second label has
         thresholds. A label or group that has none keeps its scores.
-    known, images : how many images of the validation split have a known group, of how many
+    with_group, images : how many images of the validation split have a group, of how many
     """
 
     attribute: str
     tasks: Mapping[str, Mapping[str, Mapping[str, Interpolation]]]
-    known: int
+    with_group: int
     images: int
 
     def applied(self, scores: pd.DataFrame, truth: Dataset, seed: int) -> pd.DataFrame:
@@ -157,7 +158,7 @@ class Rule:
         return f"{rule}; {unknown} of {len(truth)} have no known one, and keep their scores"
 
     def _set(
-        self, thresholds: np.ndarray, truth: Dataset, seed: int, task: str, label: str
+        self, thresholds: npt.NDArray[np.floating], truth: Dataset, seed: int, task: str, label: str
     ) -> None:
         """Fill in the thresholds (n,) of a label."""
         groups, ids = truth.samples[self.attribute], truth.samples["id"]
@@ -167,7 +168,9 @@ class Rule:
             thresholds[rows] = interpolation.threshold(draws)
 
 
-def recentred(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def recentred(
+    scores: npt.NDArray[np.floating], thresholds: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
     """Return the scores with each one's threshold moved to .5, linear on either side of it.
 
     Parameters
@@ -194,7 +197,9 @@ def recentred(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(scores > thresholds, above, below))
 
 
-def _summing_to_one(values: np.ndarray, ruled: Sequence[bool]) -> np.ndarray:
+def _summing_to_one(
+    values: npt.NDArray[np.floating], ruled: Sequence[bool]
+) -> npt.NDArray[np.floating]:
     """Return (n, labels) values as probabilities; of two labels the other is what is left."""
     if len(ruled) > 2 or all(ruled):
         return np.asarray(values / values.sum(axis=1, keepdims=True))
@@ -204,8 +209,8 @@ def _summing_to_one(values: np.ndarray, ruled: Sequence[bool]) -> np.ndarray:
 def write(folder: Path, rule: Rule) -> None:
     """Write a rule into a run folder."""
     content = asdict(rule)
-    content["pictures"] = content.pop("images")
-    write_json(folder / FILE, content)
+    counts = {"known": content.pop("with_group"), "pictures": content.pop("images")}
+    write_json(folder / FILE, content | counts)
 
 
 def read(run: runs.Run) -> Rule | None:

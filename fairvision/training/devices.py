@@ -6,7 +6,6 @@ import ctypes
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +15,8 @@ from lightning_fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from fairvision import models
-from fairvision.core.processes import count, device_of_process, is_first
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.core.processes import count, device_of_process, only_first_warns
+from fairvision.errors import InputError
 
 _PRECISIONS: dict[str, _PRECISION_INPUT] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
@@ -58,12 +57,8 @@ def quiet_libraries() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        if is_first():
+        with only_first_warns():
             yield
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FairvisionWarning)
-                yield
     finally:
         logger.setLevel(level)
 

@@ -384,7 +384,7 @@ def test_what_is_complete_is_learnt_without_a_word():
         for constraint in CONSTRAINTS:
             rule = learnt(dataset, scores, constraint=constraint)
     validation = dataset.split("val").samples
-    assert (rule.known, rule.images) == (validation["colour"].notna().sum(), len(validation))
+    assert (rule.with_group, rule.images) == (validation["colour"].notna().sum(), len(validation))
 
 
 def test_the_options_are_fairlearns():

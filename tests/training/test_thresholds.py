@@ -98,7 +98,7 @@ def test_the_network_is_the_baselines_and_the_rule_lies_beside_it(both):
         "place": ["left", "mid", "right"],
         "things": ["lamp", "cup"],
     }
-    assert (rule.known, rule.images) == (225, 240)
+    assert (rule.with_group, rule.images) == (225, 240)
     assert two.config["postprocessing"] == "colour"
 
 
