@@ -82,7 +82,7 @@ def adding_up(gathered: Sums | None = None) -> Iterator[None]:
         sums.tell()
 
 
-def note(options: Options, values: Tensor, ends: Tensor, starts: Tensor) -> None:
+def note_sums(options: Options, values: Tensor, ends: Tensor, starts: Tensor) -> None:
     """Note whether values (n, …) add up from the scores of plain images to those of images."""
     sums = _GATHERING.get()
     if sums is None:
@@ -96,7 +96,7 @@ def note(options: Options, values: Tensor, ends: Tensor, starts: Tensor) -> None
         sums.off.append((float(delta[row]), float(rise[row])))
 
 
-def rises(explained: Explained, images: Tensor, plain: Tensor, targets: Tensor) -> Tensor:
+def score_rises(explained: Explained, images: Tensor, plain: Tensor, targets: Tensor) -> Tensor:
     """Return by how much each target's logit rises from the plain image to the image, (n,)."""
     parts = []
     with torch.no_grad():
@@ -146,7 +146,7 @@ def convergence_delta(
     targets = targets_of(target, images)
     with torch.no_grad(), undisturbed(network):
         plain = plain_images(images, baseline)
-        rise = rises(explained, images, plain, targets.clamp(min=0))
+        rise = score_rises(explained, images, plain, targets.clamp(min=0))
         delta = maps.to(rise).sum(dim=(1, 2)) - rise
     return torch.where(targets < 0, torch.nan, delta).float()
 
@@ -160,7 +160,9 @@ def check_reach(explained: Explained, images: Tensor, targets: Tensor) -> None:
     """
     plain = plain_images(images, None)
     noise = torch.rand(images.shape, generator=generator(0, 0, 0)).to(images)
-    if not any((rises(explained, images, other, targets) != 0).any() for other in (plain, noise)):
+    if not any(
+        (score_rises(explained, images, other, targets) != 0).any() for other in (plain, noise)
+    ):
         return
     for points in (images, plain, noise):
         start = points.detach().clone().requires_grad_()

@@ -104,10 +104,10 @@ def faithfulness(
         "batch_size": chosen.batch_size,
     }
     values = areas(*curves(network, images, targets, maps, **how))
-    elsewhere = areas(*curves(network, images, targets, moved(maps, seed=chosen.seed), **how))
+    elsewhere = areas(*curves(network, images, targets, move_maps(maps, seed=chosen.seed), **how))
     values |= {f"{name}_chance": area for name, area in elsewhere.items()}
     if perturbations:
-        blank = ~ordered(maps, targets)
+        blank = ~has_order(maps, targets)
         values["infidelity"] = _infidelity(
             network, images, targets, maps, plain, chosen, perturbations
         )
@@ -183,11 +183,11 @@ def curves(
     targets = targets_of(target, images)
     scores = images.new_full((2, len(images), steps + 1), torch.nan, dtype=torch.float32)
     with torch.no_grad(), undisturbed(network):
-        valid = ordered(maps, targets).nonzero()[:, 0]
+        valid = has_order(maps, targets).nonzero()[:, 0]
         for start in range(0, len(valid), batch_size):
             rows = valid[start : start + batch_size]
             whole = images[rows]
-            empty = filling(whole, of_rows(plain, rows))
+            empty = filling(whole, plain_of_rows(plain, rows))
             ranks = _ranks(maps[rows], rows, seed)
             parts = [
                 _SCORES[score](explained.logits(batch).float()).gather(1, targets[rows[of], None])
@@ -209,7 +209,7 @@ def areas(insertion: Tensor, deletion: Tensor) -> dict[str, Tensor]:
     }
 
 
-def moved(maps: Tensor, *, seed: int = 0) -> Tensor:
+def move_maps(maps: Tensor, *, seed: int = 0) -> Tensor:
     """Move each map to a random place; what leaves the image comes in at the opposite edge.
 
     A map without any relation to its image, yet as smooth as it was. As every place is equally
@@ -224,7 +224,7 @@ def moved(maps: Tensor, *, seed: int = 0) -> Tensor:
     Examples
     --------
     >>> maps = torch.arange(6.0).view(1, 2, 3)
-    >>> sorted(moved(maps).flatten().tolist()) == maps.flatten().tolist()
+    >>> sorted(move_maps(maps).flatten().tolist()) == maps.flatten().tolist()
     True
     """
     height, width = maps.shape[1:]
@@ -236,7 +236,7 @@ def moved(maps: Tensor, *, seed: int = 0) -> Tensor:
     return torch.stack(rolled) if rolled else maps.clone()
 
 
-def ordered(maps: Tensor, targets: Tensor) -> Tensor:
+def has_order(maps: Tensor, targets: Tensor) -> Tensor:
     """Return (n,) bool, whether the target is given and the map puts pixels in an order."""
     flat = maps.flatten(1)
     return flat.isfinite().all(dim=1) & (flat != flat[:, :1]).any(dim=1) & (targets >= 0)
@@ -279,7 +279,7 @@ def filling(images: Tensor, plain: Plain) -> Tensor:
     return plain_images(images, plain)
 
 
-def of_rows(plain: AnyPlain, rows: Tensor) -> AnyPlain:
+def plain_of_rows(plain: AnyPlain, rows: Tensor) -> AnyPlain:
     """Return the plain images of some rows, where each has its own."""
     if isinstance(plain, Tensor) and plain.ndim == 4 and len(plain) > 1:
         return plain[rows]  # type: ignore[return-value]
@@ -308,7 +308,7 @@ def _infidelity(
     with torch.no_grad(), undisturbed(network):
         for row, target in enumerate(targets.clamp(min=0)):
             image = images[row : row + 1]
-            its_plain = of_rows(plain, torch.tensor([row]))
+            its_plain = plain_of_rows(plain, torch.tensor([row]))
             value = infidelity(
                 gated_scores,
                 _squares(image, generator(options.seed, row, 2)),
@@ -353,7 +353,7 @@ def _sensitivity(
     for row, target in enumerate(targets):
         of_row = options
         if isinstance(options.baseline, Tensor) and method != "gradient_shap":
-            of_row = replace(options, baseline=of_rows(options.baseline, torch.tensor([row])))
+            of_row = replace(options, baseline=plain_of_rows(options.baseline, torch.tensor([row])))
         value = sensitivity_max(
             partial(_explain, network, target, method, of_row, signed, row),
             images[row : row + 1].detach(),
@@ -374,11 +374,14 @@ def _explain(
     row: int,
     images: Tensor | tuple[Tensor],
 ) -> tuple[Tensor]:
+    """Return the maps of one image or of noisy copies of it, as captum asks for them."""
     images = images[0] if isinstance(images, tuple) else images  # captum gives either
     return (numbered(network, images, target, method, options, signed=signed, first=row),)
 
 
 def _noise(radius: float, source: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """Return what adds uniform noise to images."""
+
     def noisy(images: Tensor) -> Tensor:
         drawn = torch.rand(images.shape, generator=source).to(images)
         return images + radius * (2 * drawn - 1)

@@ -53,7 +53,7 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
     no way back is needed. That is compared with the gradient once per network; the mean, and that
     the linear layer answers, in every batch.
     """
-    plan = planned(explained, images)
+    plan = plan_of(explained, images)
     if plan.linear is not None:
         maps = _closed_form(explained, plan, plan.linear, images, targets)
         if maps is not None:
@@ -70,7 +70,7 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
 
 def gradcam_plus_plus(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
     """Return Grad-CAM with weights for several objects (arXiv 1710.11063, equations 10 and 19)."""
-    layer = _at_layer(explained, planned(explained, images), images, targets)
+    layer = _at_layer(explained, plan_of(explained, images), images, targets)
     slope, sums = layer.gradients, layer.maps.sum(dim=(2, 3), keepdim=True)
     below = 2 * slope.square() + sums * slope.pow(3)
     share = torch.where(slope == 0, 0, slope.square() / torch.where(below == 0, 1, below))
@@ -136,7 +136,7 @@ def logits_and_gradcam(
 
     with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
         images = images.detach().clone() if images.is_inference() else images.detach()
-        plan = planned(explained, images) if targets else None
+        plan = plan_of(explained, images) if targets else None
         if plan is not None:
             # `undisturbed` takes the hook away again
             network.get_submodule(plan.layer).register_forward_hook(keep)
@@ -147,10 +147,10 @@ def logits_and_gradcam(
             if plan is None or not kept:
                 raise InputError(f"layer {layer!r} takes no part in the answer")
             scores = target_scores(logits, target.clamp(min=0))
-            weights = positions(gradient(scores, kept[-1], retain=True), plan, images).mean(
+            weights = as_positions(gradient(scores, kept[-1], retain=True), plan, images).mean(
                 dim=(2, 3)
             )
-            small = weighted(weights, positions(kept[-1].detach(), plan, images)).float()
+            small = weighted(weights, as_positions(kept[-1].detach(), plan, images)).float()
             large = enlarged(small if signed else small.relu(), images)[:, 0]
             maps[head] = torch.where((whole & (target >= 0))[:, None, None], large, torch.nan)
     return {head: logits.detach() for head, logits in output.items()}, maps
@@ -173,7 +173,7 @@ class _AtLayer:
     answering: list[tuple[nn.Linear, Tensor]]
 
 
-def planned(explained: Explained, images: Tensor) -> _Plan:
+def plan_of(explained: Explained, images: Tensor) -> _Plan:
     """Return how Grad-CAM is computed for the network; it is looked at once."""
     network, options = explained.network, explained.options
     modules = tuple(network.modules())[1:]
@@ -213,8 +213,8 @@ def _at_layer(explained: Explained, plan: _Plan, images: Tensor, targets: Tensor
         raise InputError(f"layer {plan.layer!r} takes no part in the answer")
     slope = gradient(target_scores(logits, targets), outputs[-1])
     return _AtLayer(
-        positions(outputs[-1].detach(), plan, images),
-        positions(slope, plan, images),
+        as_positions(outputs[-1].detach(), plan, images),
+        as_positions(slope, plan, images),
         [(module, features) for module, features, output in linear if output is logits],
     )
 
@@ -242,7 +242,7 @@ def _closed_form(
             handle.remove()
     if len(maps) != 1 or len(seen) != 1:
         return None
-    channels, (features, output) = positions(maps[0], plan, images), seen[0]
+    channels, (features, output) = as_positions(maps[0], plan, images), seen[0]
     if output is not logits or not _is_mean(features, channels):
         return None
     return weighted(_weights(linear, targets, channels), channels)
@@ -281,7 +281,7 @@ def weighted(weights: Tensor, maps: Tensor) -> Tensor:
     return torch.einsum("nc,nchw->nhw", weights.to(wide), maps.to(wide))[:, None]
 
 
-def positions(output: Tensor, plan: _Plan, images: Tensor) -> Tensor:
+def as_positions(output: Tensor, plan: _Plan, images: Tensor) -> Tensor:
     """Return the layer's output, or its gradient, as maps."""
     maps = as_maps(output, images, plan.prefix)
     if maps is None:

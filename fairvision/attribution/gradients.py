@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairvision.attribution.completeness import rises
+from fairvision.attribution.completeness import score_rises
 from fairvision.attribution.explained import Explained, generator, plain_images
 from fairvision.errors import FairvisionWarning, InputError
 
@@ -41,7 +41,7 @@ def integrated_gradients(
     values = _on_the_line(explained, images, plain, targets, options.steps)
     if options.tolerance is None:
         return values
-    rise = rises(explained, images, plain, targets)
+    rise = score_rises(explained, images, plain, targets)
     steps = options.steps
     while True:
         off = (values.sum(dim=(1, 2, 3)) - rise).abs() > options.tolerance

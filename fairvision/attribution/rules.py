@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from fairvision.attribution.completeness import note
+from fairvision.attribution.completeness import note_sums
 from fairvision.attribution.explained import Explained, gradient, plain_images, target_scores
 
 _RELU = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
@@ -101,7 +101,7 @@ def deep_lift(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
         batch_targets = targets[start : start + pairs]
         ends, starts = target_scores(logits, batch_targets.repeat(2)).chunk(2)
         values = gradient(ends, batch) * (batch.detach() - plain_batch)
-        note(explained.options, values, ends.detach(), starts.detach())
+        note_sums(explained.options, values, ends.detach(), starts.detach())
         differences.append(values)
     return torch.cat(differences)
 

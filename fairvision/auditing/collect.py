@@ -116,7 +116,7 @@ def collect(
             if head in dataset.attributes
         }
         with adding_up(sums):
-            shown, maps = _show(model, module, batch, targets, attribution)
+            shown, maps = _predict_and_explain(model, module, batch, targets, attribution)
         people = batch.masks[:, 0] > 0
         level = _numpy(metrics.chance_level(people))
         parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
@@ -128,7 +128,7 @@ def collect(
                     for i, column in enumerate(score_columns(kind, head, labels)):
                         parts[column].append(values[:, i])
         for head, of_head in maps.items():
-            for measure, values in _measured(of_head, people).items():
+            for measure, values in _measure_evidence(of_head, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
         pixels.let_go()
     sums.tell()
@@ -151,7 +151,7 @@ def _first_of(names: tuple[str, ...]) -> str:
     return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
 
 
-def _show(
+def _predict_and_explain(
     model: Model, module: nn.Module, batch: Batch, targets: dict[str, Tensor], method: str
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
     """Return probabilities on the whole, without and with only the person, and the evidence.
@@ -183,7 +183,7 @@ def _show(
     return shown, maps
 
 
-def _measured(maps: Tensor, masks: Tensor) -> dict[str, npt.NDArray[np.floating]]:
+def _measure_evidence(maps: Tensor, masks: Tensor) -> dict[str, npt.NDArray[np.floating]]:
     """Return each measure of evidence, (n,), NaN where a map is; computed where the maps are."""
     return {measure: _numpy(getattr(metrics, measure)(maps, masks)) for measure in MEASURES}
 

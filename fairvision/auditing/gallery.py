@@ -127,6 +127,7 @@ def _hits(samples: Samples, attribute: str) -> npt.NDArray[np.float64]:
 def _true_probability(
     samples: Samples, attribute: str, codes: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
+    """Return the probability of the annotated group; 0 where it is undefined."""
     scores = samples.probabilities("score", attribute)
     if scores is None:
         return np.zeros(len(codes))
@@ -168,6 +169,7 @@ def _value(column: pd.Series | npt.NDArray[np.float64] | None, row: int) -> floa
 def _image(
     truth: Dataset, row: int, side: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+    """Return an image of at most `side` pixels, and the mask of its person."""
     sample = truth.samples.loc[row]
     image = read_image(truth.root / sample["image"], doubts=Doubts())
     small = image.copy()
@@ -185,6 +187,7 @@ def _answer(
     evidence: npt.NDArray[np.float32],
     size: tuple[int, int],
 ) -> ModelAnswer:
+    """Return what a model made of an image, with its map at the size of the drawing."""
     scores = samples.probabilities("score", attribute)
     hit = _value(_hits(samples, attribute), row)
     answer = probability = None

@@ -90,7 +90,7 @@ def image_sheets(
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
     if per_cell < 1:
         raise InputError("per_cell must be 1 or more")
-    audited = _open(Path(audit), run_folders, data, device)
+    audited = _open_audit(Path(audit), run_folders, data, device)
     drawn: list[dict[str, Any]] = []
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         sheets = list(_rows_by_cell(audited, per_cell))
@@ -108,9 +108,10 @@ def image_sheets(
     return Path(output)
 
 
-def _open(
+def _open_audit(
     folder: Path, run_folders: Sequence[str | Path], data: str | Path | None, device: str
 ) -> _Audited:
+    """Read an audit, and load the runs and the images that it is about."""
     from fairvision.models import find_device
     from fairvision.runs.model import as_model
 
@@ -206,7 +207,10 @@ def _draw(
     place = Path(model.model) / files.plain_name(attribute) / files.plain_name(cell)
     (folder / place).mkdir(parents=True)
     title = f"{model.model}, {attribute}: {cell}"
-    notes = [_share(audited, model, attribute, cell), _how(audited, model, attribute, cell, rows)]
+    notes = [
+        _describe_share(audited, model, attribute, cell),
+        _describe_choice(audited, model, attribute, cell, rows),
+    ]
     contact = contact_sheet(title, notes, images, model.model)
     contact.save(folder / place.with_suffix(".png"), dpi=_DPI)
     entries = []
@@ -239,7 +243,7 @@ def _check_predictions(audited: _Audited, attribute: str, rows: npt.NDArray[np.i
             )
 
 
-def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
+def _describe_share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
     """Return which share of the images is in the cell, with the audit's interval."""
     table = read_metrics(audited.folder / "metrics.csv")
     read = figures.read(table, [samples.model for samples in audited.models])
@@ -248,7 +252,7 @@ def _share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
     return f"{share} of the pictures that have evidence"
 
 
-def _how(
+def _describe_choice(
     audited: _Audited, model: Samples, attribute: str, cell: str, rows: npt.NDArray[np.integer]
 ) -> str:
     """Return which images of the cell are shown, and what the maps are."""
@@ -263,6 +267,7 @@ def _how(
 def _entry(
     image: GalleryImage, model: Samples, attribute: str, row: int, clarity: npt.NDArray[np.floating]
 ) -> dict[str, Any]:
+    """Return what `pictures.json` says of an image."""
     answer = next(answer for answer in image.models if answer.name == model.model)
     hit = model.evidence(MEASURES[0], attribute)
     assert hit is not None

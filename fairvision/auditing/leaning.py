@@ -97,7 +97,7 @@ def lean(
         transient=True,
     ):
         of_batch = of_process.iloc[start : start + len(batch.rows)]
-        draws = torch.tensor([draw(seed, *thing) for thing in _named(dataset, of_batch)])
+        draws = torch.tensor([draw(seed, *thing) for thing in _keys_of_things(dataset, of_batch)])
         hidden, free = _areas(batch, of_batch, model.size)
         masks = torch.cat([hidden, elsewhere(hidden, free, draws)])
         asked = masks.any(dim=(1, 2))
@@ -175,7 +175,8 @@ def _things(
     return pd.DataFrame(rows, columns=["row", "task", "label", "boxes"]).astype({"row": int})
 
 
-def _named(dataset: Dataset, things: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+def _keys_of_things(dataset: Dataset, things: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Return what the random place of each control is drawn by: image, task and label."""
     ids = dataset.samples["id"].iloc[things["row"]]
     return zip(ids, things["task"], things["label"])
 

@@ -23,7 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fairvision import metrics
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
-from fairvision.attribution.faithfulness import faithfulness, moved
+from fairvision.attribution.faithfulness import faithfulness, move_maps
 from fairvision.auditing.collect import class_order, true_class
 from fairvision.auditing.tables import MEASURES
 from fairvision.core import processes
@@ -166,7 +166,7 @@ def checks(
     area = metrics.chance_level(people)
     maps = maps_of(network, images, targets)
 
-    def of_changed(*changed: Any) -> Tensor:
+    def maps_of_changed(*changed: Any) -> Tensor:
         with adding_up(Sums()):  # a warning was given for the network as it is
             return maps_of(*changed)
 
@@ -176,7 +176,7 @@ def checks(
         others, level = on_other_masks(measure, evidence, people)
         random = np.mean(
             [
-                _score(measure, moved(maps, seed=seed + number).cpu().numpy(), people)
+                _score(measure, move_maps(maps, seed=seed + number).cpu().numpy(), people)
                 for number in range(MOVES)
             ],
             axis=0,
@@ -187,7 +187,7 @@ def checks(
             ("sanity_own_masks", scores - others),
         ):
             yield metric, measure, metrics.mean(values, **chance)
-    yield from _of_weights(network, images, people, targets, of_changed, maps, chance)
+    yield from _weight_checks(network, images, people, targets, maps_of_changed, maps, chance)
     values = faithfulness(
         network,
         images[:_FEWER],
@@ -308,7 +308,7 @@ def layers_from_top(network: nn.Module) -> list[list[str]]:
     return [heads] * bool(heads) + [[name] for name in reversed(names) if name not in heads]
 
 
-def _of_weights(
+def _weight_checks(
     network: nn.Module,
     images: Tensor,
     people: npt.NDArray[np.bool_],

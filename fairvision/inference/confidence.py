@@ -175,11 +175,11 @@ def fit_temperature(scores: npt.NDArray[np.floating], truth: npt.NDArray[np.inte
     if not len(truth):
         return float("nan")
 
-    def unlikely(log_temperature: float) -> float:
+    def mean_surprise(log_temperature: float) -> float:
         given = tempered(scores, float(np.exp(log_temperature)))[np.arange(len(truth)), truth]
         return -float(np.log(np.maximum(given, _LEAST)).mean())
 
-    return float(np.exp(minimize_scalar(unlikely, bounds=_RANGE, method="bounded").x))
+    return float(np.exp(minimize_scalar(mean_surprise, bounds=_RANGE, method="bounded").x))
 
 
 def tempered(scores: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.floating]:
@@ -196,6 +196,7 @@ def tempered(scores: npt.NDArray[np.floating], temperature: float) -> npt.NDArra
 
 
 def _data_of(run: runs.Run, data: str | Path | None) -> Dataset:
+    """Return the data of a run, or the data given for it; `InputError` where it does not fit."""
     stored = run.config["data"]
     if data is None:
         path = stored.get("path")
@@ -261,6 +262,7 @@ def _features_and_scores(
 
 
 def _unit(features: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return features scaled to length 1."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit: npt.NDArray[np.floating] = features / np.maximum(lengths, 1e-12)
     return unit
@@ -269,6 +271,7 @@ def _unit(features: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 def _distance(
     neighbours: NearestNeighbors, features: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.floating]:
+    """Return the distance to the tenth nearest training image; NaN of features not finite."""
     finite = np.isfinite(features).all(axis=1)
     distances = np.full(len(features), np.nan)
     if finite.any():

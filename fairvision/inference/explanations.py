@@ -101,7 +101,7 @@ def explain(
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
     model = as_model(run, find_device(device))
     paths: Iterable[Path] = image_files(images)
-    head, chosen_groups = _chosen(model.schema, head, group)
+    head, chosen_groups = _head_and_groups(model.schema, head, group)
     as_digits, grey = prepares_digits(model, prepare), True
     if method == "auto":
         method = _method_for(model, layer)
@@ -156,7 +156,7 @@ def explain(
     return Path(output)
 
 
-def _chosen(schema: Schema, head: str | None, group: str | None) -> tuple[str, list[str]]:
+def _head_and_groups(schema: Schema, head: str | None, group: str | None) -> tuple[str, list[str]]:
     """Return the head, and the groups that were asked for: one, or none in particular."""
     head = next(iter(schema)) if head is None else head
     if head not in schema:
@@ -183,6 +183,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _probabilities(model: Model, batch: Tensor) -> Scores:
+    """Return the probabilities of one image by head and label."""
     scores = model.predict(batch)
     return {h: dict(zip(model.schema.labels(h), scores[h][0].tolist())) for h in model.schema}
 
@@ -221,6 +222,7 @@ def _predictions(scores: Scores, schema: Schema) -> str:
 
 
 def _without_nan(scores: Scores) -> dict[str, dict[str, float | None]]:
+    """Return probabilities for JSON, where NaN is None."""
     return {
         head: {k: None if np.isnan(v) else v for k, v in by_label.items()}
         for head, by_label in scores.items()

@@ -151,7 +151,7 @@ def default_size(name: str, images: tuple[int, int] | None = None) -> int:
     >>> default_size("lecture_cnn", (28, 28)), default_size("resnet18", (28, 28))
     (28, 224)
     """
-    check(name)
+    check_name(name)
     if is_timm(name):
         return timm_networks.default_size(name)
     if not is_registered(name):
@@ -160,7 +160,7 @@ def default_size(name: str, images: tuple[int, int] | None = None) -> int:
     return min(side, max(images)) if images and name in SMALL else side
 
 
-def check(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise `InputError` with names that come near unless there is such a network."""
     if timm_networks.has(name) if is_timm(name) else name in _registered_and_torchvision():
         return
@@ -187,7 +187,7 @@ def backbone(name: str, size: int) -> Backbone:
     InputError
         If there is no such network, or if it cannot take images of this size.
     """
-    check(name)
+    check_name(name)
     if size > LARGEST_SIDE:
         raise InputError(
             f"{name} cannot take pictures of {size} × {size} pixels, choose another size "
@@ -216,10 +216,12 @@ def backbone(name: str, size: int) -> Backbone:
 
 
 def _registered_and_torchvision() -> list[str]:
+    """Return the names of all networks but those of timm."""
     return [*_registered(), *torchvision.models.list_models(module=torchvision.models)]
 
 
 def _architecture(name: str) -> Architecture:
+    """Return a registered network; an entry point is loaded at its first use."""
     registered = _registered()[name]
     if isinstance(registered, EntryPoint):
         loaded = registered.load()
@@ -229,6 +231,7 @@ def _architecture(name: str) -> Architecture:
 
 
 def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return an untrained network, and the names of the layers that were taken away."""
     if is_timm(name):
         return timm_networks.build(name, size)
     if is_registered(name):

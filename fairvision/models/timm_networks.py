@@ -125,6 +125,7 @@ def is_published(name: str) -> bool:
 
 
 def _options(name: str, size: int) -> dict[str, Any]:
+    """Return the constructor's options for the images' size, where the network has one."""
     return {"img_size": size} if _cfg(name).fixed_input_size else {}
 
 
@@ -147,6 +148,7 @@ def _as_source(name: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _one_line(error: Exception) -> str:
+    """Return what timm says is wrong, in a line without its preamble."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
@@ -155,11 +157,13 @@ def _one_line(error: Exception) -> str:
 
 
 def _classifier(name: str) -> tuple[str, ...]:
+    """Return the names of the layers that classify."""
     layers = _cfg(name).classifier or ()
     return (layers,) if isinstance(layers, str) else tuple(layers)
 
 
 def _cfg(name: str) -> Any:
+    """Return what timm knows of the images and weights of a network."""
     from timm.models import get_pretrained_cfg
 
     cfg = get_pretrained_cfg(name.removeprefix(PREFIX))

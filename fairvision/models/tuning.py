@@ -130,11 +130,15 @@ def blocks(network: nn.Module) -> list[Block]:
     ['conv1', 'layer1', 'layer2', 'layer3', 'layer4', 'fc']
     """
     parts = _children(network)
-    total = sum(map(matrices, parts))
+    total = sum(map(count_matrices, parts))
     while parts:
-        at = max(range(len(parts)), key=lambda i: matrices(parts[i]))
+        at = max(range(len(parts)), key=lambda i: count_matrices(parts[i]))
         heavy = [name for name, module in parts[at].items() if _has_weights(module)]
-        if 2 * matrices(parts[at]) <= total or len(heavy) > 1 or _is_layer(parts[at][heavy[0]]):
+        if (
+            2 * count_matrices(parts[at]) <= total
+            or len(heavy) > 1
+            or _is_layer(parts[at][heavy[0]])
+        ):
             break
         parts[at : at + 1] = _opened(parts[at], heavy[0])
     return parts
@@ -153,17 +157,18 @@ def last_blocks(all_blocks: list[Block]) -> list[Block]:
     [{'dense': Linear(in_features=9216, out_features=128, bias=True), 'relu3': ...
     """
     at = len(all_blocks) - 1
-    while at > 1 and matrices(all_blocks[at]) < 2:
+    while at > 1 and count_matrices(all_blocks[at]) < 2:
         at -= 1
     return all_blocks[at:]
 
 
-def matrices(block: Block) -> int:
+def count_matrices(block: Block) -> int:
     """Return how many weight matrices and kernels a block holds."""
     return sum(p.ndim > 1 for module in block.values() for p in module.parameters())
 
 
 def _opened(block: Block, name: str) -> list[Block]:
+    """Return the blocks inside of one layer of a block; what stands beside it joins them."""
     inner = _children(block[name], prefix=f"{name}.")
     others = list(block.items())
     at = list(block).index(name)
@@ -173,6 +178,7 @@ def _opened(block: Block, name: str) -> list[Block]:
 
 
 def _children(network: nn.Module, prefix: str = "") -> list[Block]:
+    """Return the children of a network as blocks: layers in sequence up to the next pooling."""
     children: list[Block] = []
     begun: Block = {}
     is_open = False

@@ -72,6 +72,7 @@ def load_weights(backbone: Backbone, name: str, size: int, weights: str) -> None
 
 
 def _published(weights: str, name: str) -> Mapping[str, Tensor]:
+    """Return the weights that torchvision publishes; `InputError` where they cannot be had."""
     published = {}
     if not is_registered(name):
         published = dict(torchvision.models.get_model_weights(name).__members__)
@@ -285,10 +286,10 @@ def _views(candidate: _View, wanted: frozenset[str]) -> Iterator[_View]:
                 prefixes[name[: dot.end()]] += 1
     for prefix, fitting in prefixes.items():
         if fitting > plain:
-            yield _View(f"{label}.{prefix}".strip("."), _without(prefix, tensors), fitting)
+            yield _View(f"{label}.{prefix}".strip("."), _without_prefix(prefix, tensors), fitting)
 
 
-def _without(prefix: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def _without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return the tensors whose names begin with a prefix, without it."""
     rest = OrderedDict((k[len(prefix) :], v) for k, v in tensors.items() if k.startswith(prefix))
     versions = getattr(tensors, "_metadata", None)
@@ -309,7 +310,9 @@ def _rank(label: str) -> tuple[bool, int]:
 
 def _check_choice(path: Path, best: _View, others: list[_View]) -> None:
     """Refuse or warn where other tensors of the file fit as well."""
-    others = [view for view in others if view.fitting and not _same(view.tensors, best.tensors)]
+    others = [
+        view for view in others if view.fitting and not _hold_the_same(view.tensors, best.tensors)
+    ]
     if not others:
         return
     labels = ", ".join(shown(view.label) for view in others)
@@ -325,7 +328,8 @@ def _check_choice(path: Path, best: _View, others: list[_View]) -> None:
         raise InputError(f"{message}: save the one that is meant alone")
 
 
-def _same(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+def _hold_the_same(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    """Tell whether two dictionaries hold equal tensors under the same names."""
     return tensors.keys() == others.keys() and all(
         value is others[name]
         or (_is_plain(value) and _is_plain(others[name]) and torch.equal(value, others[name]))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fairvision.attribution import attribute
-from fairvision.attribution.faithfulness import areas, curves, faithfulness, moved
+from fairvision.attribution.faithfulness import areas, curves, faithfulness, move_maps
 from fairvision.errors import InputError
 from fairvision.metrics import pointing_game, relevance_mass
 
@@ -198,9 +198,9 @@ def test_moved_maps_score_chance():
     maps[:, 2:5, 2:5] = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
     masks = torch.zeros(4000, 8, 8)
     masks[:, 2:6, 2:6] = 1
-    elsewhere = moved(maps, seed=3)
+    elsewhere = move_maps(maps, seed=3)
     assert torch.equal(elsewhere.flatten(1).sort().values, maps.flatten(1).sort().values)
-    assert torch.equal(elsewhere[:10], moved(maps[:10], seed=3))
+    assert torch.equal(elsewhere[:10], move_maps(maps[:10], seed=3))
     for measure in (pointing_game, relevance_mass):
         assert measure(maps.numpy(), masks.numpy()).mean() > 0.9
         assert measure(elsewhere.numpy(), masks.numpy()).mean() == pytest.approx(0.25, abs=0.02)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fairvision import models
-from fairvision.models.tuning import blocks, last_blocks, matrices
+from fairvision.models.tuning import blocks, count_matrices, last_blocks
 
 LAST = {
     "lecture_cnn": ["dense"],
@@ -74,7 +74,9 @@ def test_the_last_block_of_each_family(name):
     assert len({id(p) for p in inside}) == len(inside)
     outside = len(list(network.parameters())) - len(inside)
     assert outside <= 3
-    assert all(2 * matrices(b) <= sum(map(matrices, found)) or len(b) > 1 for b in found)
+    assert all(
+        2 * count_matrices(b) <= sum(map(count_matrices, found)) or len(b) > 1 for b in found
+    )
 
 
 def test_layers_in_sequence_are_one_block_up_to_the_next_pooling():
