@@ -61,7 +61,8 @@ def infer_schema(
     if known is not None and {*attributes} <= {*known.heads}:
         used = {name for name in known.heads if name in table.types or name in heads or covered}
         used_of_it = _chosen(path, known, used, attributes)
-        return used_of_it, [] if table.note is not None else _unread(table, known)
+        unread = [] if table.note is not None else _unread(table, known)
+        return used_of_it, [*renamed_columns(table.names), *unread]
 
     columns = truth_columns(table)
     if heads and not {*heads} & {*columns}:
@@ -75,7 +76,7 @@ def infer_schema(
     lists = [name for name in columns if look(name)[0]]
     for name in set(lists) & set(attributes):
         raise InputError(f"{path} column {shown(name)} holds lists: it is a task, not an attribute")
-    notes = []
+    notes = renamed_columns(table.names)
     chosen = list(attributes) or [
         head
         for head in heads
@@ -103,6 +104,20 @@ def infer_schema(
         {name: labels[name] for name in chosen},
         {name: Task(labels[name], name in lists) for name in tasks},
     ), notes
+
+
+def renamed_columns(names: Sequence[str]) -> list[str]:
+    """Return a line on columns that `fairvision predict` calls something else now, or nothing.
+
+    >>> renamed_columns(["id", "sure/hat", "farther_than"])
+    ['sure/hat is called confidence/hat now, farther_than is called distance_percentile now']
+    >>> renamed_columns(["id", "confidence/hat"])
+    []
+    """
+    new = {"farther_than": "distance_percentile"}
+    new |= {name: f"confidence/{name[5:]}" for name in names if name.startswith("sure/")}
+    lines = [f"{name} is called {new[name]} now" for name in names if name in new]
+    return [", ".join(lines)] if lines else []
 
 
 def _unread(table: Table, known: Schema) -> list[str]:

@@ -51,7 +51,7 @@ class Material:
     fingerprint: str | None
     about: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
-    train_counts: npt.NDArray[np.integer] | None = None
+    train_counts: npt.NDArray[np.int64] | None = None
     networks: list[Model] = field(default_factory=list)
     leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
     sanity: pd.DataFrame | None = None

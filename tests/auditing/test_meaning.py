@@ -297,6 +297,22 @@ def test_predictions_of_a_run_are_audited_with_the_truth_of_the_data(make_run, t
     assert figure(done, "accuracy", "shirt") == (right, 40)
 
 
+@pytest.mark.parametrize("limit", [5, 10**6])
+def test_columns_of_earlier_predictions_are_read_with_a_warning(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(streaming, "LIMIT", limit)
+    new = table(**{"confidence/gender": [0.9] * N, "distance_percentile": [0.5] * N})
+    old = {"confidence/gender": "sure/gender", "distance_percentile": "farther_than"}
+    renamed = "sure/gender is called confidence/gender now, farther_than is called distance_perc"
+    metrics = []
+    for name, rows in (("new", new), ("old", new.rename(columns=old))):
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            done = audit(predictions=tmp_path / f"{name}.csv", output=tmp_path / name, names=["A"])
+        assert any(renamed in str(warning.message) for warning in caught) == (name == "old")
+        metrics.append(done.metrics)
+    pd.testing.assert_frame_equal(*metrics)
+
+
 @pytest.mark.parametrize("column", ["id", "gender", "score/gender/male", "split"])
 @pytest.mark.parametrize(
     "cell",
