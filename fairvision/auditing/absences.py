@@ -72,7 +72,7 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
     """
     for model in models:
         yield from missing(model, model.missing_wrong)
-        for head in [*model.truth.attributes, *model.truth.tasks]:
+        for head in model.truth.schema:
             ties = tied(model, head)
             if ties is not None and ties.any():
                 yield (

@@ -66,8 +66,7 @@ def named(dataset: Dataset, head: str, codes: np.ndarray | None = None) -> Any:
     """
     names = dataset.schema.labels(head)
     if codes is None:
-        truth = dataset.codes if head in dataset.attributes else dataset.targets
-        codes = truth(head)
+        codes = dataset.encoded(head)
     if dataset.schema.is_many(head):
         return pd.DataFrame(codes, columns=list(names))
     return pd.Categorical.from_codes(codes.astype(np.int64), pd.Index(names))

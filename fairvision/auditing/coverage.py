@@ -27,7 +27,7 @@ def answered(model: Samples, head: str) -> np.ndarray | None:
 
 def coverage_figures(model: Samples, chance: Chance) -> Computed:
     """Yield the share of images with an answer: of each head, and by group, with the gap."""
-    for head in [*model.truth.attributes, *model.truth.tasks]:
+    for head in model.truth.schema:
         there = answered(model, head)
         if there is None:
             continue
@@ -45,7 +45,7 @@ def coverage_figures(model: Samples, chance: Chance) -> Computed:
 def missing(model: Samples, wrong: bool) -> Iterator[str]:
     """Yield how many images of each group have no answer; `wrong` says how they count."""
     consequence = "count as wrong" if wrong else "are left out of its figures (see --missing)"
-    for head in [*model.truth.attributes, *model.truth.tasks]:
+    for head in model.truth.schema:
         there = answered(model, head)
         if there is None or there.all():
             continue
@@ -77,13 +77,11 @@ def always_right(model: Samples) -> str:
     Either the model is always right, or the columns of truth hold its answers.
     """
     heads = []
-    for head in [*model.truth.attributes, *model.truth.tasks]:
+    for head in model.truth.schema:
         guess = predicted(model, head)
         if guess is None:
             continue
-        truth = (
-            model.truth.codes(head) if head in model.truth.attributes else model.truth.targets(head)
-        )
+        truth = model.truth.encoded(head)
         flat = [codes.reshape(len(codes), -1) for codes in (truth, guess)]
         both_known = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
         agree = both_known & (flat[0] == flat[1]).all(axis=1)

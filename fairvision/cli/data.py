@@ -14,6 +14,7 @@ from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     from fairvision.datasets import Dataset
+    from fairvision.datasets.readers import Reader
 
 
 _fractions = (
@@ -73,7 +74,31 @@ def _named(
     return columns
 
 
-@click.group()
+class _Sources(click.Group):
+    """The sources of this file, and readers of other packages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the former, then of the latter."""
+        from fairvision.datasets.readers import READERS
+
+        return [
+            *super().list_commands(ctx),
+            *(name for name in READERS if name not in self.commands),
+        ]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a source."""
+        from fairvision.datasets.readers import READERS
+
+        if cmd_name in self.commands or cmd_name not in READERS:
+            return super().get_command(ctx, cmd_name)
+
+        from fairvision.cli._reader_command import reader_command
+
+        return reader_command(cmd_name, _read)
+
+
+@click.group(cls=_Sources)
 def command() -> None:
     """Make a dataset folder from a source, or show what is in one."""
 
@@ -260,6 +285,12 @@ def show(folder: Path, as_json: bool) -> None:
     from fairvision.cli import _data_tables
 
     _data_tables.show(description)
+
+
+def _read(reader: Reader, values: dict[str, Any]) -> None:
+    if "quiet" in values:
+        values["quiet"] = _hushed(values["quiet"])
+    _done(reader(**values))
 
 
 def _hushed(quiet: bool) -> bool:

@@ -37,6 +37,11 @@ class Batch:
     attributes: dict[str, Tensor]
     tasks: dict[str, Tensor]
 
+    @property
+    def targets(self) -> dict[str, Tensor]:
+        """What each head of a network should say: the attributes and the tasks."""
+        return {**self.attributes, **self.tasks}
+
 
 class HeldPixels(Pixels):
     """All pixels of a dataset on a device."""
@@ -86,20 +91,20 @@ def serve(
     device: str | torch.device = "cpu",
 ) -> Iterator[Batch]:
     """Yield a batch for each array of rows."""
-    attributes = {name: torch.from_numpy(dataset.codes(name)) for name in dataset.attributes}
-    tasks = {name: torch.from_numpy(dataset.targets(name)) for name in dataset.tasks}
-    tasks = {name: t.float() if dataset.tasks[name].many else t for name, t in tasks.items()}
+    targets = {name: torch.from_numpy(dataset.encoded(name)) for name in dataset.schema}
+    for name in filter(dataset.schema.is_many, targets):
+        targets[name] = targets[name].float()
     pieces = list(pieces)
-    for taken, some in zip(pixels.each(pieces), pieces):
-        index = torch.from_numpy(some)
+    for taken, rows in zip(pixels.each(pieces), pieces):
+        index = torch.from_numpy(rows)
         images, masks, has_mask = (torch.as_tensor(values).to(device) for values in taken)
         yield Batch(
-            rows=some,
+            rows=rows,
             images=_to_images(images),
             masks=masks.unsqueeze(1).float(),
             has_mask=has_mask,
-            attributes={name: codes[index].to(device) for name, codes in attributes.items()},
-            tasks={name: targets[index].to(device) for name, targets in tasks.items()},
+            attributes={name: targets[name][index].to(device) for name in dataset.attributes},
+            tasks={name: targets[name][index].to(device) for name in dataset.tasks},
         )
 
 

@@ -62,7 +62,7 @@ class WorstSubgroup(Objective):
     def forward(self, network: Network, batch: Batch) -> Terms:
         """Return a term per head; while training, the weights move first."""
         logits = network(batch.images)
-        targets = {**batch.attributes, **batch.tasks}
+        targets = batch.targets
         codes = self.subgroups(batch)
         sums = torch.zeros_like(self.shares)
         means, counts = {}, {}

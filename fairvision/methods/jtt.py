@@ -36,7 +36,7 @@ class JustTrainTwice(Method):
         """Raise `InputError` where there are no errors to learn from."""
         if self.first_epochs < 1 or self.upweight < 1:
             raise InputError("first_epochs and upweight must be at least 1")
-        self._choose_head(dataset, [*dataset.attributes, *dataset.tasks])
+        self._choose_head(dataset, [*dataset.schema])
 
     def pretraining(self) -> dict[str, Any]:
         """Return how the training differs that is done before."""

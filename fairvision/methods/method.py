@@ -174,7 +174,7 @@ def classify(
     weights : of the images (n,), with a mean of about 1; by default all 1
     """
     terms = Terms(logits)
-    targets = {**batch.attributes, **batch.tasks}
+    targets = batch.targets
     for name, values in logits.items():
         loss, labelled = cross_entropy(values, targets[name], many=name in network.many)
         terms.add(f"cross_entropy/{name}", loss if weights is None else weights * loss, labelled)
@@ -187,7 +187,7 @@ def add_auxiliary(terms: Terms, network: Network, batch: Batch) -> None:
     Its cross entropy on the whole images, weighted by 0.4 as by Szegedy et al. (CVPR 2016), is a
     term of every method; weights of images and groups do not touch it.
     """
-    targets = {**batch.attributes, **batch.tasks}
+    targets = batch.targets
     for name, logits in network.auxiliary.items():
         of_whole = logits[: len(batch.images)]
         loss, labelled = cross_entropy(of_whole, targets[name], many=name in network.many)

@@ -56,10 +56,7 @@ class Subgroups(nn.Module):
         self._sizes = [len(labels) for labels in self._named.values()]
         if math.prod(self._sizes) > _MOST_COMBINATIONS:
             raise InputError(f"too many combinations of {', '.join(self._named)}: use --by group")
-        columns = [
-            dataset.targets(name) if name in dataset.tasks else dataset.codes(name)
-            for name in self._named
-        ]
+        columns = [dataset.encoded(name) for name in self._named]
         combinations = self._combinations(torch.from_numpy(np.stack(columns, axis=1)))
         present = torch.unique(combinations[combinations >= 0])
         if len(present) < 2:
@@ -77,7 +74,7 @@ class Subgroups(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return each image's subgroup (n,); -1 where unknown, or if training had none such."""
-        targets = {**batch.attributes, **batch.tasks}
+        targets = batch.targets
         codes = torch.stack([targets[name] for name in self._named], dim=1)
         return self.positions[self._combinations(codes)]
 

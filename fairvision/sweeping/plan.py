@@ -122,7 +122,7 @@ def check_learnable(plan: Plan, whole: Dataset) -> None:
 def _try(name: str, options: Mapping[str, Any], whole: Dataset, dataset: Dataset) -> None:
     """Do what a training does before it writes anything, with a small network."""
     training = whole.split("train")
-    heads = [*dataset.attributes, *dataset.tasks]
+    heads = [*dataset.schema]
     method = all_methods.settings(name, options)
     domains = method.domains(training, heads)
     method.thresholds(whole, heads)

@@ -99,7 +99,7 @@ class WorstGroup:
     @torch.no_grad()
     def add(self, terms: Terms, batch: Batch) -> None:
         """Count the right predictions of a batch."""
-        targets = {**batch.attributes, **batch.tasks}
+        targets = batch.targets
         for head, logits in terms.logits.items():
             right, labelled = is_right(logits, targets[head])
             for attribute, n in self._groups.items():
@@ -134,7 +134,7 @@ def measure(terms: Terms, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Te
     Where many labels may hold, accuracy is the share of image-label decisions that are right.
     """
     values, counts = {k: v.detach() for k, v in terms.losses.items()}, dict(terms.counts)
-    targets = {**batch.attributes, **batch.tasks}
+    targets = batch.targets
     for head, logits in terms.logits.items():
         right, labelled = is_right(logits, targets[head])
         counts[f"accuracy/{head}"] = labelled.sum()

@@ -63,7 +63,7 @@ def make_plan(annotated: Dataset, settings: Settings) -> Plan:
     """
     method = settings.make_method()
     learnt = choose_heads(annotated, settings.attribute, settings.task)
-    heads = [*learnt.attributes, *learnt.tasks]
+    heads = [*learnt.schema]
     domains = method.domains(annotated.split("train"), heads)
     thresholds = method.thresholds(annotated, heads)
     settings, why = with_defaults(settings, annotated)
@@ -208,7 +208,7 @@ def first_network(
         its backbone, and those heads that have the same name and the same groups or labels
     domains : heads that have a classifier per group
     """
-    labels = {**dataset.attributes, **{name: task.labels for name, task in dataset.tasks.items()}}
+    labels = dataset.schema.heads
     heads = {name: len(names) for name, names in labels.items()}
     many = [name for name, task in dataset.tasks.items() if task.many]
     if weights is None or not Path(weights).is_dir():

@@ -1,0 +1,118 @@
+"""A reader of another package: registered in a program, or found by `fairvision data`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fairvision import datasets
+from fairvision.cli.data import command
+from fairvision.datasets import readers
+from fairvision.errors import InputError
+
+
+def squares(
+    source: Path,
+    folder: Path,
+    *,
+    count: int = 12,
+    share: float = 0.5,
+    title: str = "",
+    plain: bool = False,
+    quiet: bool = True,
+) -> datasets.Dataset:
+    """Make a dataset of squares.
+
+    They are drawn anew each time.
+
+    Parameters
+    ----------
+    source : a file that is not looked at
+    folder : where to write
+    count, share : how many there are,
+        and how many of them are typical
+    title : text
+    plain : leave it at that
+
+    Returns
+    -------
+    Dataset
+    """
+    assert source.name == "list.txt"
+    assert plain
+    assert isinstance(quiet, bool)
+    return datasets.scenes(folder, count=count, bias=share, size=16)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Forget what a test registered."""
+    yield
+    readers._readers.cache_clear()
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(command, list(map(str, arguments)))
+    return result.exit_code, result.output + str(result.exception or "")
+
+
+def test_a_registered_reader_is_a_command(tmp_path: Path) -> None:
+    before = run("--help")[1]
+    assert "squares" not in before
+    readers.register_reader("squares", squares)
+    readers.register_reader("squares", squares)
+    assert readers.READERS["squares"] == "Make a dataset of squares."
+    assert list(readers.READERS)[:5] == ["scenes", "csv", "coco", "mnist", "cifar10s"]
+    after = run("--help")[1]
+    assert after.startswith(before.rstrip())
+    assert "squares   Make a dataset of squares." in after
+    text = run("squares", "--help")[1]
+    for part in ("SOURCE FOLDER", "drawn anew", "--count INTEGER", "many of them are", "12]"):
+        assert part in text
+    assert "--plain " in text
+    assert "not looked at" not in text
+    assert "Returns" not in text
+    code, output = run("squares", "list.txt", tmp_path / "made", "--count", "18", "--plain")
+    assert code == 0, output
+    assert "18 pictures" in output
+    assert len(datasets.load(tmp_path / "made")) == 18
+    assert run("squares", "list.txt", tmp_path / "b", "--count", "x")[0] == 2
+
+
+def test_names_that_are_taken_and_what_is_no_function() -> None:
+    for name in ("csv", "show"):
+        with pytest.raises(InputError, match=f"there is a reader '{name}' already"):
+            readers.register_reader(name, squares)
+    with pytest.raises(InputError, match="'bad' is no function"):
+        readers.register_reader("bad", "squares")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="there is no reader 'bad': choose one of scenes, csv"):
+        readers.find_reader("bad")
+    assert "bad" not in readers.READERS
+
+
+def test_entry_points_are_found_and_broken_ones_hinder_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "drawing_squares.py").write_text(
+        'def read(folder):\n    """Say hello."""\n    raise ValueError(str(folder))\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    entries = [
+        EntryPoint("squares", "drawing_squares:read", readers.GROUP),
+        EntryPoint("broken", "no_such_module:read", readers.GROUP),
+        EntryPoint("csv", "drawing_squares:read", readers.GROUP),
+    ]
+    monkeypatch.setattr(readers, "entry_points", lambda group: entries)
+    readers._readers.cache_clear()
+    listed = run("--help")[1]
+    assert "Say hello." in listed
+    assert "broken" in listed
+    assert readers.find_reader("csv").__name__ == "from_table"
+    assert run("squares", "there") == (1, "there")
+    code, output = run("broken", "there", "--x")
+    assert code == 1
+    assert "reader 'broken' of another package cannot be loaded" in output
