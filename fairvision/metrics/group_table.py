@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import as_objects, mean_of_defined
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.grouping import Groups, warn_of_small
-from fairvision.metrics._engine.outcomes import RATES, Outcomes, read_outcomes
+from fairvision.metrics._engine.grouping import Groups
+from fairvision.metrics._engine.outcomes import RATES, Decisions, Outcomes, read_outcomes
 from fairvision.metrics._engine.result import Result
 from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
 
@@ -232,6 +232,5 @@ def group_metrics(
         raise InputError(
             f"an attribute is called {min(taken)!r}, as a column of the table: rename it"
         )
-    outcomes = read_outcomes(chosen, truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in chosen})
-    return GroupMetrics(outcomes, chosen)
+    decisions = Decisions(truth, predicted, groups, positive, where, sampling)
+    return GroupMetrics(read_outcomes(chosen, decisions), chosen)

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import ratio
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.grouping import Groups, warn_of_small
-from fairvision.metrics._engine.outcomes import read_outcomes
+from fairvision.metrics._engine.grouping import Groups
+from fairvision.metrics._engine.outcomes import Decisions, read_outcomes
 from fairvision.metrics.contrasts import Contrast, GroupResult, contrast, difference
 
 _ODDS = ("true_positive_rate", "false_positive_rate")
@@ -53,10 +53,8 @@ def _parity(of: Contrast, measure: str) -> Callable[[Callable[[], None]], Parity
             where: ArrayLike | None = None,
             **sampling: Unpack[Sampling],
         ) -> GroupResult:
-            measures, agg = [measure], "worst_case"
-            return _compare(
-                name, of, measures, agg, truth, predicted, groups, positive, where, sampling
-            )
+            decisions = Decisions(truth, predicted, groups, positive, where, sampling)
+            return _compare(name, of, [measure], decisions)
 
         parity.__name__ = parity.__qualname__ = name
         parity.__doc__ = described.__doc__
@@ -69,21 +67,15 @@ def _compare(
     name: str,
     of: Contrast,
     measures: Sequence[str],
-    agg: str,
-    truth: ArrayLike | None,
-    predicted: ArrayLike,
-    groups: Groups,
-    positive: Any,
-    where: ArrayLike | None,
-    sampling: Sampling,
+    decisions: Decisions,
+    agg: str = "worst_case",
 ) -> GroupResult:
     """Return the contrast of the extreme groups of rates; of several, the worst or the mean."""
     if agg not in ("worst_case", "mean"):
         raise InputError(f"agg must be 'worst_case' or 'mean', not {agg!r}")
-    if groups is None:
+    if decisions.groups is None:
         raise InputError(f"{name} needs groups")
-    outcomes = read_outcomes(measures, truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
+    outcomes = read_outcomes(measures, decisions)
     estimates = outcomes.estimates(measures)
     rates = [outcomes.result(*of_rate) for of_rate in zip(measures, estimates)]
     worst = np.argmax if of is difference else np.argmin
@@ -199,8 +191,8 @@ def equalized_odds_difference(
     >>> round(float(metrics.equalized_odds_difference(truth, predicted, groups, agg="mean")), 3)
     0.35
     """
-    name, of = "equalized_odds_difference", difference
-    return _compare(name, of, _ODDS, agg, truth, predicted, groups, positive, where, sampling)
+    decisions = Decisions(truth, predicted, groups, positive, where, sampling)
+    return _compare("equalized_odds_difference", difference, _ODDS, decisions, agg)
 
 
 def equalized_odds_ratio(
@@ -227,8 +219,8 @@ def equalized_odds_ratio(
     >>> float(result), result.measure
     (0.5, 'false_positive_rate')
     """
-    name = "equalized_odds_ratio"
-    return _compare(name, ratio, _ODDS, agg, truth, predicted, groups, positive, where, sampling)
+    decisions = Decisions(truth, predicted, groups, positive, where, sampling)
+    return _compare("equalized_odds_ratio", ratio, _ODDS, decisions, agg)
 
 
 @_parity(difference, "true_positive_rate")

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from fairvision.metrics._engine.arrays import Array, Floats, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.containers import check_rows, require
-from fairvision.metrics._engine.grouping import Groups, warn_of_small
+from fairvision.metrics._engine.grouping import Groups
 from fairvision.metrics._engine.inputs import UNKNOWN, read_groups, read_labels
 from fairvision.metrics._engine.labels import one_label_each
-from fairvision.metrics._engine.outcomes import read_outcomes
+from fairvision.metrics._engine.outcomes import Decisions, read_outcomes
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.means import mean_of_units
@@ -53,25 +53,12 @@ def _rate(described: Callable[[], None]) -> RateFunction:
         where: ArrayLike | None = None,
         **sampling: Unpack[Sampling],
     ) -> Result:
-        return _rate_of(measure, truth, predicted, groups, positive, where, sampling)
+        decisions = Decisions(truth, predicted, groups, positive, where, sampling)
+        return read_outcomes([measure], decisions).result(measure)
 
     rate.__name__ = rate.__qualname__ = measure
     rate.__doc__ = described.__doc__
     return rate
-
-
-def _rate_of(
-    measure: str,
-    truth: ArrayLike | None,
-    predicted: ArrayLike,
-    groups: Groups,
-    positive: Any,
-    where: ArrayLike | None,
-    sampling: Sampling,
-) -> Result:
-    outcomes = read_outcomes([measure], truth, predicted, groups, positive, where, sampling)
-    warn_of_small({measure: outcomes.pairs(measure)})
-    return outcomes.result(measure)
 
 
 @_rate
@@ -348,7 +335,8 @@ def _right_or_wrong(
 ) -> Result:
     """Return a rate of decisions: by group of their counts, else the mean over images."""
     if groups is not None:
-        return _rate_of(measure, truth, predicted, groups, None, where, sampling)
+        decisions = Decisions(truth, predicted, groups, None, where, sampling)
+        return read_outcomes([measure], decisions).result(measure)
     rows = Rows({"truth": truth, "predicted": predicted, "where": where}, sampling)
     right = correct(rows["truth"], rows["predicted"])
     return mean_of_units(rows, right if measure == "accuracy" else 1 - right, measure)

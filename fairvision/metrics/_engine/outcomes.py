@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
 from fairvision.metrics._engine.bootstrap import Sample, Sampling
-from fairvision.metrics._engine.grouping import Grouping, Groups, group_columns, read_grouping
+from fairvision.metrics._engine.grouping import (
+    Grouping,
+    Groups,
+    group_columns,
+    read_grouping,
+    warn_of_small,
+)
 from fairvision.metrics._engine.inputs import read_labels
 from fairvision.metrics._engine.labels import Labels
 from fairvision.metrics._engine.result import Result, summarise
@@ -218,18 +224,22 @@ class Outcomes:
         return np.concatenate([held, rest[None]])
 
 
-def read_outcomes(
-    measures: Sequence[str],
-    truth: ArrayLike | None,
-    predicted: ArrayLike,
-    groups: Groups,
-    positive: Any,
-    where: ArrayLike | None,
-    sampling: Sampling,
-) -> Outcomes:
-    """Read the arguments that all rates share; see `selection_rate`."""
-    columns = {"truth": truth, "predicted": predicted, "where": where, **group_columns(groups)}
-    rows = Rows(columns, sampling)
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """The arguments that all rates share; see `selection_rate`."""
+
+    truth: ArrayLike | None
+    predicted: ArrayLike
+    groups: Groups
+    positive: Any
+    where: ArrayLike | None
+    sampling: Sampling
+
+
+def read_outcomes(measures: Sequence[str], given: Decisions) -> Outcomes:
+    """Read the outcomes that rates are made of, and warn of small groups."""
+    columns = {"truth": given.truth, "predicted": given.predicted, "where": given.where}
+    rows = Rows({**columns, **group_columns(given.groups)}, given.sampling)
     if "predicted" not in rows:
         raise InputError("predicted must hold the decisions of the model, one per image")
     blind = [measure for measure in measures if measure != "selection_rate"]
@@ -240,8 +250,8 @@ def read_outcomes(
     true = read.get("truth", guess) if blind else guess
     keep = true.valid & guess.valid & rows.mask
     place: int | None = None
-    if positive is not None:
-        place = _place_of_positive(positive, names, guess.many)
+    if given.positive is not None:
+        place = _place_of_positive(given.positive, names, guess.many)
     elif not guess.many and set(names) <= {0, 1}:
         place = names.index(1) if 1 in names else _NOWHERE
     elif not guess.many and 0 < len(names) <= 2 and set(names) <= _TEXTS:
@@ -252,8 +262,10 @@ def read_outcomes(
     labels: list[Any] | None = names
     if place is not None:
         true, guess, labels = _single_label(true, place), _single_label(guess, place), None
-    grouping = read_grouping(groups, rows, keep)
-    return Outcomes(rows.sample, grouping, labels, _true_and_false_positives(true, guess), keep)
+    grouping, held = read_grouping(given.groups, rows, keep), _true_and_false_positives(true, guess)
+    outcomes = Outcomes(rows.sample, grouping, labels, held, keep)
+    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
+    return outcomes
 
 
 def _place_of_positive(positive: Any, names: list[Any], many: bool) -> int:
