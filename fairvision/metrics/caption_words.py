@@ -18,7 +18,7 @@ import pandas as pd
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Objects
 from fairvision.metrics._engine.containers import to_numpy_or_pandas
-from fairvision.metrics._engine.inputs import UNKNOWN
+from fairvision.schema import UNKNOWN
 
 OTHER = "other"  # what a caption is that names several groups, or none
 MASK = "maskedword"  # one token for any tokeniser, and no word of a caption

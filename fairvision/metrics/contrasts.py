@@ -17,8 +17,8 @@ from fairvision.metrics._engine.arrays import (
     mean_of_defined,
     ratio,
 )
-from fairvision.metrics._engine.inputs import UNKNOWN
 from fairvision.metrics._engine.result import Result, compare, recipe_of, summarise
+from fairvision.schema import UNKNOWN
 
 _ENDS = ("smallest", "largest")
 _WORST_IS_LARGEST = (

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.grouping import SMALL
-from fairvision.metrics._engine.inputs import UNKNOWN, read_groups, read_values
+from fairvision.metrics._engine.inputs import read_groups, read_values
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
+from fairvision.schema import UNKNOWN
 
 
 def mean(

@@ -20,11 +20,11 @@ from fairvision.metrics._engine.containers import (
     to_numpy_or_pandas,
 )
 from fairvision.metrics._engine.labels import Labels, one_label_each
+from fairvision.schema import UNKNOWN
 
 _NUMBERS = (bool, int, float, np.bool_, np.number)
 _CACHED = 1 << 20  # bytes of a table looked at together, so that they are fetched once
 _VOID = 255  # what images of classes have where there is none
-UNKNOWN = "unknown"  # the reserved name of the row of figures whose group is not known
 
 
 def read_groups(
