@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
@@ -30,7 +30,9 @@ from fairvision.attribution.gradients import (
 from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
 from fairvision.attribution.rules import deep_lift, guided_backprop
 from fairvision.errors import InputError
-from fairvision.models.model import LogProbabilities, Model
+
+if TYPE_CHECKING:
+    from fairvision.models import Model
 
 # From what is explained, images, targets and the images' numbers to values per channel.
 Raw = Callable[[Explained, Tensor, Tensor, Tensor], Tensor]
@@ -237,6 +239,24 @@ def attribute_stream(
     sums.tell()
 
 
+class _LogProbabilities(nn.Module):
+    """The predictions of a model as logits, through which no gradient flows.
+
+    They stay finite where a probability is 0 or 1.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        schema = self.model.schema
+        return {
+            head: scores.logit(1e-7) if schema.is_many(head) else scores.clamp(min=1e-30).log()
+            for head, scores in self.model.predict(images).items()
+        }
+
+
 def module_of(model: Model, method: str) -> nn.Module:
     """Return the network that a method explains of a model.
 
@@ -246,7 +266,7 @@ def module_of(model: Model, method: str) -> nn.Module:
     if model.module is not None:
         return model.module
     if method in WITHOUT_GRADIENTS:
-        return LogProbabilities(model)
+        return _LogProbabilities(model)
     raise InputError(
         f"{model} has no gradients, which {method} needs: choose {' or '.join(WITHOUT_GRADIENTS)}"
     )

@@ -57,22 +57,6 @@ class Model(Protocol):
         """
 
 
-class LogProbabilities(nn.Module):
-    """What stands for the module of a model that has none: its logits without gradients."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return logits of which `probabilities` are those that the model predicts."""
-        schema = self.model.schema
-        return {
-            head: scores.logit() if schema.is_many(head) else scores.log()
-            for head, scores in self.model.predict(images).items()
-        }
-
-
 def probabilities(logits: Mapping[str, Tensor], schema: Schema) -> dict[str, Tensor]:
     """Return probabilities in float32: softmax, or sigmoid where many labels may hold.
 

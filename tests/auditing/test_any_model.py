@@ -12,6 +12,7 @@ from torch import nn
 import fairvision
 from fairvision import datasets
 from fairvision.attribution import WITHOUT_GRADIENTS, attribute
+from fairvision.attribution.maps import module_of
 from fairvision.auditing import gallery
 from fairvision.auditing.collect import check_agrees, collect
 from fairvision.auditing.leaning import lean
@@ -113,6 +114,23 @@ def test_a_function_is_collected_with_evidence_from_hiding_parts(function, teste
     chosen = list(gallery.choose([samples], "shirt"))
     images = gallery.draw([samples], [function], "shirt", chosen, method=method)
     assert len(images) == len(chosen) > 0
+
+
+def test_maps_of_a_function_that_only_decides_are_finite(tested):
+    class Decides(FunctionModel):
+        def predict(self, images):
+            left, right = images[:, 0].mean(dim=1).chunk(2, dim=1)
+            decided = left.sum(dim=1) > right.sum(dim=1)
+            return {"shirt": torch.stack([decided, ~decided], dim=1).float()}
+
+    images = torch.zeros(1, 3, 14, 14)
+    images[..., :2] = 1
+    module = module_of(Decides(tested.schema), "occlusion")
+    maps = attribute(
+        module, images, 0, "occlusion", head="shirt", baseline=0.0, window=14, stride=1
+    )
+    assert maps.isfinite().all()
+    assert (maps > 0).any()
 
 
 def test_what_needs_gradients_says_so_in_a_line(function, tested):
