@@ -19,13 +19,13 @@ MOST_COLUMNS = 12
 WIDTH_OF_PIPES = 160
 
 
-def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
+def table(predictions: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
     """Return a row per image.
 
     A single head of a few labels has a column per label; of several heads, or of many labels, the
     highest probabilities are listed.
     """
-    paths = found["image"].map(Path)
+    paths = predictions["image"].map(Path)
     names = paths.map(lambda path: path.name)
     names = names if names.is_unique else paths.map(str)
     each = len(heads) == 1 and all(len(labels) <= MOST_COLUMNS for labels in heads.values())
@@ -35,46 +35,46 @@ def table(found: pd.DataFrame, heads: Mapping[str, Sequence[str]]) -> Table:
         shown.add_column(Text(visible(head)))
         for label in labels if each else ["probabilities"]:
             shown.add_column(Text(visible(label)), justify="right" if each else "left")
-        if f"{CONFIDENCE}/{head}" in found:
+        if f"{CONFIDENCE}/{head}" in predictions:
             shown.add_column("confidence", justify="right")
-    if DISTANCE in found:
+    if DISTANCE in predictions:
         shown.add_column("distance percentile", justify="right")
-    for name, (_, row) in zip(names, found.iterrows()):
-        cells = [Text(visible(name))]
+    for name, (_, row) in zip(names, predictions.iterrows()):
+        texts = [Text(visible(name))]
         for head, labels in heads.items():
             scores = {label: row[f"score/{head}/{label}"] for label in labels}
-            cells.append(Text(visible(_answer(row[f"answer/{head}"])), style="bold"))
-            cells += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
-            if f"{CONFIDENCE}/{head}" in found:
-                cells.append(Text(f"{row[f'{CONFIDENCE}/{head}']:.2f}"))
-        if DISTANCE in found:
+            texts.append(Text(visible(_answer(row[f"answer/{head}"])), style="bold"))
+            texts += [_probability(p) for p in scores.values()] if each else [_highest(scores)]
+            if f"{CONFIDENCE}/{head}" in predictions:
+                texts.append(Text(f"{row[f'{CONFIDENCE}/{head}']:.2f}"))
+        if DISTANCE in predictions:
             share = row[DISTANCE]
-            cells.append(Text(f"{share:.1%}", style="bold" if share >= FAR else ""))
-        shown.add_row(*cells)
+            texts.append(Text(f"{share:.1%}", style="bold" if share >= FAR else ""))
+        shown.add_row(*texts)
     return shown
 
 
-def notes(found: pd.DataFrame, known: Familiarity) -> list[str]:
+def notes(predictions: pd.DataFrame, learned: Familiarity) -> list[str]:
     """Return what the last columns say, and what they rest on."""
-    said = []
-    for head, temperature in known.temperature.items():
-        n = known.annotated[head]
-        of = "pictures" if n == known.held_out else f"of {known.held_out} pictures, those known,"
-        said.append(
+    lines = []
+    for head, temperature in learned.temperature.items():
+        n, all_images = learned.annotated[head], learned.held_out
+        of = "pictures" if n == all_images else f"of {all_images} pictures, those known,"
+        right, mean = learned.accuracy[head], learned.mean_probability[head]
+        lines.append(
             f"confidence: the probability of the answer ({head}) with the logits divided by "
-            f"{temperature:.2f}, as fits {n} {of} of the split {known.split}, of "
-            f"which {known.accuracy[head]:.1%} are right and {known.mean_probability[head]:.1%} is "
-            "the mean probability before. It holds for pictures like those."
-            + (" So few give a rough number." if n < FEW else "")
+            f"{temperature:.2f}, as fits {n} {of} of the split {learned.split}, of "
+            f"which {right:.1%} are right and {mean:.1%} is the mean probability before. It holds "
+            "for pictures like those." + (" So few give a rough number." if n < FEW else "")
         )
-    far = int((found[DISTANCE] >= FAR).sum())
-    said.append(
+    far = int((predictions[DISTANCE] >= FAR).sum())
+    lines.append(
         "distance percentile: the share of these pictures that are nearer to "
-        f"{known.training} training pictures. {far or 'None'} of {len(found)} "
+        f"{learned.training} training pictures. {far or 'None'} of {len(predictions)} "
         f"{'is' if far == 1 else 'are'} farther than {FAR:.0%}"
         + (": nothing that was measured says how sure the model may be there." if far else ".")
     )
-    return said
+    return lines
 
 
 def _answer(answer: object) -> str:

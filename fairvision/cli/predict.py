@@ -88,9 +88,9 @@ def command(
     if prepared is not None and not inference.prepares_digits(loaded, prepare):
         raise InputError("--prepared writes prepared pictures: add --prepare digit")
     files = inference.image_files(images)
-    known, why_not = _known(loaded, familiarity, data, device, quiet)
-    found = inference.predict(
-        loaded, files, prepare=prepare, familiarity=known, device=device, quiet=quiet
+    learned, why_not = _familiarity(loaded, familiarity, data, device, quiet)
+    table = inference.predict(
+        loaded, files, prepare=prepare, familiarity=learned, device=device, quiet=quiet
     )
     if note := thresholds.without_groups(loaded):
         say(f"note: {note}", err=True)
@@ -98,15 +98,15 @@ def command(
         digits.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:
         for name in (f"answer/{name}" for name, task in loaded.tasks.items() if task.many):
-            found[name] = found[name].map(lambda held: ";".join(held) or ";", na_action="ignore")
+            table[name] = table[name].map(lambda held: ";".join(held) or ";", na_action="ignore")
         _check_replaceable(output, overwrite)  # it may be there by now
-        write_csv(found, output)
-        say(f"{len(found)} pictures: {output}")
+        write_csv(table, output)
+        say(f"{len(table)} pictures: {output}")
     elif as_json:
-        records = json.loads(found.to_json(orient="records"))
+        records = json.loads(table.to_json(orient="records"))
         say_json(records)
     else:
-        _show(found, loaded, known, why_not)
+        _show(table, loaded, learned, why_not)
 
 
 def _check_replaceable(output: Path | None, overwrite: bool) -> None:
@@ -130,10 +130,10 @@ def _check_replaceable(output: Path | None, overwrite: bool) -> None:
         )
 
 
-def _known(
+def _familiarity(
     run: Run, asked: bool | None, data: Path | None, device: str, quiet: bool
 ) -> tuple[Familiarity | None, str]:
-    """Return what is known of the training data; without it, why not."""
+    """Return what `learn_familiarity` does; where that is not to be had, None and why not."""
     wanted = asked or data is not None
     if asked is False:
         return None, ""
@@ -150,13 +150,13 @@ def _known(
         return None, f"how sure the model may be is not known: {error}"
 
 
-def _show(found: pd.DataFrame, run: Run, known: Familiarity | None, why_not: str) -> None:
+def _show(table: pd.DataFrame, run: Run, learned: Familiarity | None, why_not: str) -> None:
     from rich.console import Console
 
     from fairvision.cli import _prediction_table as tables
 
     console = Console(width=None if sys.stdout.isatty() else tables.WIDTH_OF_PIPES)
-    console.print(tables.table(found, run.heads))
-    for note in tables.notes(found, known) if known else [why_not]:
+    console.print(tables.table(table, run.heads))
+    for note in tables.notes(table, learned) if learned else [why_not]:
         if note:
             console.print(f"\n{visible(note)}", markup=False, highlight=False)
