@@ -10,6 +10,7 @@ The public functions mirror the commands; nothing heavy is imported until one is
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fairvision.core.moved import let_import_from_before
 from fairvision.core.version import __version__
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _HOMES = {
     "sweep": "fairvision.sweeping",
     "train": "fairvision.training",
 }
+
+let_import_from_before()
 
 
 def __getattr__(name: str) -> Any:
