@@ -6,6 +6,8 @@ What needs torch or captum is imported when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
+
 if TYPE_CHECKING:
     from fairvision.attribution.completeness import convergence_delta
     from fairvision.attribution.layers import gradcam_layer
@@ -14,29 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "WITHOUT_GRADIENTS",
     "attribute",
     "attribute_stream",
     "convergence_delta",
     "gradcam_layer",
     "overlay",
 ]
-
-METHODS = (
-    "gradcam",
-    "gradcam_plus_plus",
-    "guided_gradcam",
-    "guided_backprop",
-    "integrated_gradients",
-    "saliency",
-    "input_x_gradient",
-    "deep_lift",
-    "gradient_shap",
-    "occlusion",
-    "feature_ablation",
-)
-
-WITHOUT_GRADIENTS = ("occlusion", "feature_ablation")
-"""The methods that need no gradients: they look at what a model makes of changed images."""
 
 _HOMES = {
     "attribute": "fairvision.attribution.maps",

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from fairvision.attribution import METHODS, WITHOUT_GRADIENTS
 from fairvision.attribution.completeness import Sums, adding_up, check_reach
 from fairvision.attribution.explained import (
     Explained,
@@ -27,6 +26,7 @@ from fairvision.attribution.gradients import (
     integrated_gradients,
     saliency,
 )
+from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
 from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
 from fairvision.attribution.rules import deep_lift, guided_backprop
 from fairvision.errors import InputError

@@ -37,12 +37,13 @@ def fractions(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.int8()), pa.int8()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
+        values: npt.NDArray[np.float64]
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
         empty = np.isnan(values)
     else:
         cells = pd.Series(column.to_pylist(), dtype=object)
         text = cells.astype(str).str.strip().str.lower()
-        values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+        values = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
         empty = (cells.isna() | text.isin(["", "nan"])).to_numpy()
     wrong = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)) & ~empty
     if wrong.any():

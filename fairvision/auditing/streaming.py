@@ -383,9 +383,10 @@ def _counted(
         ]
         if not words:
             return None
-        if not schema.is_many(head):
-            return words[0][order]
-        return unpack(np.column_stack(words)[order], len(schema.labels(head)))
+        if schema.is_many(head):
+            return unpack(np.column_stack(words)[order], len(schema.labels(head)))
+        single: npt.NDArray[Any] = words[0][order]
+        return single
 
     nothing = pd.Series(np.full(len(order), None), dtype=object)
     truth = Dataset.of_columns(

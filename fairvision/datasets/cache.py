@@ -118,7 +118,7 @@ def _load(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndar
     """Return a memory-mapped array; `InputError` unless it is of this shape and type."""
     check_file(path, "an array")
     with reading(path, "an array"):
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype != kind or not array.flags.c_contiguous:
         raise InputError(f"{path} holds {array.dtype} {array.shape}, not {np.dtype(kind)} {shape}")
     return array

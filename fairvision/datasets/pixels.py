@@ -63,7 +63,7 @@ class Decoder:
             mask[:] = found
 
     def _path(self, column: str, row: int) -> Path:
-        return self.dataset.root / self.dataset.samples[column].array[row]
+        return self.dataset.root / str(self.dataset.samples[column].array[row])
 
     def _named(self, error: InputError, row: int) -> InputError:
         name = self.dataset.samples["id"].array[row]
@@ -93,6 +93,8 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
 
 
 _PIECE = 256
+
+Work = list[Future[None]]
 
 
 class Taken(NamedTuple):
@@ -164,7 +166,7 @@ class StreamedPixels(Pixels):
         """Yield one array of rows after the other, while the next are decoded."""
         # For good, as filters belong to the whole process and this is left at any moment.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        ahead: deque[tuple[Taken, list[Future]]] = deque()
+        ahead: deque[tuple[Taken, Work]] = deque()
         with ThreadPoolExecutor(self._workers) as pool:
             try:
                 for rows in pieces:
@@ -178,7 +180,7 @@ class StreamedPixels(Pixels):
                 pool.shutdown(wait=False, cancel_futures=True)
         self._decoder.doubts.tell()
 
-    def _begin(self, rows: np.ndarray, pool: ThreadPoolExecutor) -> tuple[Taken, list[Future]]:
+    def _begin(self, rows: np.ndarray, pool: ThreadPoolExecutor) -> tuple[Taken, Work]:
         side = self._size
         images = np.empty((len(rows), side, side, 3), np.uint8)
         masks = np.zeros((len(rows), side, side), np.uint8)
@@ -189,7 +191,7 @@ class StreamedPixels(Pixels):
         return Taken(images, masks, np.zeros(len(rows), bool)), work
 
 
-def _ended(taken: Taken, work: list[Future]) -> Taken:
+def _ended(taken: Taken, work: Work) -> Taken:
     for one in work:
         one.result()
     taken.has_mask[:] = taken.masks.any(axis=(1, 2))

@@ -115,7 +115,8 @@ def _between(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
     centres = (np.arange(size) + 0.5) / size
     middle = np.minimum((start + end) / 2 * size, size - 1).astype(int)
     nearest = middle[:, None] == np.arange(size)
-    return ((centres >= start[:, None]) & (centres < end[:, None])) | nearest
+    between: np.ndarray = (centres >= start[:, None]) & (centres < end[:, None]) | nearest
+    return between
 
 
 def _check(path: Path, table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:

@@ -148,7 +148,8 @@ def _splits(rows: _Rows, column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
 
 
 def _held(text: pa.ChunkedArray) -> pd.Series:
-    return pa.table({"text": text}).to_pandas(types_mapper={_STRINGS: TEXT}.get)["text"]
+    table: pd.DataFrame = pa.table({"text": text}).to_pandas(types_mapper={_STRINGS: TEXT}.get)
+    return table["text"]
 
 
 def _check_unique(rows: _Rows, ids: pa.ChunkedArray) -> None:

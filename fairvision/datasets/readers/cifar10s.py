@@ -306,7 +306,7 @@ def _images(path: Path, table: pa.Table) -> np.ndarray:
 def _is_encoded(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         kind = next((field.type for field in kind if field.name == "bytes"), pa.null())
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _labels(path: Path, table: pa.Table) -> np.ndarray:

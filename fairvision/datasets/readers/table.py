@@ -225,7 +225,10 @@ def _splits(
 ) -> list[str]:
     split = split or ("split" if "split" in table.types else None)
     if split is None:
-        return random_splits(table.rows, *fractions, np.random.default_rng(seed)).tolist()
+        drawn: list[str] = random_splits(
+            table.rows, *fractions, np.random.default_rng(seed)
+        ).tolist()
+        return drawn
     splits = []
     for row, cell in enumerate(texts_of(Place(table.path, split), raw[split])):
         text = (cell or "").lower()

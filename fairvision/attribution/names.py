@@ -1,0 +1,18 @@
+"""The names of the attribution methods; nothing heavy is imported for them."""
+
+METHODS = (
+    "gradcam",
+    "gradcam_plus_plus",
+    "guided_gradcam",
+    "guided_backprop",
+    "integrated_gradients",
+    "saliency",
+    "input_x_gradient",
+    "deep_lift",
+    "gradient_shap",
+    "occlusion",
+    "feature_ablation",
+)
+
+WITHOUT_GRADIENTS = ("occlusion", "feature_ablation")
+"""The methods that need no gradients: they look at what a model makes of changed images."""
