@@ -1,4 +1,4 @@
-"""Where a network looked: maps over images, and drawings of them.
+"""Where the evidence of a network lies: maps over images.
 
 What needs torch or captum is imported when it is first used.
 """

@@ -94,24 +94,28 @@ def faithfulness(
     targets = targets_of(target, images)
     signed = method not in ("saliency", "guided_backprop", "guided_gradcam")
     maps = numbered(network, images, targets, method, chosen, signed=signed)
-    how: dict[str, Any] = {
-        "head": chosen.head,
-        "plain": plain,
-        "steps": curve_steps,
-        "score": score,
-        "seed": chosen.seed,
-        "precision": chosen.precision,
-        "batch_size": chosen.batch_size,
-    }
-    values = areas(*curves(network, images, targets, maps, **how))
-    elsewhere = areas(*curves(network, images, targets, move_maps(maps, seed=chosen.seed), **how))
+    curves_of = partial(
+        curves,
+        network,
+        images,
+        targets,
+        head=chosen.head,
+        plain=plain,
+        steps=curve_steps,
+        score=score,
+        seed=chosen.seed,
+        precision=chosen.precision,
+        batch_size=chosen.batch_size,
+    )
+    values = areas(*curves_of(maps))
+    elsewhere = areas(*curves_of(move_maps(maps, seed=chosen.seed)))
     values |= {f"{name}_chance": area for name, area in elsewhere.items()}
     if perturbations:
         blank = ~has_order(maps, targets)
         values["infidelity"] = _infidelity(
             network, images, targets, maps, plain, chosen, perturbations
         )
-        with adding_up(Sums()):  # whether they do was told for the images as they are
+        with adding_up(Sums()):  # a warning was given for the images as they are
             values["sensitivity"] = _sensitivity(
                 network, images, targets, method, chosen, signed, perturbations, radius
             )

@@ -91,9 +91,9 @@ def collect(
     InputError
         If the attribution needs gradients, which the model does not have.
     """
+    module = module_of(model, attribution)
     with processes.first_ahead():
         pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
-    module = module_of(model, attribution)
     rows = processes.rows_of_process(len(dataset), batch_size)
     heads = [head for head in model.schema if head in dataset.schema]
     order = {head: class_order(model, dataset, head) for head in heads}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ class _Audited:
     """An audit folder, with the images and the models that it is about."""
 
     folder: Path
-    settings: dict[str, Any]
+    attribution: str
     models: list[Samples]
     networks: list[Model]
 
@@ -91,7 +91,7 @@ def image_sheets(
     if per_cell < 1:
         raise InputError("per_cell must be 1 or more")
     audited = _open_audit(Path(audit), run_folders, data, device)
-    drawn: list[dict[str, Any]] = []
+    drawn: list[dict[str, object]] = []
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         sheets = list(_rows_by_cell(audited, per_cell))
         for model, attribute, cell, rows in track(
@@ -101,7 +101,7 @@ def image_sheets(
         about = {
             "fairvision": __version__,
             "audit": str(audit),
-            "attribution": audited.settings["attribution"],
+            "attribution": audited.attribution,
             "per_cell": per_cell,
         }
         files.write_json(folder / MARKER, about | {"pictures": drawn})
@@ -115,7 +115,7 @@ def _open_audit(
     from fairvision.models import find_device
     from fairvision.runs.model import as_model
 
-    names, settings = _description(folder)
+    names, split, attribution = _description(folder)
     if len(run_folders) != len(names):
         raise InputError(
             f"{folder} audited {len(names)} models ({', '.join(names)}): "
@@ -124,29 +124,28 @@ def _open_audit(
     loaded = [runs.load(run) for run in run_folders]
     place = find_device(device)
     whole = datasets.load(loaded[0].config["data"].get("path", "") if data is None else data)
-    tested = whole.split(settings["split"])
+    tested = whole.split(split)
     models, _, _ = tables.read_predictions(
         [folder / name / "samples.parquet" for name in names],
         names,
-        split=settings["split"],
+        split=split,
         data=whole,
     )
     truth = _same_images(models[0].truth, tested, folder)
     models = [replace(model, truth=truth) for model in models]
     networks = [as_model(run, place) for run in loaded]
-    return _Audited(folder, settings, models, networks)
+    return _Audited(folder, attribution, models, networks)
 
 
-def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
-    """Return the names of an audit's models, and its settings."""
+def _description(folder: Path) -> tuple[list[str], str, str]:
+    """Return the names of an audit's models, the split, and the attribution."""
     marker = files.resolved(folder) / AUDIT_MARKER
     if not marker.is_file():
         raise InputError(f"{folder} is not an audit: it holds no {AUDIT_MARKER}")
     about = files.read_json(marker)
     try:
         names, settings = [str(name) for name in about["models"]], dict(about["settings"])
-        method = settings["attribution"]
-        settings["split"] = str(settings["split"])
+        split, method = str(settings["split"]), settings["attribution"]
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{folder / AUDIT_MARKER} is damaged: audit again") from None
     if method not in METHODS:
@@ -154,7 +153,7 @@ def _description(folder: Path) -> tuple[list[str], dict[str, Any]]:
     for name in names:
         checksums.check(files.inside(folder, name) / "samples.parquet", marker, about)
     checksums.check(marker.with_name("metrics.csv"), marker, about)
-    return names, settings
+    return names, split, method
 
 
 def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
@@ -193,7 +192,7 @@ def _draw(
     cell: str,
     rows: npt.NDArray[np.integer],
     folder: Path,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Draw the sheets of one cell; return what is on them."""
     _check_predictions(audited, attribute, rows)
     images = gallery.draw(
@@ -201,7 +200,7 @@ def _draw(
         audited.networks,
         attribute,
         [(cell, int(row)) for row in rows],
-        method=audited.settings["attribution"],
+        method=audited.attribution,
         side=_SIDE,
     )
     place = Path(model.model) / files.plain_name(attribute) / files.plain_name(cell)
@@ -260,13 +259,13 @@ def _describe_choice(
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
     return (
         f"Shown: {which}, the groups in turn. Evidence for the annotated {attribute} by "
-        f"{audited.settings['attribution']}, each map on its own scale."
+        f"{audited.attribution}, each map on its own scale."
     )
 
 
 def _entry(
     image: GalleryImage, model: Samples, attribute: str, row: int, clarity: npt.NDArray[np.floating]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what `pictures.json` says of an image."""
     answer = next(answer for answer in image.models if answer.name == model.model)
     hit = model.evidence(MEASURES[0], attribute)

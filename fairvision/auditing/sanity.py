@@ -29,7 +29,7 @@ from fairvision.auditing.tables import MEASURES
 from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
-from fairvision.metrics import Result
+from fairvision.metrics import Result, Sampling
 from fairvision.models import Model, Network
 from fairvision.results.registry import unit_of
 from fairvision.results.table import COLUMNS, CONFIDENCE, NUMBERS
@@ -93,7 +93,6 @@ def examine(
             f"{model} has no weights to shuffle, as sanity checks do: leave the checks out"
         )
     pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
-    chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
     rows: list[dict[str, Any]] = []
     for head in dataset.attributes:
         if head not in model.schema.attributes:
@@ -111,7 +110,9 @@ def examine(
             attribution,
             head=head,
             batch_size=batch_size,
-            **chance,
+            replicates=replicates,
+            confidence=confidence,
+            seed=seed,
         )
         rows += [
             {
@@ -160,7 +161,7 @@ def checks(
     method, head, batch_size : as for `fairvision.attribution.attribute`
     replicates, confidence, seed : as for `examine`
     """
-    chance: dict[str, Any] = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    sampling: Sampling = {"replicates": replicates, "confidence": confidence, "seed": seed}
     maps_of = partial(attribute_maps, method=method, head=head, batch_size=batch_size, signed=True)
     people = masks.cpu().numpy()
     area = metrics.chance_level(people)
@@ -186,8 +187,8 @@ def checks(
             ("sanity_shuffled_masks", others - level),
             ("sanity_own_masks", scores - others),
         ):
-            yield metric, measure, metrics.mean(values, **chance)
-    yield from _weight_checks(network, images, people, targets, maps_of_changed, maps, chance)
+            yield metric, measure, metrics.mean(values, **sampling)
+    yield from _weight_checks(network, images, people, targets, maps_of_changed, maps, sampling)
     values = faithfulness(
         network,
         images[:_FEWER],
@@ -201,7 +202,7 @@ def checks(
     for name in ("insertion", "deletion"):
         values[name] = values[name] - values.pop(f"{name}_chance")
     for name, per_image in values.items():
-        yield f"sanity_{name}", "", metrics.mean(per_image.double().cpu().numpy(), **chance)
+        yield f"sanity_{name}", "", metrics.mean(per_image.double().cpu().numpy(), **sampling)
 
 
 def on_other_masks(
@@ -315,17 +316,17 @@ def _weight_checks(
     targets: Tensor,
     maps_of: Callable[..., Tensor],
     maps: Tensor,
-    chance: dict[str, Any],
+    sampling: Sampling,
 ) -> Figures:
     """Yield what becomes of the maps as weights are shuffled: from the top, then all of them."""
-    layers, seed = layers_from_top(network), chance["seed"]
+    layers, seed = layers_from_top(network), sampling["seed"]
     few = slice(_FEWER)
     counts = sorted({1, *(round(len(layers) * k / STAGES) for k in range(1, STAGES))} - {0})
     for count in counts:
         broken = randomised(network, layers[:count], images, seed=seed)
         similar = rank_correlation(maps[few], maps_of(broken, images[few], targets[few]))
         label = f"top {count} of {len(layers)} layers"
-        yield "sanity_cascade", label, metrics.mean(similar, **chance)
+        yield "sanity_cascade", label, metrics.mean(similar, **sampling)
     beyond: dict[str, list[float]] = {measure: [] for measure in MEASURES}
     correlations = []
     for number in range(NETWORKS):
@@ -336,9 +337,9 @@ def _weight_checks(
         for measure in MEASURES:
             others, _ = on_other_masks(measure, evidence, people[few])
             beyond[measure].append(_mean(_score(measure, evidence, people[few]) - others))
-    yield "sanity_randomised_correlation", "", metrics.mean(correlations, **chance)
+    yield "sanity_randomised_correlation", "", metrics.mean(correlations, **sampling)
     for measure, means in beyond.items():
-        yield "sanity_randomised_localisation", measure, metrics.mean(means, **chance)
+        yield "sanity_randomised_localisation", measure, metrics.mean(means, **sampling)
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> npt.NDArray[np.floating]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +122,7 @@ def kernel_sheet(kernels: npt.NDArray[np.floating], notes: Sequence[str] = ()) -
     return sheet("Kernels of the first convolution", notes, rows)
 
 
-def page(settings: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> str:
+def page(settings: Mapping[str, object], entries: Sequence[Mapping[str, object]]) -> str:
     """Return HTML that shows the drawings that lie beside it; every name is escaped.
 
     Parameters

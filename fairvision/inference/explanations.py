@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +109,7 @@ def explain(
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
 
     settings = {"fairvision": __version__, "run": model.name, "method": method, "head": head}
-    entries: list[dict[str, Any]] = []
+    entries: list[dict[str, object]] = []
     doubts, sums = Doubts(), Sums()
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         for path in paths:

@@ -1,4 +1,4 @@
-"""Networks: the lecture's CNN, torchvision's and timm's, with a head per attribute and per task."""
+"""Networks with a head per attribute and per task, and `Model`: whatever can be audited."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from fairvision.schema import Schema
 class Model(Protocol):
     """A classifier of images, with a head for each attribute and task.
 
-    A run folder is one (`fairvision.runs.RunModel`). Anything else becomes one by these few
+    A run folder is one (`fairvision.runs.model.RunModel`). Anything else becomes one by these few
     members; messages call it what `str()` of it says.
 
     Attributes

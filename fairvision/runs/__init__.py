@@ -1,4 +1,4 @@
-"""The run folder: training writes it; prediction and the audit read it."""
+"""The run folder, its thresholds, and a run as a model: training writes it, all else reads it."""
 
 from fairvision.runs.folder import (
     AGAIN,
