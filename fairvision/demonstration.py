@@ -66,46 +66,33 @@ def demo(
     from fairvision.training import train
 
     output = Path(output)
-    settings = {"count": count, "bias": bias, "groups": groups, "size": size, "seed": seed}
+    drawn: dict[str, Any] = {
+        "count": count,
+        "bias": bias,
+        "groups": groups,
+        "size": size,
+        "seed": seed,
+    }
+    computing: dict[str, Any] = {"device": device, "workers": workers, "quiet": quiet}
     with whole_folder(output, marker=_MARKER, overwrite=overwrite) as part:
-        write_json(part / _MARKER, settings)
+        write_json(part / _MARKER, drawn)
         keep_replaced(output, part, "audit/report.html")
 
     say(f"drawing {count} pictures: in {bias:.0%} of them the surroundings go with the group")
-    scenes(
-        output / "data",
-        count=count,
-        bias=bias,
-        groups=groups,
-        size=size,
-        seed=seed,
-        test_fraction=0.3,
-    )
+    data = output / "data"
+    scenes(data, test_fraction=0.3, **drawn)
     for method, options in METHODS.items():
         say(f"training the {method}")
-        train(
-            output / "data",
-            output=output / method,
-            method=method,
-            model="small_cnn",
-            size=size,
-            epochs=epochs,
-            lr=0.002,
+        learning: dict[str, Any] = {
+            "model": "small_cnn",
+            "size": size,
+            "epochs": epochs,
+            "lr": 0.002,
             **options,
-            seed=seed,
-            device=device,
-            workers=workers,
-            quiet=quiet,
-        )
+        }
+        train(data, output=output / method, method=method, seed=seed, **learning, **computing)
     say("auditing both on the test pictures")
-    audited = audit(
-        [output / method for method in METHODS],
-        data=output / "data",
-        output=output / "audit",
-        seed=seed,
-        device=device,
-        workers=workers,
-        quiet=quiet,
-    )
+    runs = [output / method for method in METHODS]
+    audited = audit(runs, data=data, output=output / "audit", seed=seed, **computing)
     drop_replaced(output)
     return audited

@@ -282,9 +282,9 @@ def show(folder: Path, as_json: bool) -> None:
         say_json(description | frames)
         return
 
-    from fairvision.cli import _data_tables
+    from fairvision.cli import tables
 
-    _data_tables.show(description)
+    tables.show_dataset(description)
 
 
 def _read(reader: Reader, values: dict[str, Any]) -> None:

@@ -57,8 +57,11 @@ def end(error: BaseException) -> NoReturn:
             sys.stderr.close()
             sys.exit(1)
         case OSError():
-            place = f"{error.filename}: " if error.filename else ""
-            _end(f"{place}{error.strerror or error}", BAD)
+            _end(": ".join(map(str, filter(None, (error.filename, error.strerror or error)))), BAD)
+    _end_unforeseen(error)
+
+
+def _end_unforeseen(error: BaseException) -> NoReturn:
     if is_of_memory(error):
         _end("not enough memory: a smaller --batch-size or --size, or fewer --workers, help", BAD)
     if os.environ.get(TRACEBACK):

@@ -153,10 +153,10 @@ def _familiarity(
 def _show(table: pd.DataFrame, run: Run, learned: Familiarity | None, why_not: str) -> None:
     from rich.console import Console
 
-    from fairvision.cli import _prediction_table as tables
+    from fairvision.cli import tables
 
     console = Console(width=None if sys.stdout.isatty() else tables.WIDTH_OF_PIPES)
-    console.print(tables.table(table, run.heads))
-    for note in tables.notes(table, learned) if learned else [why_not]:
+    console.print(tables.prediction_table(table, run.heads))
+    for note in tables.prediction_notes(table, learned) if learned else [why_not]:
         if note:
             console.print(f"\n{visible(note)}", markup=False, highlight=False)

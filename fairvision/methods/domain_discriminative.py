@@ -8,7 +8,6 @@ summed over groups.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,59 +17,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairvision.datasets import Batch, Dataset
-from fairvision.methods.method import Method, Objective, Scores, Terms, classify
-from fairvision.methods.needs import chosen_attribute, domain_heads
-from fairvision.models import DomainHead, Domains, Network
+from fairvision.datasets import Dataset
+from fairvision.methods.domains import DomainMethod, DomainObjective
+from fairvision.methods.method import Objective, Scores
+from fairvision.methods.needs import chosen_attribute
+from fairvision.models import DomainHead, Network
 
 
 @dataclass(frozen=True)
-class DomainDiscriminative(Method):
-    """The attribute whose groups are told together with the classes."""
+class DomainDiscriminative(DomainMethod):
+    """The attribute whose groups are learnt together with the classes."""
 
     summary: ClassVar[str] = "classes and groups together, less training's priors (Wang 2020)"
-
-    domain: str = ""
-
-    def domains(self, dataset: Dataset, heads: Collection[str]) -> dict[str, Domains]:
-        """Return the groups of the heads of tasks."""
-        domain = chosen_attribute(dataset, self.domain, "the domain-discriminative method")
-        return domain_heads(dataset, heads, domain, "prior_shift")
+    title: ClassVar[str] = "the domain-discriminative method"
+    rule: ClassVar[str] = "prior_shift"
 
     def start(
         self, network: Network, dataset: Dataset, pretrained: Scores | None = None
     ) -> Objective:
         """Give the heads the priors of the training images, and return the method."""
-        domain = chosen_attribute(dataset, self.domain, "the method")
+        domain = chosen_attribute(dataset, self.domain, self.title)
         for name in network.head_names:
             head = network.head(name)
             if isinstance(head, DomainHead):
                 head.log_prior.copy_(log_prior(dataset, name, domain))
-        return PairsOfGroupAndLabel(domain)
-
-
-class PairsOfGroupAndLabel(Objective):
-    """Cross entropy of every head, of tasks over pairs of label and group.
-
-    Images of an unknown group take no part in those.
-    """
-
-    def __init__(self, domain: str):
-        super().__init__()
-        self.domain = domain
-
-    def forward(self, network: Network, batch: Batch) -> Terms:
-        """Return the loss terms."""
-        logits, features = network(batch.images, with_features=True)
-        terms = classify(network, batch, logits)
-        group = batch.attributes[self.domain]
-        for name in logits:
-            head = network.head(name)
-            if isinstance(head, DomainHead):
-                joint = head.joint(features)
-                values, labelled = pair_cross_entropy(joint, batch.tasks[name], group)
-                terms.add(f"cross_entropy/{name}", values, labelled)
-        return terms
+        return DomainObjective(domain, pair_cross_entropy)
 
 
 def pair_cross_entropy(joint: Tensor, targets: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,61 +8,45 @@ decided by recognising the group.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from fairvision.datasets import Batch, Dataset
-from fairvision.methods.method import Method, Objective, Scores, Terms, classify, cross_entropy
-from fairvision.methods.needs import chosen_attribute, domain_heads
-from fairvision.models import DomainHead, Domains, Network
+from fairvision.datasets import Dataset
+from fairvision.methods.domains import DomainMethod, DomainObjective
+from fairvision.methods.method import Objective, Scores, cross_entropy
+from fairvision.methods.needs import chosen_attribute
+from fairvision.models import Network
 
 
 @dataclass(frozen=True)
-class DomainIndependent(Method):
+class DomainIndependent(DomainMethod):
     """The attribute whose groups have classifiers of their own."""
 
     summary: ClassVar[str] = "a classifier per group, all asked together (Wang 2020)"
-
-    domain: str = ""
-
-    def domains(self, dataset: Dataset, heads: Collection[str]) -> dict[str, Domains]:
-        """Return the groups of the heads of tasks."""
-        domain = chosen_attribute(dataset, self.domain, "the domain-independent method")
-        return domain_heads(dataset, heads, domain, "sum")
+    title: ClassVar[str] = "the domain-independent method"
+    rule: ClassVar[str] = "sum"
 
     def start(
         self, network: Network, dataset: Dataset, pretrained: Scores | None = None
     ) -> Objective:
         """Return the method."""
-        return HeadPerGroup(chosen_attribute(dataset, self.domain, "the method"))
+        domain = chosen_attribute(dataset, self.domain, self.title)
+        return DomainObjective(domain, group_cross_entropy)
 
 
-class HeadPerGroup(Objective):
-    """Cross entropy of every head, of tasks in the image's group.
+def group_cross_entropy(joint: Tensor, targets: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each image's cross entropy in its group (n,), and whether both are known (n,).
 
-    Images of an unknown group take no part in those.
+    Parameters
+    ----------
+    joint : (n, groups, classes)
+    targets : (n,) int64, or (n, classes) of 0 and 1 where many may hold; -1 unknown
+    group : (n,) int64; -1 unknown
     """
-
-    def __init__(self, domain: str):
-        super().__init__()
-        self.domain = domain
-
-    def forward(self, network: Network, batch: Batch) -> Terms:
-        """Return the loss terms."""
-        logits, features = network(batch.images, with_features=True)
-        terms = classify(network, batch, logits)
-        group = batch.attributes[self.domain]
-        for name in logits:
-            head = network.head(name)
-            if isinstance(head, DomainHead):
-                in_group = of_group(head.joint(features), group)
-                many = name in network.many
-                values, labelled = cross_entropy(in_group, batch.tasks[name], many=many)
-                terms.add(f"cross_entropy/{name}", values, labelled & (group >= 0))
-        return terms
+    values, labelled = cross_entropy(of_group(joint, group), targets, many=targets.ndim == 2)
+    return values, labelled & (group >= 0)
 
 
 def of_group(joint: Tensor, group: Tensor) -> Tensor:

@@ -1,12 +1,9 @@
-"""What methods need of a dataset: an attribute, tasks, masks; and one line where it has none."""
+"""What methods need of a dataset: an attribute, masks; and one line where it has none."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
-from fairvision.models import Domains
 
 
 def chosen_attribute(dataset: Dataset, name: str, method: str) -> str:
@@ -40,28 +37,3 @@ def check_person_masks(dataset: Dataset, method: str) -> None:
             f"{method} needs masks of the person, and {dataset.root} has none in this split: "
             "add a column 'mask', or use --method baseline"
         )
-
-
-def domain_heads(
-    dataset: Dataset, heads: Collection[str], attribute: str, rule: str
-) -> dict[str, Domains]:
-    """Return the groups of every head of a task.
-
-    Parameters
-    ----------
-    dataset : training images with all their annotations
-    heads : what is learnt
-    attribute, rule : see `Domains`
-
-    Raises
-    ------
-    InputError
-        If no task is learnt.
-    """
-    tasks = [name for name in heads if name in dataset.tasks]
-    if not tasks:
-        raise InputError(
-            f"a classifier per group of {attribute!r} is for tasks, and none is learnt: use "
-            "--method baseline"
-        )
-    return {name: Domains(attribute, len(dataset.attributes[attribute]), rule) for name in tasks}

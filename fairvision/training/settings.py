@@ -94,7 +94,7 @@ class Settings:
     """How a network is trained.
 
     The type of a field is that of the value in use: where the default is None and the type does not
-    say so, `resolved` chooses by the data, the network and the other options.
+    say so, `preparation.with_defaults` chooses by the data, the network and the other options.
     """
 
     method: str = option(
@@ -227,6 +227,12 @@ class Settings:
         rest = {name: value for name, value in options.items() if name not in OPTIONS}
         given = {name: value for name, value in options.items() if name in OPTIONS}
         settings = cls(**given, method_options=rest)
+        taken = [name for name in methods.option_names(settings.method) if name in OPTIONS]
+        if taken:
+            raise InputError(
+                f"method {settings.method!r} has an option --{taken[0]}, which every training has: "
+                "its package must call it otherwise"
+            )
         settings.make_method()
         return settings
 
@@ -252,6 +258,12 @@ TYPES: dict[str, Any] = {name: get_type_hints(Settings)[name] for name in OPTION
 DEFAULTS: dict[str, Any] = {
     declared.name: declared.default for declared in fields(Settings) if declared.name in OPTIONS
 }
+
+
+Settings.__doc__ = "\n".join(
+    [str(Settings.__doc__), "    Attributes", "    ----------"]
+    + [f"    {name} : {declared.help}" for name, declared in OPTIONS.items()]
+)
 
 
 def takes_settings(function: F) -> F:

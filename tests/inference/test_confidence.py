@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fairvision.cli.tables import prediction_notes
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
@@ -14,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 
 import fairvision
 from fairvision import datasets, runs
-from fairvision.cli._prediction_table import notes
 from fairvision.errors import InputError
 from fairvision.inference import confidence
 from fairvision.inference.confidence import fit_temperature, learn_familiarity, tempered
@@ -102,7 +102,7 @@ def test_unknown_images_are_not_counted_among_those_that_a_temperature_fits(run,
     known = learn_familiarity(run, tmp_path / "some")
     assert known.annotated == {"shirt": len(val) - 2, "context": len(val)}
     found = pd.DataFrame({"distance_percentile": [0.5, 0.2]})
-    shirt, context, far = notes(found, known)
+    shirt, context, far = prediction_notes(found, known)
     assert f"as fits {len(val) - 2} of {len(val)} pictures, those known, of the split val" in shirt
     assert f"as fits {len(val)} pictures of the split val" in context
     assert "So few give a rough number" in shirt
