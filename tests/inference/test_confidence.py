@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from fairvision.cli.tables import prediction_notes
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
@@ -15,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 import fairvision
 from fairvision import datasets, runs
+from fairvision.cli.tables import prediction_notes
 from fairvision.errors import InputError
 from fairvision.inference import confidence
 from fairvision.inference.confidence import fit_temperature, learn_familiarity, tempered

@@ -112,8 +112,7 @@ def test_the_auxiliary_loss_is_part_of_every_method_while_training():
     things = torch.tensor([[1.0, 0, 0], [-1, -1, -1], [0, 1, 0]])
     batch = SimpleNamespace(
         images=images[:2],
-        attributes={"gender": torch.tensor([1, -1])},
-        tasks={"things": things[:2]},
+        targets={"gender": torch.tensor([1, -1]), "things": things[:2]},
     )
 
     def terms(network, batch):
