@@ -133,8 +133,8 @@ def prediction_notes(predictions: pd.DataFrame, familiarity: Familiarity) -> lis
             f"confidence: the probability of the answer ({head}) with the logits divided by "
             f"{temperature:.2f}, as fits {n} {of} of the split {familiarity.split}, of which "
             f"{familiarity.accuracy[head]:.1%} are right and "
-            f"{familiarity.mean_probability[head]:.1%} is the mean probability before. It holds for pictures like those."
-            + (" So few give a rough number." if n < _FEW else "")
+            f"{familiarity.mean_probability[head]:.1%} is the mean probability before. It holds "
+            "for pictures like those." + (" So few give a rough number." if n < _FEW else "")
         )
     far = int((predictions[DISTANCE] >= FAR).sum())
     lines.append(
