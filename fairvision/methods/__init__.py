@@ -7,14 +7,13 @@ a line of registration: here, by `register`, or as an entry point of the group `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from fairvision.core.deprecation import warn_renamed
+from fairvision.core.plugins import Plugins, Summaries
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,51 +34,40 @@ __all__ = [
     "settings",
 ]
 
-GROUP = "fairvision.methods"
-_BUILT_IN = {
-    "baseline": "Baseline",
-    "equalizer": "Equalizer",
-    "attribution_penalty": "AttributionPenalty",
-    "reweighting": "Reweighting",
-    "resampling": "Resampling",
-    "adversarial": "Adversarial",
-    "confusion": "Confusion",
-    "domain_discriminative": "DomainDiscriminative",
-    "domain_independent": "DomainIndependent",
-    "group_dro": "GroupDRO",
-    "jtt": "JustTrainTwice",
-    "threshold_optimizer": "ThresholdOptimizer",
-}
+
+def _checked(name: str, method: Any) -> type[Method]:
+    """Return a method; `InputError` if it is none."""
+    from fairvision.methods.method import Method
+
+    if not (isinstance(method, type) and issubclass(method, Method) and is_dataclass(method)):
+        raise InputError(
+            f"method {name!r} must be a frozen dataclass derived from fairvision.methods.Method"
+        )
+    return method
 
 
-class _Summaries(Mapping[str, str]):
-    """What each method does, in a line, by its name; those from outside come last."""
+_METHODS: Plugins[type[Method]] = Plugins(
+    "method",
+    "fairvision.methods",
+    {
+        "baseline": "fairvision.methods.baseline:Baseline",
+        "equalizer": "fairvision.methods.equalizer:Equalizer",
+        "attribution_penalty": "fairvision.methods.attribution_penalty:AttributionPenalty",
+        "reweighting": "fairvision.methods.reweighting:Reweighting",
+        "resampling": "fairvision.methods.resampling:Resampling",
+        "adversarial": "fairvision.methods.adversarial:Adversarial",
+        "confusion": "fairvision.methods.confusion:Confusion",
+        "domain_discriminative": "fairvision.methods.domain_discriminative:DomainDiscriminative",
+        "domain_independent": "fairvision.methods.domain_independent:DomainIndependent",
+        "group_dro": "fairvision.methods.group_dro:GroupDRO",
+        "jtt": "fairvision.methods.jtt:JustTrainTwice",
+        "threshold_optimizer": "fairvision.methods.threshold_optimizer:ThresholdOptimizer",
+    },
+    _checked,
+)
 
-    def __getitem__(self, name: str) -> str:
-        if name not in _methods():
-            raise KeyError(name)
-        return find(name).summary
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_methods())
-
-    def __len__(self) -> int:
-        return len(_methods())
-
-
-METHODS: Mapping[str, str] = _Summaries()
-
-
-@cache
-def _methods() -> dict[str, EntryPoint | type[Method]]:
-    """Return the methods by name, or the entry points where they are."""
-    by_name: dict[str, EntryPoint | type[Method]] = {
-        name: EntryPoint(name, f"{GROUP}.{name}:{method}", GROUP)
-        for name, method in _BUILT_IN.items()
-    }
-    for entry in entry_points(group=GROUP):
-        by_name.setdefault(entry.name, entry)
-    return by_name
+METHODS: Mapping[str, str] = Summaries(_METHODS, lambda method: method.summary)
+"""What each method does, in a line, by its name; those from outside come last."""
 
 
 def register(name: str, method: type[Method]) -> None:
@@ -95,9 +83,7 @@ def register(name: str, method: type[Method]) -> None:
     InputError
         If another method has the name, or this is none.
     """
-    if name in METHODS and find(name) is not method:
-        raise InputError(f"there is a method {name!r} already: choose another name")
-    _methods()[name] = _checked(name, method)
+    _METHODS.register(name, method)
 
 
 def find(name: str) -> type[Method]:
@@ -106,18 +92,7 @@ def find(name: str) -> type[Method]:
     >>> find("equalizer")()
     Equalizer(alpha=1.0, beta=10.0, mu=1.0, confident='quotient')
     """
-    if name not in _methods():
-        raise InputError(f"there is no method {name!r}: choose one of {', '.join(METHODS)}")
-    method = _methods()[name]
-    if not isinstance(method, EntryPoint):
-        return method
-    try:
-        loaded = method.load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"method {name!r} of another package cannot be loaded: {error}: mend or uninstall it"
-        ) from None
-    return _checked(name, loaded)
+    return _METHODS.find(name)
 
 
 def settings(name: str, given: Mapping[str, Any]) -> Method:
@@ -176,17 +151,6 @@ def describe() -> str:
             default = "(by the data)" if option.default == "" else option.default
             lines.append(f"    --{option.name.replace('_', '-')} {default}")
     return "\n".join(lines)
-
-
-def _checked(name: str, method: Any) -> type[Method]:
-    """Return a method; `InputError` if it is none."""
-    from fairvision.methods.method import Method
-
-    if not (isinstance(method, type) and issubclass(method, Method) and is_dataclass(method)):
-        raise InputError(
-            f"method {name!r} must be a frozen dataclass derived from fairvision.methods.Method"
-        )
-    return method
 
 
 def _read(option: str, kind: type, value: Any) -> str | bool | float:

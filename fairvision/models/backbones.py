@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import torch
@@ -14,12 +12,12 @@ import torchvision
 from torch import nn
 
 from fairvision.core.deprecation import renamed_arguments
+from fairvision.core.plugins import Plugins
 from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
 from fairvision.models.architectures import InceptionV3, lecture_cnn, resnet18_32px, small_cnn
 
-ENTRY_POINTS = "fairvision.networks"
 SMALL = ("lecture_cnn", "small_cnn")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -60,20 +58,20 @@ class Architecture:
     has_classifier: bool = False
 
 
-_BUILT_IN = {
-    "lecture_cnn": Architecture(lecture_cnn, 64),
-    "small_cnn": Architecture(lambda size: small_cnn(), 64),
-    "resnet18_32px": Architecture(lambda size: resnet18_32px(), 32, has_classifier=True),
-}
+LECTURE_CNN = Architecture(lecture_cnn, 64)
+SMALL_CNN = Architecture(lambda size: small_cnn(), 64)
+RESNET18_32PX = Architecture(lambda size: resnet18_32px(), 32, has_classifier=True)
 
-
-@cache
-def _registered() -> dict[str, Architecture | EntryPoint]:
-    """Return the networks of ours and from outside, or the entry points where these are."""
-    by_name: dict[str, Architecture | EntryPoint] = dict(_BUILT_IN)
-    for entry in entry_points(group=ENTRY_POINTS):
-        by_name.setdefault(entry.name, entry)
-    return by_name
+_ARCHITECTURES: Plugins[Architecture] = Plugins(
+    "network",
+    "fairvision.networks",
+    {
+        "lecture_cnn": "fairvision.models.backbones:LECTURE_CNN",
+        "small_cnn": "fairvision.models.backbones:SMALL_CNN",
+        "resnet18_32px": "fairvision.models.backbones:RESNET18_32PX",
+    },
+    lambda name, build: build if isinstance(build, Architecture) else Architecture(build),
+)
 
 
 def register(
@@ -107,14 +105,14 @@ def register(
     (28, 16)
     """
     architecture = Architecture(build, size, has_classifier)
-    if name in _registered_and_torchvision() and _registered().get(name) != architecture:
+    if name in _of_torchvision():
         raise InputError(f"there is a network {name!r} already: choose another name")
-    _registered()[name] = architecture
+    _ARCHITECTURES.register(name, architecture)
 
 
 def is_registered(name: str) -> bool:
     """Tell whether a network is ours or from outside of fairvision, not torchvision's or timm's."""
-    return name in _registered()
+    return name in _ARCHITECTURES
 
 
 def names() -> list[str]:
@@ -123,7 +121,7 @@ def names() -> list[str]:
     >>> names()[:3], "alexnet" in names(), "timm:resnet50" in names()
     (['lecture_cnn', 'small_cnn', 'resnet18_32px'], True, True)
     """
-    return [*_registered_and_torchvision(), *timm_networks.names()]
+    return [*_ARCHITECTURES, *_of_torchvision(), *timm_networks.names()]
 
 
 def is_timm(name: str) -> bool:
@@ -156,13 +154,13 @@ def default_size(name: str, images: tuple[int, int] | None = None) -> int:
         return timm_networks.default_size(name)
     if not is_registered(name):
         return 299 if name == "inception_v3" else 224
-    side = _architecture(name).size
+    side = _ARCHITECTURES[name].size
     return min(side, max(images)) if images and name in SMALL else side
 
 
 def check_name(name: str) -> None:
     """Raise `InputError` with names that come near unless there is such a network."""
-    if timm_networks.has(name) if is_timm(name) else name in _registered_and_torchvision():
+    if timm_networks.has(name) if is_timm(name) else name in (*_ARCHITECTURES, *_of_torchvision()):
         return
     near = get_close_matches(name, names(), n=4) or list(SMALL)
     of_timm = timm_networks.PREFIX + name
@@ -215,19 +213,9 @@ def backbone(name: str, size: int) -> Backbone:
     return Backbone(network, width, classifier)
 
 
-def _registered_and_torchvision() -> list[str]:
-    """Return the names of all networks but those of timm."""
-    return [*_registered(), *torchvision.models.list_models(module=torchvision.models)]
-
-
-def _architecture(name: str) -> Architecture:
-    """Return a registered network; an entry point is loaded at its first use."""
-    registered = _registered()[name]
-    if isinstance(registered, EntryPoint):
-        loaded = registered.load()
-        registered = loaded if isinstance(loaded, Architecture) else Architecture(loaded)
-        _registered()[name] = registered
-    return registered
+def _of_torchvision() -> list[str]:
+    names: list[str] = torchvision.models.list_models(module=torchvision.models)
+    return names
 
 
 def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...]]:
@@ -235,7 +223,7 @@ def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...
     if is_timm(name):
         return timm_networks.build(name, size)
     if is_registered(name):
-        architecture = _architecture(name)
+        architecture = _ARCHITECTURES[name]
         network = architecture.build(size)
         if not architecture.has_classifier:
             return network, ()

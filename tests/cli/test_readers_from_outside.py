@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from fairvision import datasets
 from fairvision.cli.data import command
+from fairvision.core import plugins
 from fairvision.datasets import readers
 from fairvision.errors import InputError
 
@@ -52,7 +53,7 @@ def squares(
 def _forgotten() -> Iterator[None]:
     """Forget what a test registered."""
     yield
-    readers._readers.cache_clear()
+    readers._READERS.reset()
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
@@ -102,12 +103,12 @@ def test_entry_points_are_found_and_broken_ones_hinder_nothing(
     )
     monkeypatch.syspath_prepend(tmp_path)
     entries = [
-        EntryPoint("squares", "drawing_squares:read", readers.GROUP),
-        EntryPoint("broken", "no_such_module:read", readers.GROUP),
-        EntryPoint("csv", "drawing_squares:read", readers.GROUP),
+        EntryPoint("squares", "drawing_squares:read", "fairvision.readers"),
+        EntryPoint("broken", "no_such_module:read", "fairvision.readers"),
+        EntryPoint("csv", "drawing_squares:read", "fairvision.readers"),
     ]
-    monkeypatch.setattr(readers, "entry_points", lambda group: entries)
-    readers._readers.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+    readers._READERS.reset()
     listed = run("--help")[1]
     assert "Say hello." in listed
     assert "broken" in listed

@@ -64,7 +64,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _forgotten() -> Iterator[None]:
     """Forget what a test registered."""
     yield
-    methods._methods.cache_clear()
+    methods._METHODS.reset()
 
 
 def test_a_registered_method_trains_and_is_swept(data: Path, tmp_path: Path) -> None:
@@ -151,6 +151,6 @@ def test_an_entry_point_that_is_no_method_is_one_line(
 ) -> None:
     install(tmp_path, entry)
     monkeypatch.syspath_prepend(tmp_path)
-    methods._methods.cache_clear()
+    methods._METHODS.reset()
     with pytest.raises(InputError, match=message):
         methods.find("halved")

@@ -26,10 +26,9 @@ def build(size):
 
 
 @pytest.fixture(autouse=True)
-def only_for_the_test(monkeypatch):
-    monkeypatch.setattr(
-        backbones, "_registered", lambda register=dict(backbones._BUILT_IN): register
-    )
+def only_for_the_test():
+    yield
+    backbones._ARCHITECTURES.reset()
 
 
 @pytest.fixture
@@ -89,8 +88,8 @@ def test_an_entry_point_is_loaded_when_the_network_is_used(monkeypatch):
     module.build = build
     module.spec = backbones.Architecture(build, size=20)
     monkeypatch.setitem(sys.modules, "outside", module)
-    backbones._registered().update(
-        {name: EntryPoint(name, value, backbones.ENTRY_POINTS)
+    backbones._ARCHITECTURES._by_name.update(
+        {name: EntryPoint(name, value, "fairvision.networks")
          for name, value in (("plain", "outside:build"), ("sized", "outside:spec"))}
     )  # fmt: skip
     assert {"plain", "sized"} <= set(models.names())

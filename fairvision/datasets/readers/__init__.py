@@ -6,27 +6,16 @@ group `fairvision.readers`; `fairvision data NAME` then calls it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from fairvision.core.plugins import Plugins, Summaries
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     from fairvision.datasets.dataset import Dataset
 
 __all__ = ["READERS", "Reader", "find_reader", "register_reader"]
-
-GROUP = "fairvision.readers"
-_BUILT_IN = {
-    "scenes": "scenes:scenes",
-    "csv": "table:from_table",
-    "coco": "coco:from_coco",
-    "mnist": "mnist:from_mnist",
-    "cifar10s": "cifar10s:from_cifar10",
-}
-_RESERVED = ("show",)  # `fairvision data show` is a command
 
 Reader = Callable[..., "Dataset"]
 """Makes a dataset folder.
@@ -37,38 +26,30 @@ lines, and what the section Parameters says of each option.
 """
 
 
-class _Summaries(Mapping[str, str]):
-    """What each reader does, in a line, by its name; those from outside come last."""
-
-    def __getitem__(self, name: str) -> str:
-        if name not in _readers():
-            raise KeyError(name)
-        return (find_reader(name).__doc__ or "").strip().partition("\n")[0]
-
-    def __contains__(self, name: object) -> bool:
-        return name in _readers()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_readers())
-
-    def __len__(self) -> int:
-        return len(_readers())
+def _checked(name: str, reader: Any) -> Reader:
+    if not callable(reader):
+        raise InputError(f"reader {name!r} is no function")
+    return reader
 
 
-READERS: Mapping[str, str] = _Summaries()
+_READERS: Plugins[Reader] = Plugins(
+    "reader",
+    "fairvision.readers",
+    {
+        "scenes": "fairvision.datasets.readers.scenes:scenes",
+        "csv": "fairvision.datasets.readers.table:from_table",
+        "coco": "fairvision.datasets.readers.coco:from_coco",
+        "mnist": "fairvision.datasets.readers.mnist:from_mnist",
+        "cifar10s": "fairvision.datasets.readers.cifar10s:from_cifar10",
+    },
+    _checked,
+    reserved=("show",),  # `fairvision data show` is a command
+)
 
-
-@cache
-def _readers() -> dict[str, EntryPoint | Reader]:
-    """Return the readers by name, or the entry points where they are."""
-    by_name: dict[str, EntryPoint | Reader] = {
-        name: EntryPoint(name, f"{GROUP.replace('.', '.datasets.')}.{function}", GROUP)
-        for name, function in _BUILT_IN.items()
-    }
-    for entry in entry_points(group=GROUP):
-        if entry.name not in _RESERVED:
-            by_name.setdefault(entry.name, entry)
-    return by_name
+READERS: Mapping[str, str] = Summaries(
+    _READERS, lambda reader: (reader.__doc__ or "").strip().partition("\n")[0]
+)
+"""What each reader does, in a line, by its name; those from outside come last."""
 
 
 def register_reader(name: str, function: Reader) -> None:
@@ -84,9 +65,7 @@ def register_reader(name: str, function: Reader) -> None:
     InputError
         If something else has the name, or this is no function.
     """
-    if name in _RESERVED or (name in READERS and find_reader(name) is not function):
-        raise InputError(f"there is a reader {name!r} already: choose another name")
-    _readers()[name] = _checked(name, function)
+    _READERS.register(name, function)
 
 
 def find_reader(name: str) -> Reader:
@@ -95,21 +74,4 @@ def find_reader(name: str) -> Reader:
     >>> find_reader("csv").__name__
     'from_table'
     """
-    if name not in _readers():
-        raise InputError(f"there is no reader {name!r}: choose one of {', '.join(READERS)}")
-    reader = _readers()[name]
-    if not isinstance(reader, EntryPoint):
-        return reader
-    try:
-        loaded = reader.load()
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"reader {name!r} of another package cannot be loaded: {error}: mend or uninstall it"
-        ) from None
-    return _checked(name, loaded)
-
-
-def _checked(name: str, reader: Reader) -> Reader:
-    if not callable(reader):
-        raise InputError(f"reader {name!r} is no function")
-    return reader
+    return _READERS.find(name)

@@ -1,0 +1,121 @@
+"""Things of one kind by their names: the project's own, and those of other packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from fairvision.errors import InputError
+
+T = TypeVar("T")
+
+
+class Plugins(Mapping[str, T], Generic[T]):
+    """A mapping from names to things that are loaded when they are first asked for.
+
+    Parameters
+    ----------
+    kind : what one is called in messages
+    group : entry points of other packages, which come after the project's own
+    built_in : where the project's own are, as "module:name", by their names
+    check : returns a thing as it is to be used, given its name; `InputError` where it is none
+    reserved : names that cannot be given
+
+    Examples
+    --------
+    >>> numbers = Plugins("number", "no.such.group", {"pi": "math:pi"})
+    >>> numbers.register("two", 2)
+    >>> list(numbers), numbers.find("pi")
+    (['pi', 'two'], 3.141592653589793)
+    >>> numbers.register("pi", 3)
+    Traceback (most recent call last):
+    fairvision.errors.InputError: there is a number 'pi' already: choose another name
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        built_in: Mapping[str, str],
+        check: Callable[[str, Any], T] = lambda name, thing: thing,
+        reserved: Collection[str] = (),
+    ):
+        self.kind, self.group, self.built_in = kind, group, built_in
+        self.check, self.reserved = check, reserved
+
+    @cached_property
+    def _by_name(self) -> dict[str, T | EntryPoint]:
+        by_name: dict[str, T | EntryPoint] = {
+            name: EntryPoint(name, place, self.group) for name, place in self.built_in.items()
+        }
+        for entry in entry_points(group=self.group):
+            if entry.name not in self.reserved:
+                by_name.setdefault(entry.name, entry)
+        return by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> T:
+        thing = self._by_name[name]
+        if isinstance(thing, EntryPoint):
+            try:
+                loaded = thing.load()
+            except (ImportError, AttributeError) as error:
+                raise InputError(
+                    f"{self.kind} {name!r} of another package cannot be loaded: {error}: mend or "
+                    "uninstall it"
+                ) from None
+            thing = self._by_name[name] = self.check(name, loaded)
+        return thing
+
+    def find(self, name: str) -> T:
+        """Return what has a name; `InputError` lists the names that there are."""
+        if name not in self:
+            raise InputError(f"there is no {self.kind} {name!r}: choose one of {', '.join(self)}")
+        return self[name]
+
+    def register(self, name: str, thing: Any) -> None:
+        """Give something a name; `InputError` where something else has it."""
+        thing = self.check(name, thing)
+        if name in self.reserved or (name in self and self[name] != thing):
+            raise InputError(f"there is a {self.kind} {name!r} already: choose another name")
+        self._by_name[name] = thing
+
+    def reset(self) -> None:
+        """Forget what was registered, and look for entry points anew."""
+        vars(self).pop("_by_name", None)
+
+
+class Summaries(Mapping[str, str]):
+    """What each of some plugins is, in a line, by its name.
+
+    Parameters
+    ----------
+    plugins : what is summarised
+    summary : returns the line
+    """
+
+    def __init__(self, plugins: Plugins[T], summary: Callable[[T], str]):
+        self._plugins: Plugins[Any] = plugins
+        self._summary: Callable[[Any], str] = summary
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plugins)
+
+    def __len__(self) -> int:
+        return len(self._plugins)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._plugins
+
+    def __getitem__(self, name: str) -> str:
+        return self._summary(self._plugins[name])
