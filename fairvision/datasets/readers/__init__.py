@@ -29,7 +29,8 @@ lines, and what the section Parameters says of each option.
 def _checked(name: str, reader: Any) -> Reader:
     if not callable(reader):
         raise InputError(f"reader {name!r} is no function")
-    return reader
+    function: Reader = reader
+    return function
 
 
 _READERS: Plugins[Reader] = Plugins(
