@@ -23,7 +23,7 @@ from fairvision.metrics._engine.arrays import (
     tally,
 )
 from fairvision.metrics._engine.attacks import check_whole
-from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.bootstrap import Sampling, Statistic
 from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
@@ -196,12 +196,10 @@ def multi_attribute_bias_amplification(
     shape = len(group_names), len(sets.members)
     in_training = sets.indicator(0, group["train_groups"], shape[0])
     training = (in_training @ train.sample.counts).astype(int).reshape(shape)
-    of_group = group["train_groups"][trained]
-    of_group = np.bincount(of_group, train.sample.counts[trained], minlength=shape[0])
     predicted = sets.indicator(-1, group["pred_groups" if to_group else "groups"], shape[0])
-    turned = np.ones(shape)
     if directed:
-        turned = np.where(sign_of_dependence(training, of_group, shape) > 0, turned, -turned)
+        of_group = group["train_groups"][trained]
+        of_group = np.bincount(of_group, train.sample.counts[trained], minlength=shape[0])
         condition, of = sets.has[1], (1, shape[1])
         if to_task:
             nothing = np.zeros(len(used), int)
@@ -211,56 +209,93 @@ def multi_attribute_bias_amplification(
         if reference == "test":
             predicted = predicted - sets.indicator(1, group["groups"], shape[0])
             before = np.zeros(shape)
-        change = partial(_directed, predicted, condition, of, before)
+        turned = np.where(sign_of_dependence(training, of_group, shape) > 0, 1.0, -1.0)
+        changes = _Changes(partial(_directed, predicted, condition, of, before), turned)
     else:
         condition, of = sets.has[-1], (1, shape[1])
-        change = partial(_undirected, predicted, training)
+        changes = _Changes(partial(_undirected, predicted, training), np.ones(shape), strict)
+    direction = ("A->T" if to_task else "T->A") if directed else UNDIRECTED
+    images = np.broadcast_to((condition @ rows.sample.counts).reshape(of), shape)
+    pairs = {
+        **pair_keys(group_names, sets.named(names)),
+        "direction": direction,
+        "n": images.astype(int).ravel(),
+    }
+    return _summarise(rows, changes, sets, pairs, rows.count(used))
 
-    values = change(rows.sample.base)[..., 0]
-    if shape[0] < 2:  # nothing to lean to
-        values = turned = np.full(shape, np.nan)
+
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """How much the pairs of group and set are amplified.
+
+    Attributes
+    ----------
+    of : maps weights (units, b) to Δ (groups, sets, b)
+    turned : (groups, sets), 1 or −1: what makes Δ positive where it amplifies
+    strict : bool or None
+        Undirected, whether sets without Δ count in the mean over sets; None for the mean over pairs
+        of the directed.
+    """
+
+    of: Statistic
+    turned: Floats
+    strict: bool | None = None
+
+    def mean_size(self, sizes: Floats) -> Floats:
+        """Return the mean of |Δ| (groups, sets, b), over pairs or over sets of sums over groups."""
+        if self.strict is None:
+            return mean_of_defined(sizes.reshape(-1, sizes.shape[-1]))
+        of_sets = sizes.sum(axis=0)
+        mean = mean_of_defined(np.nan_to_num(of_sets) if self.strict else of_sets)
+        mean[np.isnan(of_sets).all(axis=0)] = np.nan
+        return mean
+
+
+def _summarise(
+    rows: Rows, changes: _Changes, sets: LabelSets, pairs: dict[str, Any], n: int
+) -> MultiAttributeResult:
+    """Make the result; of very many sets without the intervals of pairs."""
+    values, turned = changes.of(rows.sample.base)[..., 0], changes.turned
+    if len(values) < 2:  # groups: nothing to lean to
+        values = turned = np.full(values.shape, np.nan)
     side = np.sign(values)
-
-    limit = _KEPT // (max(1, shape[0]) * (1 + rows.sample.drawing.replicates))
-    each = shape[1] <= limit
-    if not each:
+    limit = _KEPT // (max(1, len(values)) * (1 + rows.sample.drawing.replicates))
+    with_pairs = len(sets.members) <= limit
+    if not with_pairs:
         warn_caller(
-            f"{shape[1]} sets of labels occur in training and in the test: pairs have no "
+            f"{len(sets.members)} sets of labels occur in training and in the test: pairs have no "
             f"intervals; for them pass max_size={max(1, sets.up_to(limit))}, or fewer replicates"
         )
 
     def figures(weights: Array) -> Floats:
-        changes = change(weights)
-        mean = _mean_size(side[..., None] * changes, directed, strict)
-        pairs = turned[..., None] * changes
-        return np.vstack([mean, *pairs]) if each else mean[None]
+        change = changes.of(weights)
+        mean = changes.mean_size(side[..., None] * change)
+        return np.vstack([mean, *(turned[..., None] * change)]) if with_pairs else mean[None]
 
     def statistic(weights: Array) -> Floats:
         width = max(1, _AT_ONCE // max(1, values.size))
         starts = range(0, weights.shape[1], width)
         return np.hstack([figures(weights[:, start : start + width]) for start in starts])
 
-    direction = ("A->T" if to_task else "T->A") if directed else UNDIRECTED
-    images = np.broadcast_to((condition @ rows.sample.counts).reshape(of), shape)
-    keys = {**pair_keys(group_names, sets.named(names)), "direction": direction}
-    n = {"n": images.astype(int).ravel()}
     defined = values[~np.isnan(values)]
+    direction = pairs["direction"]
     result = summarise(
         rows.sample,
         statistic,
-        rows.count(used),
-        f"multi-attribute {direction if directed else 'MALS'}",
-        pairs={**keys, **n} if each else None,
+        n,
+        f"multi-attribute {'MALS' if direction == UNDIRECTED else direction}",
+        pairs=pairs if with_pairs else None,
         whole=True,
         kind=MultiAttributeResult,
         variance=float(defined.var()) if len(defined) else np.nan,
-        sets=shape[1],
+        sets=len(sets.members),
         undefined=int(np.isnan(values).any(axis=0).sum()),
     )
-    if each:
+    if with_pairs:
         return result
-    figures_alone = {"value": (turned * values).ravel(), "low": np.nan, "high": np.nan}
-    return replace(result, pairs=pd.DataFrame({**keys, **figures_alone, **n}))
+    without_intervals = {"value": (turned * values).ravel(), "low": np.nan, "high": np.nan}
+    columns = ("group", "label", "direction", *without_intervals, "n")
+    return replace(result, pairs=pd.DataFrame(pairs | without_intervals, columns=columns))
 
 
 def _check_same_images(truth: Any, predicted: Any) -> None:
@@ -271,16 +306,6 @@ def _check_same_images(truth: Any, predicted: Any) -> None:
             f"a direction needs the truth of the predicted images: give labels and groups (there "
             f"are {rows[1]} predictions, but {rows[0]} rows of training)"
         )
-
-
-def _mean_size(sizes: Floats, directed: bool, strict: bool) -> Floats:
-    """Return the mean of |Δ| (groups, sets, b) over pairs, or over sets of the sum over groups."""
-    if directed:
-        return mean_of_defined(sizes.reshape(-1, sizes.shape[-1]))
-    of_sets = sizes.sum(axis=0)
-    mean = mean_of_defined(np.nan_to_num(of_sets) if strict else of_sets)
-    mean[np.isnan(of_sets).all(axis=0)] = np.nan
-    return mean
 
 
 def _undirected(in_set: Any, training: Ints, weights: Array) -> Floats:
