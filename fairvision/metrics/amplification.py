@@ -173,6 +173,7 @@ def directional_bias_amplification(
 def _dependence_in_training(
     labels: Labels, groups: Ints, shape: tuple[int, int], train: Rows
 ) -> Floats:
+    """Return the sign of dependence in training, (groups, labels)."""
     used, counts = labels.valid & (groups >= 0), train.sample.counts
     of_group = np.bincount(groups[used], counts[used], minlength=shape[0])
     return sign_of_dependence(labels.sums(groups, shape, used, counts), of_group, shape)

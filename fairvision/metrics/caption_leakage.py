@@ -169,6 +169,7 @@ def lic(
 
 
 def _result(result: LeakageResult, **more: Any) -> LicResult:
+    """Return a result of leakage as one of LIC, with the chance of p times right."""
     parts = {part.name: getattr(result, part.name) for part in fields(LeakageResult)}
     chance = result.chance if isinstance(result, LicResult) else result.chance**2
     return LicResult(**{**parts, "chance": chance, **more})
@@ -195,6 +196,7 @@ def _hide_unseen_words(texts: list[list[str]], vocabulary: set[str]) -> list[lis
 
 
 def _draw_text(texts: list[str], random: np.random.Generator) -> str:
+    """Return one of several texts, drawn if there are several."""
     if len(texts) > 1:
         return texts[random.integers(len(texts))]
     return texts[0] if texts else SILENT

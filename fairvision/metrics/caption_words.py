@@ -260,6 +260,7 @@ def read_captions(arg: str, captions: Iterable[Any]) -> list[Caption]:
 
 
 def _read_caption(arg: str, row: int, caption: Any) -> Caption:
+    """Return a text, a tuple of texts, or None where unknown."""
     if isinstance(caption, Mapping) and "caption" in caption:
         caption = caption["caption"]
     if isinstance(caption, str):
@@ -275,6 +276,7 @@ def _read_caption(arg: str, row: int, caption: Any) -> Caption:
 
 
 def _read_list(arg: str, words: Any) -> frozenset[str]:
+    """Return single words in lower case."""
     if isinstance(words, (str, bytes)) or not isinstance(words, Iterable):
         raise InputError(f"{arg} must be a list of words, not {words!r}")
     read = set()

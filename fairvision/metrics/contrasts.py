@@ -286,4 +286,5 @@ def _extremes(table: pd.DataFrame, labels: list[Any] | None, needed: int) -> tup
 
 
 def _names(table: pd.DataFrame, rows: Ints) -> tuple[Any, ...]:
+    """Return the groups in rows of pairs, None where a row is −1."""
     return tuple(table["group"].iloc[row] if row >= 0 else None for row in rows)

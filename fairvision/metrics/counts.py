@@ -142,6 +142,7 @@ class Counts(Mapping[str, Any]):
         return 0 if self._table is None else self._table.shape[1]
 
     def _declare(self, name: str, categories: pd.Index) -> None:
+        """Remember the categories of a column, those of other batches first."""
         declared = self._declared.get(name)
         if declared is None:
             self._declared[name] = categories
@@ -149,6 +150,7 @@ class Counts(Mapping[str, Any]):
             self._declared[name] = declared.append(categories.difference(declared, sort=False))
 
     def _add(self, table: pd.DataFrame) -> None:
+        """Take the counts of a batch; they are summed once they are many."""
         first = self._waiting[0] if self._summed is None and self._waiting else self._summed
         if first is not None and set(first) != set(table):
             raise InputError(
@@ -177,6 +179,7 @@ class Counts(Mapping[str, Any]):
 
     @property
     def _table(self) -> pd.DataFrame | None:
+        """The counts of all batches, None before the first."""
         return self._sum()
 
 
@@ -203,6 +206,7 @@ def _pack_rows(name: str, values: Any) -> tuple[Objects, list[Any]]:
 
 
 def _unpack_rows(column: pd.Series, labels: list[Any]) -> pd.DataFrame:
+    """Return the table of rows that `_pack_rows` packed."""
     kinds = {len(labels): np.int8, 8 * len(labels): np.float64}
     rows = [np.frombuffer(row, kinds[len(row)]) for row in column]
     numbers = np.array(rows).reshape(len(rows), len(labels))

@@ -122,6 +122,7 @@ def calibrate_thresholds(targets: ArrayLike, scores: ArrayLike) -> Floats:
 
 
 def _calibrated(held: Bools, scores: Floats) -> float:
+    """Return the threshold above which as many scores lie as labels hold."""
     different, times = np.unique(scores, return_counts=True)
     candidates = np.concatenate([different[::-1], np.nextafter(different[:1], -np.inf)])
     above = np.concatenate([[0], times[::-1].cumsum()])  # that score above each candidate
@@ -129,6 +130,7 @@ def _calibrated(held: Bools, scores: Floats) -> float:
 
 
 def _thresholds(threshold: ArrayLike, labels: list[Any]) -> Floats:
+    """Return one threshold or one per label, none of them NaN."""
     values = np.asarray(threshold, dtype=float)
     if values.ndim and values.shape != (len(labels),):
         raise InputError(f"threshold must be one number or {len(labels)}, one per label")

@@ -307,34 +307,40 @@ def chance_level(masks: Array) -> Array:
 def _single_measure(
     measure: Callable[[Chunk], Array], maps: Array, masks: Array, part: Part
 ) -> Array:
+    """Return one measure of every image."""
     maps, masks = read_images(maps=maps, masks=masks)
     return per_image(maps, masks, part, {"alone": measure})["alone"]
 
 
 def _one_sign(part: OneSign) -> OneSign:
+    """Raise where evidence of both signs has no share of mass."""
     if part not in get_args(OneSign):
         raise InputError(f"a share of mass is of one sign: {', '.join(get_args(OneSign))}")
     return part
 
 
 def _expected_hit(chunk: Chunk) -> Array:
+    """Return the share of the largest pixels that lie inside."""
     largest = chunk.evidence == chunk.largest[:, None]
     return chunk.ratio(chunk.count(largest & chunk.inside), chunk.count(largest))
 
 
 def _first_hit(chunk: Chunk) -> Array:
+    """Return whether the first of the largest pixels lies inside."""
     first = chunk.xp.argmax(chunk.evidence, axis=1)[:, None]
     hits = chunk.xp.take_along_axis(chunk.inside, first, axis=1)[:, 0]
     return chunk.ratio(hits, chunk.area * 0 + 1)
 
 
 def _mass(chunk: Chunk) -> Array:
+    """Return the share of mass inside; NaN of signed maps."""
     if chunk.part == "signed":
         return chunk.undefined()
     return chunk.ratio(*chunk.masses)
 
 
 def _area_weighted(chunk: Chunk) -> Array:
+    """Return the share of mass over the share of area; NaN of signed maps."""
     if chunk.part == "signed":
         return chunk.undefined()
     inside, overall = chunk.masses
@@ -342,10 +348,13 @@ def _area_weighted(chunk: Chunk) -> Array:
 
 
 def _rank(chunk: Chunk) -> Array:
+    """Return the share inside of as many largest pixels as the mask has."""
     return chunk.share_of_largest(chunk.area)
 
 
 def _top_share(k: int | None) -> Callable[[Chunk], Array]:
+    """Return the measure of the share of the k largest pixels that lie inside."""
+
     def share(chunk: Chunk) -> Array:
         largest = max(1, min(1000, chunk.pixels // 50)) if k is None else k
         if not isinstance(largest, (int, np.integer)) or not 1 <= largest <= chunk.pixels:
@@ -358,6 +367,7 @@ def _top_share(k: int | None) -> Callable[[Chunk], Array]:
 
 
 def _chance(chunk: Chunk) -> Array:
+    """Return the share of the area."""
     return chunk.ratio(chunk.area, chunk.area * 0 + chunk.pixels, chunk.has_mask)
 
 

@@ -137,6 +137,7 @@ class GroupMetrics(Mapping[str, Result]):
     def _contrasts(
         self, results: Mapping[str, Result], ends: Sequence[str] = ("smallest", "largest")
     ) -> pd.DataFrame:
+        """Return a row per measure: figure, interval, n and the groups at the ends."""
         table = pd.DataFrame(
             [(result.value, result.low, result.high, result.n) for result in results.values()],
             index=pd.Index(list(results), name="measure"),

@@ -329,6 +329,7 @@ def _has_fractions(arg: str, values: Any) -> bool:
 
 
 def _check_columns(tables: Mapping[str, tuple[Floats, list[Any]]]) -> None:
+    """Raise unless scores for learning and for the test have the same columns."""
     columns = [names for _, names in tables.values()]
     if any(names != columns[0] for names in columns):
         raise InputError("the columns of test_outputs are not those of outputs, in their order")

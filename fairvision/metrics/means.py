@@ -140,4 +140,5 @@ def _means(rows: Rows, values: Floats, members: Bools, name: str) -> list[Result
 
 
 def _mean(sums: Floats, ones: Floats, weights: Array) -> Floats:
+    """Return means over sets of units (sets, b), of the sums and numbers of their values."""
     return ratio(sums @ weights, ones @ weights)

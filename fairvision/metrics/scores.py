@@ -83,6 +83,7 @@ def read_scored(
 
 
 def _scored(held: Bools, table: Floats, valid: Bools, names: list[Any], classes: bool) -> Scored:
+    """Return the scores, valid where neither truth nor a score is unknown."""
     return Scored(held, table, valid & ~np.isnan(table).any(axis=1), names, classes)
 
 

@@ -199,6 +199,7 @@ def renumber_together(truth: Ints, predicted: Ints, valid: Bools) -> tuple[Ints,
 
 
 def _one_hot(codes: Ints, width: int) -> Any:
+    """Return a sparse table with a column per code, 1 where a row has it."""
     at = (np.ones(len(codes)), codes, np.arange(len(codes) + 1))
     return sparse.csr_matrix(at, shape=(len(codes), width))
 

@@ -248,6 +248,7 @@ class Sample:
 
 
 def _check_paired(a: Sample, b: Sample) -> None:
+    """Raise unless two samples are of the same rows, drawn alike."""
     rows = a.rows == b.rows and np.array_equal(
         np.ones(1) if a.row_counts is None else a.row_counts,
         np.ones(1) if b.row_counts is None else b.row_counts,
@@ -301,6 +302,7 @@ def _picked(generator: np.random.Generator, rows: int) -> Ints:
 
 @lru_cache(maxsize=1)
 def _keep_rows(rows: int, replicates: int, seed: int, size: int) -> tuple[Ints, ...]:
+    """Return all blocks of `_draw_rows`, kept for the next measure of as many rows."""
     return tuple(_draw_rows(rows, replicates, seed, size))
 
 

@@ -36,6 +36,7 @@ def to_numpy_or_pandas(values: Any) -> Any:
 
 
 def _unmasked(values: np.ma.MaskedArray[Any, Any]) -> Array:
+    """Return masked entries as NaN among numbers, else as None."""
     if not np.ma.is_masked(values):
         return np.asarray(values)
     if values.dtype.kind == "f" or (values.ndim > 1 and values.dtype.kind in "biu"):
@@ -62,6 +63,7 @@ def _without_extensions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_pyarrow(values: Any) -> Any:
+    """Return an array of pyarrow; dictionaries as categories."""
     if hasattr(values, "combine_chunks"):
         values = values.unify_dictionaries().combine_chunks()
     if hasattr(values, "dictionary") and hasattr(values, "indices"):  # without copying
@@ -128,6 +130,7 @@ def check_rows(**arrays: Any) -> int:
 
 
 def _length(arg: str, values: Any) -> int:
+    """Return the number of rows."""
     try:
         return len(values)
     except TypeError:
@@ -149,4 +152,5 @@ def is_table(arg: str, values: Any) -> bool:
 
 
 def _is_scalar(kind: type[Any]) -> bool:
+    """Say whether values of a type are single ones, not lists of several."""
     return issubclass(kind, (str, int, float, np.generic, type(None)))

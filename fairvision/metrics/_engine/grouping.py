@@ -119,6 +119,7 @@ def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None]) -> None:
 
 
 def _group_text(group: Any) -> str:
+    """Return the name of a group; of an intersection, the names of its parts."""
     return " × ".join(map(str, group)) if isinstance(group, tuple) else str(group)
 
 

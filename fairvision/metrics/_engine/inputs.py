@@ -199,6 +199,7 @@ class _Column:
 
 
 def _read_column(arg: str, values: ArrayLike) -> _Column:
+    """Return values as places among the different ones; the categories of a Categorical."""
     array = as_column(arg, values)
     if array.ndim != 1:
         raise InputError(f"{arg} must hold one value per row, not shape {array.shape}")
@@ -271,10 +272,12 @@ def _check_names(arg: str, values: list[Any], names: Sequence[Any] | None) -> li
 
 
 def _inferred_kind(values: Sequence[Any] | Array) -> str:
+    """Return what kind of values pandas takes them for, the unknown left out."""
     return pd.api.types.infer_dtype(values, skipna=True)
 
 
 def _is_numeric(kind: str) -> bool:
+    """Say whether a kind that pandas infers is one of numbers."""
     return kind in ("boolean", "integer", "floating", "mixed-integer-float")
 
 
@@ -299,6 +302,7 @@ def _tell_of_codes(arg: str, names: Iterable[Any]) -> None:
 
 
 def _tell_of_minus_one(arg: str) -> None:
+    """Warn that -1 counts as unknown."""
     warn_caller(
         f"{arg} holds 1 and -1, and nowhere 0: -1 counts as unknown; give 0 where it is a class"
     )

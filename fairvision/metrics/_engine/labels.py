@@ -48,6 +48,7 @@ class Labels:
         return self.places[1]
 
     def _at(self, place: Ints) -> tuple[Ints, Ints]:
+        """Return row and label of flat places in the table."""
         row = place // self.held.shape[1]  # faster than numpy's divmod
         return row, place - row * self.held.shape[1]
 
@@ -116,6 +117,7 @@ def _indicator(
     shape: tuple[int, int],
     keep: Bools,
 ) -> sparse.csc_array:
+    """Return the sparse matrix (groups * labels, rows) of values at entries of row and label."""
     value = np.broadcast_to(value, row.shape)
     if not keep.all():
         kept = keep[row]

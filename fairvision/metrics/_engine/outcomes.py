@@ -189,6 +189,7 @@ class Outcomes:
 
     @property
     def _shape(self) -> tuple[int, int]:
+        """Numbers of groups and labels."""
         return self.grouping.size, 1 if self.labels is None else len(self.labels)
 
     @cached_property
@@ -205,6 +206,7 @@ class Outcomes:
         return [*indicators, self._indicator(everything, (groups, 1))]
 
     def _indicator(self, held: Labels, shape: tuple[int, int]) -> Any:
+        """Return the matrix that adds up units by group and label; small ones are dense."""
         code = self.grouping.code
         if shape[0] * shape[1] * len(code) > _DENSE:
             return held.indicator(code, shape, self.keep)

@@ -133,6 +133,7 @@ class Chunk:
 
     @cached_property
     def _odd(self) -> Array:
+        """The keys of pixels inside."""
         return (self.keys & 1) == 1
 
     def area_under_curve(self) -> Array:
@@ -247,6 +248,7 @@ def widest(array: Array) -> Any:
 
 
 def _read_array(arg: str, images: Any) -> Array:
+    """Return images as an array of numbers of any library, without a gradient."""
     if isinstance(images, np.ma.MaskedArray):
         images = to_numpy_or_pandas(images)
     if not is_array_api_obj(images):

@@ -82,6 +82,7 @@ class Result(float):
 
 
 def _restored(kind: type[Result], kept: dict[str, Any]) -> Result:
+    """Make a copied result of its attributes."""
     return kind(**kept)
 
 

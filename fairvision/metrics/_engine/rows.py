@@ -345,6 +345,7 @@ def _stand_ins(values: Array) -> list[Ints]:
 
 
 def _repetitive(values: Array) -> bool:
+    """Say whether the first rows hold few different values."""
     first = values[:_FIRST]
     return 8 * len(pd.unique(first)) < len(first)
 
@@ -370,6 +371,7 @@ def read_counts(values: Any) -> Ints:
 
 
 def _read_weights(values: Any) -> Floats:
+    """Return what the images of each row weigh, (rows,)."""
     weights = read_values("weights", values)
     if not (weights >= 0).all():
         raise InputError("weights must hold numbers, 0 or more")
@@ -384,6 +386,7 @@ def _all_the_same(weights: Floats) -> bool:
 
 
 def _read_strata(values: Any) -> Ints:
+    """Return strata as codes from 0 on; the unknown is one of its own."""
     if is_table("strata", values):
         raise InputError("strata must hold one value per row")
     try:
