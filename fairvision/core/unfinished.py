@@ -19,8 +19,8 @@ from hashlib import sha256
 from pathlib import Path
 
 _SUFFIX = ".fairvision-part"
-_ASIDE = ".fairvision-old"
-_TOKEN = re.compile(rf"[0-9a-f]{{16}}({re.escape(_SUFFIX)}|{re.escape(_ASIDE)})")
+_REPLACED = ".fairvision-old"
+_TOKEN = re.compile(rf"[0-9a-f]{{16}}({re.escape(_SUFFIX)}|{re.escape(_REPLACED)})")
 _LONGEST = 120  # bytes of a name that is repeated in the name of its unfinished output
 _MANY = 256  # files that are brought to the disk one by one
 
@@ -59,7 +59,7 @@ def clear(path: Path) -> None:
     for entry in _unfinished_in(path.parent):
         if not entry.name.startswith(prefix) or not _TOKEN.fullmatch(entry.name, len(prefix)):
             continue
-        if entry.name.endswith(_ASIDE) and not path.exists():
+        if entry.name.endswith(_REPLACED) and not path.exists():
             entry.rename(path)
         else:
             _remove_abandoned(entry)
@@ -83,7 +83,7 @@ def remove(path: Path) -> None:
 def exchange(new: Path, old: Path) -> None:
     """Let two folders change places, at once where the system can."""
     if not _exchanged_at_once(new, old):
-        spare = new.with_name(_prefix(old) + secrets.token_hex(8) + _ASIDE)
+        spare = new.with_name(_prefix(old) + secrets.token_hex(8) + _REPLACED)
         old.rename(spare)
         try:
             new.rename(old)
@@ -149,7 +149,7 @@ def _create(path: Path, folder: bool) -> tuple[Path, int]:
 
 def _unfinished_in(folder: Path) -> list[Path]:
     try:
-        return [entry for entry in folder.iterdir() if entry.name.endswith((_SUFFIX, _ASIDE))]
+        return [entry for entry in folder.iterdir() if entry.name.endswith((_SUFFIX, _REPLACED))]
     except OSError:
         return []
 
