@@ -56,8 +56,8 @@ def missing(model: Samples, wrong: bool) -> Iterator[str]:
             rows = [codes == code for code in (*range(len(groups) - 1), -1)]
             listed = shares(
                 {
-                    group: (model.count(none & own), model.count(own))
-                    for group, own in zip(groups, rows)
+                    group: (model.count(none & of_group), model.count(of_group))
+                    for group, of_group in zip(groups, rows)
                 }
             )
             yield (
@@ -83,10 +83,10 @@ def always_right(model: Samples) -> str:
             continue
         truth = model.truth.encoded(head)
         flat = [codes.reshape(len(codes), -1) for codes in (truth, guess)]
-        both_known = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
-        agree = both_known & (flat[0] == flat[1]).all(axis=1)
-        if model.count(both_known) >= ENOUGH and (agree == both_known).all():
-            heads.append(f"{shown(head)} ({model.count(both_known)})")
+        labelled = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
+        agree = labelled & (flat[0] == flat[1]).all(axis=1)
+        if model.count(labelled) >= ENOUGH and (agree == labelled).all():
+            heads.append(f"{shown(head)} ({model.count(labelled)})")
     if not heads:
         return ""
     return (

@@ -13,7 +13,7 @@ def shares(parts: Mapping[str, tuple[int, int]]) -> str:
     >>> shares({"male": (0, 46), "female": (18, 34), "unknown": (0, 0)})
     'female 18 of 34, male 0 of 46'
     """
-    there = [(some / of, group, some, of) for group, (some, of) in parts.items() if of]
+    there = [(share / of, group, share, of) for group, (share, of) in parts.items() if of]
     there.sort(key=lambda part: -part[0])
-    listed = ", ".join(f"{group} {some} of {of}" for _, group, some, of in there[:_NAMED])
+    listed = ", ".join(f"{group} {share} of {of}" for _, group, share, of in there[:_NAMED])
     return listed + (f", … ({len(there) - _NAMED} more)" if len(there) > _NAMED else "")

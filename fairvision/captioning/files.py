@@ -42,12 +42,12 @@ def read_captions(path: Path) -> dict[str, str]:
         raise InputError(
             f'{path} is not a list of captions: it has to be [{{"image_id": …, "caption": …}}, …]'
         )
-    found: dict[str, str] = {}
+    captions: dict[str, str] = {}
     for number, image, caption in _entries(path, value):
-        if image in found:
+        if image in captions:
             raise InputError(f"{path} entry {number}, image_id: {image} is there twice")
-        found[image] = caption
-    return found
+        captions[image] = caption
+    return captions
 
 
 def read_human(path: Path) -> dict[str, tuple[str, ...]]:
@@ -61,10 +61,10 @@ def read_human(path: Path) -> dict[str, tuple[str, ...]]:
     entries = value.get("annotations") if isinstance(value, dict) else value
     if not isinstance(entries, list):
         raise InputError(f"{path} is neither a list of captions nor has it a list 'annotations'")
-    found: dict[str, tuple[str, ...]] = {}
+    captions: dict[str, tuple[str, ...]] = {}
     for _, image, caption in _entries(path, entries):
-        found[image] = (*found.get(image, ()), caption)
-    return found
+        captions[image] = (*captions.get(image, ()), caption)
+    return captions
 
 
 def read_words(path: Path) -> dict[str, list[str]]:
@@ -79,12 +79,12 @@ def read_words(path: Path) -> dict[str, list[str]]:
 
 
 @contextmanager
-def said_of(where: object) -> Iterator[None]:
+def naming_file(place: object) -> Iterator[None]:
     """Put the file (and field) before what an `InputError` says."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"{place}: {error}") from None
 
 
 def _entries(path: Path, entries: list[Any]) -> Iterator[tuple[int, str, str]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.auditing.shares import shares
 from fairvision.captioning.disagreements import find_images, rows_of
-from fairvision.captioning.files import read_captions, read_human, read_words, said_of
+from fairvision.captioning.files import naming_file, read_captions, read_human, read_words
 from fairvision.captioning.labels import Labels, read_reference
 from fairvision.captioning.measures import Said
 from fairvision.captioning.objects import named_objects
@@ -70,12 +70,12 @@ def gather(
     words, object_words, human, train, images, show : as in `fairvision.captions`
     """
     audited, everything = labels
-    said = {name: read_captions(path) for name, path in files.items()}
-    truth, notes = _common(audited, said)
+    captions_of = {name: read_captions(path) for name, path in files.items()}
+    truth, notes = _common(audited, captions_of)
     kinds = _words(truth, words)
     reference = _reference(truth, train)
     written = None if human is None else read_human(human)
-    asked = rows_of(show, everything, said)
+    asked = rows_of(show, everything, captions_of)
     vocabulary = everything.vocabulary
     if reference is not None and (more := sorted({*reference.vocabulary} - {*vocabulary})):
         notes.append(
@@ -85,27 +85,33 @@ def gather(
     if object_words is not None and not truth.task:
         raise InputError(f"--object-words are of objects, but {truth.path} has no column of them")
     further = {} if object_words is None else read_words(object_words)
-    with said_of(object_words):
-        models, shown = (_models(said, some, kinds, vocabulary, further) for some in (truth, asked))
+    with naming_file(object_words):
+        models, shown = (
+            _models(captions_of, rows, kinds, vocabulary, further) for rows in (truth, asked)
+        )
     return Material(
         models=models,
         truth=truth,
         words=kinds,
         hidden=None if words is None else read_words(words),
         reference=reference,
-        human=None if written is None else [written.get(own) for own in truth.rows["id"]],
+        human=None if written is None else [written.get(image) for image in truth.ids],
         asked=(shown, asked),
         images={} if images is None else _images(images, [truth, asked]),
-        counts={name: len(own) for name, own in said.items()},
+        counts={name: len(captions) for name, captions in captions_of.items()},
         notes=notes,
     )
 
 
-def _common(labels: Labels, said: Mapping[str, Mapping[str, str]]) -> tuple[Labels, list[str]]:
+def _common(
+    labels: Labels, captions_of: Mapping[str, Mapping[str, str]]
+) -> tuple[Labels, list[str]]:
     """Return the images that all have, and how many some lack."""
-    ids = list(labels.rows["id"])
-    common = [own for own in ids if all(own in captions for captions in said.values())]
-    lacking = {name: sum(own not in captions for own in ids) for name, captions in said.items()}
+    ids = labels.ids
+    common = [image for image in ids if all(image in captions for captions in captions_of.values())]
+    lacking = {
+        name: sum(image not in captions for image in ids) for name, captions in captions_of.items()
+    }
     if not common:
         counts = ", ".join(f"{name} {len(ids) - lack}" for name, lack in lacking.items())
         raise InputError(
@@ -114,8 +120,8 @@ def _common(labels: Labels, said: Mapping[str, Mapping[str, str]]) -> tuple[Labe
         )
     notes = [
         f"{name} has no caption of {lack} of {len(ids)} labelled pictures "
-        f"{_by_group(labels, [own not in said[name] for own in ids])}: they are left out for all "
-        "models"
+        f"{_by_group(labels, [image not in captions_of[name] for image in ids])}: they are left "
+        "out for all models"
         for name, lack in lacking.items()
         if lack
     ]
@@ -131,17 +137,17 @@ def _by_group(labels: Labels, lacking: Sequence[bool]) -> str:
 
 def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:
     """Return the words of each group."""
-    where = f"{truth.path}, column {truth.attribute!r}"
+    place = f"{truth.path}, column {truth.attribute!r}"
     if not truth.groups:
-        raise InputError(f"{where}: no group of the audited pictures is known")
+        raise InputError(f"{place}: no group of the audited pictures is known")
     if words is not None:
-        with said_of(words):
+        with naming_file(words):
             return words_for(truth.groups, read_words(words))
     try:
         return words_for(truth.groups, None)
     except InputError:
         raise InputError(
-            f"{where}: for the groups {', '.join(truth.groups)} no words are known; give them by "
+            f"{place}: for the groups {', '.join(truth.groups)} no words are known; give them by "
             '--words FILE, {"group": ["word", …], …}'
         ) from None
 
@@ -155,22 +161,22 @@ def _reference(truth: Labels, train: Path | None) -> Labels | None:
 
 
 def _models(
-    said: Mapping[str, Mapping[str, str]],
+    captions_of: Mapping[str, Mapping[str, str]],
     truth: Labels,
     words: Mapping[str, frozenset[str]],
     vocabulary: Sequence[str],
     more: Mapping[str, Sequence[str]],
 ) -> list[Said]:
-    found = []
-    for name, captions_of in said.items():
-        texts = [captions_of[own] for own in truth.rows["id"]]
+    models = []
+    for name, captions in captions_of.items():
+        texts = [captions[image] for image in truth.ids]
         objects = named_objects(texts, vocabulary, more) if truth.task else None
-        found.append(Said(name, texts, metrics.caption_genders(texts, words), objects))
-    return found
+        models.append(Said(name, texts, metrics.caption_genders(texts, words), objects))
+    return models
 
 
 def _images(images: Path, labels: Sequence[Labels]) -> dict[str, Path]:
-    found = find_images(images, {own for some in labels for own in some.rows["id"]})
-    if not found:
+    files = find_images(images, {image for rows in labels for image in rows.ids})
+    if not files:
         raise InputError(f"{images} holds none of the pictures: files are named by their id")
-    return found
+    return files
