@@ -5,13 +5,14 @@
 # make test-newest  the tests with the newest versions that there are
 # make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
 # make lint   style, format and types
+# make docs   write the table of metrics in docs/design.md anew
 # make setup  make .venv with fairvision and its development tools
 
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-.PHONY: demo test coverage test-lowest test-newest fuzz lint setup clean
+.PHONY: demo test coverage test-lowest test-newest fuzz lint docs setup clean
 
 setup: .venv/.installed
 
@@ -59,6 +60,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python -m fairvision.results.documentation docs/design.md
 
 clean:
 	rm -rf .venv .venv-lowest .venv-newest fairvision-demo build dist *.egg-info .coverage*

@@ -38,7 +38,7 @@ class Doubts:
 
     def __init__(self) -> None:
         self._paths: dict[str, dict[str, None]] = {}
-        self._told: set[str] = set()
+        self._warned_of: set[str] = set()
 
     def note(self, kind: str, path: str | Path) -> None:
         """Note that a file is odd in some way; `kind` begins with a plural noun."""
@@ -47,8 +47,8 @@ class Doubts:
     def tell(self) -> None:
         """Warn of each kind once, however often this is called."""
         for kind, paths in list(self._paths.items()):
-            if kind not in self._told:
-                self._told.add(kind)
+            if kind not in self._warned_of:
+                self._warned_of.add(kind)
                 named = [shown(path) for path in list(paths)[:_NAMED]]
                 named += ["…"] * (len(paths) > _NAMED)
                 message = f"{kind}: {len(paths)} ({', '.join(named)})"
