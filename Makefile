@@ -5,7 +5,7 @@
 # make test-newest  the tests with the newest versions that there are
 # make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
 # make lint   style, format and types
-# make docs   write the table of metrics in docs/design.md anew
+# make docs   write the table of metrics into docs/design.md
 # make setup  make .venv with fairvision and its development tools
 
 PYTHON ?= python3
@@ -22,6 +22,9 @@ setup: .venv/.installed
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+docs: setup
+	$(BIN)/python -m fairvision.results.documentation docs/design.md
 
 demo: setup
 	$(BIN)/fairvision demo --output fairvision-demo --overwrite
@@ -60,9 +63,6 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-docs: setup
-	$(BIN)/python -m fairvision.results.documentation docs/design.md
 
 clean:
 	rm -rf .venv .venv-lowest .venv-newest fairvision-demo build dist *.egg-info .coverage*

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, named, predicted
-from fairvision.auditing.shares import shares
+from fairvision.auditing.inputs import Inputs, Values, predicted
 from fairvision.auditing.tables import Samples
 from fairvision.errors import shown
 from fairvision.results.table import Computed, Key
+from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN
 
 ENOUGH = 20  # images: a good model may well be right on fewer
 
 
-def answered(model: Samples, head: str) -> np.ndarray | None:
+def answered(model: Samples, head: str) -> Values | None:
     """Return whether there is an answer, (n,) of 0 and 1; None where the head has none at all."""
-    guess = predicted(model, head)
-    if guess is None:
+    predictions = predicted(model, head)
+    if predictions is None:
         return None
-    return (guess.reshape(len(guess), -1) >= 0).all(axis=1).astype(float)
+    return (predictions.reshape(len(predictions), -1) >= 0).all(axis=1).astype(float)
 
 
-def coverage_figures(model: Samples, chance: Chance) -> Computed:
+def coverage_figures(inputs: Inputs) -> Computed:
     """Yield the share of images with an answer: of each head, and by group, with the gap."""
-    for head in model.truth.schema:
-        there = answered(model, head)
-        if there is None:
+    for head in inputs.truth.schema:
+        has_answer = answered(inputs.samples, head)
+        if has_answer is None:
             continue
-        is_task = head in model.truth.tasks
-        whole = Key("coverage", "", head) if is_task else Key("coverage", head)
-        yield whole, metrics.mean(there, **chance)
-        for attribute in model.truth.attributes if is_task else [head]:
-            task = head if is_task else ""
-            means = metrics.mean_by_group(there, named(model.truth, attribute), **chance)
+        task = head if head in inputs.truth.tasks else ""
+        yield Key("coverage", "" if task else head, task), inputs.mean(has_answer)
+        for attribute in inputs.truth.attributes if task else [head]:
+            means = inputs.of(attribute).means(has_answer)
             for group, result in means.items():
                 yield Key("coverage", attribute, task, group), result
             yield Key("coverage_gap", attribute, task), metrics.gap(means)
@@ -46,10 +42,10 @@ def missing(model: Samples, wrong: bool) -> Iterator[str]:
     """Yield how many images of each group have no answer; `wrong` says how they count."""
     consequence = "count as wrong" if wrong else "are left out of its figures (see --missing)"
     for head in model.truth.schema:
-        there = answered(model, head)
-        if there is None or there.all():
+        has_answer = answered(model, head)
+        if has_answer is None or has_answer.all():
             continue
-        none = there == 0
+        none = has_answer == 0
         for attribute in [head] if head in model.truth.attributes else model.truth.attributes:
             codes = model.truth.codes(attribute)
             groups = [*model.truth.attributes[attribute], UNKNOWN]
@@ -78,15 +74,16 @@ def always_right(model: Samples) -> str:
     """
     heads = []
     for head in model.truth.schema:
-        guess = predicted(model, head)
-        if guess is None:
+        predictions = predicted(model, head)
+        if predictions is None:
             continue
-        truth = model.truth.encoded(head)
-        flat = [codes.reshape(len(codes), -1) for codes in (truth, guess)]
-        labelled = (flat[0][:, 0] >= 0) & (flat[1][:, 0] >= 0)
-        agree = labelled & (flat[0] == flat[1]).all(axis=1)
-        if model.count(labelled) >= ENOUGH and (agree == labelled).all():
-            heads.append(f"{shown(head)} ({model.count(labelled)})")
+        truth, predictions = (
+            codes.reshape(len(codes), -1) for codes in (model.truth.encoded(head), predictions)
+        )
+        has_both = (truth[:, 0] >= 0) & (predictions[:, 0] >= 0)
+        agree = has_both & (truth == predictions).all(axis=1)
+        if model.count(has_both) >= ENOUGH and (agree == has_both).all():
+            heads.append(f"{shown(head)} ({model.count(has_both)})")
     if not heads:
         return ""
     return (

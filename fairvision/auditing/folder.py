@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import warnings as python_warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fairvision.attribution import METHODS
-from fairvision.auditing import absences, gallery, leaning_figures, verdict
+from fairvision.auditing import cautions, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs, of_tables, write
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
-from fairvision.core import checksums, processes
-from fairvision.core.csv_files import write_csv
-from fairvision.core.files import check_vacant, read_json, whole_folder, write_json, write_text
-from fairvision.core.version import __version__, versions
+from fairvision.core import processes
+from fairvision.core.files import check_vacant, read_json, whole_folder
+from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.results.folder import FinishedAudit, write_audit
 from fairvision.results.gallery import GalleryImage
-from fairvision.results.settings import AuditSettings, as_json
+from fairvision.results.settings import AuditSettings
 from fairvision.results.table import CONFIDENCE, read_metrics
 from fairvision.results.verdict import Verdict
 
@@ -31,25 +31,8 @@ LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
 PER_KIND = 4
 
 
-@dataclass(frozen=True)
-class Audit:
-    """A finished audit.
-
-    Attributes
-    ----------
-    folder : where `report.html`, `metrics.csv` and the samples tables are
-    metrics : the metrics table
-    verdict : what the figures say
-    """
-
-    folder: Path
-    metrics: pd.DataFrame
-    verdict: Verdict
-
-    @property
-    def report(self) -> Path:
-        """Path of the page."""
-        return self.folder / "report.html"
+class Audit(FinishedAudit):
+    """A finished audit of models."""
 
 
 def audit(
@@ -165,29 +148,41 @@ def audit(
     if first:
         wrong = missing == "wrong"
         material.models = [replace(model, missing_wrong=wrong) for model in material.models]
-        chance = {"replicates": replicates, "seed": seed}
-        settings = {"split": split, "attribution": attribution, "missing": missing}
-        done = _conclude(Path(output), material, settings, chance, overwrite)
+        settings = AuditSettings(
+            dataset=material.dataset,
+            split=split,
+            n=material.models[0].images,
+            attribution=attribution,
+            missing=missing,
+            replicates=replicates,
+            confidence=CONFIDENCE,
+            seed=seed,
+            versions=versions(*LIBRARIES),
+            runs=material.about,
+            counts=_counts(material.models[0]),
+        )
+        done = _conclude(Path(output), material, settings, overwrite)
     processes.wait()
     return done if first else _written(Path(output))
 
 
-def _conclude(
-    output: Path,
-    material: Material,
-    settings: dict[str, Any],
-    chance: dict[str, int],
-    overwrite: bool,
-) -> Audit:
+def _conclude(output: Path, material: Material, settings: AuditSettings, overwrite: bool) -> Audit:
     """Measure, decide what is worth saying, write it and say it."""
     models, reference = material.models, material.reference
+    replicates, seed = settings.replicates, settings.seed
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
-        metrics = measure(models, reference, train_counts=material.train_counts, **chance)
+        metrics = measure(
+            models,
+            reference,
+            train_counts=material.train_counts,
+            replicates=replicates,
+            seed=seed,
+        )
     notes = list(material.notes)
     if material.leaning:
         rows = leaning_figures.figures(
-            material.leaning, models[0].truth.attributes, confidence=CONFIDENCE, **chance
+            material.leaning, models[0].truth.attributes, replicates=replicates, seed=seed
         )
         notes += leaning_figures.warnings(rows)
         metrics = pd.concat([metrics, rows], ignore_index=True)
@@ -195,37 +190,24 @@ def _conclude(
         metrics = pd.concat([metrics, material.sanity], ignore_index=True)
     elif material.sanity is not None:
         notes.append("no sanity checks: they need masks and known groups")
-    lines = [*notes, *absences.cautions(models, metrics)]
-    lines = _told_once(lines, [str(warning.message) for warning in caught])
+    lines = [*notes, *cautions.cautions(models, metrics)]
+    lines = _merged(lines, [str(warning.message) for warning in caught])
     decided = verdict.decide(
         metrics,
         material.names,
-        left_out=absences.left_out(models, reference),
+        left_out=cautions.left_out(models, reference),
         warnings=lines,
     )
-    made = AuditSettings(
-        dataset=material.dataset,
-        split=settings["split"],
-        n=models[0].images,
-        attribution=settings["attribution"],
-        missing=settings["missing"],
-        replicates=chance["replicates"],
-        confidence=CONFIDENCE,
-        seed=chance["seed"],
-        versions=versions(*LIBRARIES),
-        runs=material.about,
-        counts=_counts(models[0]),
-    )
-    _write(output, material, metrics, decided, made, overwrite)
+    _write(output, material, metrics, decided, settings, overwrite)
     for message in lines:
         python_warnings.warn(message, FairvisionWarning, stacklevel=3)
     return Audit(output, metrics, decided)
 
 
-def _told_once(lines: Sequence[str], caught: Sequence[str]) -> list[str]:
+def _merged(lines: Sequence[str], caught: Sequence[str]) -> list[str]:
     """Return all lines, but none of those caught that says the same of another name.
 
-    >>> _told_once(["gender: 0/1 are codes", "few rows"], ["truth: 0/1 are codes", "no colon"])
+    >>> _merged(["gender: 0/1 are codes", "few rows"], ["truth: 0/1 are codes", "no colon"])
     ['gender: 0/1 are codes', 'few rows', 'no colon']
     """
     merged = list(dict.fromkeys(lines))
@@ -255,18 +237,15 @@ def _write(
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         write(material, folder)
-        write_csv(metrics, folder / "metrics.csv")
-        write_text(folder / "report.html", page)
-        write_json(
-            folder / MARKER,
-            {
-                "fairvision": __version__,
-                "models": material.names,
-                "settings": as_json(settings),
-                "data": {"name": material.dataset, "fingerprint": material.fingerprint},
-                "verdict": decided.as_json(),
-                checksums.KEY: checksums.of_tables(folder),
-            },
+        write_audit(
+            folder,
+            MARKER,
+            page,
+            metrics,
+            models=material.names,
+            settings=settings,
+            verdict=decided,
+            data={"name": material.dataset, "fingerprint": material.fingerprint},
         )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from fairvision.auditing.answers import predicted
+from fairvision.auditing.inputs import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.auditing.telling import in_turn
 from fairvision.datasets import Dataset, open_pixels, read_image, read_mask

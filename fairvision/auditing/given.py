@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fairvision.auditing.shares import shares
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import PlaceOf
 from fairvision.datasets import Dataset
-from fairvision.datasets.layouts import IMAGE_SUFFIXES
+from fairvision.datasets.layouts import PICTURES
 from fairvision.errors import shown
+from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN, Schema
 
 BY_TEXT, BY_NUMBER, BY_NAME, BY_FILE = range(4)
@@ -216,7 +216,7 @@ def _stem(text: str) -> str:
     ('p1', 'p1', 'v1.0')
     """
     file = PurePosixPath(text.replace("\\", "/"))
-    return file.stem if file.suffix.lower() in IMAGE_SUFFIXES else text
+    return file.stem if file.suffix.lower() in PICTURES else text
 
 
 def _shown(labels: Any) -> str:

@@ -1,4 +1,4 @@
-"""The most telling images of every cell of an audit, as sheets to print."""
+"""The most telling images of every reason of an audit, as sheets to print."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from fairvision.attribution import METHODS
 from fairvision.auditing import gallery, tables
 from fairvision.auditing.folder import MARKER as AUDIT_MARKER
 from fairvision.auditing.tables import MEASURES, Samples
-from fairvision.auditing.telling import CELLS, cells, most_telling, telling
+from fairvision.auditing.telling import clarity, most_telling, reason_codes
 from fairvision.core import checksums, files
 from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
 from fairvision.drawing.contact_sheets import contact_sheet, image_sheet
 from fairvision.errors import InputError
 from fairvision.results import figures
+from fairvision.results.entries.evidence import REASONS
 from fairvision.results.gallery import GalleryImage
 from fairvision.results.table import read_metrics
 
@@ -58,11 +59,11 @@ def image_sheets(
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Path:
-    """Draw the most telling images of each cell of an audit's `reasons`.
+    """Draw the most telling images of each of an audit's `reasons`.
 
     Which these are is said by `fairvision.auditing.telling.most_telling`. Maps are computed again
     by the attribution of the audit, for the annotated group; the figures beside them are the
-    audit's. For every model, attribute and cell that has images the folder holds a contact sheet
+    audit's. For every model, attribute and reason that has images the folder holds a contact sheet
     `MODEL/ATTRIBUTE/CELL.png` and a sheet per image, `MODEL/ATTRIBUTE/CELL/01-ID.png`, with every
     model's map. `images.json` lists them all.
 
@@ -71,7 +72,7 @@ def image_sheets(
     audit : folder of an audit of runs
     run_folders : the runs that were audited, in the audit's order
     output : folder to write
-    per_cell : largest number of images of each cell
+    per_cell : largest number of images of each reason
     data : dataset folder; by default the one that the first run was trained on
     device : "auto", "cpu", "cuda" or "mps"
     overwrite : replace what an earlier call wrote in `output`
@@ -93,11 +94,11 @@ def image_sheets(
     audited = _open_audit(Path(audit), run_folders, data, device)
     drawn: list[dict[str, object]] = []
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
-        sheets = list(_rows_by_cell(audited, per_cell))
-        for model, attribute, cell, rows in track(
+        sheets = list(_rows_by_reason(audited, per_cell))
+        for model, attribute, reason, rows in track(
             sheets, "draws pictures", console=Console(stderr=True), transient=True, disable=quiet
         ):
-            drawn += _draw(audited, model, attribute, cell, rows, folder)
+            drawn += _draw(audited, model, attribute, reason, rows, folder)
         about = {
             "fairvision": __version__,
             "audit": str(audit),
@@ -168,19 +169,19 @@ def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
     return replace(tested, samples=tested.samples.iloc[place].reset_index(drop=True))
 
 
-def _rows_by_cell(
+def _rows_by_reason(
     audited: _Audited, per_cell: int
 ) -> Iterator[tuple[Samples, str, str, npt.NDArray[np.integer]]]:
-    """Yield model, attribute, cell and rows, of every cell that has any."""
+    """Yield model, attribute, reason and rows, of every reason that has any."""
     is_empty = True
     for attribute in audited.models[0].truth.attributes:
         if not all(attribute in network.schema.attributes for network in audited.networks):
             continue
         for model in audited.models:
-            for cell, rows in most_telling(model, attribute, per_cell):
+            for reason, rows in most_telling(model, attribute, per_cell):
                 if len(rows):
                     is_empty = False
-                    yield model, attribute, cell, rows
+                    yield model, attribute, reason, rows
     if is_empty:
         raise InputError(f"{audited.folder} has no evidence: it takes pictures with masks")
 
@@ -189,37 +190,37 @@ def _draw(
     audited: _Audited,
     model: Samples,
     attribute: str,
-    cell: str,
+    reason: str,
     rows: npt.NDArray[np.integer],
     folder: Path,
 ) -> list[dict[str, object]]:
-    """Draw the sheets of one cell; return what is on them."""
+    """Draw the sheets of one reason; return what is on them."""
     _check_predictions(audited, attribute, rows)
     images = gallery.draw(
         audited.models,
         audited.networks,
         attribute,
-        [(cell, int(row)) for row in rows],
+        [(reason, int(row)) for row in rows],
         method=audited.attribution,
         side=_SIDE,
     )
-    place = Path(model.model) / files.plain_name(attribute) / files.plain_name(cell)
+    place = Path(model.model) / files.plain_name(attribute) / files.plain_name(reason)
     (folder / place).mkdir(parents=True)
-    title = f"{model.model}, {attribute}: {cell}"
+    title = f"{model.model}, {attribute}: {reason}"
     notes = [
-        _describe_share(audited, model, attribute, cell),
-        _describe_choice(audited, model, attribute, cell, rows),
+        _describe_share(audited, model, attribute, reason),
+        _describe_choice(audited, model, attribute, reason, rows),
     ]
     contact = contact_sheet(title, notes, images, model.model)
     contact.save(folder / place.with_suffix(".png"), dpi=_DPI)
     entries = []
-    clarity = telling(model, attribute)
+    clear = clarity(model, attribute)
     for number, (row, image) in enumerate(zip(rows, images), start=1):
         file = place / f"{number:02d}-{files.plain_name(image.id)}.png"
         labels = f" · {', '.join(image.labels)}" if image.labels else ""
         lines = [f"annotated {attribute}: {image.truth}{labels}", f"{title}, picture {number}"]
         image_sheet(image.id, lines, image, model.model).save(folder / file, dpi=_DPI)
-        entry = _entry(image, model, attribute, int(row), clarity)
+        entry = _entry(image, model, attribute, int(row), clear)
         entries.append(entry | {"file": file.as_posix()})
     return entries
 
@@ -242,20 +243,20 @@ def _check_predictions(audited: _Audited, attribute: str, rows: npt.NDArray[np.i
             )
 
 
-def _describe_share(audited: _Audited, model: Samples, attribute: str, cell: str) -> str:
-    """Return which share of the images is in the cell, with the audit's interval."""
+def _describe_share(audited: _Audited, model: Samples, attribute: str, reason: str) -> str:
+    """Return which share of the images has this reason, with the audit's interval."""
     table = read_metrics(audited.folder / "metrics.csv")
     read = figures.read(table, [samples.model for samples in audited.models])
-    figure = read.get(model.model, "reasons", attribute, label=cell)
+    figure = read.get(model.model, "reasons", attribute, label=reason)
     share = figure.sentence(before="95% interval ") if figure else "an unknown share"
     return f"{share} of the pictures that have evidence"
 
 
 def _describe_choice(
-    audited: _Audited, model: Samples, attribute: str, cell: str, rows: npt.NDArray[np.integer]
+    audited: _Audited, model: Samples, attribute: str, reason: str, rows: npt.NDArray[np.integer]
 ) -> str:
-    """Return which images of the cell are shown, and what the maps are."""
-    count = int((cells(model, attribute) == CELLS.index(cell)).sum())
+    """Return which images of the reason are shown, and what the maps are."""
+    count = int((reason_codes(model, attribute) == REASONS.index(reason)).sum())
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
     return (
         f"Shown: {which}, the groups in turn. Evidence for the annotated {attribute} by "
@@ -264,7 +265,7 @@ def _describe_choice(
 
 
 def _entry(
-    image: GalleryImage, model: Samples, attribute: str, row: int, clarity: npt.NDArray[np.floating]
+    image: GalleryImage, model: Samples, attribute: str, row: int, clear: npt.NDArray[np.float64]
 ) -> dict[str, object]:
     """Return what `pictures.json` says of an image."""
     answer = next(answer for answer in image.models if answer.name == model.model)
@@ -281,5 +282,5 @@ def _entry(
         MEASURES[0]: float(hit[row]),
         MEASURES[1]: answer.mass,
         "chance": image.chance,
-        "telling": None if np.isnan(clarity[row]) else float(clarity[row]),
+        "telling": None if np.isnan(clear[row]) else float(clear[row]),
     }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics import Result
+from fairvision.metrics import Result, Sampling
 from fairvision.results.leaning import CONTEXT, FEW, PERSON
 from fairvision.results.table import Computed, Key, difference_of, differences, tabulate
 
@@ -63,7 +63,7 @@ def figures(
     InputError
         If the tables are not of the same images.
     """
-    chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    sampling: Sampling = {"replicates": replicates, "confidence": confidence, "seed": seed}
     if not tables:
         return tabulate(())
     names, first = list(tables), next(iter(tables.values()))
@@ -90,7 +90,7 @@ def figures(
             computed = {
                 name: {
                     key._replace(task=task, label=label): result
-                    for key, result in _results(columns, rows, truth, chance)
+                    for key, result in _results(columns, rows, truth, sampling)
                 }
                 for name, columns in zip(names, values)
             }
@@ -153,12 +153,12 @@ def _results(
     values: dict[Key, npt.NDArray[np.float64]],
     rows: npt.NDArray[np.int64],
     truth: pd.Categorical,
-    chance: dict[str, Any],
+    sampling: Sampling,
 ) -> Computed:
     for key, column in values.items():
-        yield key, metrics.mean(column[rows], **chance)
+        yield key, metrics.mean(column[rows], **sampling)
         if key.metric in ("leaning", "leaning_change", "leaning_control"):
-            by_group = metrics.mean_by_group(column[rows], truth[rows], **chance)
+            by_group = metrics.mean_by_group(column[rows], truth[rows], **sampling)
             for group in truth.categories:
                 yield key._replace(group=group), by_group[group]
 

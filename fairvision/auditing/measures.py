@@ -1,27 +1,25 @@
-"""From samples tables to the metrics table: which measures there are, and their rows' names."""
+"""From samples tables to the metrics table: which figures are computed, and in which order."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.amplification_figures import (
-    amplification_figures,
-    attack_figures,
-    context_figures,
-    set_figures,
-)
-from fairvision.auditing.answers import Chance, Training, by_group, correct, predicted
+from fairvision.auditing.amplification_figures import attack_figures, context_figures, set_figures
 from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import evidence_figures, judged
+from fairvision.auditing.inputs import Inputs, Training, correct, predicted
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning
+from fairvision.metrics import Sampling
+from fairvision.results.registry import Scope, registered
 from fairvision.results.table import (
     CONFIDENCE,
     Computed,
@@ -36,7 +34,7 @@ def measure(
     models: Sequence[Samples],
     reference: Dataset | None,
     *,
-    train_counts: np.ndarray | None = None,
+    train_counts: npt.NDArray[np.int64] | None = None,
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -54,72 +52,91 @@ def measure(
     -------
     the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
-    first = models[0]
-    chance: Chance = {"replicates": replicates, "confidence": confidence, "seed": seed}
-    if first.counts is not None:
-        chance["counts"] = first.counts
+    sampling: Sampling = {"replicates": replicates, "confidence": confidence, "seed": seed}
+    if models[0].counts is not None:
+        sampling["counts"] = models[0].counts
     training = None if reference is None else Training(reference, train_counts)
-    with warnings.catch_warnings():  # of small groups: `absences.cautions` says it once
+    with warnings.catch_warnings():  # of small groups: `cautions` says it once
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
         warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
-        return _table(models, training, chance)
+        return _table([Inputs(model, training, sampling) for model in models])
 
 
-def _table(models: Sequence[Samples], training: Training | None, chance: Chance) -> pd.DataFrame:
+def _table(models: Sequence[Inputs]) -> pd.DataFrame:
     first, *others = models
-    computed = {model.model: dict(_figures(model, training, chance)) for model in models}
-    for model in others:
-        ours, theirs = dict(computed[first.model]), dict(computed[model.model])
-        for attribute in model.truth.attributes:
-            both = judged(first, attribute) & judged(model, attribute)
-            for samples, results in ((first, ours), (model, theirs)):
-                if (both != judged(samples, attribute)).any():
-                    results |= dict(
-                        evidence_figures(samples, attribute, training, chance, where=both)
-                    )
-        computed[difference_of(first.model, model.model)] = dict(differences(ours, theirs))
+    computed = {inputs.samples.model: dict(_figures(inputs)) for inputs in models}
+    name = first.samples.model
+    for other in others:
+        ours, theirs = dict(computed[name]), dict(computed[other.samples.model])
+        for attribute in first.truth.attributes:
+            both = judged(first.samples, attribute) & judged(other.samples, attribute)
+            for inputs, results in ((first, ours), (other, theirs)):
+                if (both != judged(inputs.samples, attribute)).any():
+                    results |= dict(evidence_figures(inputs.of(attribute), both))
+        change = difference_of(name, other.samples.model)
+        computed[change] = dict(differences(ours, theirs))
     return tabulate(
-        (name, key, result) for name, results in computed.items() for key, result in results.items()
+        (model, key, result)
+        for model, results in computed.items()
+        for key, result in results.items()
     )
 
 
-def _figures(model: Samples, training: Training | None, chance: Chance) -> Computed:
-    for attribute in model.truth.attributes:
-        yield from _attribute_figures(model, attribute, chance)
-        yield from evidence_figures(model, attribute, training, chance)
-        if training is None or attribute not in training.truth.attributes:
-            continue
-        tasks = [task for task in model.truth.tasks if task in training.truth.tasks]
+def _figures(inputs: Inputs) -> Computed:
+    attributes, tasks = inputs.truth.attributes, inputs.truth.tasks
+    for attribute in attributes:
+        yield from _compute("attribute", inputs.of(attribute))
         for task in tasks:
-            yield from context_figures(model, attribute, task, training, chance)
-            yield from amplification_figures(model, attribute, task, training, chance)
-            yield from attack_figures(model, attribute, task, chance)
-        yield from set_figures(model, attribute, tasks, training, chance)
-    for task in model.truth.tasks:
-        yield from task_figures(model, task, chance)
-    yield from coverage_figures(model, chance)
+            yield from _compute("attribute and task", inputs.of(attribute, task))
+        yield from set_figures(inputs.of(attribute))
+    for task in tasks:
+        yield from _compute("task", inputs.of(task=task))
+    yield from coverage_figures(inputs)
 
 
-def _attribute_figures(model: Samples, attribute: str, chance: Chance) -> Computed:
-    truth = model.truth.codes(attribute)
-    guess = predicted(model, attribute)
-    if guess is not None:
-        right = correct(model, truth, guess)
-        yield Key("accuracy", attribute), metrics.mean(right, **chance)
-        yield Key("error", attribute), metrics.mean(1 - right, **chance)
-        yield from accuracy_by_group(model, attribute, right, chance)
-        groups = model.truth.attributes[attribute]
-        yield (
-            Key("confusion", attribute),
-            metrics.confusion(truth, guess, groups=groups, **chance),
-        )
-        yield from calibration_figures(model, attribute, chance)
+def attribute_figures(inputs: Inputs) -> Computed:
+    """Yield how often an attribute is right: as it is, with the person hidden, and alone."""
+    model, attribute = inputs.samples, inputs.attribute
+    truth = inputs.truth.codes(attribute)
+    predictions = predicted(model, attribute)
+    if predictions is not None:
+        right = correct(model, truth, predictions)
+        yield Key("accuracy", attribute), inputs.mean(right)
+        yield Key("error", attribute), inputs.mean(1 - right)
+        yield from accuracy_by_group(inputs, right)
+        groups = inputs.truth.attributes[attribute]
+        result = metrics.confusion(truth, predictions, groups=groups, **inputs.sampling)
+        yield Key("confusion", attribute), result
+        yield from calibration_figures(inputs)
     for kind in ("hidden", "person"):
-        guess = predicted(model, attribute, kind)
-        if guess is not None:
-            right = metrics.correct(truth, guess)
-            yield from by_group(model, attribute, f"{kind}_accuracy", right, chance)
+        predictions = predicted(model, attribute, kind)
+        if predictions is not None:
+            yield from inputs.by_group(f"{kind}_accuracy", metrics.correct(truth, predictions))
     scores = model.probabilities("hidden", attribute)
     if scores is not None:
-        gaps = metrics.probability_gap(scores)
-        yield from by_group(model, attribute, "hidden_probability_gap", gaps, chance)
+        yield from inputs.by_group("hidden_probability_gap", metrics.probability_gap(scores))
+
+
+def registered_figures(inputs: Inputs) -> Computed:
+    """Yield the metrics of this scope that say in the register how they are computed."""
+    scope: Scope = "task" if inputs.task else "attribute"
+    if inputs.attribute and inputs.task:
+        scope = "attribute and task"
+    for metric in registered().values():
+        if metric.compute is not None and metric.scope == scope:
+            result = metric.compute(inputs)
+            if result is not None:
+                yield Key(metric.name, inputs.attribute, inputs.task), result
+
+
+FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
+    "attribute": (attribute_figures, evidence_figures, registered_figures),
+    "attribute and task": (context_figures, registered_figures, attack_figures),
+    "task": (task_figures, registered_figures),
+}
+"""What is computed for each attribute, task, or pair of both, in the order of the table."""
+
+
+def _compute(scope: Scope, inputs: Inputs) -> Computed:
+    for figures in FAMILIES[scope]:
+        yield from figures(inputs)

@@ -2,111 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.answers import Chance, correct, named, predicted
-from fairvision.auditing.tables import Samples
+from fairvision.auditing.inputs import Inputs, Values, correct, named, predicted
 from fairvision.datasets import Dataset
 from fairvision.metrics import Result
 from fairvision.results.table import Computed, Key
 from fairvision.schema import UNKNOWN
 
 
-def task_figures(model: Samples, task: str, chance: Chance) -> Computed:
+def task_figures(inputs: Inputs) -> Computed:
     """Yield accuracy, precision, calibration and parity of one task."""
-    guess = predicted(model, task)
-    if guess is None:
+    model, task = inputs.samples, inputs.task
+    predictions = predicted(model, task)
+    if predictions is None:
         return
-    truth = model.truth.targets(task)
-    right = correct(model, truth, guess)
-    yield Key("accuracy", "", task), metrics.mean(right, **chance)
-    yield Key("error", "", task), metrics.mean(1 - right, **chance)
-    for attribute in model.truth.attributes:
-        yield from accuracy_by_group(model, attribute, right, chance, task=task)
-        yield from _parity_figures(model, attribute, task, guess, chance)
-        yield from _version_figures(model, attribute, task, guess, chance)
+    truth = inputs.truth.targets(task)
+    right = correct(model, truth, predictions)
+    yield Key("accuracy", "", task), inputs.mean(right)
+    yield Key("error", "", task), inputs.mean(1 - right)
+    for attribute in inputs.truth.attributes:
+        both = inputs.of(attribute, task)
+        yield from accuracy_by_group(both, right)
+        yield from _parity_figures(both)
+        yield from _version_figures(both)
     scores = model.probabilities("score", task)
     if scores is None:
         return
-    labels = model.truth.schema.labels(task)
-    if model.truth.schema.is_many(task):
+    if inputs.truth.schema.is_many(task):
+        labels = inputs.truth.schema.labels(task)
         yield (
             Key("average_precision", "", task),
-            metrics.average_precision(truth, scores, labels=labels, **chance),
+            metrics.average_precision(truth, scores, labels=labels, **inputs.sampling),
         )
-    yield from calibration_figures(model, task, chance)
+    yield from calibration_figures(inputs)
 
 
-def accuracy_by_group(
-    model: Samples, attribute: str, right: np.ndarray, chance: Chance, *, task: str = ""
-) -> Computed:
+def accuracy_by_group(inputs: Inputs, right: Values) -> Computed:
     """Yield accuracy and error of each group, the gap between groups, and the worst of them."""
-    groups = named(model.truth, attribute)
-    means = metrics.mean_by_group(right, groups, **chance)
+    attribute, task = inputs.attribute, inputs.task
+    means = inputs.means(right)
     for group, result in means.items():
         yield Key("accuracy", attribute, task, group), result
     yield Key("accuracy_gap", attribute, task), metrics.gap(means)
     yield Key("worst_group_accuracy", attribute, task), _worst(means)
-    for group, result in metrics.mean_by_group(1 - right, groups, **chance).items():
+    for group, result in inputs.means(1 - right).items():
         yield Key("error", attribute, task, group), result
 
 
-def calibration_figures(model: Samples, head: str, chance: Chance) -> Computed:
+def calibration_figures(inputs: Inputs) -> Computed:
     """Yield the calibration error of a task or an attribute, where there are probabilities.
 
     Of an attribute, and of a task with one label per image, also that of each group and the gap
     between them. Where many labels may hold, images of one group and label are too few for that.
     """
-    probabilities = model.probabilities("score", head)
+    truth, task, sampling = inputs.truth, inputs.task, inputs.sampling
+    head = task or inputs.attribute
+    probabilities = inputs.samples.probabilities("score", head)
     if probabilities is None:
         return
-    truth = named(model.truth, head)
-    scores = pd.DataFrame(probabilities, columns=list(model.truth.schema.labels(head)))
-    own = head in model.truth.attributes
-    if not own:
-        yield Key("calibration_error", "", head), metrics.calibration_error(truth, scores, **chance)
-    if model.truth.schema.is_many(head):
+    targets = named(truth, head)
+    scores = pd.DataFrame(probabilities, columns=list(truth.schema.labels(head)))
+    if task:
+        result = metrics.calibration_error(targets, scores, **sampling)
+        yield Key("calibration_error", "", task), result
+    if truth.schema.is_many(head):
         return
-    for attribute in [head] if own else model.truth.attributes:
-        groups = named(model.truth, attribute)
-        result = metrics.calibration_error(truth, scores, groups, **chance)
-        task = "" if own else head
-        yield Key("calibration_error", attribute, task), result
-        yield Key("calibration_error_gap", attribute, task), metrics.gap(result)
+    for attribute in truth.attributes if task else [head]:
+        groups = named(truth, attribute)
+        by_group = metrics.calibration_error(targets, scores, groups, **sampling)
+        yield Key("calibration_error", attribute, task), by_group
+        yield Key("calibration_error_gap", attribute, task), metrics.gap(by_group)
 
 
-def _parity_figures(
-    model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
-) -> Computed:
+def _parity_figures(inputs: Inputs) -> Computed:
     """Yield how far the rates of the groups lie apart, as a mean over labels and of each label.
 
-    Demographic parity is of answers and groups: of all images that have both, whatever their
+    Demographic parity is of predictions and groups: of all images that have both, whatever their
     truth.
     """
-    groups = named(model.truth, attribute)
-    given = named(model.truth, task), named(model.truth, task, guess), groups
-    selected = metrics.selection_rate(None, *given[1:], **chance)
-    yield Key("demographic_parity_difference", attribute, task), metrics.gap(selected)
-    yield Key("demographic_parity_ratio", attribute, task), metrics.group_ratio(selected)
+    about = inputs.attribute, inputs.task
+    predictions, groups = inputs.predicted_labels, inputs.groups
+    selected = metrics.selection_rate(None, predictions, groups, **inputs.sampling)
+    yield Key("demographic_parity_difference", *about), metrics.gap(selected)
+    yield Key("demographic_parity_ratio", *about), metrics.group_ratio(selected)
     for measure in (metrics.equalized_odds_difference, metrics.equalized_odds_ratio):
-        yield Key(measure.__name__, attribute, task), measure(*given, **chance)
+        result = measure(inputs.labels, predictions, groups, **inputs.sampling)
+        yield Key(measure.__name__, *about), result
 
 
-def _version_figures(
-    model: Samples, attribute: str, task: str, guess: np.ndarray, chance: Chance
-) -> Computed:
+def _version_figures(inputs: Inputs) -> Computed:
     """Yield how far answers depend on the group where it is all that images differ in."""
-    if model.counts is not None or model.truth.schema.is_many(task):
+    if inputs.samples.counts is not None or inputs.truth.schema.is_many(inputs.task):
         return
-    images = images_of_versions(model.truth, attribute)
+    images = images_of_versions(inputs.truth, inputs.attribute)
     if images is not None:
-        said, groups = named(model.truth, task, guess), named(model.truth, attribute)
-        result = metrics.cifar10s_bias(said, groups, images=images, **chance)
-        yield Key("cifar10s_bias", attribute, task), result
+        result = metrics.cifar10s_bias(
+            inputs.predicted_labels, inputs.groups, images=images, **inputs.sampling
+        )
+        yield Key("cifar10s_bias", inputs.attribute, inputs.task), result
 
 
 def images_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
@@ -122,13 +118,13 @@ def images_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
     if not ids.iloc[0].endswith(f"-{group.iloc[0]}") or group.isna().any():
         return None
     endings = "-" + group.astype(str)
-    if not all(own.endswith(ending) for own, ending in zip(ids, endings)):
+    if not all(name.endswith(ending) for name, ending in zip(ids, endings)):
         return None
-    images = pd.Series([own.removesuffix(ending) for own, ending in zip(ids, endings)])
+    images = pd.Series([name.removesuffix(ending) for name, ending in zip(ids, endings)])
     return images if (images.value_counts() == len(groups)).all() else None
 
 
-def _worst(means: dict[Any, Result]) -> Result:
+def _worst(means: dict[str, Result]) -> Result:
     """Return the mean of the known group that fares worst; which it is, is held fixed."""
-    known = [mean for group, mean in means.items() if group != UNKNOWN]
-    return min(known, key=lambda mean: (np.isnan(mean), mean))
+    of_groups = [mean for group, mean in means.items() if group != UNKNOWN]
+    return min(of_groups, key=lambda mean: (np.isnan(mean), mean))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fairvision.auditing.absences import few_images, listed
+from fairvision.auditing.cautions import few_images
 from fairvision.captioning.labels import Labels
-from fairvision.captioning.measures import Said
+from fairvision.captioning.measures import ModelCaptions
 from fairvision.core.spellings import seem_missing
 from fairvision.errors import shown
 from fairvision.metrics.caption_words import tokens
+from fairvision.results.words import listed
 
 
 def left_out(
@@ -21,28 +22,28 @@ def left_out(
     rounds: int,
 ) -> list[str]:
     """Name every measure that is left out, with the reason."""
-    found = []
+    lines = []
     if len(words) != 2:
-        found.append(f"the ratio: it is one of two groups, and there are {len(words)}")
+        lines.append(f"the ratio: it is one of two groups, and there are {len(words)}")
     if not truth.task:
-        found.append("amplification: the labels table has no column of objects")
+        lines.append("amplification: the labels table has no column of objects")
     elif reference is None:
-        found.append(
+        lines.append(
             "amplification against training: no --train was given, so the truth of the audited "
             "pictures stands for it, and MALS compares with that"
         )
     if not rounds:
-        found.append("LIC: no rounds were asked for")
+        lines.append("LIC: no rounds were asked for")
     elif human is None:
-        found.append(
+        lines.append(
             "LIC itself: no captions by people were given, so what these tell (LIC_D) is not taken "
             "off; LIC_M alone compares the models"
         )
-    return found
+    return lines
 
 
 def cautions(
-    models: Sequence[Said],
+    models: Sequence[ModelCaptions],
     truth: Labels,
     words: Mapping[str, frozenset[str]],
     human: Sequence[tuple[str, ...] | None] | None,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fairvision.captioning.files import identity
 from fairvision.captioning.labels import Labels
-from fairvision.captioning.measures import Said
+from fairvision.captioning.measures import ModelCaptions
 from fairvision.datasets.images import Doubts, read_image
 from fairvision.errors import InputError
 from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plain_text
@@ -19,12 +19,12 @@ from fairvision.results.gallery import Caption, CaptionedImage
 
 ASKED = "asked for"
 MOST = 2000  # images in the list of all
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 _WORD = re.compile(rf"[a-z0-9'{APOSTROPHES}]+", re.IGNORECASE | re.ASCII)
 
 
 def choose(
-    models: Sequence[Said],
+    models: Sequence[ModelCaptions],
     truth: Labels,
     *,
     files: Mapping[str, Path] | None = None,
@@ -72,14 +72,14 @@ def choose(
     order = drawn[np.lexsort((-differ[drawn], ~imaged[drawn]))]
     group = truth.rows["group"].to_numpy()
     for kind, member in kinds.items():
-        for own in truth.groups:
-            rows = order[(member & (group == own))[order]]
+        for name in truth.groups:
+            rows = order[(member & (group == name))[order]]
             for row in rows[:per_cell]:
                 yield kind, int(row)
 
 
 def items(
-    models: Sequence[Said],
+    models: Sequence[ModelCaptions],
     truth: Labels,
     chosen: Iterable[tuple[str, int]],
     words: Mapping[str, frozenset[str]],
@@ -109,7 +109,10 @@ def _pixels(file: Path | None) -> npt.NDArray[np.uint8] | None:
 
 
 def listing(
-    models: Sequence[Said], truth: Labels, words: Mapping[str, frozenset[str]], most: int = MOST
+    models: Sequence[ModelCaptions],
+    truth: Labels,
+    words: Mapping[str, frozenset[str]],
+    most: int = MOST,
 ) -> tuple[int, list[CaptionedImage]]:
     """Return the images on which one model is right and another wrong.
 
@@ -143,7 +146,7 @@ def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[s
     >>> list(parts("A man's dog, a woman.", {"woman": frozenset(["woman"])}))
     [("A man's dog, a ", ''), ('woman', 'woman'), ('.', '')]
     """
-    group_of = {word: group for group, own in words.items() for word in own}
+    group_of = {word: group for group, of_group in words.items() for word in of_group}
     done = 0
     for match in _WORD.finditer(caption):
         group = group_of.get(plain_text(match[0]))
@@ -168,8 +171,8 @@ def rows_of(
     """
     ids = [identity(one) or "" for one in asked]
     for image in ids:
-        for model, said in captions.items():
-            if image not in said:
+        for model, of_model in captions.items():
+            if image not in of_model:
                 raise InputError(f"--show {image}: {model} has no caption of this picture")
     return truth.of(ids)
 
@@ -182,12 +185,12 @@ def find_images(folder: Path, ids: Iterable[str]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of pictures")
-    wanted, found = set(ids), dict[str, Path]()
+    wanted, files = set(ids), dict[str, Path]()
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in PICTURES:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             for name in (path.stem, path.stem.rpartition("_")[2]):
-                own = identity(name)
-                if own in wanted:
-                    found.setdefault(own, path)
+                image = identity(name)
+                if image in wanted:
+                    files.setdefault(image, path)
                     break
-    return found
+    return files

@@ -79,7 +79,7 @@ def read_words(path: Path) -> dict[str, list[str]]:
 
 
 @contextmanager
-def naming_file(place: object) -> Iterator[None]:
+def errors_about(place: object) -> Iterator[None]:
     """Put the file (and field) before what an `InputError` says."""
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings as python_warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ from fairvision.captioning.cautions import cautions, left_out
 from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
-from fairvision.captioning.measures import Said, measure
-from fairvision.core import checksums
-from fairvision.core.csv_files import write_csv
-from fairvision.core.files import check_vacant, whole_folder, write_json, write_text
-from fairvision.core.version import __version__, versions
+from fairvision.captioning.measures import ModelCaptions, measure
+from fairvision.core.files import check_vacant, whole_folder
+from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.results.folder import FinishedAudit, write_audit
 from fairvision.results.gallery import CaptionedImage
-from fairvision.results.settings import CaptionSettings, as_json
+from fairvision.results.settings import CaptionSettings
 from fairvision.results.table import CONFIDENCE
 from fairvision.results.verdict import Verdict
 
@@ -33,25 +31,8 @@ LIBRARIES = ("numpy", "pandas", "scikit-learn")
 PER_CELL = 2
 
 
-@dataclass(frozen=True)
-class CaptionAudit:
-    """A finished audit of captions.
-
-    Attributes
-    ----------
-    folder : where `report.html`, `metrics.csv` and `captions.parquet` are
-    metrics : the metrics table
-    verdict : what the figures say
-    """
-
-    folder: Path
-    metrics: pd.DataFrame
-    verdict: Verdict
-
-    @property
-    def report(self) -> Path:
-        """Path of the page."""
-        return self.folder / "report.html"
+class CaptionAudit(FinishedAudit):
+    """A finished audit of captions."""
 
 
 def captions(
@@ -233,17 +214,8 @@ def _write(
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         table = _table(material.models, material.truth)
         table.to_parquet(folder / "captions.parquet", index=False)
-        write_csv(figures, folder / "metrics.csv")
-        write_text(folder / "report.html", page)
-        write_json(
-            folder / MARKER,
-            {
-                "fairvision": __version__,
-                "models": called,
-                "settings": as_json(settings),
-                "verdict": decided.as_json(),
-                checksums.KEY: checksums.of_tables(folder),
-            },
+        write_audit(
+            folder, MARKER, page, figures, models=called, settings=settings, verdict=decided
         )
 
 
@@ -258,7 +230,7 @@ def _gallery(material: Material, seed: int) -> list[CaptionedImage]:
     ]
 
 
-def _table(models: Sequence[Said], truth: Labels) -> pd.DataFrame:
+def _table(models: Sequence[ModelCaptions], truth: Labels) -> pd.DataFrame:
     """Return a row per image: the truth, and of each model its caption and what that names."""
     columns: dict[str, Any] = {"id": truth.rows["id"], truth.attribute: truth.rows["group"]}
     if truth.task:

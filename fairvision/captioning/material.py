@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.shares import shares
 from fairvision.captioning.disagreements import find_images, rows_of
-from fairvision.captioning.files import naming_file, read_captions, read_human, read_words
+from fairvision.captioning.files import errors_about, read_captions, read_human, read_words
 from fairvision.captioning.labels import Labels, read_reference
-from fairvision.captioning.measures import Said
+from fairvision.captioning.measures import ModelCaptions
 from fairvision.captioning.objects import named_objects
 from fairvision.errors import InputError
 from fairvision.metrics.caption_words import words_for
+from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN
 
 
@@ -38,13 +38,13 @@ class Material:
     notes : what was left out in bringing them together
     """
 
-    models: list[Said]
+    models: list[ModelCaptions]
     truth: Labels
     words: dict[str, frozenset[str]]
     hidden: dict[str, list[str]] | None
     reference: Labels | None
     human: list[tuple[str, ...] | None] | None
-    asked: tuple[list[Said], Labels]
+    asked: tuple[list[ModelCaptions], Labels]
     images: dict[str, Path]
     counts: dict[str, int]
     notes: list[str]
@@ -70,12 +70,12 @@ def gather(
     words, object_words, human, train, images, show : as in `fairvision.captions`
     """
     audited, everything = labels
-    captions_of = {name: read_captions(path) for name, path in files.items()}
-    truth, notes = _common(audited, captions_of)
+    captions = {name: read_captions(path) for name, path in files.items()}
+    truth, notes = _common(audited, captions)
     kinds = _words(truth, words)
     reference = _reference(truth, train)
     written = None if human is None else read_human(human)
-    asked = rows_of(show, everything, captions_of)
+    asked = rows_of(show, everything, captions)
     vocabulary = everything.vocabulary
     if reference is not None and (more := sorted({*reference.vocabulary} - {*vocabulary})):
         notes.append(
@@ -85,32 +85,28 @@ def gather(
     if object_words is not None and not truth.task:
         raise InputError(f"--object-words are of objects, but {truth.path} has no column of them")
     further = {} if object_words is None else read_words(object_words)
-    with naming_file(object_words):
-        models, shown = (
-            _models(captions_of, rows, kinds, vocabulary, further) for rows in (truth, asked)
-        )
+    with errors_about(object_words):
+        models, shown = (_models(captions, of, kinds, vocabulary, further) for of in (truth, asked))
     return Material(
         models=models,
         truth=truth,
         words=kinds,
         hidden=None if words is None else read_words(words),
         reference=reference,
-        human=None if written is None else [written.get(image) for image in truth.ids],
+        human=None if written is None else [written.get(image) for image in truth.rows["id"]],
         asked=(shown, asked),
         images={} if images is None else _images(images, [truth, asked]),
-        counts={name: len(captions) for name, captions in captions_of.items()},
+        counts={name: len(of_model) for name, of_model in captions.items()},
         notes=notes,
     )
 
 
-def _common(
-    labels: Labels, captions_of: Mapping[str, Mapping[str, str]]
-) -> tuple[Labels, list[str]]:
+def _common(labels: Labels, captions: Mapping[str, Mapping[str, str]]) -> tuple[Labels, list[str]]:
     """Return the images that all have, and how many some lack."""
-    ids = labels.ids
-    common = [image for image in ids if all(image in captions for captions in captions_of.values())]
+    ids = list(labels.rows["id"])
+    common = [image for image in ids if all(image in of_model for of_model in captions.values())]
     lacking = {
-        name: sum(image not in captions for image in ids) for name, captions in captions_of.items()
+        name: sum(image not in of_model for image in ids) for name, of_model in captions.items()
     }
     if not common:
         counts = ", ".join(f"{name} {len(ids) - lack}" for name, lack in lacking.items())
@@ -120,8 +116,8 @@ def _common(
         )
     notes = [
         f"{name} has no caption of {lack} of {len(ids)} labelled pictures "
-        f"{_by_group(labels, [image not in captions_of[name] for image in ids])}: they are left "
-        "out for all models"
+        f"{_by_group(labels, [image not in captions[name] for image in ids])}: they are left out "
+        "for all models"
         for name, lack in lacking.items()
         if lack
     ]
@@ -141,7 +137,7 @@ def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:
     if not truth.groups:
         raise InputError(f"{place}: no group of the audited pictures is known")
     if words is not None:
-        with naming_file(words):
+        with errors_about(words):
             return words_for(truth.groups, read_words(words))
     try:
         return words_for(truth.groups, None)
@@ -161,22 +157,23 @@ def _reference(truth: Labels, train: Path | None) -> Labels | None:
 
 
 def _models(
-    captions_of: Mapping[str, Mapping[str, str]],
+    captions: Mapping[str, Mapping[str, str]],
     truth: Labels,
     words: Mapping[str, frozenset[str]],
     vocabulary: Sequence[str],
     more: Mapping[str, Sequence[str]],
-) -> list[Said]:
+) -> list[ModelCaptions]:
     models = []
-    for name, captions in captions_of.items():
-        texts = [captions[image] for image in truth.ids]
+    for name, by_image in captions.items():
+        texts = [by_image[image] for image in truth.rows["id"]]
         objects = named_objects(texts, vocabulary, more) if truth.task else None
-        models.append(Said(name, texts, metrics.caption_genders(texts, words), objects))
+        named = metrics.caption_genders(texts, words)
+        models.append(ModelCaptions(name, texts, named, objects))
     return models
 
 
 def _images(images: Path, labels: Sequence[Labels]) -> dict[str, Path]:
-    files = find_images(images, {image for rows in labels for image in rows.ids})
+    files = find_images(images, {image for of in labels for image in of.rows["id"]})
     if not files:
         raise InputError(f"{images} holds none of the pictures: files are named by their id")
     return files

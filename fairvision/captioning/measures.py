@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fairvision import metrics
 from fairvision.captioning.labels import Labels
-from fairvision.metrics import Result
+from fairvision.metrics import Result, Sampling
+from fairvision.metrics.caption_leakage import LicResult
 from fairvision.metrics.caption_words import OTHER
 from fairvision.results.entries.amplification import MALS
 from fairvision.results.table import (
@@ -26,7 +28,7 @@ from fairvision.schema import UNKNOWN
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelCaptions:
     """What one captioner says of n images.
 
     Attributes
@@ -39,20 +41,20 @@ class Said:
 
     model: str
     captions: list[str]
-    named: np.ndarray
+    named: npt.NDArray[np.object_]
     objects: pd.DataFrame | None
 
-    def outcomes(self, truth: Labels) -> np.ndarray:
+    def outcomes(self, truth: Labels) -> npt.NDArray[np.object_]:
         """Return (n,) correct, incorrect or other; None where the true group is unknown."""
         group = truth.rows["group"].to_numpy()
-        of = np.where(self.named == group, "correct", "incorrect").astype(object)
-        of[self.named == OTHER] = OTHER
-        of[pd.isna(group)] = None
-        return of
+        outcomes = np.where(self.named == group, "correct", "incorrect").astype(object)
+        outcomes[self.named == OTHER] = OTHER
+        outcomes[pd.isna(group)] = None
+        return outcomes
 
 
 def measure(
-    models: Sequence[Said],
+    models: Sequence[ModelCaptions],
     truth: Labels,
     words: Mapping[str, frozenset[str]],
     *,
@@ -80,15 +82,24 @@ def measure(
     -------
     the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
-    chance = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
-    leakage = {"human_captions": human, "words": hidden, "rounds": rounds}
+    sampling: Sampling = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
     computed: dict[str, dict[Key, Result]] = {}
     for model in models:
-        results = dict(_outcome_figures(model, truth, words, chance))
+        results = dict(_outcome_figures(model, truth, words, sampling))
         if truth.task:
-            results |= dict(_object_figures(model, truth, list(words), reference or truth, chance))
+            results |= dict(
+                _object_figures(model, truth, list(words), reference or truth, sampling)
+            )
         if rounds:
-            results |= dict(_leakage_figures(model, truth, leakage, chance))
+            leakage = metrics.lic(
+                model.captions,
+                truth.rows["group"],
+                human_captions=human,
+                words=hidden,
+                rounds=rounds,
+                **sampling,
+            )
+            results |= dict(_leakage_figures(truth.attribute, leakage))
         computed[model.model] = results
     first = models[0].model
     for model in models[1:]:
@@ -100,39 +111,46 @@ def measure(
 
 
 def _outcome_figures(
-    model: Said, truth: Labels, words: Mapping[str, frozenset[str]], chance: dict[str, Any]
+    model: ModelCaptions, truth: Labels, words: Mapping[str, frozenset[str]], sampling: Sampling
 ) -> Computed:
     """Yield what is said of the person, after Hendricks et al. (2018)."""
     attribute = truth.attribute
-    found = metrics.caption_report(model.captions, truth.rows["group"], words=words, **chance)
-    yield Key("error", attribute), replace(found.error, pairs=None)
+    report = metrics.caption_report(model.captions, truth.rows["group"], words=words, **sampling)
+    yield Key("error", attribute), replace(report.error, pairs=None)
     outcomes = model.outcomes(truth)
     wrong = np.array([np.nan if one is None else one == "incorrect" for one in outcomes], float)
-    by_group = _by_group(wrong, truth, words, chance)
+    by_group = _by_group(wrong, truth, words, sampling)
     for group, result in by_group.items():
         yield Key("error", attribute, "", group), result
     yield Key("error_gap", attribute), metrics.gap(by_group)
     named = np.isin(outcomes, ["correct", "incorrect"])
     right = np.where(named, 1 - wrong, np.nan)
-    yield Key("accuracy_when_named", attribute), metrics.mean(right, **chance)
-    for group, result in _by_group(right, truth, words, chance).items():
+    yield Key("accuracy_when_named", attribute), metrics.mean(right, **sampling)
+    for group, result in _by_group(right, truth, words, sampling).items():
         yield Key("accuracy_when_named", attribute, "", group), result
-    yield Key("outcomes", attribute), found.error
-    yield Key("outcome_divergence", attribute), replace(found.outcome_divergence, pairs=None)
+    yield Key("outcomes", attribute), report.error
+    yield Key("outcome_divergence", attribute), replace(report.outcome_divergence, pairs=None)
     if len(words) == 2:
-        yield Key("ratio", attribute), found.ratio
-        yield Key("ratio_difference", attribute), found.ratio_difference
+        yield Key("ratio", attribute), report.ratio
+        yield Key("ratio_difference", attribute), report.ratio_difference
 
 
 def _by_group(
-    values: np.ndarray, truth: Labels, groups: Mapping[str, Any], chance: dict[str, Any]
+    values: npt.NDArray[np.floating[Any]],
+    truth: Labels,
+    groups: Mapping[str, Any],
+    sampling: Sampling,
 ) -> dict[str, Result]:
-    means = metrics.mean_by_group(values, truth.codes(list(groups)), **chance)
+    means = metrics.mean_by_group(values, truth.codes(list(groups)), **sampling)
     return {group: result for group, result in means.items() if group != UNKNOWN}
 
 
 def _object_figures(
-    model: Said, truth: Labels, groups: Sequence[str], reference: Labels, chance: dict[str, Any]
+    model: ModelCaptions,
+    truth: Labels,
+    groups: Sequence[str],
+    reference: Labels,
+    sampling: Sampling,
 ) -> Computed:
     """Yield amplification; a caption that names no group has no predicted group."""
     attribute, task = truth.attribute, truth.task
@@ -140,34 +158,33 @@ def _object_figures(
     labels = list(map(str, model.objects))
     held = truth.objects(labels)
     codes = truth.codes(groups)
-    said = pd.Categorical.from_codes(  # "other" is none of them
+    named = pd.Categorical.from_codes(  # "other" is none of them
         pd.Index(groups).get_indexer(pd.Index(model.named)), categories=pd.Index(groups)
     )
     training: dict[str, Any] = {
         "train_labels": reference.objects(labels),
         "train_groups": reference.codes(groups),
     }
-    predictions: list[dict[str, Any]] = [{"pred_labels": model.objects}, {"pred_groups": said}]
+    predictions: list[dict[str, Any]] = [{"pred_labels": model.objects}, {"pred_groups": named}]
     for predicted in predictions:
         result = metrics.directional_bias_amplification(
-            held, codes, **predicted, **training, **chance
+            held, codes, **predicted, **training, **sampling
         )
         yield Key(result.name, attribute, task), result
-    imaged = model.objects.copy()  # of images whose truth is known, as all other figures
-    imaged.loc[(held < 0).any(axis=1) | (codes.codes < 0)] = -1
+    labelled = model.objects.copy()  # of images whose truth is known, as all other figures
+    labelled.loc[(held < 0).any(axis=1) | (codes.codes < 0)] = -1
     yield (
         Key(MALS, attribute, task),
-        metrics.bias_amplification_mals(**training, pred_labels=imaged, pred_groups=said, **chance),
+        metrics.bias_amplification_mals(
+            **training, pred_labels=labelled, pred_groups=named, **sampling
+        ),
     )
 
 
-def _leakage_figures(
-    model: Said, truth: Labels, leakage: dict[str, Any], chance: dict[str, Any]
-) -> Computed:
+def _leakage_figures(attribute: str, leakage: LicResult) -> Computed:
     """Yield LIC of Hirota et al. (2022)."""
-    result = metrics.lic(model.captions, truth.rows["group"], **leakage, **chance)
-    assert result.model is not None
-    yield Key("lic_model", truth.attribute), result.model
-    if result.human is not None:
-        yield Key("lic_human", truth.attribute), result.human
-        yield Key("lic", truth.attribute), result
+    assert leakage.model is not None
+    yield Key("lic_model", attribute), leakage.model
+    if leakage.human is not None:
+        yield Key("lic_human", attribute), leakage.human
+        yield Key("lic", attribute), leakage

@@ -73,11 +73,11 @@ def named_objects(
     longest = max(map(len, phrases), default=0)
     texts = list(captions)
     held = np.zeros((len(texts), len(labels)), np.int8)
-    known: dict[str, list[int]] = {}
+    by_text: dict[str, list[int]] = {}
     for row, text in enumerate(texts):
-        if text not in known:
-            known[text] = _found(tokens(text), phrases, longest)
-        held[row, known[text]] = 1
+        if text not in by_text:
+            by_text[text] = _named_labels(tokens(text), phrases, longest)
+        held[row, by_text[text]] = 1
     return pd.DataFrame(held, columns=list(labels))
 
 
@@ -88,28 +88,28 @@ def _phrases(
     for label in words:
         if label not in labels:
             raise InputError(f"{label!r} is none of the objects: {', '.join(labels)}")
-    found: dict[tuple[str, ...], int] = {}
-    for named in (plural, str):
+    phrases: dict[tuple[str, ...], int] = {}
+    for form in (plural, str):
         for place, label in enumerate(labels):
             if tokens(label):
-                found[tuple(tokens(named(label)))] = place
+                phrases[tuple(tokens(form(label)))] = place
     for label, more in words.items():
         place = labels.index(label)
         for text in more:
             phrase = tuple(tokens(text))
             if not phrase:
                 raise InputError(f"{label!r} has a phrase without words: {text!r}")
-            if found.setdefault(phrase, place) != place:
-                raise InputError(f"{text!r} stands for {labels[found[phrase]]!r} and {label!r}")
-    return found
+            if phrases.setdefault(phrase, place) != place:
+                raise InputError(f"{text!r} stands for {labels[phrases[phrase]]!r} and {label!r}")
+    return phrases
 
 
-def _found(said: list[str], phrases: dict[tuple[str, ...], int], longest: int) -> list[int]:
+def _named_labels(words: list[str], phrases: dict[tuple[str, ...], int], longest: int) -> list[int]:
     """Return the labels in a text; phrases are read from left to right, long ones first."""
     places, at = [], 0
-    while at < len(said):
-        for size in range(min(longest, len(said) - at), 0, -1):
-            label = phrases.get(tuple(said[at : at + size]))
+    while at < len(words):
+        for size in range(min(longest, len(words) - at), 0, -1):
+            label = phrases.get(tuple(words[at : at + size]))
             if label is not None:
                 places.append(label)
                 at += size

@@ -1,7 +1,6 @@
 """Names that have become better: the old ones work, and warn."""
 
 import functools
-import importlib
 import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -49,31 +48,3 @@ def renamed_arguments(**new_names: str) -> Callable[[Callable[P, R]], Callable[P
         return call
 
     return decorate
-
-
-def moved(module: str, **new_modules: str) -> Callable[[str], object]:
-    """Return the `__getattr__` of a module whose names are in other modules now, with a warning.
-
-    Parameters
-    ----------
-    module : name of the module
-    new_modules : where each name is today
-
-    Examples
-    --------
-    >>> import warnings
-    >>> find = moved("shapes", sqrt="math")
-    >>> with warnings.catch_warnings(record=True, action="always") as caught:
-    ...     find("sqrt")(9)
-    3.0
-    >>> str(caught[0].message)
-    'shapes.sqrt is called math.sqrt now'
-    """
-
-    def find(name: str) -> object:
-        if name not in new_modules:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn_renamed(f"{module}.{name}", f"{new_modules[name]}.{name}")
-        return getattr(importlib.import_module(new_modules[name]), name)
-
-    return find

@@ -17,6 +17,8 @@ MOVED = {
     "fairvision.attribution.overlays": ("fairvision.drawing.overlays",),
     "fairvision.attribution.sheets": ("fairvision.drawing.sheets",),
     "fairvision.attribution.stream": ("fairvision.attribution",),
+    "fairvision.auditing.absences": ("fairvision.auditing.cautions",),
+    "fairvision.auditing.answers": ("fairvision.auditing.inputs",),
     "fairvision.checksums": ("fairvision.core.checksums",),
     "fairvision.csv_files": ("fairvision.core.csv_files",),
     "fairvision.datasets.cifar10s": ("fairvision.datasets.readers.cifar10s",),
@@ -34,8 +36,12 @@ MOVED = {
     "fairvision.own_pictures": ("fairvision.inference.digits",),
     "fairvision.postprocessing": ("fairvision.runs.thresholds",),
     "fairvision.processes": ("fairvision.core.processes",),
+    "fairvision.report.figures": ("fairvision.results.figures", "fairvision.results.table"),
+    "fairvision.report.sanity": ("fairvision.results.expectations",),
+    "fairvision.report.words": ("fairvision.results.words",),
     "fairvision.shapes": ("fairvision.core.shapes",),
     "fairvision.spellings": ("fairvision.core.spellings",),
+    "fairvision.sweeping.board": ("fairvision.results.leaderboard",),
 }
 """Where the names of a module are now."""
 

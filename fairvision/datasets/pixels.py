@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from fairvision.core.deprecation import warn_renamed
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.images import Doubts, image_size, read_image
 from fairvision.datasets.masks import read_mask
@@ -59,9 +58,9 @@ class Decoder:
     def into(self, row: int, image: np.ndarray, mask: np.ndarray) -> None:
         """Write the image of a row, and its mask if it has one, into arrays."""
         image[:] = self.image(row)
-        person = self.mask(row)
-        if person is not None:
-            mask[:] = person
+        found = self.mask(row)
+        if found is not None:
+            mask[:] = found
 
     def _path(self, column: str, row: int) -> Path:
         return self.dataset.root / str(self.dataset.samples[column].array[row])
@@ -131,13 +130,8 @@ class Pixels(ABC):
         """Yield one array of rows after the other."""
         return map(self.take, pieces)
 
-    def release(self) -> None:  # noqa: B027 - most have nothing to give back
+    def let_go(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back memory that is only there to be faster."""
-
-    def let_go(self) -> None:
-        """Give back memory; the old name of `release`."""
-        warn_renamed("Pixels.let_go", "release")
-        self.release()
 
 
 class StreamedPixels(Pixels):
@@ -155,14 +149,14 @@ class StreamedPixels(Pixels):
     @cached_property
     def has_mask(self) -> np.ndarray:
         """Whether each mask has any pixel; decodes all masks when it is first asked for."""
-        has_mask = np.zeros(self._n, bool)
+        found = np.zeros(self._n, bool)
         rows = np.flatnonzero(self._masked)
         with ThreadPoolExecutor(self._workers) as pool:
             for start in range(0, len(rows), _PIECE):
-                piece = rows[start : start + _PIECE]
-                masks = pool.map(self._decoder.mask, piece)
-                has_mask[piece] = [mask is not None and mask.any() for mask in masks]
-        return has_mask
+                some = rows[start : start + _PIECE]
+                masks = pool.map(self._decoder.mask, some)
+                found[some] = [mask is not None and mask.any() for mask in masks]
+        return found
 
     def take(self, rows: np.ndarray) -> Taken:
         """Return some rows, in the order asked for."""

@@ -102,7 +102,7 @@ class _Attribute:
 
     Attributes
     ----------
-    name, groups, known : its name, its groups, and these without `unknown`
+    name, groups, annotated : its name, its groups, and these without `unknown`
     parts, more : rows of the comparison, under headings, shown and folded away
     panels : plots by the question that they answer
     reasons : model, group and the figures of `REASONS`
@@ -111,7 +111,7 @@ class _Attribute:
 
     name: str
     groups: list[str]
-    known: list[str]
+    annotated: list[str]
     parts: dict[str, list[Row]]
     more: dict[str, list[Row]]
     panels: dict[str, list[panels.Panel]]
@@ -144,7 +144,7 @@ def _attribute(figures: Figures, name: str) -> _Attribute:
     return _Attribute(
         name=name,
         groups=groups,
-        known=[group for group in groups if group != UNKNOWN],
+        annotated=[group for group in groups if group != UNKNOWN],
         parts=figures.parts(name),
         more=figures.more(name),
         panels={question: list(plotted) for question, plotted in drawn.items()},

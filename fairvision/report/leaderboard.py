@@ -16,6 +16,7 @@ from fairvision.report.template import fill, looks
 from fairvision.results import words
 from fairvision.results.entries.amplification import DIRECTIONS
 from fairvision.results.leaderboard import Board, Column
+from fairvision.results.registry import Words
 from fairvision.results.settings import SweepSettings
 from fairvision.results.verdict import Verdict
 
@@ -41,7 +42,11 @@ def render(*, board: Board, verdict: Verdict | Mapping[str, Any], settings: Swee
     tables = [
         (
             attribute,
-            {heading: shown for heading, some in parts.items() if (shown := _shown(board, some))},
+            {
+                heading: shown
+                for heading, columns in parts.items()
+                if (shown := _shown(board, columns))
+            },
         )
         for attribute, parts in board.parts.items()
     ]
@@ -67,7 +72,7 @@ class _Heading:
     """A column with its heading, its best method, and the level it is held against."""
 
     column: Column
-    words: words.Words
+    words: Words
     name: str
     best: str | None
     note: str

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairvision.core.deprecation import moved
 from fairvision.report import plots
 from fairvision.report.panels import Panel
-from fairvision.results import leaning, words
+from fairvision.results import words
 from fairvision.results.figures import Difference, Figure, Figures
+from fairvision.results.leaning import FEW, ranked
 from fairvision.results.table import difference_of
-
-__getattr__ = moved(__name__, ranked="fairvision.results.leaning")
 
 _DRAWN, _LISTED = 12, 30
 
@@ -84,7 +82,7 @@ def section(metrics: pd.DataFrame, figures: Figures) -> list[LeaningPart]:
     """Return what the page shows: per attribute a plot, and a row per thing with all models."""
     parts = []
     for attribute in figures.attributes:
-        tables = [leaning.ranked(metrics, model, attribute) for model in figures.models]
+        tables = [ranked(metrics, model, attribute) for model in figures.models]
         if not any(len(table) for table in tables):
             continue
         ranks = [{thing: i for i, thing in enumerate(_things(table))} for table in tables]
@@ -142,7 +140,7 @@ def _difference(figures: Figures, attribute: str, task: str, label: str, other: 
     figure = figures.get(name, "leaning", attribute, task, "", label)
     if figure is None or not figure.defined:
         return Difference(figure, "")
-    return Difference(figure, "differs" if figure.n >= leaning.FEW and figure.sign else "not shown")
+    return Difference(figure, "differs" if figure.n >= FEW and figure.sign else "not shown")
 
 
 def _panel(things: list[Thing], attribute: str, number: int) -> Panel | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -115,7 +116,14 @@ def panel(
     return _inline(output.getvalue(), f"{description}. {_spoken(categories)}", key)
 
 
-def _line(axes, y, model, figure, chance, high) -> None:
+def _line(
+    axes: Axes,
+    y: float,
+    model: int,
+    figure: Figure | None,
+    chance: Figure | None,
+    high: float,
+) -> None:
     """Draw one model's point, its interval, its chance level, and the value at the right."""
     colour = _COLOURS[model % len(_COLOURS)]
     text = "–"

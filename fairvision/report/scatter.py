@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -88,9 +89,12 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, *, description: str, key:
             axes.axvline(0, color=_INK, linewidth=1.2)
         if y.unit == "difference":
             axes.axhline(0, color=_INK, linewidth=1.2)
-        spoken = [_point(axes, *some, x, y) for some in drawn]
+        spoken = [_point(axes, *method, x, y) for method in drawn]
         axes.margins(0.12)
-        for text, place in ((_told(y), (6, _HEIGHT - 12)), (_told(x), (_WIDTH - 12, 6))):
+        for text, place in (
+            (_axis_title(y), (6, _HEIGHT - 12)),
+            (_axis_title(x), (_WIDTH - 12, 6)),
+        ):
             canvas.text(
                 place[0] / _WIDTH,
                 place[1] / _HEIGHT,
@@ -106,7 +110,9 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, *, description: str, key:
     return _inline(output.getvalue(), f"{description}. {'; '.join(spoken)}", key)
 
 
-def _point(axes, place, name, runs, x, y) -> str:
+def _point(
+    axes: Axes, place: int, name: str, runs: Sequence[tuple[float, float]], x: Axis, y: Axis
+) -> str:
     """Draw one method, and put it into words."""
     across, up = zip(*runs)
     colour, marker = _COLOURS[place % 6], _MARKERS[_shape(place)]
@@ -116,8 +122,8 @@ def _point(axes, place, name, runs, x, y) -> str:
         axes.hlines(centre[1], *_ends(across, centre[0]), color=colour, linewidth=1.8)
         axes.vlines(centre[0], *_ends(up, centre[1]), color=colour, linewidth=1.8)
     axes.plot(*centre, marker, color=colour, markersize=9, zorder=5)
-    said = (words.written(value, axis.unit) for value, axis in zip(centre, (x, y)))
-    return f"{words.short(name, 60)}: {', '.join(said)}"
+    values = (words.written(value, axis.unit) for value, axis in zip(centre, (x, y)))
+    return f"{words.short(name, 60)}: {', '.join(values)}"
 
 
 def _ends(values: Sequence[float], mean: float) -> tuple[float, float]:
@@ -125,7 +131,7 @@ def _ends(values: Sequence[float], mean: float) -> tuple[float, float]:
     return mean - sd, mean + sd
 
 
-def _told(axis: Axis) -> str:
+def _axis_title(axis: Axis) -> str:
     return f"{words.short(axis.name, 34)} ({axis.better})"
 
 

@@ -1,6 +1,6 @@
 """The table of all metrics in the documentation, made from the register.
 
-`python -m fairvision.results.documentation docs/design.md` writes it anew.
+`python -m fairvision.results.documentation docs/design.md`, or `make docs`, writes it anew.
 """
 
 from __future__ import annotations

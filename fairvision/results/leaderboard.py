@@ -280,23 +280,25 @@ def _parts(audit: Figures, methods: Sequence[str]) -> dict[str, dict[str, tuple[
 
 
 def _columns(part: str, attribute: str, audit: Figures, methods: Sequence[str]) -> Iterator[Column]:
-    """Yield the columns of a part: those of the attribute, then those of each task, by rank."""
+    """Yield the columns of a part: those of the attribute, then those of each task.
+
+    Those that are there only where they are defined come first.
+    """
     entries = [
         (metric.name, metric.leaderboard)
         for metric in registered().values()
         if metric.leaderboard is not None and metric.leaderboard.part == part
     ]
-    for rank in sorted({entry.rank for _, entry in entries}):
+    entries.sort(key=lambda entry: entry[1].rank)
+    for is_optional in (True, False):
         for task in ("", *audit.tasks):
             for name, entry in entries:
-                for scope in entry.scopes if entry.rank == rank else ():
-                    if (scope != "attribute") == bool(task):
-                        about = "" if scope == "task" else attribute
-                        column = Column(name, about, task, entry.label)
-                        if not entry.only_where_defined or any(
-                            column.of(audit, method) for method in methods
-                        ):
-                            yield column
+                for scope in entry.scopes if entry.only_where_defined is is_optional else ():
+                    if (scope == "attribute") is bool(task):
+                        continue
+                    column = Column(name, "" if scope == "task" else attribute, task, entry.label)
+                    if not is_optional or any(column.of(audit, method) for method in methods):
+                        yield column
 
 
 def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:

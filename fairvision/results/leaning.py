@@ -42,9 +42,9 @@ def ranked(metrics: pd.DataFrame, model: str, attribute: str) -> pd.DataFrame:
     1  person      0.1  False
     """
     keys = ["task", "group", "label"]
-    own = metrics[(metrics["model"] == model) & (metrics["attribute"] == attribute)].copy()
-    own[keys] = own[keys].astype(object).where(own[keys].notna(), "")
-    figures = own[own["metric"].str.startswith("leaning")].set_index(["task", "label"])
+    rows = metrics[(metrics["model"] == model) & (metrics["attribute"] == attribute)].copy()
+    rows[keys] = rows[keys].astype(object).where(rows[keys].notna(), "")
+    figures = rows[rows["metric"].str.startswith("leaning")].set_index(["task", "label"])
     plain = figures[figures["group"] == ""]
     table = plain.loc[plain["metric"] == "leaning", ["value", "low", "high", "n"]]
     table = table.rename(columns={"value": "leaning"})

@@ -2,7 +2,8 @@
 
 A metric has a name, a unit, and words; it says which way is better, what it needs, where it stands
 on the pages, and perhaps how it is computed. The project's own are in `fairvision.results.entries`;
-other packages add theirs by `register`, or by an entry point of the group `fairvision.metrics`.
+other packages add theirs by `register`, or by an entry point of the group `fairvision.metrics`,
+which names a `Metric`, or a module that registers some.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from fairvision.errors import InputError
-from fairvision.metrics import Result
+from fairvision.metrics import Result, Sampling
 
 ENTRY_POINTS = "fairvision.metrics"
 
@@ -26,6 +26,8 @@ Unit = Literal["fraction", "difference", "probability", "number", "ratio", "dive
 Better = Literal["higher", "lower", "zero", ""]
 Scope = Literal["attribute", "task", "attribute and task"]
 Rows = Literal["whole and pairs", "whole", "pairs"]
+Names = Any
+"""(n,) categorical; or (n, labels) 0 and 1, -1 where unknown, if many labels may hold; or None."""
 
 
 @dataclass(frozen=True)
@@ -95,33 +97,37 @@ class Expectation:
 class MetricInputs(Protocol):
     """What a metric is computed from: one model's predictions beside the truth.
 
-    Each is None where the samples, the scope of the metric, or the model do not have it. Groups and
-    labels are (n,) categorical; of a task where many labels may hold, labels are (n, labels) 0 and
-    1, -1 where unknown.
+    Groups and labels are (n,) categorical; of a task where many labels may hold, labels are
+    (n, labels) 0 and 1, -1 where unknown. They are None where the samples, the scope of the metric,
+    or the model do not have them.
     """
 
     @property
-    def groups(self) -> pd.Categorical | None:
+    def in_training(self) -> bool:
+        """Whether the training split has the attribute, and the task if there is one."""
+
+    @property
+    def groups(self) -> Names:
         """True groups of the attribute."""
 
     @property
-    def predicted_groups(self) -> pd.Categorical | None:
+    def predicted_groups(self) -> Names:
         """Predicted groups of the attribute."""
 
     @property
-    def labels(self) -> pd.Categorical | pd.DataFrame | None:
+    def labels(self) -> Names:
         """True labels of the task."""
 
     @property
-    def predicted_labels(self) -> pd.Categorical | pd.DataFrame | None:
+    def predicted_labels(self) -> Names:
         """Predicted labels of the task."""
 
     @property
-    def training_groups(self) -> pd.Categorical | None:
+    def training_groups(self) -> Names:
         """Groups of the training split."""
 
     @property
-    def training_labels(self) -> pd.Categorical | pd.DataFrame | None:
+    def training_labels(self) -> Names:
         """Labels of the training split."""
 
     @property
@@ -129,7 +135,7 @@ class MetricInputs(Protocol):
         """How many images each row of the training split stands for; None for one each."""
 
     @property
-    def sampling(self) -> dict[str, Any]:
+    def sampling(self) -> Sampling:
         """The keywords of `fairvision.metrics.Sampling`, which every measure takes."""
 
 
@@ -237,6 +243,11 @@ def register(metric: Metric) -> Metric:
     ('fraction', 'higher')
     >>> results.unregister("accuracy_again")
     """
+    _load()
+    return _add(metric)
+
+
+def _add(metric: Metric) -> Metric:
     if not metric.name or metric.name in _METRICS:
         raise InputError(f"metric {metric.name!r} is registered already, or has no name")
     if metric.unit not in get_args(Unit):
@@ -259,14 +270,28 @@ def unregister(name: str) -> None:
 
 def registered() -> dict[str, Metric]:
     """Return all metrics by name: the project's own, those of entry points, those registered."""
-    global _loaded
-    if not _loaded:
-        _loaded = True
-        for metric in import_module("fairvision.results.entries").METRICS:
-            register(metric)
-        for entry in entry_points(group=ENTRY_POINTS):
-            entry.load()
+    _load()
     return dict(_METRICS)
+
+
+def _load() -> None:
+    """Register the project's own metrics, then those of other packages, once."""
+    global _loaded
+    if _loaded:
+        return
+    _loaded = True
+    for metric in import_module("fairvision.results.entries").METRICS:
+        _add(metric)
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            loaded = entry.load()  # a metric, or a module that registers some
+        except (ImportError, AttributeError) as error:
+            raise InputError(
+                f"metric {entry.name!r} of another package cannot be loaded: {error}: mend or "
+                "uninstall it"
+            ) from None
+        if isinstance(loaded, Metric):
+            _add(loaded)
 
 
 def find(name: str) -> Metric | None:

@@ -63,10 +63,10 @@ def tabulate(results: Iterable[tuple[str, Key, Result]]) -> pd.DataFrame:
     -------
     the table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
-    known = registered()
+    by_name = registered()
     rows: list[dict[str, Any]] = []
     for model, key, result in results:
-        metric = known[key.metric]
+        metric = by_name[key.metric]
         unit = "difference" if " - " in model else metric.unit
         row = {"model": model, **key._asdict(), "unit": unit}
         if metric.rows != "pairs":
@@ -83,7 +83,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     """Read `metrics.csv` as an audit wrote it; `InputError` says that it is damaged, and where."""
     path = check_file(path, "a metrics table")
     try:
-        table = read_csv(path).to_pandas()
+        table: pd.DataFrame = read_csv(path).to_pandas()
     except InputError as error:
         raise InputError(f"{path} is damaged: {str(error).removeprefix(f'{path} ')}") from None
     for column in COLUMNS:
@@ -91,7 +91,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
             raise InputError(f"{path} is damaged: it has no column {column!r}")
     parsers: dict[str, Callable[[str], object]] = {"n": _count, "unit": _unit}
     for column in (*NUMBERS, "unit"):
-        values = []
+        values: list[Any] = []
         for row, text in enumerate(table[column], 1):
             try:
                 values.append(parsers.get(column, float)(text or "nan"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 
 from fairvision.results.registry import Words, find
 
@@ -87,3 +88,25 @@ def short(name: str, length: int = 40) -> str:
     """
     text = " ".join(plain(name).split())
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names for a message, the first of many.
+
+    >>> listed(["a", "b", "c", "d"], most=3)
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def shares(parts: Mapping[str, tuple[int, int]], most: int = 6) -> str:
+    """Return how many of each group, the largest share first; empty groups are left out.
+
+    >>> shares({"male": (0, 46), "female": (18, 34), "unknown": (0, 0)})
+    'female 18 of 34, male 0 of 46'
+    """
+    groups = [(count / n, group, count, n) for group, (count, n) in parts.items() if n]
+    groups.sort(key=lambda part: -part[0])
+    first = ", ".join(f"{group} {count} of {n}" for _, group, count, n in groups[:most])
+    return first + (f", … ({len(groups) - most} more)" if len(groups) > most else "")

@@ -134,19 +134,18 @@ def sweep(
     whole = datasets.load(data)
     audited = whole.split(split)
     check_learnable(plan, whole)
-    told = {
+    described = {
         "fairvision": __version__,
         "data": {"name": whole.name, "fingerprint": whole.fingerprint()},
         **plan.described(),
     }
-    _take_up(folder, told, overwrite=overwrite)
+    _take_up(folder, described, overwrite=overwrite)
 
     failed = _train_all(Path(data), folder, plan, say)
     how = {"split": split, "attribution": attribution, "replicates": replicates}
     by_seed, notes = _audit_all(folder, plan, whole, how, failed, say)
     made = leaderboard.collect(by_seed, plan.methods, len(plan.seeds))
     decided = verdict.decide(made, notes=[*failed.values(), *notes])
-    described = plan.described()
     settings = SweepSettings(
         dataset=whole.name,
         split=split,
@@ -168,20 +167,22 @@ def sweep(
     return Sweep(folder, table, decided)
 
 
-def _take_up(folder: Path, told: dict[str, Any], *, overwrite: bool) -> None:
+def _take_up(folder: Path, described: dict[str, Any], *, overwrite: bool) -> None:
     """Begin a sweep, or check that the one in the folder can be continued."""
     before = folder / MARKER
     if not before.is_file() or overwrite:
         with whole_folder(folder, marker=MARKER, overwrite=overwrite) as part:
-            write_json(part / MARKER, told)
+            write_json(part / MARKER, described)
             keep_replaced(folder, part, PAGE)
         return
     stored = shapes.read(before, _SWEEP, "sweep again with --overwrite")
     fingerprint = stored["data"]["fingerprint"]
-    own = {**stored["options_of_methods"], **told["options_of_methods"]}
-    then = {name: stored["options"] | some for name, some in stored["options_of_methods"].items()}
+    of_methods = {**stored["options_of_methods"], **described["options_of_methods"]}
+    then = {
+        name: stored["options"] | options for name, options in stored["options_of_methods"].items()
+    }
     again = "repeat them, choose another folder, or begin anew with --overwrite"
-    if fingerprint != told["data"]["fingerprint"]:
+    if fingerprint != described["data"]["fingerprint"]:
         raise InputError(
             f"the data is not, or no longer, what {folder} was started on: choose another folder, "
             "or begin anew with --overwrite"
@@ -190,14 +191,14 @@ def _take_up(folder: Path, told: dict[str, Any], *, overwrite: bool) -> None:
         method = run.name.rpartition("-")[0]
         if method not in then:
             continue
-        ours, theirs = then[method], told["options"] | own[method]
+        ours, theirs = then[method], described["options"] | of_methods[method]
         for key in stored_options(run):  # what matters for the weights, unlike --workers
             if ours.get(key) != theirs.get(key):
                 raise InputError(
                     f"{folder} was started with other options ({key} was {ours.get(key)}, now "
                     f"{theirs.get(key)}): {again}"
                 )
-    write_json(before, {**told, "options_of_methods": own})
+    write_json(before, {**described, "options_of_methods": of_methods})
 
 
 def _train_all(
@@ -234,7 +235,7 @@ def _audit_all(
 
     One audit of all would hold every network at once and draw every image for each of them.
     """
-    found, notes = {}, {}
+    by_seed, notes = {}, {}
     for seed in plan.seeds:
         methods = [name for name in plan.methods if (name, seed) not in failed]
         if not methods:
@@ -260,14 +261,14 @@ def _audit_all(
                     **how,
                 )
             audited = _read_audit(place, methods)
-        found[seed], notes[seed] = audited
-    if not found:
+        by_seed[seed], notes[seed] = audited
+    if not by_seed:
         raise InputError(f"no run could be trained; {next(iter(failed.values()))}")
     every = dict.fromkeys(text for texts in notes.values() for text in texts)
-    said = {text: [seed for seed, texts in notes.items() if text in texts] for text in every}
-    return found, [
-        text if len(own) == len(notes) else f"seed {', '.join(map(str, own))}: {text}"
-        for text, own in said.items()
+    seeds = {text: [seed for seed, texts in notes.items() if text in texts] for text in every}
+    return by_seed, [
+        text if len(of) == len(notes) else f"seed {', '.join(map(str, of))}: {text}"
+        for text, of in seeds.items()
     ]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fairvision import metrics
-from fairvision.auditing import absences, amplification_figures
+from fairvision.auditing import amplification_figures, cautions
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import read_predictions
 from fairvision.errors import FairvisionWarning
@@ -362,7 +362,7 @@ def test_attackers_are_left_out_where_they_would_say_little(answers, tmp_path, m
         warnings.simplefilter("error")
         found = measure(models, reference, replicates=5)
     assert not found["metric"].str.contains("leakage|predictability").any()
-    said = [line for line in absences.left_out(models, reference) if "attackers" in line]
+    said = [line for line in cautions.left_out(models, reference) if "attackers" in line]
     assert len(said) == 2
     assert "fewer than 40 pictures" in said[0]
     monkeypatch.setattr(amplification_figures, "ATTACKED_LABELS", 1)
@@ -371,7 +371,7 @@ def test_attackers_are_left_out_where_they_would_say_little(answers, tmp_path, m
 
 def test_labels_with_few_images_of_a_group_are_warned_of(answers, tmp_path):
     models, reference = read(tmp_path, answers(split="train"), A=answers(60))
-    said = list(absences.cautions(models, measure(models, reference, replicates=5)))
+    said = list(cautions.cautions(models, measure(models, reference, replicates=5)))
     truth = models[0].truth
     few = sum(
         min(
@@ -428,7 +428,7 @@ def test_without_all_versions_there_is_no_such_bias(drawn, tmp_path, change):
 
 def test_very_many_small_groups_are_one_short_line():
     images = {f"person {i} {'x' * 200}": i % 12 for i in range(3000)}
-    (line,) = absences.few_images("identity", images)
+    (line,) = cautions.few_images("identity", images)
     told = str(FairvisionWarning(line))
     assert told.startswith("2500 of 3000 groups of identity have fewer than 10 pictures: person 0 ")
     assert told.endswith("and 2492 more: their figures say little")

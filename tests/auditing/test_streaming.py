@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairvision import audit
-from fairvision.auditing import absences, streaming
+from fairvision.auditing import cautions, streaming
 from fairvision.core.tables import Place
 from fairvision.datasets.label_columns import read_labels
 from fairvision.errors import InputError
@@ -118,14 +118,14 @@ def test_counted_tables_give_the_figures_of_held_ones(files, folders, tmp_path, 
     assert {"B - A", "A", "B"} == set(counted.metrics["model"])
     found = set(counted.metrics["metric"])
     assert {"directional T->A", "bias_amplification_mals", "hidden_accuracy"} <= found
-    assert counted.verdict.warnings == [
+    assert list(counted.verdict.warnings) == [
         line for line in held.verdict.warnings if "no evidence for" not in line
     ]
 
 
 def test_what_needs_every_image_is_named(folders, tmp_path, small_memory):
     done = run(folders, tmp_path / "audit")
-    assert absences.COUNTED in done.verdict.left_out
+    assert cautions.COUNTED in done.verdict.left_out
     assert "average precision" in done.report.read_text()
     assert not any("no masks" in line for line in done.verdict.left_out)
 

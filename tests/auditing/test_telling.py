@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from fairvision import metrics
 from fairvision.auditing.tables import Samples
-from fairvision.auditing.telling import CELLS, cells, in_turn, most_telling, telling
+from fairvision.auditing.telling import clarity, in_turn, most_telling, reason_codes
 from fairvision.datasets import Dataset
+from fairvision.results.entries.evidence import REASONS
 
 GROUPS = ("f", "m")
 NAN = float("nan")
@@ -39,10 +40,10 @@ def test_each_cell():
             (1, 0, 0.6, 0, 0.9, 0.4),
         ]
     )
-    assert cells(model, "gender").tolist() == [0, 1, 2, 3]
-    np.testing.assert_allclose(telling(model, "gender"), [0.4, 0.16, 0.3, -0.3])
+    assert reason_codes(model, "gender").tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(clarity(model, "gender"), [0.4, 0.16, 0.3, -0.3])
     assert [(name, rows.tolist()) for name, rows in most_telling(model, "gender")] == [
-        (name, [i]) for i, name in enumerate(CELLS)
+        (name, [i]) for i, name in enumerate(REASONS)
     ]
 
 
@@ -56,14 +57,14 @@ def test_what_cannot_be_judged_is_in_no_cell():
             (1, 1, 0.8, 1, 0.5, 0.2),
         ]
     )
-    assert cells(model, "gender").tolist() == [-1, -1, -1, -1, 0]
-    assert np.isnan(telling(model, "gender")[:4]).all()
+    assert reason_codes(model, "gender").tolist() == [-1, -1, -1, -1, 0]
+    assert np.isnan(clarity(model, "gender")[:4]).all()
     assert sum(len(rows) for _, rows in most_telling(model, "gender")) == 1
 
 
 def test_without_evidence_there_are_no_cells():
     model = samples([(0, 0, 0.8, NAN, NAN, NAN)] * 3)
-    assert (cells(model, "gender") == -1).all()
+    assert (reason_codes(model, "gender") == -1).all()
     assert all(len(rows) == 0 for _, rows in most_telling(model, "gender"))
 
 
@@ -99,24 +100,26 @@ def tables(draw):
 def test_by_brute_force(rows, per_cell):
     """Cells are those that `metrics.reasons` counts; the first of a group is its clearest."""
     model = samples(rows)
-    own, clarity = cells(model, "gender"), telling(model, "gender")
+    reasons, clear = reason_codes(model, "gender"), clarity(model, "gender")
     truth, guess, hits = (np.array(c, float) for c in (list(zip(*rows))[i] for i in (0, 1, 3)))
     right = np.where(truth < 0, NAN, np.where(guess == truth, 1, 0))
     undecided = np.array([p == 0.5 for _, _, p, *_ in rows])
     if not undecided.any():
         expected = metrics.reasons(right, hits, replicates=1).pairs["value"]
-        counts = np.bincount(own[own >= 0], minlength=4)
+        counts = np.bincount(reasons[reasons >= 0], minlength=4)
         if counts.sum():
             np.testing.assert_allclose(counts / counts.sum(), expected)
     for cell, (_, chosen) in enumerate(most_telling(model, "gender", per_cell)):
-        assert len(chosen) == min(per_cell, (own == cell).sum())
+        assert len(chosen) == min(per_cell, (reasons == cell).sum())
         assert len(set(chosen)) == len(chosen)
-        assert (own[chosen] == cell).all()
+        assert (reasons[chosen] == cell).all()
         for group in (0, 1):
             mine = [row for row in chosen if truth[row] == group]
-            others = [r for r in np.flatnonzero((own == cell) & (truth == group)) if r not in mine]
-            assert all(clarity[a] >= clarity[b] for a, b in pairwise(mine))
-            assert all(clarity[mine[-1]] >= clarity[other] for other in others if mine)
+            others = [
+                r for r in np.flatnonzero((reasons == cell) & (truth == group)) if r not in mine
+            ]
+            assert all(clear[a] >= clear[b] for a, b in pairwise(mine))
+            assert all(clear[mine[-1]] >= clear[other] for other in others if mine)
 
 
 def test_turns_of_many_groups():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fairvision.captioning.labels import Labels
-from fairvision.captioning.measures import Said
+from fairvision.captioning.measures import ModelCaptions
 from fairvision.captioning.objects import named_objects
 from fairvision.datasets import Dataset
 from fairvision.metrics import caption_genders
@@ -68,10 +68,10 @@ def make_labels() -> Callable[..., Labels]:
 
 
 @pytest.fixture
-def make_said() -> Callable[..., Said]:
-    def make(model: str, captions: list[str], labels: list[str] | None = None) -> Said:
+def make_said() -> Callable[..., ModelCaptions]:
+    def make(model: str, captions: list[str], labels: list[str] | None = None) -> ModelCaptions:
         objects = None if labels is None else named_objects(captions, labels)
-        return Said(
+        return ModelCaptions(
             model, captions, caption_genders(captions, words_for(["woman", "man"], None)), objects
         )
 

@@ -194,7 +194,7 @@ def test_outputs_are_whole_or_not_at_all(folder, monkeypatch):
     def broken(*arguments, **options):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("fairvision.captioning.folder.write_text", broken)
+    monkeypatch.setattr("fairvision.results.folder.write_text", broken)
     with pytest.raises(OSError, match="full"):
         quietly("B.json", overwrite=True)
     assert {path.name: path.read_bytes() for path in (folder / "out").iterdir()} == before

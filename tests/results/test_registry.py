@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import fairvision
+from fairvision import metrics
 from fairvision.errors import InputError
 from fairvision.results import (
     LeaderboardEntry,
     Metric,
     Place,
+    figures,
     find,
+    leaderboard,
     register,
     registered,
     registry,
@@ -22,6 +29,7 @@ from fairvision.results import (
 )
 from fairvision.results.documentation import BEGIN, END, metrics_table, with_table
 from fairvision.results.registry import in_section, unit_of
+from fairvision.results.table import read_metrics
 
 DESIGN = Path(__file__).parents[2] / "docs" / "design.md"
 METRIC = Metric(
@@ -86,13 +94,14 @@ def test_ranks_go_before_the_order_of_registration():
     assert in_section(sections.CHANGES)[:3] == ("accuracy", "directional T->A", "directional A->T")
 
 
-def test_entry_points_are_loaded_once(monkeypatch):
+@pytest.mark.parametrize("names_a_metric", [True, False])
+def test_entry_points_are_loaded_once(monkeypatch, names_a_metric):
     class Entry:
         loaded = 0
 
         def load(self):
             self.loaded += 1
-            register(METRIC)
+            return METRIC if names_a_metric else register(METRIC) and None
 
     entry = Entry()
     groups = []
@@ -105,6 +114,30 @@ def test_entry_points_are_loaded_once(monkeypatch):
     assert entry.loaded == 1
 
 
+def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch):
+    class Entry:
+        name = "theirs"
+
+        def load(self):
+            raise ImportError("no module")
+
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Entry()])
+    monkeypatch.setattr(registry, "_METRICS", {})
+    monkeypatch.setattr(registry, "_loaded", False)
+    with pytest.raises(InputError, match="metric 'theirs' of another package cannot be loaded"):
+        registered()
+
+
+def test_the_project_s_own_metrics_come_first(monkeypatch):
+    monkeypatch.setattr(registry, "_METRICS", {})
+    monkeypatch.setattr(registry, "_loaded", False)
+    with pytest.raises(InputError, match="registered already"):
+        register(replace(METRIC, name="accuracy"))
+    register(METRIC)
+    names = list(registered())
+    assert (names[0], names[-1]) == ("accuracy", "somebody_s")
+
+
 def test_the_bias_of_versions_is_a_difference_everywhere():
     assert unit_of("cifar10s_bias") == "difference"
 
@@ -114,6 +147,120 @@ def test_the_documentation_holds_every_metric_as_it_is_registered():
     table = page.partition(BEGIN)[2].partition(END)[0].strip()
     rows = re.findall(r"^\| `([^`]+)` \| (\w+) \|", table, re.MULTILINE)
     assert rows == [(name, metric.unit) for name, metric in registered().items()]
-    assert with_table(page) == page, (
-        "run: python -m fairvision.results.documentation docs/design.md"
+    assert with_table(page) == page, "run: make docs"
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        (sections.RIGHT, "accuracy, accuracy_gap"),
+        (
+            sections.EVIDENCE,
+            "pointing_game, chance_level, pointing_game_lift, pointing_game_gap, relevance_mass, "
+            "relevance_mass_lift",
+        ),
+        (
+            sections.EVIDENCE_GAPS,
+            "pointing_game_lift_gap, relevance_mass_gap, relevance_mass_lift_gap",
+        ),
+        (sections.WITHOUT_PERSON, "hidden_accuracy, hidden_probability_gap, person_accuracy"),
+        (
+            sections.TOGETHER,
+            "accuracy_context_agrees, accuracy_context_disagrees, context_gap, cifar10s_bias, "
+            "directional A->T, directional T->A, bias_amplification_mals, directional T->A; "
+            "evidence inside, directional T->A; evidence outside, directional T->A; outside minus "
+            "inside, accuracy_gap",
+        ),
+        (
+            sections.PROBABILITIES,
+            "worst_group_accuracy, coverage, coverage_gap, calibration_error, "
+            "calibration_error_gap",
+        ),
+        (
+            sections.ALL_TASKS,
+            "multi-attribute T->A, multi-attribute A->T, multi-attribute MALS",
+        ),
+        (
+            sections.MORE_TOGETHER,
+            "worst_group_accuracy, coverage_gap, demographic_parity_difference, "
+            "demographic_parity_ratio, equalized_odds_difference, equalized_odds_ratio, "
+            "calibration_error_gap, multi-attribute T->A, multi-attribute A->T, multi-attribute "
+            "MALS, leakage_amplification, model_leakage, perturbed_leakage, predictability T->A, "
+            "predictability A->T",
+        ),
+        (sections.TASK, "accuracy, coverage, average_precision, calibration_error"),
+        (
+            sections.CAPTIONED_PERSON,
+            "error, error_gap, accuracy_when_named, ratio, ratio_difference, outcome_divergence",
+        ),
+        (
+            sections.CAPTIONED_OBJECTS,
+            "directional T->A, directional A->T, bias_amplification_mals",
+        ),
+        (sections.CAPTIONED_REST, "lic_model, lic_human, lic"),
+        (
+            sections.CHANGES,
+            "accuracy, directional T->A, directional A->T, bias_amplification_mals, "
+            "pointing_game, relevance_mass, accuracy_context_disagrees, context_gap, "
+            "hidden_accuracy, hidden_probability_gap, person_accuracy",
+        ),
+        (
+            sections.CAPTION_CHANGES,
+            "error, outcome_divergence, ratio_difference, lic, lic_model",
+        ),
+    ],
+)
+def test_the_order_of_a_section(section, names):
+    assert [name.replace(", ", "; ") for name in in_section(section)] == names.split(", ")
+
+
+def outside(inputs):
+    """Return the share of pictures whose label is predicted, of those with a known group."""
+    if inputs.predicted_labels is None:
+        return None
+    same = np.asarray(inputs.predicted_labels) == np.asarray(inputs.labels)
+    values = np.where(pd.isna(np.asarray(inputs.groups)), np.nan, same)
+    return metrics.mean(values, **inputs.sampling)
+
+
+def test_a_metric_from_outside_is_in_the_table_the_report_and_the_leaderboard(tmp_path):
+    table = pd.DataFrame(
+        {
+            "id": range(40),
+            "age": ["young", "old"] * 20,
+            "work": ["rest", "rest", "toil", "toil"] * 10,
+            "score/work/rest": [0.9, 0.8, 0.1, 0.6] * 10,
+            "score/work/toil": [0.1, 0.2, 0.9, 0.4] * 10,
+        }
     )
+    for name in ("a", "b"):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    metric = replace(
+        METRIC,
+        scope="attribute and task",
+        title="Somebody's, {attribute} and {task}",
+        places=(Place(sections.TOGETHER),),
+        leaderboard=LeaderboardEntry(sections.BOARD_RIGHT, ("attribute and task",)),
+        compute=outside,
+    )
+    register(metric)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            done = fairvision.audit(
+                predictions=[tmp_path / "a.csv", tmp_path / "b.csv"],
+                attributes=["age"],
+                output=tmp_path / "audit",
+                replicates=20,
+            )
+        rows = read_metrics(tmp_path / "audit" / "metrics.csv").query("metric == 'somebody_s'")
+        assert rows["model"].tolist() == ["a", "b", "b - a"]
+        assert rows["unit"].tolist() == ["fraction", "fraction", "difference"]
+        assert rows["value"].tolist() == [0.75, 0.75, 0.0]
+        page = done.report.read_text("utf-8")
+        assert "Somebody&#39;s, age and work" in page
+        assert "what somebody measures of work; <span" in page
+        board = leaderboard.collect({0: figures.read(done.metrics, ["a", "b"])}, ["a", "b"], 1)
+        assert leaderboard.table(board)["somebody_s/age/work mean"].tolist() == [0.75, 0.75]
+        assert "`somebody_s`" in metrics_table()
+    finally:
+        unregister("somebody_s")

@@ -53,16 +53,3 @@ def test_short_is_short_and_on_one_line(name):
     text = words.short(name, 10)
     assert len(text) <= 10
     assert not set(text) & set("\n\r\x00\u202e\u2067")
-
-
-def test_names_that_have_moved_are_found_with_a_warning():
-    import fairvision.report.figures
-    import fairvision.report.leaning
-    from fairvision.results import leaning, table
-
-    with pytest.warns(FutureWarning, match=r"is called fairvision\.results\.table\.read_metrics"):
-        assert fairvision.report.figures.read_metrics is table.read_metrics
-    with pytest.warns(FutureWarning, match=r"fairvision\.report\.leaning\.ranked"):
-        assert fairvision.report.leaning.ranked is leaning.ranked
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        getattr(fairvision.report.figures, "nothing")  # noqa: B009

@@ -1,6 +1,10 @@
 """What models make of a bias: context, amplification in both directions, pictures in versions."""
 
-from fairvision.results.registry import LeaderboardEntry, Metric, Place
+from typing import Any
+
+from fairvision import metrics
+from fairvision.metrics import Result
+from fairvision.results.registry import LeaderboardEntry, Metric, MetricInputs, Place
 from fairvision.results.sections import (
     ALL_TASKS,
     BOARD_AMPLIFIES,
@@ -20,6 +24,44 @@ SPLIT = INSIDE, OUTSIDE, APART = (
     "directional T->A, outside minus inside",
 )
 """T->A where the evidence lies on the person, where it lies elsewhere, and their difference."""
+
+
+def _mals(inputs: MetricInputs) -> Result | None:
+    if not inputs.in_training:
+        return None
+    if inputs.predicted_labels is None or inputs.predicted_groups is None:
+        return None
+    return metrics.bias_amplification_mals(
+        **_of_training(inputs),
+        pred_labels=inputs.predicted_labels,
+        pred_groups=inputs.predicted_groups,
+        **inputs.sampling,
+    )
+
+
+def _a_to_t(inputs: MetricInputs) -> Result | None:
+    return _directional(inputs, pred_labels=inputs.predicted_labels)
+
+
+def _t_to_a(inputs: MetricInputs) -> Result | None:
+    return _directional(inputs, pred_groups=inputs.predicted_groups)
+
+
+def _directional(inputs: MetricInputs, **predictions: Any) -> Result | None:
+    if not inputs.in_training or any(values is None for values in predictions.values()):
+        return None
+    return metrics.directional_bias_amplification(
+        inputs.labels, inputs.groups, **predictions, **_of_training(inputs), **inputs.sampling
+    )
+
+
+def _of_training(inputs: MetricInputs) -> dict[str, Any]:
+    return {
+        "train_labels": inputs.training_labels,
+        "train_groups": inputs.training_groups,
+        "train_counts": inputs.training_counts,
+    }
+
 
 _NEEDS_TYPICAL = "needs pictures whose labels are typical of one group in training"
 _NEEDS_BOTH = "needs labels that pictures of both kinds have"
@@ -48,7 +90,7 @@ METRICS = (
         noun="accuracy where {task} disagrees",
         keys="attribute, task",
         definition="accuracy where the picture's labels are typical of another group",
-        places=(Place(TOGETHER), Place(CHANGES, 3)),
+        places=(Place(TOGETHER), Place(CHANGES, 4)),
     ),
     Metric(
         name="context_gap",
@@ -61,7 +103,7 @@ METRICS = (
         noun="accuracy lost where {task} disagrees",
         keys="attribute, task",
         definition="accuracy where the context agrees minus accuracy where it disagrees",
-        places=(Place(TOGETHER), Place(CHANGES, 3)),
+        places=(Place(TOGETHER), Place(CHANGES, 4)),
     ),
     Metric(
         name="cifar10s_bias",
@@ -77,8 +119,23 @@ METRICS = (
         "([cifar10s.md](cifar10s.md))",
         places=(Place(TOGETHER),),
         leaderboard=LeaderboardEntry(
-            BOARD_AMPLIFIES, ("attribute and task",), rank=-1, only_where_defined=True
+            BOARD_AMPLIFIES, ("attribute and task",), only_where_defined=True
         ),
+    ),
+    Metric(
+        name=MALS,
+        unit="difference",
+        better="zero",
+        title="Amplification, undirected (MALS)",
+        meaning="how much further predictions lean to each label’s majority group than training "
+        "did; above 0 amplifies",
+        undefined=NEEDS_COUNTS,
+        noun="amplification by MALS ({task})",
+        keys=_KEYS,
+        definition="MALS",
+        places=(Place(TOGETHER, 1), Place(CAPTIONED_OBJECTS, 2), Place(CHANGES, 2)),
+        leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",), rank=1),
+        compute=_mals,
     ),
     Metric(
         name=A_TO_T,
@@ -93,6 +150,7 @@ METRICS = (
         definition="directional amplification",
         places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS, 1), Place(CHANGES, 1)),
         leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
+        compute=_a_to_t,
     ),
     Metric(
         name=T_TO_A,
@@ -107,20 +165,7 @@ METRICS = (
         definition="directional amplification",
         places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS), Place(CHANGES)),
         leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
-    ),
-    Metric(
-        name=MALS,
-        unit="difference",
-        better="zero",
-        title="Amplification, undirected (MALS)",
-        meaning="how much further predictions lean to each label’s majority group than training "
-        "did; above 0 amplifies",
-        undefined=NEEDS_COUNTS,
-        noun="amplification by MALS ({task})",
-        keys=_KEYS,
-        definition="MALS",
-        places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS, 1), Place(CHANGES, 1)),
-        leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
+        compute=_t_to_a,
     ),
     Metric(
         name=INSIDE,
@@ -132,7 +177,7 @@ METRICS = (
         keys=_KEYS,
         definition="T->A of the pictures whose evidence lies on the person (as in `reasons`); "
         "labels that both kinds have",
-        places=(Place(TOGETHER),),
+        places=(Place(TOGETHER, 2),),
     ),
     Metric(
         name=OUTSIDE,
@@ -143,7 +188,7 @@ METRICS = (
         undefined=_NEEDS_BOTH,
         keys=_KEYS,
         definition="T->A of the others; labels that both kinds have",
-        places=(Place(TOGETHER),),
+        places=(Place(TOGETHER, 2),),
     ),
     Metric(
         name=APART,
@@ -153,7 +198,7 @@ METRICS = (
         undefined=_NEEDS_BOTH,
         keys=_KEYS,
         definition="their difference, in the same resamples",
-        places=(Place(TOGETHER),),
+        places=(Place(TOGETHER, 2),),
     ),
     Metric(
         name="multi-attribute T->A",

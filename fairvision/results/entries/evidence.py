@@ -33,7 +33,7 @@ METRICS = (
         undefined=NEEDS_EVIDENCE,
         noun="how often the strongest evidence lies on the person",
         keys=_KEYS,
-        places=(Place(EVIDENCE), Place(CHANGES, 2)),
+        places=(Place(EVIDENCE), Place(CHANGES, 3)),
         leaderboard=LeaderboardEntry(BOARD_EVIDENCE),
     ),
     Metric(
@@ -88,7 +88,7 @@ METRICS = (
         undefined=NEEDS_EVIDENCE,
         noun="the share of evidence on the person",
         keys=_KEYS,
-        places=(Place(EVIDENCE), Place(CHANGES, 2)),
+        places=(Place(EVIDENCE), Place(CHANGES, 3)),
         leaderboard=LeaderboardEntry(BOARD_EVIDENCE),
     ),
     Metric(
@@ -147,7 +147,7 @@ METRICS = (
         noun="accuracy with the person hidden",
         keys=_KEYS,
         definition="accuracy with the person hidden",
-        places=(Place(WITHOUT_PERSON), Place(CHANGES, 4)),
+        places=(Place(WITHOUT_PERSON), Place(CHANGES, 5)),
         leaderboard=LeaderboardEntry(BOARD_EVIDENCE),
     ),
     Metric(
@@ -161,7 +161,7 @@ METRICS = (
         noun="the gap between probabilities with the person hidden",
         keys=_KEYS,
         definition="mean over pairs of groups of \\|p_i − p_j\\| with the person hidden; 0 = equal",
-        places=(Place(WITHOUT_PERSON), Place(CHANGES, 4)),
+        places=(Place(WITHOUT_PERSON), Place(CHANGES, 5)),
     ),
     Metric(
         name="person_accuracy",
@@ -173,6 +173,6 @@ METRICS = (
         noun="accuracy with only the person visible",
         keys=_KEYS,
         definition="accuracy with only the person visible",
-        places=(Place(WITHOUT_PERSON), Place(CHANGES, 4)),
+        places=(Place(WITHOUT_PERSON), Place(CHANGES, 5)),
     ),
 )

@@ -53,7 +53,7 @@ METRICS = (
         undefined="needs two groups with known pictures",
         keys=_BETWEEN,
         definition="largest minus smallest group accuracy",
-        places=(Place(RIGHT), Place(TOGETHER, 1)),
+        places=(Place(RIGHT), Place(TOGETHER, 3)),
     ),
     Metric(
         name="worst_group_accuracy",

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from fairvision.auditing.amplification_figures import not_attacked
-from fairvision.auditing.answers import predicted, tied
 from fairvision.auditing.coverage import missing
+from fairvision.auditing.inputs import Codes, predicted, tied
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.datasets import Dataset
+from fairvision.results.words import listed
 
 SMALL = 10
 FEW = 3  # groups that have a line each
@@ -31,25 +32,25 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
     reference : truth of the training split, or None
     """
     truth = models[0].truth
-    found = []
+    lines = []
     if not truth.attributes:
-        found.append("no attribute: nothing about groups, amplification or evidence can be said")
+        lines.append("no attribute: nothing about groups, amplification or evidence can be said")
     if not truth.tasks:
-        found.append("no task: amplification, and accuracy by context, need labels beside groups")
+        lines.append("no task: amplification, and accuracy by context, need labels beside groups")
     if truth.attributes and truth.tasks:
         if reference is None:
-            found.append(
+            lines.append(
                 "no training split: amplification, and accuracy by context, need its counts"
             )
         else:
             lacking = ({*truth.attributes} - {*reference.attributes}) | (
                 {*truth.tasks} - {*reference.tasks}
             )
-            found += [
+            lines += [
                 f"{name}: not in the training reference, so no amplification"
                 for name in sorted(lacking)
             ]
-            found += [
+            lines += [
                 f"{attribute} and {task}: what attackers guess ({reason})"
                 for attribute in truth.attributes
                 for task in truth.tasks
@@ -58,10 +59,10 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
                 and (reason := not_attacked(models[0], attribute, task))
             ]
     for model in models:
-        found += _left_out_of(model)
+        lines += _left_out_of(model)
     if models[0].counts is not None:
-        found.append(COUNTED)
-    return found
+        lines.append(COUNTED)
+    return lines
 
 
 def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
@@ -89,11 +90,11 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
         if unknown:
             yield f"{attribute}: unknown for {unknown} of {models[0].images} pictures"
         for model in models:
-            guess = predicted(model, attribute)
-            if guess is None:
+            predictions = predicted(model, attribute)
+            if predictions is None:
                 continue
-            yield from _without_evidence(model, attribute, guess)
-            never = [g for i, g in enumerate(groups) if not np.any(guess == i)]
+            yield from _without_evidence(model, attribute, predictions)
+            never = [g for i, g in enumerate(groups) if not np.any(predictions == i)]
             if never:
                 yield f"{attribute}: {model.model} never predicts {listed(never)}"
         for task in truth.tasks:
@@ -128,16 +129,6 @@ def few_images(attribute: str, images: Mapping[str, int]) -> Iterator[str]:
     )
 
 
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Return names for a message, the first of many.
-
-    >>> listed(["a", "b", "c", "d"], most=3)
-    'a, b, c and 1 more'
-    """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def _few_of_labels(models: Sequence[Samples], attribute: str, task: str) -> Iterator[str]:
     """Yield of how many labels a group has few images: rates by group and label rest on them."""
     if all(predicted(model, task) is None for model in models):
@@ -160,24 +151,24 @@ def _few_of_labels(models: Sequence[Samples], attribute: str, task: str) -> Iter
         )
 
 
-def _without_evidence(model: Samples, attribute: str, guess: np.ndarray) -> Iterator[str]:
+def _without_evidence(model: Samples, attribute: str, predictions: Codes) -> Iterator[str]:
     """Yield how many images have a mask and a known group, yet no evidence, right and wrong."""
     inside = model.evidence(MEASURES[0], attribute)
     if inside is None:
         return
     truth = model.truth.codes(attribute)
-    known = truth >= 0
+    judged = truth >= 0
     if CHANCE in model.scores:
-        known &= model.scores[CHANCE].notna().to_numpy()
-    blank, right = known & np.isnan(inside), guess == truth
+        judged &= model.scores[CHANCE].notna().to_numpy()
+    blank, right = judged & np.isnan(inside), predictions == truth
     if blank.any():
         parts = [
-            f"{(blank & some).sum()} of {(known & some).sum()} answered {word}"
-            for some, word in ((right, "right"), (~right, "wrong"))
+            f"{(blank & rows).sum()} of {(judged & rows).sum()} answered {word}"
+            for rows, word in ((right, "right"), (~right, "wrong"))
         ]
         yield (
             f"{attribute}: {model.model} has no evidence for the annotated group in "
-            f"{blank.sum()} of {known.sum()} pictures ({', '.join(parts)}): they are in none of "
+            f"{blank.sum()} of {judged.sum()} pictures ({', '.join(parts)}): they are in none of "
             "the figures of evidence"
         )
 
