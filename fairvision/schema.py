@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fairvision.core.spellings import UNKNOWN as UNKNOWN
 from fairvision.errors import InputError
 
-UNKNOWN = "unknown"
 SEPARATOR = ";"
 RESERVED = ("id", "image", "mask", "split")
 _WORD = 56  # labels that one whole number holds

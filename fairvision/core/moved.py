@@ -22,7 +22,11 @@ MOVED = {
     "fairvision.checksums": ("fairvision.core.checksums",),
     "fairvision.csv_files": ("fairvision.core.csv_files",),
     "fairvision.datasets.cifar10s": ("fairvision.datasets.readers.cifar10s",),
+    "fairvision.auditing.columns": ("fairvision.auditing.columns",),
+    "fairvision.datasets.readers.coco": ("fairvision.datasets.readers.coco",),
     "fairvision.datasets.coco": ("fairvision.datasets.readers.coco",),
+    "fairvision.datasets.pixels": ("fairvision.datasets.pixels",),
+    "fairvision.datasets.images": ("fairvision.datasets.images",),
     "fairvision.datasets.drawing": ("fairvision.datasets.readers.scenes",),
     "fairvision.datasets.mnist": ("fairvision.datasets.readers.mnist",),
     "fairvision.datasets.pictures": ("fairvision.datasets.images",),
@@ -30,6 +34,7 @@ MOVED = {
     "fairvision.draws": ("fairvision.core.draws",),
     "fairvision.familiarity": ("fairvision.inference.confidence",),
     "fairvision.files": ("fairvision.core.files", "fairvision.core.unfinished"),
+    "fairvision.ids": ("fairvision.core.spellings",),
     "fairvision.models.devices": ("fairvision.models",),
     "fairvision.models.lecture_cnn": ("fairvision.models.architectures",),
     "fairvision.models.small_cnn": ("fairvision.models.architectures",),
@@ -42,6 +47,7 @@ MOVED = {
     "fairvision.shapes": ("fairvision.core.shapes",),
     "fairvision.spellings": ("fairvision.core.spellings",),
     "fairvision.sweeping.board": ("fairvision.results.leaderboard",),
+    "fairvision.table_files": ("fairvision.core.csv_files", "fairvision.core.tables"),
 }
 """Where the names of a module are now."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from fairvision.errors import warn_caller
 
+UNKNOWN = "unknown"
 MISSING = frozenset(
     ("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "-1", "?", "missing")
 )
@@ -98,7 +99,7 @@ def warn_of_spellings(subject: str, names: Iterable[object]) -> None:
     together = [distinguishable(same[:_NAMED]) for same in alike(names)]
     if together:
         parts.append(f"{_listed(together)} count as different: write them alike if they are one")
-    texts = {name for name in names if isinstance(name, str)} - {"unknown"}
+    texts = {name for name in names if isinstance(name, str)} - {UNKNOWN}
     coded = texts == {"-1", "1"}  # as in CelebA: the other of two
     missing = [] if coded else [_shortened(repr(name)) for name in seem_missing(names)]
     if len(missing) == 1:

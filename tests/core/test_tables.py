@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairvision.core.csv_files import read_csv, with_mark, without_mark, write_csv
-from fairvision.core.tables import not_text, read_parquet
+from fairvision.core.tables import Place, not_text, open_table, read_parquet
 from fairvision.errors import InputError
 
 ROWS = [{"id": "1", "group": "b"}, {"id": "2", "group": ""}]
@@ -164,3 +164,46 @@ def test_utf_16_without_its_mark_is_named(tmp_path):
     (tmp_path / "t.csv").write_bytes("id,group\n1,a\n".encode("utf-16-le"))
     with pytest.raises(InputError, match="looks like UTF-16: save it as UTF-8"):
         read_csv(tmp_path / "t.csv")
+
+
+def test_every_kind_of_table_is_read_by_one_reader(tmp_path):
+    (tmp_path / "t.csv").write_text(PLAIN)
+    (tmp_path / "t.TSV").write_text(PLAIN.replace(",", "\t"))
+    with bz2.open(tmp_path / "t.tab.bz2", "wt") as file:
+        file.write(PLAIN.replace(",", "\t"))
+    (tmp_path / "parts").mkdir()
+    for i, row in enumerate(ROWS):
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / "parts" / f"{i}.parquet")
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "t.parquet")
+    for name in ("t.csv", "t.TSV", "t.tab.bz2", "parts", "t.parquet"):
+        table = open_table(tmp_path / name)
+        assert (table.rows, table.names) == (2, ["id", "group"])
+        assert table.read().to_pylist() == ROWS
+        assert table.read(["group"]).column_names == ["group"]
+        assert table.types["id"] == pa.large_string()
+    with pytest.raises(InputError, match=r"t\.csv has no column 'x': it has id, group"):
+        open_table(tmp_path / "t.csv").check_columns(["id", "x"])
+
+
+def test_the_file_and_the_row_in_it_are_told(tmp_path):
+    for i, rows in enumerate((3, 0, 2)):
+        path = tmp_path / f"{i}.parquet"
+        pq.write_table(pa.table({"a": pa.array(range(rows), pa.int8())}), path)
+    table = open_table(tmp_path)
+    places = [str(table.place(row, "a")).removeprefix(f"{tmp_path}/") for row in range(5)]
+    assert places[2:4] == ["0.parquet row 3, column 'a'", "2.parquet row 1, column 'a'"]
+    assert str(Place("t", "a", 1, "x\ny")) == "t row 1 (id 'x y'), column 'a'"
+    for start, batch in table.batches(["a"], 2):
+        assert batch.column("a").to_pylist() == table.read()["a"].to_pylist()[start:][: len(batch)]
+
+
+def test_tables_without_rows_and_what_is_none(tmp_path):
+    (tmp_path / "t.csv").write_text("id\n")
+    with pytest.raises(InputError, match="has no rows"):
+        open_table(tmp_path / "t.csv")
+    assert open_table(tmp_path / "t.csv", may_be_empty=True).rows == 0
+    (tmp_path / "t.xlsx").touch()
+    with pytest.raises(InputError, match=r"not a table that can be read: give \.csv, \.tsv or"):
+        open_table(tmp_path / "t.xlsx")
+    with pytest.raises(InputError, match="does not exist"):
+        open_table(tmp_path / "absent")
