@@ -32,9 +32,7 @@ class Adversarial(Method):
     strength: float = 1.0
     ramp: int = 1000
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method with an untrained adversary."""
         domain = attribute_to_remove(dataset, network, self.domain, "adversarial removal")
         return Removal(network, domain, len(dataset.attributes[domain]), self.strength, self.ramp)

@@ -36,9 +36,7 @@ class AttributionPenalty(Method):
         """Raise `InputError` where the method has nothing to work on."""
         check_person_masks(dataset, "the attribution penalty")
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method, on a network whose gradients have gradients."""
         for name, module in [*network.named_modules()]:
             if isinstance(module, nn.Hardsigmoid):

@@ -31,9 +31,7 @@ class Confusion(Method):
     domain: str = ""
     strength: float = 1.0
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method with an untrained adversary."""
         domain = attribute_to_remove(dataset, network, self.domain, "adversarial confusion")
         return UniformConfusion(network, domain, len(dataset.attributes[domain]), self.strength)

@@ -32,9 +32,7 @@ class DomainDiscriminative(DomainMethod):
     title: ClassVar[str] = "the domain-discriminative method"
     rule: ClassVar[str] = "prior_shift"
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Give the heads the priors of the training images, and return the method."""
         domain = chosen_attribute(dataset, self.domain, self.title)
         for name in network.head_names:

@@ -28,9 +28,7 @@ class DomainIndependent(DomainMethod):
     title: ClassVar[str] = "the domain-independent method"
     rule: ClassVar[str] = "sum"
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method."""
         domain = chosen_attribute(dataset, self.domain, self.title)
         return DomainObjective(domain, group_cross_entropy)

@@ -32,9 +32,7 @@ class GroupDRO(Method):
     step: float = 0.01
     adjustment: float = 0.0
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method with equal weights."""
         return WorstSubgroup(Subgroups(dataset, self.by), self.step, self.adjustment)
 

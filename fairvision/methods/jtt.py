@@ -42,14 +42,12 @@ class JustTrainTwice(Method):
         """Return how the training differs that is done before."""
         return {"method": "baseline", "epochs": self.first_epochs}
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method, which shows again what the first training got wrong."""
-        assert pretrained is not None
+        assert scores is not None
         name = self._choose_head(dataset, network.head_names)
         targets = dataset.targets(name) if name in dataset.tasks else dataset.codes(name)
-        wrong = (pretrained[name].argmax(axis=1) != targets) & (targets >= 0)
+        wrong = (scores[name].argmax(axis=1) != targets) & (targets >= 0)
         return Repetition(self, np.where(wrong, self.upweight, 1))
 
     def _choose_head(self, dataset: Dataset, heads: Collection[str]) -> str:

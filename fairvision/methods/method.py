@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fairvision.core.deprecation import warn_renamed
 from fairvision.datasets import Batch, Dataset
 from fairvision.models import Domains, Network
 from fairvision.runs.thresholds import Rule
@@ -98,6 +99,14 @@ class ThresholdLearner(Protocol):
         ...
 
 
+class _FormerName:
+    """What `Method.Settings` was, before a method was a dataclass of its options."""
+
+    def __get__(self, instance: object, owner: type[Method]) -> type[Method]:
+        warn_renamed(f"{owner.__name__}.Settings", owner.__name__)
+        return owner
+
+
 @dataclass(frozen=True)
 class Method:
     """A training method: a frozen dataclass whose fields are its options, each with a default.
@@ -113,21 +122,20 @@ class Method:
 
     summary: ClassVar[str] = ""
     not_compiled: ClassVar[str] = ""
+    Settings = _FormerName()
 
     def terms(self, network: Network, batch: Batch) -> Terms:
         """Return the loss terms of a batch: by default the cross entropy of every head."""
         return classify(network, batch, network(batch.images))
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method at work on a training split, before the first step.
 
         Parameters
         ----------
         network : what is to be trained
         dataset : the training split, with all annotations
-        pretrained : where there is a `pretraining`, what its network says of the split
+        scores : where there is a `pretraining`, what its network says of the split
         """
         return Objective(self.terms)
 

@@ -28,9 +28,7 @@ class Resampling(Method):
 
     by: str = "subgroup"
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method with the training images' subgroups."""
         return BalancedDraws(self, Subgroups(dataset, self.by))
 

@@ -27,9 +27,7 @@ class Reweighting(Method):
 
     by: str = "subgroup"
 
-    def start(
-        self, network: Network, dataset: Dataset, pretrained: Scores | None = None
-    ) -> Objective:
+    def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method with the weights of the training images' subgroups."""
         return WeightedLoss(Subgroups(dataset, self.by))
 

@@ -191,3 +191,11 @@ def test_methods_are_found_by_name():
     assert methods.find("baseline") is Baseline
     with pytest.raises(InputError, match="no method 'magic': choose one of baseline, equalizer"):
         methods.find("magic")
+
+
+def test_former_names_work_with_a_warning():
+    with pytest.warns(FutureWarning, match="Equalizer.Settings is called Equalizer now"):
+        assert methods.find("equalizer").Settings(beta=3.0) == Equalizer(beta=3.0)
+    with pytest.warns(FutureWarning, match="methods.begin is called Method.start now"):
+        objective = methods.begin("equalizer", Equalizer(), make_network(), make_dataset())
+    assert set(objective(make_network(), make_batch()).losses) > {"cross_entropy/gender"}
