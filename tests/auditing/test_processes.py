@@ -55,11 +55,11 @@ def prepare(what, rank):
         distributed.init_process_group("gloo", timeout=timedelta(seconds=1))
     own = {
         ("long", 0): late,
-        ("second fails", 1): lambda: fail(collect, "_measured"),
+        ("second fails", 1): lambda: fail(collect, "_measure_evidence"),
         ("second fails while leaning", 1): lambda: fail(leaning, "_areas"),
         ("second fails in sanity checks", 1): lambda: fail(sanity, "checks"),
         ("first fails while measuring", 0): lambda: fail(auditing.folder, "measure"),
-        ("second is killed", 1): lambda: die(collect, "_measured"),
+        ("second is killed", 1): lambda: die(collect, "_measure_evidence"),
         ("first is killed while measuring", 0): lambda: die(auditing.folder, "measure"),
     }
     own.get((what, rank), lambda: None)()
