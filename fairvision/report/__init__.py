@@ -146,7 +146,7 @@ def _attribute(figures: Figures, name: str) -> _Attribute:
         groups=groups,
         annotated=[group for group in groups if group != UNKNOWN],
         parts=figures.parts(name),
-        more=figures.more(name),
+        more=figures.parts(name, folded=True),
         panels={question: list(plotted) for question, plotted in drawn.items()},
         reasons=[(model, group, shares) for model, group, shares in reasons if any(shares)],
         confusion=any(key[:2] == ("confusion", name) for _, key in figures.table),

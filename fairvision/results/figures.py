@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from fairvision.results import words
 from fairvision.results.registry import Section, Words, in_section
-from fairvision.results.sections import ATTRIBUTE_SECTIONS, FOLDED_SECTIONS
+from fairvision.results.sections import REPORT
 from fairvision.results.table import KEYS, Key, difference_of
 from fairvision.schema import UNKNOWN
 
@@ -144,18 +144,18 @@ class Figures:
         rows = (self.row(metric, attribute, task) for metric in in_section(section))
         return [row for row in rows if row is not None]
 
-    def parts(self, attribute: str) -> dict[str, list[Row]]:
-        """Return the comparison of one attribute: rows under headings; empty ones left out."""
-        return self._under_headings(ATTRIBUTE_SECTIONS, attribute)
+    def parts(self, attribute: str, *, folded: bool = False) -> dict[str, list[Row]]:
+        """Return the comparison of one attribute: rows under headings; empty ones left out.
 
-    def more(self, attribute: str) -> dict[str, list[Row]]:
-        """Return the rows of one attribute that stand folded away, under headings."""
-        return self._under_headings(FOLDED_SECTIONS, attribute)
-
-    def _under_headings(self, sections: Iterable[Section], attribute: str) -> dict[str, list[Row]]:
+        Parameters
+        ----------
+        attribute : its name
+        folded : the sections that stand folded away, instead of the others
+        """
         parts = {
             section.heading.format(task=task): self.rows(section, attribute, task)
-            for section in sections
+            for section in REPORT
+            if section.folded is folded
             for task in (self.tasks if section.scope == "attribute and task" else [""])
         }
         return {heading: rows for heading, rows in parts.items() if rows}

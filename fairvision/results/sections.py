@@ -30,8 +30,11 @@ CAPTIONED_REST = Section("captioned rest", "What else is said")
 CHANGES = Section("changes", "What changed")
 CAPTION_CHANGES = Section("caption changes", "Which captioner is better")
 
-ATTRIBUTE_SECTIONS = (RIGHT, EVIDENCE, WITHOUT_PERSON, TOGETHER)
-FOLDED_SECTIONS = (PROBABILITIES, EVIDENCE_GAPS, ALL_TASKS, MORE_TOGETHER)
+REPORT = (
+    *(RIGHT, EVIDENCE, WITHOUT_PERSON, TOGETHER),
+    *(PROBABILITIES, EVIDENCE_GAPS, ALL_TASKS, MORE_TOGETHER),
+)
+"""The sections of each attribute in the report of an audit."""
 
 # The parts of the leaderboard, by their headings.
 BOARD_RIGHT = "How often it is right"
