@@ -25,9 +25,9 @@ from fairvision.auditing.given import Given
 from fairvision.auditing.tables import Samples
 from fairvision.core.files import whole_file
 from fairvision.core.spellings import as_number
-from fairvision.core.tables import Place, Table, is_csv, open_table
+from fairvision.core.tables import Table, is_csv, open_table
 from fairvision.datasets import Dataset
-from fairvision.datasets.label_columns import look, names, read_labels
+from fairvision.datasets.label_columns import look, names
 from fairvision.errors import InputError, shown
 from fairvision.schema import Schema, pack, unpack
 
@@ -217,23 +217,13 @@ def _decided(
     """Yield the first row of a batch, its columns of `also`, the truth and what is predicted."""
     heads = [head for head in schema if head in table.types]
     columns = [*also, *heads, *(name for names in scored.values() for name in names)]
+    divided = set() if rounded is None else rounded
     for start, batch in table.batches(columns, BATCH, coded=[*{"split"} & {*also}, *heads]):
-
-        def place_of(row: int, column: str, start: int = start) -> Place:
-            return table.place(start + row, column)
-
-        truth = {
-            head: read_labels(schema, head, batch.column(head), place_of).codes for head in heads
-        }
-        if given is not None:
-            given.fill(names(batch.column("id")), truth, schema, place_of)
+        truth = tables.truth_of(table, batch, schema, given, start)
         codes: Codes = {(TRUTH, head): truth[head] for head in schema}
-        for (kind, head), score_columns in scored.items():
-            many = schema.is_many(head)
-            values = tables.probabilities(
-                batch, score_columns, head, many, place_of, set() if rounded is None else rounded
-            )
-            codes[kind, head] = metrics.decide(values, many)
+        values = tables.probabilities_of(table, batch, schema, scored, divided, start)
+        for (kind, head), probabilities in values.items():
+            codes[kind, head] = metrics.decide(probabilities, schema.is_many(head))
         yield start, batch, codes
 
 

@@ -20,7 +20,7 @@ from fairvision.auditing.columns import infer_schema, score_columns
 from fairvision.auditing.given import Given, same_ids
 from fairvision.auditing.probabilities import check_probabilities, fractions
 from fairvision.core.files import whole_file
-from fairvision.core.tables import PlaceOf, Table, open_table
+from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import Dataset
 from fairvision.datasets.label_columns import look, names, read_labels
 from fairvision.errors import InputError, shown
@@ -247,17 +247,57 @@ def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str
     return scored
 
 
-def probabilities(
-    held: Any,
-    columns: Sequence[str],
-    head: str,
-    many: bool,
-    place_of: PlaceOf,
+def truth_of(
+    table: Table, rows: Any, schema: Schema, given: Given | None = None, start: int = 0
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the codes of truth of each head.
+
+    Parameters
+    ----------
+    rows : some rows of the table, a table or batch of arrow
+    given : the dataset that has the truth which the table lacks
+    start : the first of the rows in the table
+    """
+
+    def place_of(row: int, column: str) -> Place:
+        return table.place(start + row, column)
+
+    codes = {
+        head: read_labels(schema, head, rows.column(head), place_of).codes
+        for head in schema
+        if head in table.types
+    }
+    if given is not None:
+        given.fill(names(rows.column("id")), codes, schema, place_of)
+    return codes
+
+
+def probabilities_of(
+    table: Table,
+    rows: Any,
+    schema: Schema,
+    scored: Mapping[tuple[str, str], Sequence[str]],
     rounded: set[str],
-) -> npt.NDArray[np.float64]:
-    """Return checked probabilities (n, labels) of an arrow table or batch."""
-    values = {column: fractions(held.column(column), column, place_of) for column in columns}
-    return check_probabilities(values, head, many, place_of, rounded)
+    start: int = 0,
+) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
+    """Return checked probabilities (n, labels), by (kind, head).
+
+    Parameters
+    ----------
+    rows, start : as in `truth_of`
+    scored : what `scored_heads` returned
+    rounded : heads of which rows were divided by their sum; filled
+    """
+
+    def place_of(row: int, column: str) -> Place:
+        return table.place(start + row, column)
+
+    values = {}
+    for (kind, head), columns in scored.items():
+        read = {column: fractions(rows.column(column), column, place_of) for column in columns}
+        many = schema.is_many(head)
+        values[kind, head] = check_probabilities(read, head, many, place_of, rounded)
+    return values
 
 
 def check_truth(table: Table, schema: Schema, given: Given | None = None) -> None:
@@ -286,10 +326,13 @@ def _samples(
     rounded: set[str],
 ) -> Samples:
     truth = _truth(table, held, schema, given)
-    scores: dict[str, npt.NDArray[np.float64]] = {}
-    for (_, head), columns in scored_heads(table, schema).items():
-        values = probabilities(held, columns, head, schema.is_many(head), table.place, rounded)
-        scores |= dict(zip(columns, values.T))
+    scored = scored_heads(table, schema)
+    values = probabilities_of(table, held, schema, scored, rounded)
+    scores = {
+        column: of_label
+        for key, columns in scored.items()
+        for column, of_label in zip(columns, values[key].T)
+    }
     for column in table.names:
         if column.startswith("evidence/"):
             scores[column] = fractions(held[column], column, table.place)
@@ -303,13 +346,7 @@ def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = N
         raise table.place(int(row), "id").error("is empty")
     for row in np.flatnonzero(ids.duplicated()):
         raise table.place(int(row), "id").error(f"{shown(ids[row])} is there twice")
-    codes = {
-        head: read_labels(schema, head, held[head], table.place).codes
-        for head in schema
-        if head in table.types
-    }
-    if given is not None:
-        given.fill(ids.to_numpy(), codes, schema, table.place)
+    codes = truth_of(table, held, schema, given)
     splits = names(held["split"]) if "split" in table.types else np.full(table.rows, None)
     samples = pd.DataFrame({"id": ids, "split": pd.Series(splits, dtype=object)})
     columns = {head: schema.decode(head, codes[head]) for head in schema}
