@@ -1,6 +1,8 @@
 """What figures are and how they are said: the register of metrics, the metrics table, verdicts."""
 
 from fairvision.results import sections
+from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.gallery import GalleryImage, ModelAnswer
 from fairvision.results.registry import (
     Expectation,
     LeaderboardEntry,
@@ -13,15 +15,28 @@ from fairvision.results.registry import (
     registered,
     unregister,
 )
+from fairvision.results.settings import AuditSettings
+from fairvision.results.table import Key, read_metrics
+from fairvision.results.verdict import Answer, Verdict
 
 __all__ = [
+    "Answer",
+    "AuditSettings",
     "Expectation",
+    "Figure",
+    "Figures",
+    "GalleryImage",
+    "Key",
     "LeaderboardEntry",
     "Metric",
     "MetricInputs",
+    "ModelAnswer",
     "Place",
     "Section",
+    "Verdict",
     "find",
+    "read",
+    "read_metrics",
     "register",
     "registered",
     "sections",

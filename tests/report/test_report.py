@@ -14,7 +14,9 @@ import pytest
 
 from fairvision.report import render
 from fairvision.results import words
-from fairvision.results.gallery import KINDS
+from fairvision.results.gallery import KINDS, GalleryImage
+from fairvision.results.settings import AuditSettings, settings_from
+from fairvision.results.verdict import Verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 EVIL = "<script>alert(\"x\")</script> & 'quote' $\\frac$"
@@ -235,3 +237,13 @@ def test_report_needs_no_torch():
     code = "import sys, fairvision.report; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_dataclasses_and_dictionaries_make_the_same_page(report_input):
+    given = report_input(items=1)
+    typed = {
+        "verdict": Verdict.of(given["verdict"]),
+        "gallery": [GalleryImage.of(item) for item in given["gallery"]],
+        "settings": settings_from(AuditSettings, given["settings"]),
+    }
+    assert render(**given | typed) == render(**given)
