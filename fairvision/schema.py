@@ -138,23 +138,23 @@ class Schema:
     def column(self, name: str, values: Sequence[Any] | pd.Series) -> Column:
         """Return the column of groups or labels; parameters as in `encode`."""
         index, distinct = pd.factorize(pd.Series(values, dtype=object).to_numpy())
-        return self.column_of_cells(name, index, list(distinct))
+        return self.column_of(name, index, list(distinct))
 
-    def column_of_cells(
-        self, name: str, index: npt.NDArray[np.integer], cells: Sequence[Any]
+    def column_of(
+        self, name: str, index: npt.NDArray[np.integer], distinct: Sequence[Any]
     ) -> Column:
         """Return the column of which the different cells are known; one more is unknown."""
         positions = {label: i for i, label in enumerate(self.labels(name))}
         if not self.is_many(name):
-            codes = np.array([*(positions.get(cell, -1) for cell in cells), -1], np.int64)
+            codes = np.array([*(positions.get(cell, -1) for cell in distinct), -1], np.int64)
         else:
-            codes = np.zeros((len(cells) + 1, len(positions)), np.int8)
-            for row, labels in enumerate([*cells, None]):
+            codes = np.zeros((len(distinct) + 1, len(positions)), np.int8)
+            for row, labels in enumerate([*distinct, None]):
                 if labels is None:
                     codes[row] = -1
                 else:
                     codes[row, [positions[label] for label in labels]] = 1
-        return Column(index, codes, _objects([*cells, None]))
+        return Column(index, codes, _objects([*distinct, None]))
 
     def decode(self, name: str, codes: npt.NDArray[Any]) -> Column:
         """Return the column of codes, (n,) or (n, labels); labels in the order of the task's."""

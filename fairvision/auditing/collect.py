@@ -130,7 +130,7 @@ def collect(
         for head, of_head in maps.items():
             for measure, values in _measure_evidence(of_head, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)
-        pixels.let_go()
+        pixels.release()
     sums.tell()
     of_process = {column: np.concatenate(values) for column, values in parts.items()}
     return Samples(model.name, dataset, processes.gathered(pd.DataFrame(of_process)))

@@ -53,15 +53,15 @@ def infer_schema(
     """
     path = table.path
     heads = _heads(table.names)
-    known = None
+    given = None
     if table.note is not None:
-        known = _carried(path, table.note)
+        given = _carried(path, table.note)
     elif data is not None:
-        known = data.schema
-    if known is not None and {*attributes} <= {*known.heads}:
-        used = {name for name in known.heads if name in table.types or name in heads or covered}
-        used_of_it = _chosen(path, known, used, attributes)
-        unread = [] if table.note is not None else _unread(table, known)
+        given = data.schema
+    if given is not None and {*attributes} <= {*given.heads}:
+        used = {name for name in given.heads if name in table.types or name in heads or covered}
+        used_of_it = _chosen(path, given, used, attributes)
+        unread = [] if table.note is not None else _unread(table, given)
         return used_of_it, [*renamed_columns(table.names), *unread]
 
     columns = truth_columns(table)
@@ -120,10 +120,10 @@ def renamed_columns(names: Sequence[str]) -> list[str]:
     return [", ".join(lines)] if lines else []
 
 
-def _unread(table: Table, known: Schema) -> list[str]:
+def _unread(table: Table, given: Schema) -> list[str]:
     """Return a line that names what a table has beyond the attributes and tasks of a dataset."""
     there = dict.fromkeys([*truth_columns(table), *_heads(table.names)])
-    unread = [name for name in there if name not in known.heads]
+    unread = [name for name in there if name not in given.heads]
     if not unread:
         return []
     one = len(unread) == 1
@@ -133,15 +133,15 @@ def _unread(table: Table, known: Schema) -> list[str]:
     ]
 
 
-def _chosen(path: Path, known: Schema, used: Collection[str], attributes: Sequence[str]) -> Schema:
+def _chosen(path: Path, given: Schema, used: Collection[str], attributes: Sequence[str]) -> Schema:
     """Return what is used of a schema; `attributes` says which of it are, if it says any."""
     for name in attributes:
-        if known.is_many(name):
+        if given.is_many(name):
             raise InputError(f"{path}: {shown(name)} holds many labels: it is a task")
-    mine = attributes or list(known.attributes)
-    tasks = {name: Task(labels) for name, labels in known.heads.items()} | dict(known.tasks)
+    mine = attributes or list(given.attributes)
+    tasks = {name: Task(labels) for name, labels in given.heads.items()} | dict(given.tasks)
     return Schema(
-        {name: groups for name, groups in known.heads.items() if name in mine and name in used},
+        {name: groups for name, groups in given.heads.items() if name in mine and name in used},
         {name: task for name, task in tasks.items() if name not in mine and name in used},
     )
 
@@ -186,7 +186,7 @@ def truth_columns(table: Table) -> list[str]:
 def _carried(path: Path, carried: Any) -> Schema:
     try:
         return Schema(
-            {name: tuple(map(str, some)) for name, some in carried["attributes"].items()},
+            {name: tuple(map(str, groups)) for name, groups in carried["attributes"].items()},
             {
                 name: Task(tuple(map(str, task["labels"])), bool(task["many"]))
                 for name, task in carried["tasks"].items()
@@ -211,13 +211,13 @@ def _values(table: Table, name: str, scored: Sequence[str] | None, look: Look) -
     path = table.path
     if UNKNOWN in (scored or ()):
         raise InputError(f"{path}: column 'score/{name}/{UNKNOWN}' scores a reserved name")
-    found = scored or look(name)[1]
-    if found is None:
+    labels = scored or look(name)[1]
+    if labels is None:
         reason = table.not_text(name) or (
             "has too many different values for an attribute or a task (see --attribute)"
         )
         raise InputError(f"{path}: column {shown(name)} {reason}")
-    values = [value for value in (scored or sorted(found)) if value != UNKNOWN]
+    values = [value for value in (scored or sorted(labels)) if value != UNKNOWN]
     if len(values) < 2:
         hint = (
             f" ('score/{name}/{values[0]}'): add a column with 1 − p" if scored and values else ""

@@ -15,7 +15,7 @@ import pandas as pd
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import PlaceOf
 from fairvision.datasets import Dataset
-from fairvision.datasets.layouts import PICTURES
+from fairvision.datasets.layouts import IMAGE_SUFFIXES
 from fairvision.errors import shown
 from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN, Schema
@@ -216,7 +216,7 @@ def _stem(text: str) -> str:
     ('p1', 'p1', 'v1.0')
     """
     file = PurePosixPath(text.replace("\\", "/"))
-    return file.stem if file.suffix.lower() in PICTURES else text
+    return file.stem if file.suffix.lower() in IMAGE_SUFFIXES else text
 
 
 def _shown(labels: Any) -> str:

@@ -68,18 +68,13 @@ def of_runs(
     split: str,
     data: str | Path | None,
     *,
-    attribution: str,
-    leaning: bool | None,
-    sanity: bool,
-    sanity_pictures: int,
-    replicates: int,
-    seed: int,
     device: str,
     **how: Any,
 ) -> Material:
-    """Ask the models of runs all that an audit asks; several processes share the work."""
-    from fairvision.auditing.collect import check_agrees, collect
-    from fairvision.auditing.leaning import lean_all
+    """Ask the models of runs all that an audit asks, see `of_models`.
+
+    Scores of tasks are post-processed where a run has learnt how.
+    """
     from fairvision.models import find_device
     from fairvision.runs import load, thresholds
     from fairvision.runs.model import as_model
@@ -88,46 +83,72 @@ def of_runs(
     called = model_names(folders, names)
     runs = [load(folder) for folder in folders]
     whole = datasets.load(_data_of(runs[0]) if data is None else data)
-    audited, regions = whole.split(split), datasets.read_regions(whole)
-    networks = [as_model(run, place, name=name) for name, run in zip(called, runs)]
-    for model in networks:
-        check_agrees(model, whole)
-    fingerprint = whole.fingerprint()
+    rules = [thresholds.read(run) for run in runs]
+    models = [as_model(run, place, name=name) for name, run in zip(called, runs)]
+    material = of_models(models, whole, split, **how)
+    material.about = [_about(name, run) for name, run in zip(called, runs)]
     notes = [
         f"{name} was trained on other data, or the data has changed since"
         for name, run in zip(called, runs)
-        if run.config["data"]["fingerprint"] != fingerprint
+        if run.config["data"]["fingerprint"] != material.fingerprint
     ]
-    rules = [thresholds.read(run) for run in runs]
-    notes += [
-        f"{name}: {rule.note(audited)}" for name, rule in zip(called, rules) if rule is not None
-    ]
-    samples = [collect(model, audited, attribution=attribution, **how) for model in networks]
     for i, (run, rule) in enumerate(zip(runs, rules)):
         if rule is not None:
-            scores = rule.applied(samples[i].scores, audited, run.config["seed"])
-            samples[i] = replace(samples[i], scores=scores)
+            samples = material.models[i]
+            notes.append(f"{samples.model}: {rule.note(samples.truth)}")
+            scores = rule.applied(samples.scores, samples.truth, run.config["seed"])
+            material.models[i] = replace(samples, scores=scores)
+    material.notes = [*notes, *material.notes]
+    return material
+
+
+def of_models(
+    models: Sequence[Model],
+    whole: Dataset,
+    split: str,
+    *,
+    attribution: str,
+    leaning: bool | None,
+    sanity: bool,
+    sanity_pictures: int,
+    replicates: int,
+    seed: int,
+    **how: Any,
+) -> Material:
+    """Ask models all that an audit asks; several processes share the work.
+
+    Parameters
+    ----------
+    models : whatever they are; their labels are those of the data
+    whole : a dataset with all its splits
+    split : which images are audited
+    attribution, leaning, sanity, sanity_pictures, replicates, seed : as for `audit`
+    how : further options of `collect`
+    """
+    from fairvision.auditing.collect import check_agrees, collect
+    from fairvision.auditing.leaning import lean_all
+
+    audited, regions = whole.split(split), datasets.read_regions(whole)
+    for model in models:
+        check_agrees(model, whole)
+    samples = [collect(model, audited, attribution=attribution, **how) for model in models]
     material = Material(
         models=samples,
         reference=_training(whole),
         dataset=whole.name,
-        fingerprint=fingerprint,
-        about=[_about(name, run) for name, run in zip(called, runs)],
-        notes=notes,
-        networks=networks,
-        leaning=lean_all(networks, audited, regions, leaning=leaning, seed=seed, **how),
+        fingerprint=whole.fingerprint(),
+        about=[{"name": model.name} for model in models],
+        networks=list(models),
+        leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
     if attribution in ("gradcam", "gradcam_plus_plus"):
-        notes += [
-            note
-            for of_model, model in zip(samples, networks)
-            if (note := _unsuited(of_model, model))
-        ]
+        unsuited = (_unsuited(*pair) for pair in zip(samples, models))
+        material.notes += [note for note in unsuited if note]
     if sanity:
         from fairvision.auditing.sanity import examine_all
 
         material.sanity = examine_all(
-            *(networks, audited),
+            *(models, audited),
             attribution=attribution,
             images=sanity_pictures,
             replicates=replicates,

@@ -49,12 +49,12 @@ def model_names(sources: Sequence[Path], given: Sequence[str] | None = None) -> 
         return _checked(list(given), len(sources))
     parts = [_parts(source) for source in sources]
     depth = 1
-    names = [_safe("_".join(own[-depth:])) for own in parts]
+    names = [_safe("_".join(folders[-depth:])) for folders in parts]
     while len(set(names)) < len(set(map(tuple, parts))) and depth < max(map(len, parts)):
         depth += 1
         names = [
-            _safe("_".join(own[-depth:])) if names.count(name) > 1 else name
-            for own, name in zip(parts, names)
+            _safe("_".join(folders[-depth:])) if names.count(name) > 1 else name
+            for folders, name in zip(parts, names)
         ]
     return _numbered(names)
 

@@ -41,10 +41,10 @@ def fractions(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
         empty = np.isnan(values)
     else:
-        cells = pd.Series(column.to_pylist(), dtype=object)
-        text = cells.astype(str).str.strip().str.lower()
+        texts = pd.Series(column.to_pylist(), dtype=object)
+        text = texts.astype(str).str.strip().str.lower()
         values = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
-        empty = (cells.isna() | text.isin(["", "nan"])).to_numpy()
+        empty = (texts.isna() | text.isin(["", "nan"])).to_numpy()
     wrong = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)) & ~empty
     if wrong.any():
         row = int(wrong.argmax())
@@ -52,7 +52,7 @@ def fractions(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float
         raise place_of(row, name).error(
             f"{shown(value)} is not a number from 0 to 1{_remedy(value)}"
         )
-    return values
+    return np.asarray(values, np.float64)
 
 
 def _remedy(value: Any) -> str:

@@ -49,7 +49,7 @@ class CachedPixels(Pixels):
         """Return some rows, in the order asked for."""
         return Taken(self.images[rows], self.masks[rows], self.has_mask[rows])
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Take what was read out of this process's memory; the system keeps the files."""
         for read in (self.images, self.masks):
             if isinstance(read.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
@@ -121,7 +121,7 @@ def _load(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndar
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype != kind or not array.flags.c_contiguous:
         raise InputError(f"{path} holds {array.dtype} {array.shape}, not {np.dtype(kind)} {shape}")
-    return array
+    return np.asanyarray(array)
 
 
 def _warn(message: str) -> None:
@@ -145,23 +145,23 @@ def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
     root = _cache_root().absolute()
     there = next(path for path in (root, *root.parents) if path.exists())
     free, needed = shutil.disk_usage(there).free, _PER_PIXEL * size**2 * len(dataset)
-    said = (
+    sizes = (
         f"{len(dataset)} decoded pictures take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
         f"free at {root}"
     )
     if cache == "always" and needed > free:
-        raise InputError(f"{said}: set FAIRVISION_CACHE to a larger disk, or --cache never")
+        raise InputError(f"{sizes}: set FAIRVISION_CACHE to a larger disk, or --cache never")
     if cache == "auto" and 2 * needed > free:
         if not quiet:
-            print(f"{said}: they are decoded whenever they are needed", file=sys.stderr)
+            print(f"{sizes}: they are decoded whenever they are needed", file=sys.stderr)
         return False
     return True
 
 
 def _key(dataset: Dataset, size: int) -> str:
     digest = hashlib.sha256(repr((_FORMAT, size, str(dataset.root.resolve()))).encode())
-    for some in dataset.file_stamps():
-        digest.update(some)
+    for stamp in dataset.file_stamps():
+        digest.update(stamp)
     return f"{dataset.root.resolve().name}-{size}-{digest.hexdigest()[:16]}"
 
 

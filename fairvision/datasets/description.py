@@ -55,8 +55,8 @@ def counts(dataset: Dataset) -> pd.DataFrame:
     columns["all"] = np.ones(len(dataset), bool)
     rows = []
 
-    def count(kind: str, name: str, value: str, where: np.ndarray) -> None:
-        numbers = {column: int((where & there).sum()) for column, there in columns.items()}
+    def count(kind: str, name: str, value: str, chosen: np.ndarray) -> None:
+        numbers = {column: int((chosen & there).sum()) for column, there in columns.items()}
         rows.append({"kind": kind, "name": name, "value": value, **numbers})
 
     count("pictures", "", "", columns["all"])
@@ -92,12 +92,12 @@ def skew(dataset: Dataset) -> pd.DataFrame:
         for task in dataset.tasks:
             groups, member = _indicators(dataset, attribute)
             labels, holds = _indicators(dataset, task)
-            known = (member >= 0).all(axis=1) & (holds >= 0).all(axis=1)
-            together = member[known].astype(int).T @ holds[known]
+            labelled = (member >= 0).all(axis=1) & (holds >= 0).all(axis=1)
+            together = member[labelled].astype(int).T @ holds[labelled]
             n = together.sum(axis=0)
             if not n.any():
                 continue
-            overall = member[known].mean(axis=0)
+            overall = member[labelled].mean(axis=0)
             table = pd.DataFrame(
                 {
                     "attribute": attribute,

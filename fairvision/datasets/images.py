@@ -38,7 +38,7 @@ class Doubts:
 
     def __init__(self) -> None:
         self._paths: dict[str, dict[str, None]] = {}
-        self._told: set[str] = set()
+        self._warned_of: set[str] = set()
 
     def note(self, kind: str, path: str | Path) -> None:
         """Note that a file is odd in some way; `kind` begins with a plural noun."""
@@ -47,8 +47,8 @@ class Doubts:
     def tell(self) -> None:
         """Warn of each kind once, however often this is called."""
         for kind, paths in list(self._paths.items()):
-            if kind not in self._told:
-                self._told.add(kind)
+            if kind not in self._warned_of:
+                self._warned_of.add(kind)
                 named = [shown(path) for path in list(paths)[:_NAMED]]
                 named += ["…"] * (len(paths) > _NAMED)
                 message = f"{kind}: {len(paths)} ({', '.join(named)})"
@@ -104,11 +104,11 @@ def read_image(
     if is_deep(image):
         return _from_deep(read, path, doubts)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        with damage_told(path):
+        with reading_image(path):
             image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    with damage_told(path):
+    with reading_image(path):
         image = image.convert("RGB")
     if read.sixteen_bits and 0 < np.asarray(image).max() <= _TWELVE_BITS >> 8:
         note(_DARK, path, doubts)
@@ -220,7 +220,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         raise InputError(f"picture {path} is missing")
     check_file(path, "a picture")
     _quiet_libtiff()
-    with damage_told(path), quiet_warnings(), Image.open(path) as image:
+    with reading_image(path), quiet_warnings(), Image.open(path) as image:
         if image.format in _PROGRAMS:
             raise InputError(f"{path} is a program that draws ({image.format}): save it as PNG")
         if min(image.size) < 1:
@@ -229,7 +229,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def damage_told(path: str | Path) -> Iterator[None]:
+def reading_image(path: str | Path) -> Iterator[None]:
     """Turn whatever Pillow raises into one line that names the file."""
     try:
         yield

@@ -115,7 +115,7 @@ def read_labels(schema: Schema, name: str, column: Any, place_of: PlaceOf) -> Co
     if many and is_list(column.type):
         return _read_lists(schema, name, column, label_of, place_of)
     index, values = texts(column)
-    cells: list[Any] = [None] * len(values)
+    distinct: list[Any] = [None] * len(values)
     strange: dict[int, str] = {}
     for cell, text in enumerate(values):
         if text is None or (text == UNKNOWN and not many):
@@ -124,11 +124,11 @@ def read_labels(schema: Schema, name: str, column: Any, place_of: PlaceOf) -> Co
         read = [label_of.get(label) or label_of.get(whole(label)) for label in written]
         if None in read:
             strange[cell] = written[read.index(None)]
-        cells[cell] = tuple(read) if many else read[0]
+        distinct[cell] = tuple(read) if many else read[0]
     if strange:
         for row in np.flatnonzero(np.isin(index, list(strange))):
             _refuse(place_of(int(row), name), strange[int(index[row])], labels)
-    return schema.column_of_cells(name, index, cells)
+    return schema.column_of(name, index, distinct)
 
 
 def _read_lists(
@@ -149,12 +149,12 @@ def _read_lists(
     offsets = np.append(0, np.cumsum(np.maximum(lengths, 0)))
     held = pa.LargeListArray.from_arrays(offsets, places.take(pa.array(index)))
     joined = pc.dictionary_encode(pc.binary_join(held, pa.scalar(" ", pa.large_string())))
-    cells = [
+    distinct = [
         tuple(labels[int(place)] for place in text.split())
         for text in joined.dictionary.to_pylist()
     ]
     of_rows = joined.indices.to_numpy()
-    return schema.column_of_cells(name, np.where(lengths < 0, -1, of_rows), cells)
+    return schema.column_of(name, np.where(lengths < 0, -1, of_rows), distinct)
 
 
 def _refuse(place: Place, label: str | None, labels: Sequence[str]) -> NoReturn:
@@ -188,12 +188,12 @@ def names_of(place: Place, column: Any, unknown: Collection[str]) -> tuple[Colum
     unknown : texts that mean not known, in lower case
     """
     index, values = _stripped_texts(place, column)
-    cells = [None if _is_unknown(text, unknown) else text for text in values]
-    names = tuple(sorted({text for text in cells if text is not None}))
+    distinct = [None if _is_unknown(text, unknown) else text for text in values]
+    names = tuple(sorted({text for text in distinct if text is not None}))
     for name in names:
         check_label(place, name)
     warn_of_spellings(str(place), names)
-    return Schema({"": names}).column_of_cells("", index, cells), names
+    return Schema({"": names}).column_of("", index, distinct), names
 
 
 def label_sets_of(
@@ -230,7 +230,7 @@ def label_sets_of(
     names = tuple(sorted({label for labels in distinct for label in labels}))
     warn_of_spellings(str(place), names)
     schema = Schema({}, {"": Task(names, many=True)})
-    return schema.column_of_cells("", index, sets), names
+    return schema.column_of("", index, sets), names
 
 
 def _stripped_texts(place: Place, column: Any) -> tuple[npt.NDArray[np.int32], list[str | None]]:
@@ -253,12 +253,12 @@ def _lists(place: Place, column: Any) -> tuple[npt.NDArray[Any], list[tuple[str,
     if reason or pa.types.is_dictionary(column.type):
         raise InputError(f"{place} holds lists that are no lists of labels: {reason}")
     with reading(f"{place},"):
-        cells = column.to_pylist()
+        distinct = column.to_pylist()
     lists = [
         None
         if cell is None
         else tuple(text.strip() for x in cell if (text := cell_text(x)) and text.strip())
-        for cell in cells
+        for cell in distinct
     ]
     check_not_multi_hot(place, [labels for labels in lists if labels is not None])
     unique = [None if labels is None else tuple(dict.fromkeys(labels)) for labels in lists]

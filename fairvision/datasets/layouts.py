@@ -11,7 +11,7 @@ from fairvision.errors import InputError
 
 _RECIPE = "docs/data.md, 'Layouts of known data sets', has the five lines that make a table of it"
 _UTKFACE = re.compile(r"\d{1,3}_[01]_(\d_)?\d{8,}.*\.(jpe?g|png)(\.chip\.jpg)?", re.IGNORECASE)
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _LOOKED_AT = 50  # entries of a folder
 
@@ -73,4 +73,4 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(entry.suffix.lower() in PICTURES for entry in _entries(folder))
+    return any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in _entries(folder))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fairvision.datasets.images import Doubts, damage_told, decode, deep_values, is_deep, note
+from fairvision.datasets.images import Doubts, decode, deep_values, is_deep, note, reading_image
 from fairvision.errors import InputError
 
 _LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
@@ -54,7 +54,7 @@ def read_mask(
         transparency marks other pixels than its colours, or it is lossy and nowhere bright.
     """
     mask, kind, *_ = decode(path, size=size)
-    with damage_told(path):
+    with reading_image(path):
         levels, codes = _levels(mask, path)
         _check_transparency(mask, levels > 0, path)
     person = levels > 0

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from fairvision.core.deprecation import warn_renamed
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.images import Doubts, image_size, read_image
 from fairvision.datasets.masks import read_mask
@@ -58,9 +59,9 @@ class Decoder:
     def into(self, row: int, image: np.ndarray, mask: np.ndarray) -> None:
         """Write the image of a row, and its mask if it has one, into arrays."""
         image[:] = self.image(row)
-        found = self.mask(row)
-        if found is not None:
-            mask[:] = found
+        person = self.mask(row)
+        if person is not None:
+            mask[:] = person
 
     def _path(self, column: str, row: int) -> Path:
         return self.dataset.root / str(self.dataset.samples[column].array[row])
@@ -130,8 +131,13 @@ class Pixels(ABC):
         """Yield one array of rows after the other."""
         return map(self.take, pieces)
 
-    def let_go(self) -> None:  # noqa: B027 - most have nothing to give back
+    def release(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back memory that is only there to be faster."""
+
+    def let_go(self) -> None:
+        """Give back memory; the old name of `release`."""
+        warn_renamed("Pixels.let_go", "release")
+        self.release()
 
 
 class StreamedPixels(Pixels):
@@ -149,14 +155,14 @@ class StreamedPixels(Pixels):
     @cached_property
     def has_mask(self) -> np.ndarray:
         """Whether each mask has any pixel; decodes all masks when it is first asked for."""
-        found = np.zeros(self._n, bool)
+        has_mask = np.zeros(self._n, bool)
         rows = np.flatnonzero(self._masked)
         with ThreadPoolExecutor(self._workers) as pool:
             for start in range(0, len(rows), _PIECE):
-                some = rows[start : start + _PIECE]
-                masks = pool.map(self._decoder.mask, some)
-                found[some] = [mask is not None and mask.any() for mask in masks]
-        return found
+                piece = rows[start : start + _PIECE]
+                masks = pool.map(self._decoder.mask, piece)
+                has_mask[piece] = [mask is not None and mask.any() for mask in masks]
+        return has_mask
 
     def take(self, rows: np.ndarray) -> Taken:
         """Return some rows, in the order asked for."""

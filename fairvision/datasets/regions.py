@@ -145,11 +145,11 @@ def _check(path: Path, table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     return checked[list(COLUMNS)]
 
 
-def _numbers(cells: pd.Series) -> pd.Series:
+def _numbers(values: pd.Series) -> pd.Series:
     """Return cells as numbers; NaN where they are none."""
-    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
-        return cells.astype(np.float64)
-    return pd.Series([_number(cell) for cell in cells], dtype=np.float64)
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return values.astype(np.float64)
+    return pd.Series([_number(cell) for cell in values], dtype=np.float64)
 
 
 def _number(cell: Any) -> float:
@@ -163,16 +163,16 @@ def _tasks(path: Path, checked: pd.DataFrame, dataset: Dataset) -> pd.Series:
     """Return the task of each label, as stated or as the only one that has it."""
     owners: dict[str, list[str]] = {}
     for name, task in dataset.tasks.items():
-        for some in task.labels:
-            owners.setdefault(some, []).append(name)
+        for owned in task.labels:
+            owners.setdefault(owned, []).append(name)
     label = checked["label"]
     _refuse(path, ~label.isin(set(owners)), label, "is not a label of any task")
     if "task" not in checked:
-        several = label.map(lambda own: len(owners[own]) > 1).astype(bool)
+        several = label.map(lambda name: len(owners[name]) > 1).astype(bool)
         _refuse(path, several, label, "is a label of several tasks: add a column 'task'")
-        return label.map(lambda own: owners[own][0]).astype(object)
+        return label.map(lambda name: owners[name][0]).astype(object)
     stated = checked["task"]
-    wrong = pd.Series([name not in owners[own] for name, own in zip(stated, label)], dtype=bool)
+    wrong = pd.Series([task not in owners[name] for task, name in zip(stated, label)], dtype=bool)
     _refuse(path, wrong, stated, "is not a task with that label")
     return stated
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def explain(
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
     model = as_model(run, find_device(device))
     paths: Iterable[Path] = image_files(images)
-    head, chosen_groups = _head_and_groups(model.schema, head, group)
+    head, groups = _head_and_groups(model.schema, head, group)
     as_digits, grey = prepares_digits(model, prepare), True
     if method == "auto":
         method = _method_for(model, layer)
@@ -122,24 +123,11 @@ def explain(
                 layers = [] if model.module is None else stages(network, batch)
                 if "gradcam" in method:
                     settings["layer"] = layer = gradcam_layer(network, batch, layer)
-            scores = _probabilities(model, batch)
-            groups = chosen_groups or _most_probable(scores[head])
-            labels = model.schema.labels(head)
-            with adding_up(sums):
-                maps = _maps(network, batch, head, labels, groups, method, layer)
-            predicted = _predictions(scores, model.schema)
+                subject = _Subject(model, network, head, groups, method, layer, layers)
             stem = f"{len(entries) + 1:03d}-{files.plain_name(path.stem)}"
-            entry = {"image": str(path), "answers": predicted, "evidence": f"{stem}-evidence.png"}
-            notes = [f"{model.name} · {method} · {settings.get('layer', 'pixels')}", predicted]
-            drawn = evidence_sheet(
-                path.name, notes, image, maps, scores[head], as_seen="as prepared" * as_digits
-            )
-            drawn.save(folder / entry["evidence"])
-            if layers:
-                entry["activations"] = f"{stem}-activations.png"
-                drawn = activation_sheet(path.name, activations(network, batch, layers))
-                drawn.save(folder / entry["activations"])
-            entries.append(entry | {"probabilities": _without_nan(scores)})
+            with adding_up(sums):
+                entry = subject.draw(path, image, batch, folder, stem, as_prepared=as_digits)
+            entries.append(entry)
         kernels = first_kernels(network)
         if kernels is not None:
             settings["kernels"] = "kernels.png"
@@ -153,6 +141,74 @@ def explain(
     doubts.tell()
     sums.tell()
     return Path(output)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is explained, and how.
+
+    Attributes
+    ----------
+    model, network : a model, and what the attribution explains of it
+    head, groups : whose evidence is drawn; without groups that of the most probable
+    method, layer : of the attribution; the layer is that of Grad-CAM
+    layers : whose activations are drawn
+    """
+
+    model: Model
+    network: nn.Module
+    head: str
+    groups: Sequence[str]
+    method: str
+    layer: str | None
+    layers: list[str]
+
+    def draw(
+        self,
+        path: Path,
+        image: Image.Image,
+        batch: Tensor,
+        folder: Path,
+        stem: str,
+        *,
+        as_prepared: bool,
+    ) -> dict[str, object]:
+        """Save the sheets of one image, under names that begin with a stem; return what they are.
+
+        Parameters
+        ----------
+        path, image : the file, and what is drawn
+        batch : (1, 3, height, width), the same as the network takes it
+        """
+        scores = _probabilities(self.model, batch)
+        predicted = _predictions(scores, self.model.schema)
+        groups = self.groups or _most_probable(scores[self.head])
+        entry = {"image": str(path), "answers": predicted, "evidence": f"{stem}-evidence.png"}
+        place = self.layer if "gradcam" in self.method else "pixels"
+        drawn = evidence_sheet(
+            path.name,
+            [f"{self.model.name} · {self.method} · {place}", predicted],
+            image,
+            self.maps(batch, groups),
+            scores[self.head],
+            as_seen="as prepared" if as_prepared else "",
+        )
+        drawn.save(folder / entry["evidence"])
+        if self.layers:
+            entry["activations"] = f"{stem}-activations.png"
+            drawn = activation_sheet(path.name, activations(self.network, batch, self.layers))
+            drawn.save(folder / entry["activations"])
+        return entry | {"probabilities": _without_nan(scores)}
+
+    def maps(self, batch: Tensor, groups: Sequence[str]) -> dict[str, npt.NDArray[np.floating]]:
+        """Return the evidence for each group, (height, width)."""
+        labels = self.model.schema.labels(self.head)
+        targets = torch.tensor([labels.index(group) for group in groups], device=batch.device)
+        copies = batch.expand(len(groups), -1, -1, -1)
+        maps = attribute(
+            *(self.network, copies, targets, self.method), head=self.head, layer=self.layer
+        )
+        return dict(zip(groups, maps.cpu().numpy()))
 
 
 def _head_and_groups(schema: Schema, head: str | None, group: str | None) -> tuple[str, list[str]]:
@@ -191,22 +247,6 @@ def _most_probable(scores: dict[str, float]) -> list[str]:
     """Return the most probable groups, in the order of the dataset."""
     ranked = sorted(scores, key=lambda group: -scores[group])[:MOST_GROUPS]
     return [group for group in scores if group in ranked]
-
-
-def _maps(
-    network: nn.Module,
-    batch: Tensor,
-    head: str,
-    labels: Sequence[str],
-    groups: Sequence[str],
-    method: str,
-    layer: str | None,
-) -> dict[str, npt.NDArray[np.floating]]:
-    """Return one map per group."""
-    batch = batch.expand(len(groups), -1, -1, -1)
-    targets = torch.tensor([labels.index(group) for group in groups], device=batch.device)
-    maps = attribute(network, batch, targets, method, head=head, layer=layer)
-    return dict(zip(groups, maps.cpu().numpy()))
 
 
 def _predictions(scores: Scores, schema: Schema) -> str:

@@ -16,6 +16,8 @@ from fairvision.attribution.maps import module_of
 from fairvision.auditing import gallery
 from fairvision.auditing.collect import check_agrees, collect
 from fairvision.auditing.leaning import lean
+from fairvision.auditing.material import of_models
+from fairvision.auditing.measures import measure
 from fairvision.auditing.sanity import examine
 from fairvision.core.files import read_json
 from fairvision.errors import InputError
@@ -166,6 +168,22 @@ def test_a_module_is_collected_judged_and_drawn(bare, tested, regions):
     assert set(rows["model"]) == {"module"}
     table = lean(bare, tested, regions)
     assert len(table) >= 3 * len(tested)
+
+
+def test_an_audit_asks_them_all(function, bare, world):
+    material = of_models(
+        *([function, bare], datasets.load(world), "test"),
+        attribution="occlusion",
+        leaning=None,
+        sanity=False,
+        sanity_pictures=1,
+        replicates=5,
+        seed=0,
+    )
+    assert material.names == list(material.leaning) == ["function", "module"]
+    table = measure(material.models, material.reference, replicates=5)
+    rows = table[(table["metric"] == "accuracy") & (table["attribute"] == "shirt")]
+    assert set(rows["model"]) == {"function", "module", "module - function"}
 
 
 def test_they_predict_and_are_explained(function, bare, tested, tmp_path):

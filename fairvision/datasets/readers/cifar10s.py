@@ -232,7 +232,7 @@ def read_parquet_files(source: Path) -> tuple[Cifar10, Cifar10]:
     InputError
         Files or columns are missing, or a row cannot be read.
     """
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {part: [] for part in _PARTS}
+    images_of: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {part: [] for part in _PARTS}
     for path in _files(source):
         table = read_parquet(path)
         images, labels = _images(path, table), _labels(path, table)
@@ -252,10 +252,10 @@ def read_parquet_files(source: Path) -> tuple[Cifar10, Cifar10]:
             splits = np.full(len(labels), part, object)
         for part in _PARTS:
             chosen = splits == part
-            found[part].append((images[chosen], labels[chosen]))
+            images_of[part].append((images[chosen], labels[chosen]))
     parts = []
     for part in _PARTS:
-        images, labels = (np.concatenate(some) for some in zip(*found[part]))
+        images, labels = (np.concatenate(arrays) for arrays in zip(*images_of[part]))
         if not len(labels):
             raise InputError(f"{source} has no {part} pictures")
         parts.append(Cifar10(images, labels, f"from {source.name}"))
@@ -332,8 +332,8 @@ def _is_among(label: Any, places: dict[Any, int]) -> bool:
 def _class_names(path: Path, schema: pa.Schema) -> tuple[str, ...]:
     """Return what numbers stand for: as Hugging Face's metadata say, else CIFAR-10's own order."""
     try:
-        told = json.loads((schema.metadata or {})[b"huggingface"])
-        names = tuple(map(str, told["info"]["features"]["label"]["names"]))
+        noted = json.loads((schema.metadata or {})[b"huggingface"])
+        names = tuple(map(str, noted["info"]["features"]["label"]["names"]))
     except (KeyError, RecursionError, TypeError, ValueError):
         return CLASSES
     if set(names) != set(CLASSES):

@@ -84,7 +84,7 @@ def from_coco(
         raise InputError(f"split {split!r} is not one of {', '.join(SPLITS)}")
     instances, captions, images = Path(instances), Path(captions), Path(images)
     listed = _read_instances(instances, skip_broken)
-    said = _read_captions(captions, set(listed.images))
+    captions_of = _read_captions(captions, set(listed.images))
     rows = list(listed.images)
     objects = tuple(category for category in listed.categories.values() if category != _PERSON)
     samples = pd.DataFrame({"id": list(map(str, rows))})
@@ -93,7 +93,7 @@ def from_coco(
         if split is not None
         else random_splits(len(rows), val_fraction, test_fraction, np.random.default_rng(seed))
     )
-    genders = [perceived_gender(said[image]) for image in rows]
+    genders = [perceived_gender(captions_of[image]) for image in rows]
     samples["gender"] = pd.Series(genders, dtype=object)
     regions = None
     if objects:
@@ -213,13 +213,13 @@ def _read_captions(path: Path, images: set[Any]) -> defaultdict[Any, list[str]]:
     """Return the captions of each image; those of images listed nowhere are refused."""
     content = read_json(path)
     wanted = {"image_id": (int, str), "caption": str}
-    said: defaultdict[Any, list[str]] = defaultdict(list)
+    captions_of: defaultdict[Any, list[str]] = defaultdict(list)
     elsewhere = 0
     _check_captions(path, content)
     also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
     for place, entry in _entries(path, content, "annotations", wanted):
         if entry["image_id"] in images:
-            said[entry["image_id"]].append(entry["caption"])
+            captions_of[entry["image_id"]].append(entry["caption"])
         elif entry["image_id"] in also:
             elsewhere += 1
         else:
@@ -228,7 +228,7 @@ def _read_captions(path: Path, images: set[Any]) -> defaultdict[Any, list[str]]:
             )
     if elsewhere:
         warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
-    return said
+    return captions_of
 
 
 def _check_captions(path: Path, content: Any) -> None:

@@ -26,7 +26,7 @@ from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError, one_line, shown
 from fairvision.schema import parse_schema
 
-_MOST_TOLD = 3
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _store_all(
 
 def first_few(problems: Sequence[str], origin: Path) -> str:
     """Return the first of many lines about a file as one; the rest is counted elsewhere."""
-    few = [one_line(problem.removeprefix(f"{origin} "), 110) for problem in problems[:_MOST_TOLD]]
+    few = [one_line(problem.removeprefix(f"{origin} "), 110) for problem in problems[:_MOST_NAMED]]
     return "; ".join([*few, "…"] if len(problems) > len(few) else few)
 
 

@@ -198,7 +198,7 @@ def read_header(path: Path) -> Header:
         can hold.
     """
     check_file(path, "an idx file")
-    with _damage_told(path), _opened(path) as file:
+    with _reading_idx(path), _opened(path) as file:
         magic = file.read(4)
         sides = file.read(4 * magic[3]) if magic in _MAGIC else b""
     if not sides or len(sides) != 4 * magic[3]:
@@ -226,13 +226,13 @@ def unpack(path: Path, header: Header, plain: Path) -> None:
     left = header.length + _bytes_of(header)
     with plain.open("wb") as out, _opened(path) as file:
         while left:
-            with _damage_told(path):
+            with _reading_idx(path):
                 piece = file.read(min(left, _PIECE))
             if not piece:
                 raise InputError(f"{path} is no idx file or is damaged: {left} bytes are missing")
             out.write(piece)
             left -= len(piece)
-        with _damage_told(path):
+        with _reading_idx(path):
             more = file.read(1)
     if more:
         raise InputError(f"{path} is no idx file or is damaged: it holds more than it promises")
@@ -249,7 +249,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def _reading_idx(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, OSError, zlib.error, ValueError) as error:
