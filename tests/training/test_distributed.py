@@ -85,7 +85,7 @@ def test_two_are_one(by_two, unlike, tmp_path, name):
     rules = [thresholds.read(run) for run in (one, two)]
     if "threshold_optimizer" in name:
         assert [list(rule.tasks["side"]["right"]) for rule in rules] == [["r", "g", "b"]] * 2
-        assert [(rule.known, rule.images) for rule in rules] == [(16, 18)] * 2
+        assert [(rule.with_group, rule.images) for rule in rules] == [(16, 18)] * 2
     else:
         assert rules == [None, None]
 
