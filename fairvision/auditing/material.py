@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fairvision.models import Model
     from fairvision.runs import Run
 
-FEW_CELLS = 4  # below, a map of Grad-CAM does not tell a person from what is around
+FEW_POSITIONS = 4  # below, a map of Grad-CAM does not tell a person from what is around
 
 
 @dataclass
@@ -170,7 +170,7 @@ def _unsuited(samples: Samples, model: Model) -> str | None:
         return None
     blank = torch.zeros(1, 3, model.size, model.size, device=model.device)
     height, width = map_size(model.module, blank)
-    if min(height, width) < FEW_CELLS:
+    if min(height, width) < FEW_POSITIONS:
         return (
             f"{model.name}: its maps have {height} × {width} cells, too coarse to say where the "
             "evidence lies, and their corners are often strongest: train with larger pictures "
