@@ -51,19 +51,24 @@ def infer_schema(
     -------
     the schema, and notes on what was guessed or not used
     """
-    path = table.path
-    heads = _heads(table.names)
     given = None
     if table.note is not None:
-        given = _carried(path, table.note)
+        given = _carried(table.path, table.note)
     elif data is not None:
         given = data.schema
-    if given is not None and {*attributes} <= {*given.heads}:
-        used = {name for name in given.heads if name in table.types or name in heads or covered}
-        used_of_it = _chosen(path, given, used, attributes)
-        unread = [] if table.note is not None else _unread(table, given)
-        return used_of_it, [*renamed_columns(table.names), *unread]
+    notes = renamed_columns(table.names)
+    if given is None or not {*attributes} <= {*given}:
+        schema, guesses = _guessed(table, look, attributes)
+        return schema, [*notes, *guesses]
+    scored = _heads(table.names)
+    used = {name for name in given if name in table.types or name in scored or covered}
+    unread = [] if table.note is not None else _unread(table, given)
+    return _chosen(table.path, given, used, attributes), [*notes, *unread]
 
+
+def _guessed(table: Table, look: Look, attributes: Sequence[str]) -> tuple[Schema, list[str]]:
+    """Return the schema that the columns of a table suggest, and notes on what was guessed."""
+    path, heads = table.path, _heads(table.names)
     columns = truth_columns(table)
     if heads and not {*heads} & {*columns}:
         raise InputError(
@@ -76,7 +81,7 @@ def infer_schema(
     lists = [name for name in columns if look(name)[0]]
     for name in set(lists) & set(attributes):
         raise InputError(f"{path} column {shown(name)} holds lists: it is a task, not an attribute")
-    notes = renamed_columns(table.names)
+    notes = []
     chosen = list(attributes) or [
         head
         for head in heads
