@@ -92,6 +92,8 @@ def test_a_method_cannot_take_the_name_of_an_option() -> None:
         epochs: int = 3
 
     methods.register("greedy", Greedy)
-    with pytest.raises(InputError, match="'greedy' has an option --epochs, which every training"):
-        Settings.from_options({"method": "greedy"})
-    methods._methods.cache_clear()
+    try:
+        with pytest.raises(InputError, match="'greedy' has an option --epochs, which every"):
+            Settings.from_options({"method": "greedy"})
+    finally:
+        methods._METHODS.reset()
