@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.gradcam import logits_and_gradcam
 from fairvision.attribution.maps import module_of
 from fairvision.auditing.columns import score_columns
+from fairvision.auditing.probabilities import ROUNDING, TOLERANCE
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
 from fairvision.core import processes
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
@@ -171,6 +172,7 @@ def _predict_and_explain(
             for head, target in targets.items()
         }
         whole = dict(model.predict(batch.images))
+    _check_scores(model, whole, len(batch.images))
     shown = {"score": whole}
     with torch.inference_mode():
         masked = batch.has_mask
@@ -181,6 +183,27 @@ def _predict_and_explain(
                 for head, values in model.predict(hide(images, hidden)).items():
                     shown[kind][head][masked] = values
     return shown, maps
+
+
+def _check_scores(model: Model, scores: Mapping[str, Tensor], images: int) -> None:
+    """Raise `InputError` unless scores (images, labels) of every head are probabilities."""
+    for head in model.schema:
+        labels = len(model.schema.labels(head))
+        if head not in scores:
+            raise InputError(f"{model} predicts nothing for {head!r}, which its schema names")
+        values = scores[head]
+        if tuple(values.shape) != (images, labels):
+            raise InputError(
+                f"{model} predicts an array of shape {tuple(values.shape)} for {head!r}: "
+                f"({images}, {labels}) is expected, a row per image and a column per label"
+            )
+        if bool(((values < -ROUNDING) | (values > 1 + ROUNDING)).any()):
+            raise InputError(
+                f"{model} predicts {head!r} by numbers outside of 0 to 1: probabilities"
+            )
+        off = (values.sum(dim=1) - 1).abs().max() if len(values) else torch.zeros(())
+        if not model.schema.is_many(head) and bool(off > TOLERANCE):
+            raise InputError(f"{model}: the probabilities of {head!r} do not sum to 1")
 
 
 def _measure_evidence(maps: Tensor, masks: Tensor) -> dict[str, npt.NDArray[np.floating]]:

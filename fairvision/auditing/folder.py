@@ -6,13 +6,13 @@ import warnings as python_warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from fairvision.attribution import METHODS
 from fairvision.auditing import cautions, gallery, leaning_figures, verdict
-from fairvision.auditing.material import Material, of_runs, of_tables, write
+from fairvision.auditing.material import Material, of_runs_or_models, of_tables, write
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
@@ -25,6 +25,9 @@ from fairvision.results.settings import AuditSettings
 from fairvision.results.table import CONFIDENCE, read_metrics
 from fairvision.results.verdict import Verdict
 
+if TYPE_CHECKING:
+    from fairvision.models import Model
+
 MARKER = "audit.json"
 MISSING = ("leave-out", "wrong")
 LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
@@ -36,7 +39,7 @@ class Audit(FinishedAudit):
 
 
 def audit(
-    runs: Sequence[str | Path] | str | Path = (),
+    runs: Sequence[str | Path | Model] | str | Path = (),
     *,
     output: str | Path,
     data: str | Path | None = None,
@@ -63,7 +66,8 @@ def audit(
 
     Parameters
     ----------
-    runs : run folders; the first is the one that the others are compared with
+    runs : run folders, or models (`fairvision.models.Model`) of any origin, which need `data`; the
+        first is the one that the others are compared with
     output : folder to write
     data : dataset folder; by default the one that the first run was trained on
     split : which images are audited. The training split is the reference of amplification.
@@ -109,8 +113,8 @@ def audit(
     check_vacant(output, marker=MARKER, overwrite=overwrite)
     if replicates < 1 or batch_size < 1:
         raise InputError("replicates and batch_size must be 1 or more")
-    run_folders, files = _paths(runs), _paths(predictions)
-    if bool(run_folders) == bool(files):
+    models, files = _listed(runs), list(map(Path, _listed(predictions)))
+    if bool(models) == bool(files):
         raise InputError("give either runs, or tables with --predictions")
     if files and leaning:
         raise InputError("what models lean on is not in tables: --leaning is for runs")
@@ -120,16 +124,16 @@ def audit(
         raise InputError(f"missing {missing!r} is not one of {', '.join(MISSING)}")
     if sanity_pictures < 1:
         raise InputError("sanity_pictures must be 1 or more")
-    if run_folders and (train is not None or attributes):
+    if models and (train is not None or attributes):
         raise InputError("--train and --attribute are for tables: add --predictions")
-    if run_folders and attribution not in METHODS:
+    if models and attribution not in METHODS:
         raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(METHODS)}")
     processes.wait()  # all have seen that the output is vacant
     first = processes.is_first()
-    if run_folders:
+    if models:
         with processes.only_first_warns():
-            material = of_runs(
-                *(run_folders, names, split, data),
+            material = of_runs_or_models(
+                *(models, names, split, data),
                 attribution=attribution,
                 leaning=leaning,
                 sanity=sanity,
@@ -287,7 +291,6 @@ def _counts(samples: Samples) -> list[dict[str, Any]]:
     ]
 
 
-def _paths(given: Sequence[str | Path] | str | Path | None) -> list[Path]:
-    if isinstance(given, (str, Path)):
-        return [Path(given)]
-    return [Path(one) for one in given or ()]
+def _listed(given: Sequence[Any] | str | Path | None) -> list[Any]:
+    """Return what was given as a list: one path or several, or none."""
+    return [given] if isinstance(given, (str, Path)) else list(given or ())

@@ -62,6 +62,30 @@ class Material:
         return [model.model for model in self.models]
 
 
+def of_runs_or_models(
+    models: Sequence[str | Path | Model],
+    names: Sequence[str] | None,
+    split: str,
+    data: str | Path | None,
+    *,
+    device: str,
+    **how: Any,
+) -> Material:
+    """Ask run folders, or models of any origin, all that an audit asks, see `of_models`."""
+    folders = [Path(model) for model in models if isinstance(model, (str, Path))]
+    if len(folders) == len(models):
+        return of_runs(folders, names, split, data, device=device, **how)
+    others = [model for model in models if not isinstance(model, (str, Path))]
+    if folders:
+        raise InputError("give run folders or models: runs.as_model makes a model of a run")
+    if names is not None:
+        raise InputError("models have names already: names are for run folders and tables")
+    if data is None:
+        raise InputError("models that are no run folders need data: a dataset folder")
+    model_names([Path(model.name) for model in others], [model.name for model in others])
+    return of_models(others, datasets.load(data), split, **how)
+
+
 def of_runs(
     folders: Sequence[Path],
     names: Sequence[str] | None,

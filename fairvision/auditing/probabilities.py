@@ -15,8 +15,8 @@ from fairvision.core.tables import PlaceOf, not_text
 from fairvision.datasets.label_columns import one_array
 from fairvision.errors import shown
 
-_TOLERANCE = 1e-3
-_ROUNDING = 1e-6
+TOLERANCE = 1e-3
+ROUNDING = 1e-6
 _DIGITS = 6  # of probabilities that were rounded, at most
 _MOST_ROUNDING = 0.5  # of a sum; what is further off is no distribution
 
@@ -45,7 +45,7 @@ def fractions(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float
         text = texts.astype(str).str.strip().str.lower()
         values = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
         empty = (texts.isna() | text.isin(["", "nan"])).to_numpy()
-    wrong = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)) & ~empty
+    wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING)) & ~empty
     if wrong.any():
         row = int(wrong.argmax())
         value = column[row].as_py()
@@ -98,9 +98,9 @@ def check_probabilities(
             row = int(partly.argmax())
             column = names[int(empty[row].argmax())]
             raise place_of(row, column).error("is empty but others of the row are not")
-    off = np.abs(total - 1) > _TOLERANCE
+    off = np.abs(total - 1) > TOLERANCE
     if not many and off.any():
-        explained = np.abs(total[off] - 1) <= _rounding(values) + _ROUNDING
+        explained = np.abs(total[off] - 1) <= _rounding(values) + ROUNDING
         if not explained.all():
             row = int(np.flatnonzero(off)[int(explained.argmin())])
             kind = names[0].partition("/")[0]

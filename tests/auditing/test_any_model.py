@@ -20,7 +20,7 @@ from fairvision.auditing.material import of_models
 from fairvision.auditing.measures import measure
 from fairvision.auditing.sanity import examine
 from fairvision.core.files import read_json
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models import Model, probabilities
 from fairvision.schema import Schema, Task
 
@@ -207,3 +207,42 @@ def test_one_label_or_many(tested):
     assert scores["one"].sum() == scores["many"].sum() == 1
     logits = torch.tensor([[2.0, -1.0]])
     assert probabilities({"many": logits}, schema)["many"].sum() != 1
+
+
+def test_models_that_no_run_made_are_audited(function, bare, world, tmp_path):
+    options = {"attribution": "occlusion", "replicates": 5, "device": "cpu", "cache": "never"}
+    with pytest.warns(FairvisionWarning):
+        done = fairvision.audit([function, bare], output=tmp_path / "a", data=world, **options)
+    assert {"function", "module"} <= set(done.metrics["model"])
+    assert (tmp_path / "a" / "report.html").read_text().count("function") > 1
+    for runs, more, problem in [
+        ([function], {}, "need data: a dataset folder"),
+        ([function], {"data": world, "names": ["x"]}, "models have names already"),
+        ([function, "run"], {"data": world}, "give run folders or models"),
+        ([function, function], {"data": world}, "names of the models must differ"),
+    ]:
+        with pytest.raises(InputError, match=problem):
+            fairvision.audit(runs, output=tmp_path / "b", **more, **options)
+
+
+@pytest.mark.parametrize(
+    ("scores", "problem"),
+    [
+        ({}, "predicts nothing for 'context'"),
+        ({"context": torch.ones(1, 7)}, r"shape \(1, 7\) for 'context': \(.*\) is expected"),
+        ({"context": 22.0}, "'context' by numbers outside of 0 to 1"),
+        ({"context": 0.01}, "the probabilities of 'context' do not sum to 1"),
+    ],
+)
+def test_predictions_that_are_no_probabilities_are_refused(tested, scores, problem):
+    class Strange(FunctionModel):
+        def predict(self, images):
+            predicted = super().predict(images)
+            context = predicted.pop("context")
+            for head, values in scores.items():
+                is_number = isinstance(values, float)
+                predicted[head] = torch.full_like(context, values) if is_number else values
+            return predicted
+
+    with pytest.raises(InputError, match=problem):
+        collect(Strange(tested.schema), tested, attribution="occlusion")
