@@ -151,7 +151,7 @@ def _mean_of_halves(values: Tensor) -> Tensor:
     return mean.repeat(2, *[1] * (values.ndim - 1))
 
 
-# DeepLift's rule for  A batch holds images in its first half and their plain images in its
+# DeepLift's rule for maxima: a batch holds images in its first half and their plain images in its
 # second. The change of a maximum is shared out in two steps, through the larger of both maxima: one
 # is due to the position that is largest in the image, the other to that in the plain image. Their
 # sum is the change.

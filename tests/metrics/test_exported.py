@@ -32,7 +32,9 @@ def test_all_is_sorted_and_holds_what_is_shown_as_public() -> None:
     shown = set()
     for module in walk_packages(metrics.__path__, "fairvision.metrics."):
         found = import_module(module.name)
-        assert module.name.split(".")[-1] not in metrics.__all__, "a module would hide it"
+        assert module.name.split(".")[-1] not in metrics.__all__, (
+            f"{module.name} hides the exported function of its name: name the module otherwise"
+        )
         shown |= {
             name
             for name, thing in vars(found).items()

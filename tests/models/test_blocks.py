@@ -1,4 +1,4 @@
-"""What the last block is in each family of torchvision and timm, as docs/networks.md says."""
+"""What the last block is in each family of torchvision and timm, as docs/training.md says."""
 
 from __future__ import annotations
 

@@ -211,7 +211,10 @@ def test_the_documentation_holds_every_metric_as_it_is_registered():
     ],
 )
 def test_the_order_of_a_section(section, names):
-    assert [name.replace(", ", "; ") for name in in_section(section)] == names.split(", ")
+    """Other metrics may stand between these."""
+    listed = names.split(", ")
+    in_order = [name.replace(", ", "; ") for name in in_section(section)]
+    assert [name for name in in_order if name in listed] == listed
 
 
 def outside(inputs):
