@@ -262,6 +262,7 @@ def parse_schema(path: Path, settings: Any) -> Schema:
 
 
 def _names(values: Any) -> tuple[str, ...]:
+    """Return a list of names as text; raise `TypeError` if it is no list."""
     if not isinstance(values, (list, tuple)):
         raise TypeError
     return tuple(map(str, values))

@@ -97,6 +97,7 @@ class Explained:
         return gradient(self.scores(images.clone(), targets), images)
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[None]:
+        """Return the context in which the network computes in the chosen precision."""
         dtype = PRECISIONS[self.options.precision]
         return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 

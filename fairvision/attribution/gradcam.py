@@ -262,6 +262,7 @@ def _verified(layer: _AtLayer, weights: Tensor, targets: Tensor) -> nn.Linear | 
 
 
 def _is_mean(features: Tensor, maps: Tensor) -> bool:
+    """Return whether features (n, channels) are maps (n, channels, h, w) averaged over h, w."""
     if features.shape != maps.shape[:2]:
         return False
     wide = torch.promote_types(maps.dtype, torch.float32)
@@ -272,6 +273,7 @@ def _is_mean(features: Tensor, maps: Tensor) -> bool:
 
 
 def _weights(linear: nn.Linear, targets: Tensor, maps: Tensor) -> Tensor:
+    """Return (n, channels): the gradient of the targets' logits at a position of maps."""
     return linear.weight.detach()[targets] / (maps.shape[2] * maps.shape[3])
 
 

@@ -98,9 +98,10 @@ def gradient_shap(
 def _on_the_line(
     explained: Explained, images: Tensor, plain: Tensor, targets: Tensor, steps: int
 ) -> Tensor:
+    """Return integrated gradients (n, channels, h, w) on the line from plain images."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     place = torch.tensor((nodes + 1) / 2).to(images)
-    share = torch.tensor(weights / 2).to(_accumulated(images))
+    share = torch.tensor(weights / 2).to(_dtype_of_sums(images))
 
     def points(rows: Tensor, ks: Tensor) -> tuple[Tensor, Tensor]:
         between = torch.lerp(plain[rows], images[rows], place[ks].view(-1, 1, 1, 1))
@@ -116,7 +117,7 @@ def _summed(
 
     All pairs of an image and a point are one long list, cut into pieces of the batch size.
     """
-    total = torch.zeros_like(images, dtype=_accumulated(images))
+    total = torch.zeros_like(images, dtype=_dtype_of_sums(images))
     size = explained.options.batch_size
     for start in range(0, len(images) * count, size):
         end = min(start + size, len(images) * count)
@@ -128,5 +129,6 @@ def _summed(
     return total
 
 
-def _accumulated(images: Tensor) -> torch.dtype:
+def _dtype_of_sums(images: Tensor) -> torch.dtype:
+    """Return the type in which gradients are summed: the images', or float32 if wider."""
     return torch.promote_types(images.dtype, torch.float32)

@@ -166,6 +166,7 @@ def map_size(network: nn.Module, images: Tensor) -> tuple[int, int]:
 
 
 def _check(network: nn.Module, images: Tensor, layer: str) -> None:
+    """Raise `InputError` unless the named layer gives maps or the tokens of a grid."""
     prefix, having = prefix_tokens(network), dict[str, bool]()
 
     def see(name: str, module: nn.Module, output: Tensor) -> None:
@@ -182,6 +183,7 @@ def _check(network: nn.Module, images: Tensor, layer: str) -> None:
 
 
 def _last_that_matters(network: nn.Module, image: Tensor) -> str:
+    """Return the name of the last layer with positions that the logits depend on."""
     prefix = prefix_tokens(network)
     seen: dict[str, Tensor] = {}
 
@@ -241,6 +243,7 @@ def _reached(output: Any, layers: list[Tensor]) -> tuple[Tensor | None, ...]:
 
 
 def _proportionate(height: int, width: int, images: Tensor) -> bool:
+    """Return whether a grid has the images' proportions, as far as rounding allows."""
     if height * width <= 1:
         return False
     # height / image height and width / image width differ by less than 1 / the shorter side.

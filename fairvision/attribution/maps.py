@@ -250,6 +250,7 @@ class _LogProbabilities(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return (n, labels) by head: logits if many may hold, else log probabilities."""
         schema = self.model.schema
         return {
             head: scores.logit(1e-7) if schema.is_many(head) else scores.clamp(min=1e-30).log()
@@ -300,7 +301,7 @@ def numbered(
         maps = maps.clone()  # a tensor made in inference mode cannot be written to outside
         targets = targets_of(target, images)
         # The sum is finite where all are, and cheaper to look at.
-        whole = images.sum(dim=(1, 2, 3), dtype=_wide(images)).isfinite()
+        whole = images.sum(dim=(1, 2, 3), dtype=_wide_dtype(images)).isfinite()
         valid = ((targets >= 0) & whole).nonzero()[:, 0]
         for start in range(0, len(valid), options.batch_size):
             rows = valid[start : start + options.batch_size]
@@ -313,7 +314,8 @@ def numbered(
     return maps
 
 
-def _wide(images: Tensor) -> torch.dtype:
+def _wide_dtype(images: Tensor) -> torch.dtype:
+    """Return the type of the images, or float32 if that is wider."""
     return torch.promote_types(images.dtype, torch.float32)
 
 
@@ -327,6 +329,7 @@ def _rows_of(images: Tensor, rows: Tensor) -> Tensor:
 def _raw(
     explained: Explained, images: Tensor, targets: Tensor, identities: Tensor, method: str
 ) -> Tensor:
+    """Return a method's raw attribution for images, averaged over noisy copies if asked for."""
     raw, options = _RAW[method], explained.options
     if options.noise_tunnel is None:
         return raw(explained, images, targets, identities)

@@ -107,6 +107,7 @@ def deep_lift(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
 
 
 def _guided(func: Any, values: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Return ReLU of values, which passes only the positive part of a gradient back."""
     output = torch.relu(values)
     output.register_hook(torch.relu)  # type: ignore[no-untyped-call]
     return output
@@ -147,6 +148,7 @@ def _product(func: Any, first: Any, second: Any = None, **kwargs: Any) -> Any:
 
 
 def _mean_of_halves(values: Tensor) -> Tensor:
+    """Return the mean of both halves of the batch, twice: the shape of values (2n, …)."""
     mean = (values.chunk(2)[0] + values.chunk(2)[1]) / 2
     return mean.repeat(2, *[1] * (values.ndim - 1))
 

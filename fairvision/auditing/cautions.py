@@ -174,6 +174,7 @@ def _without_evidence(model: Samples, attribute: str, predictions: Codes) -> Ite
 
 
 def _left_out_of(model: Samples) -> Iterator[str]:
+    """Yield a sentence per figure that cannot be computed for a model, and why."""
     truth = model.truth
     for task in truth.tasks:
         if predicted(model, task) is None:

@@ -149,6 +149,7 @@ def true_class(codes: Tensor, order: Sequence[int]) -> Tensor:
 
 
 def _first_of(names: tuple[str, ...]) -> str:
+    """Return the first six names separated by commas, and "…" if there are more."""
     return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
 
 
@@ -212,5 +213,6 @@ def _measure_evidence(maps: Tensor, masks: Tensor) -> dict[str, npt.NDArray[np.f
 
 
 def _numpy(values: Tensor) -> npt.NDArray[np.floating]:
+    """Return a tensor as an array on the CPU; floating point becomes float64."""
     values = values.cpu()
     return (values.double() if values.is_floating_point() else values).numpy()

@@ -189,6 +189,7 @@ def truth_columns(table: Table) -> list[str]:
 
 
 def _carried(path: Path, carried: Any) -> Schema:
+    """Return the schema that the metadata of a table carry; raise `InputError` if damaged."""
     try:
         return Schema(
             {name: tuple(map(str, groups)) for name, groups in carried["attributes"].items()},
@@ -202,6 +203,7 @@ def _carried(path: Path, carried: Any) -> Schema:
 
 
 def _heads(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the labels that columns `score/HEAD/LABEL` name, in order, by head."""
     heads: dict[str, list[str]] = {}
     for name in names:
         kind, _, rest = name.partition("/")
@@ -237,5 +239,6 @@ def _values(table: Table, name: str, scored: Sequence[str] | None, look: Look) -
 
 
 def _listed(names: Iterable[str]) -> str:
+    """Return at most six names separated by commas, and how many more there are."""
     listed = [shown(name, 40) for name in names]
     return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")

@@ -56,6 +56,7 @@ def evidence_figures(inputs: Inputs, rows: Rows | None = None) -> Computed:
 
 
 def _evidence(inputs: Inputs, measure: str, rows: Rows | None) -> Values | None:
+    """Return a measure of evidence per image (n,), NaN outside `rows`; None if not measured."""
     values = inputs.samples.evidence(measure, inputs.attribute)
     return values if values is None or rows is None else np.where(rows, values, np.nan)
 

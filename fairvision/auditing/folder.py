@@ -222,6 +222,7 @@ def _merged(lines: Sequence[str], caught: Sequence[str]) -> list[str]:
 
 
 def _problem_in(line: str) -> str:
+    """Return the part of a line after its first colon: the problem, without its place."""
     return line.partition(": ")[2] or line
 
 
@@ -233,6 +234,7 @@ def _write(
     settings: AuditSettings,
     overwrite: bool,
 ) -> None:
+    """Write the folder of an audit: samples, figures, verdict and page."""
     from fairvision.report import render
 
     images = _gallery(material, settings.attribution)
@@ -279,6 +281,7 @@ def _gallery(material: Material, attribution: str) -> list[GalleryImage]:
 
 
 def _counts(samples: Samples) -> list[dict[str, Any]]:
+    """Return attribute, group and number of images for each group of people."""
     truth = samples.truth
     return [
         {

@@ -206,6 +206,7 @@ def _answer(
 
 
 def _labels(truth: Dataset, row: int) -> tuple[str, ...]:
+    """Return the labels of all tasks that an image is annotated with."""
     labels: list[str] = []
     for task, about in truth.tasks.items():
         value = truth.samples[task][row]

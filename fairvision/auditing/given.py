@@ -220,6 +220,7 @@ def _stem(text: str) -> str:
 
 
 def _shown(labels: Any) -> str:
+    """Return one label, or several separated by semicolons, as messages show it."""
     return shown(";".join(labels) if isinstance(labels, tuple) else labels)
 
 

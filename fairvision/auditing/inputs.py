@@ -118,10 +118,12 @@ class Inputs:
             yield Key(gap, self.attribute, self.task), metrics.gap(means)
 
     def _predicted(self, head: str) -> Names:
+        """Return the predicted names of a head, and None without head or predictions."""
         codes = predicted(self.samples, head) if head else None
         return None if codes is None else named(self.truth, head, codes)
 
     def _in_training(self, head: str) -> Names:
+        """Return the names of a head in the training data, and None if these do not have it."""
         if not head or self.training is None or not self.of(head).in_training:
             return None
         return named(self.training.truth, head)

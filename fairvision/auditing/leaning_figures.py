@@ -140,8 +140,8 @@ def _values(
         Key("leaning_change", attribute): of(_difference(p[HIDDEN], before), true),
         Key("leaning_control", attribute): of(_difference(p[CONTROL], before), true),
         Key("leaning_answer", attribute): of(seen, answer),
-        Key("leaning_flips", attribute): _above(flips[HIDDEN]),
-        Key("leaning_control_flips", attribute): _above(flips[CONTROL]),
+        Key("leaning_flips", attribute): _exceeds_tolerance(flips[HIDDEN]),
+        Key("leaning_control_flips", attribute): _exceeds_tolerance(flips[CONTROL]),
         **{
             Key("leaning_toward", attribute, group=group): of(seen, np.full(len(truth), code))
             for code, group in enumerate(groups)
@@ -155,6 +155,7 @@ def _results(
     truth: pd.Categorical,
     sampling: Sampling,
 ) -> Computed:
+    """Yield the mean of each column (n,) over chosen rows, and of the main ones by group."""
     for key, column in values.items():
         yield key, metrics.mean(column[rows], **sampling)
         if key.metric in ("leaning", "leaning_change", "leaning_control"):
@@ -164,9 +165,11 @@ def _results(
 
 
 def _difference(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return a - b, of their shape, with differences below the tolerance set to 0."""
     change = a - b
     return np.where(np.abs(change) < TOLERANCE, 0.0, change)
 
 
-def _above(lead: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _exceeds_tolerance(lead: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return 1 where a lead is above the tolerance, 0 elsewhere, NaN where undefined."""
     return np.where(np.isnan(lead), np.nan, lead > TOLERANCE)

@@ -276,6 +276,7 @@ def write(material: Material, folder: Path) -> None:
 
 
 def _data_of(run: Run) -> Path:
+    """Return the dataset folder a run was trained on; raise `InputError` if it has moved."""
     path = Path(str(run.config["data"].get("path", "")))
     if not (path / "dataset.json").is_file():
         raise InputError(
@@ -285,9 +286,11 @@ def _data_of(run: Run) -> Path:
 
 
 def _training(whole: Dataset) -> Dataset | None:
+    """Return the training split of a dataset, and None if it has no such images."""
     return whole.split("train") if (whole.samples["split"] == "train").any() else None
 
 
 def _about(name: str, run: Run) -> dict[str, Any]:
+    """Return the name of a model, and method, network and options of its run."""
     keys = ("method", "model", "weights", "size", "seed", "options")
     return {"name": name, **{key: run.config.get(key) for key in keys}}

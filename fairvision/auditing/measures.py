@@ -63,6 +63,7 @@ def measure(
 
 
 def _table(models: Sequence[Inputs]) -> pd.DataFrame:
+    """Return the table of all models' figures and of their differences to the first."""
     first, *others = models
     computed = {inputs.samples.model: dict(_figures(inputs)) for inputs in models}
     name = first.samples.model
@@ -83,6 +84,7 @@ def _table(models: Sequence[Inputs]) -> pd.DataFrame:
 
 
 def _figures(inputs: Inputs) -> Computed:
+    """Yield all figures of one model: by attribute, by task, by both, and of the whole."""
     attributes, tasks = inputs.truth.attributes, inputs.truth.tasks
     for attribute in attributes:
         yield from _compute("attribute", inputs.of(attribute))
@@ -138,5 +140,6 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
 
 
 def _compute(scope: Scope, inputs: Inputs) -> Computed:
+    """Yield the figures of every family that belongs to a scope."""
     for figures in FAMILIES[scope]:
         yield from figures(inputs)

@@ -60,6 +60,7 @@ def model_names(sources: Sequence[Path], given: Sequence[str] | None = None) -> 
 
 
 def _parts(source: Path) -> list[str]:
+    """Return the parts of a path from which a model is named; ["model"] if there are none."""
     path = resolved(source)
     if path.suffix in (".parquet", ".csv"):
         path = path.parent if path.stem == "samples" else path.with_suffix("")
@@ -73,6 +74,7 @@ def _safe(name: str) -> str:
 
 
 def _numbered(names: list[str]) -> list[str]:
+    """Return the names with _2, _3, … added to those that are taken, whatever their case."""
     unique: list[str] = []
     for name in names:
         number, candidate = 1, name
@@ -84,6 +86,7 @@ def _numbered(names: list[str]) -> list[str]:
 
 
 def _checked(names: list[str], count: int) -> list[str]:
+    """Return the names; raise `InputError` unless they are `count` usable, different ones."""
     if len(names) != count:
         raise InputError(f"{count} models need {count} names, not {len(names)}")
     for name in names:

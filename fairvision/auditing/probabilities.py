@@ -131,6 +131,7 @@ def _rounding(values: npt.NDArray[np.float64]) -> float:
 
 
 def _wrong_sum(total: float) -> str:
+    """Return what is wrong with probabilities of this sum, and how to write them."""
     if abs(total - 1) < 0.1:
         return (
             f"the probabilities sum to {total:.4g}, not to 1, and rounding does not explain it: "

@@ -374,6 +374,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> npt.NDArray[np.floating]:
 def _score(
     measure: str, maps: npt.NDArray[np.floating], masks: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.floating]:
+    """Return a measure of evidence (n,) of maps with masks, both (n, height, width)."""
     score: npt.NDArray[np.floating] = getattr(metrics, measure)(maps, masks)
     return score
 

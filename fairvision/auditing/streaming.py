@@ -66,6 +66,7 @@ class _Batch:
     codes: Codes
 
     def part(self, start: int, stop: int) -> _Batch:
+        """Return the rows from `start` up to `stop` of a batch."""
         codes = {key: values[start:stop] for key, values in self.codes.items()}
         return _Batch(self.rows[start:stop], self.ids.slice(start, stop - start), codes)
 
@@ -176,6 +177,7 @@ def write_truth(truth: Dataset, counts: npt.NDArray[np.int64], path: Path) -> No
 def _write_counts(
     truth: Dataset, columns: Mapping[str, Any], counts: npt.NDArray[np.int64] | None, path: Path
 ) -> None:
+    """Write a table of the combinations of truth and predictions, and how often each occurs."""
     table = pd.DataFrame({f"{TRUTH}/{head}": truth.samples[head] for head in truth.schema})
     table = table.assign(**columns, n=counts)
     with whole_file(path) as part:
@@ -183,6 +185,7 @@ def _write_counts(
 
 
 def _open(path: Path) -> Table:
+    """Return a table of predictions opened for reading in batches; it must be parquet."""
     if is_csv(path):
         raise InputError(
             f"{path}: a table of more than {LIMIT} rows, and those it is compared with, must be "
@@ -261,6 +264,7 @@ def _audited(
 
 
 def _ids(table: Table, start: int, column: Any) -> Any:
+    """Return ids as a plain column; raise `InputError` if one is empty."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     empty = column.is_null(nan_is_null=True)
@@ -297,6 +301,7 @@ def _together(
 
 
 def _refuse_lengths(opened: Sequence[Table], waiting: Sequence[_Batch | None]) -> NoReturn:
+    """Raise `InputError`: one table has more rows than another."""
     longer = next(i for i, batch in enumerate(waiting) if batch is not None)
     shorter = next(i for i, batch in enumerate(waiting) if batch is None)
     batch = waiting[longer]
@@ -316,6 +321,7 @@ _ORDER = (
 
 
 def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> None:
+    """Raise `InputError` if batches of two tables differ in an id, compared as numbers too."""
     if a.ids.type == b.ids.type:
         if a.ids.equals(b.ids):
             return
@@ -334,6 +340,7 @@ def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> None:
 
 
 def _truth_of(codes: Codes) -> dict[str, npt.NDArray[Any]]:
+    """Return the codes (n,) of the annotations by head, without those of predictions."""
     return {head: values for (kind, head), values in codes.items() if kind == TRUTH}
 
 
@@ -348,6 +355,7 @@ def _flat(source: int, codes: Codes) -> dict[str, npt.NDArray[np.int64]]:
 
 
 def _count(counts: metrics.Counts, columns: dict[str, npt.NDArray[np.int64]], path: Path) -> None:
+    """Add rows to the counts; raise `InputError` if they hold too many combinations."""
     counts.update(**columns)
     if counts.rows > COMBINATIONS and counts.different > COMBINATIONS:
         raise InputError(

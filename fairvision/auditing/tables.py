@@ -310,6 +310,7 @@ def check_truth(table: Table, schema: Schema, given: Given | None = None) -> Non
 
 
 def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
+    """Write ids, splits, annotations and scores as parquet, with the schema as metadata."""
     columns = ["id", "split", *truth.schema]
     table = pd.concat([truth.samples[columns], scores], axis=1)
     table.attrs["fairvision"] = truth.schema.as_json()
@@ -325,6 +326,7 @@ def _samples(
     given: Given | None,
     rounded: set[str],
 ) -> Samples:
+    """Return a table of predictions as samples: truth, probabilities and evidence."""
     truth = _truth(table, held, schema, given)
     scored = scored_heads(table, schema)
     values = probabilities_of(table, held, schema, scored, rounded)
@@ -340,6 +342,7 @@ def _samples(
 
 
 def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = None) -> Dataset:
+    """Return ids, splits and annotations of a table as a dataset without images."""
     check_truth(table, schema, given)
     ids = pd.Series(names(held["id"]), dtype=object)
     for row in np.flatnonzero(ids.isna()):
@@ -354,6 +357,7 @@ def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = N
 
 
 def _of_split(table: Table, model: Samples, split: str) -> npt.NDArray[np.int64]:
+    """Return the row indices of a split; raise `InputError` if there are none."""
     splits = model.truth.samples["split"]
     rows = np.flatnonzero(splits == split)
     if not len(rows):
@@ -430,4 +434,5 @@ def _align(
 
 
 def _scores(model: Samples, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Return the scores of the rows, numbered from 0."""
     return model.scores.iloc[rows].reset_index(drop=True)

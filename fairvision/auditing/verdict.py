@@ -172,6 +172,7 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
 
 
 def _leans(figures: Figures, model: str, attribute: str) -> Answer | None:
+    """Return whether a model leans on the context for an attribute; None without figures."""
     sentences, signs = [], []
     for task in figures.tasks:
         agrees, disagrees, gap = (
@@ -280,6 +281,7 @@ def _headline_change(figures: Figures, first: str, other: str, attribute: str) -
 
 
 def _headline_of(figures: Figures, model: str, attribute: str) -> str:
+    """Return the headline of an attribute: amplification, and right for the right reasons."""
     amplified = _headline_amplifies(figures, model, attribute)
     reasons = figures.defined(model, "reasons", attribute, label=REASONS[0])
     first = amplified or f"whether {model} amplifies a bias of {attribute} was not measured"

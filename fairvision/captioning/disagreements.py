@@ -105,6 +105,7 @@ def items(
 
 
 def _pixels(file: Path | None) -> npt.NDArray[np.uint8] | None:
+    """Return the pixels (height, width, 3) of an image file, and None without a file."""
     return None if file is None else np.asarray(read_image(file, doubts=Doubts()))
 
 

@@ -88,6 +88,7 @@ def errors_about(place: object) -> Iterator[None]:
 
 
 def _entries(path: Path, entries: list[Any]) -> Iterator[tuple[int, str, str]]:
+    """Yield number, image id and caption of each entry; raise `InputError` if one is wrong."""
     if not entries:
         raise InputError(f"{path} holds no captions")
     for number, entry in enumerate(entries, start=1):

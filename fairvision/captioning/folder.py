@@ -185,10 +185,12 @@ def captions(
 
 
 def _stem(path: Path) -> Path:
+    """Return the path that names a model: without suffix, and without `captions_` before it."""
     return path.with_name(path.stem.removeprefix("captions_") or path.stem)
 
 
 def _path(given: str | Path | None) -> Path | None:
+    """Return a given path as a `Path`, and None if none is given."""
     return None if given is None else Path(given)
 
 
@@ -200,6 +202,7 @@ def _write(
     settings: CaptionSettings,
     overwrite: bool,
 ) -> None:
+    """Write the folder of an audit of captions: table, figures, verdict and page."""
     from fairvision.report.captions import render
 
     called = [model.model for model in material.models]

@@ -158,6 +158,7 @@ def read_reference(path: Path, like: Labels) -> Labels:
 
 
 def _attribute(path: Path, columns: list[str]) -> str:
+    """Return the column that holds the groups; raise `InputError` if that is unclear."""
     if ATTRIBUTE in columns:
         return ATTRIBUTE
     if len(columns) == 1:
@@ -168,6 +169,7 @@ def _attribute(path: Path, columns: list[str]) -> str:
 
 
 def _labels(table: Table, id_column: str | None, attribute: str, task: str) -> Labels:
+    """Return ids, groups and objects that the columns of a table hold."""
     held = table.read(list(filter(None, (id_column, attribute, task))))
     columns = {}
     groups, names = names_of(Place(table.path, attribute), held[attribute], (UNKNOWN,))
@@ -184,6 +186,7 @@ def _labels(table: Table, id_column: str | None, attribute: str, task: str) -> L
 
 
 def _ids(table: Table, column: object, name: str) -> list[str]:
+    """Return the image ids of a column; raise `InputError` if one is empty or repeated."""
     ids: dict[str, None] = {}
     for row, text in enumerate(texts_of(Place(table.path, name), column)):
         image = identity(text)
@@ -201,5 +204,6 @@ def _dataset(
     ids: Collection[str],
     columns: dict[str, Column],
 ) -> Dataset:
+    """Return ids and columns of labels as a dataset without images."""
     samples = pd.DataFrame({"id": pd.Series(list(ids), dtype=object)})
     return Dataset.of_columns(schema, samples, columns, root=path, name=path.stem)

@@ -116,15 +116,16 @@ def _common(labels: Labels, captions: Mapping[str, Mapping[str, str]]) -> tuple[
         )
     notes = [
         f"{name} has no caption of {lack} of {len(ids)} labelled pictures "
-        f"{_by_group(labels, [image not in captions[name] for image in ids])}: they are left out "
-        "for all models"
+        f"{_lacking_by_group(labels, [image not in captions[name] for image in ids])}: they are "
+        "left out for all models"
         for name, lack in lacking.items()
         if lack
     ]
     return labels.of(common), notes
 
 
-def _by_group(labels: Labels, lacking: Sequence[bool]) -> str:
+def _lacking_by_group(labels: Labels, lacking: Sequence[bool]) -> str:
+    """Return in words how many images of each group lack a caption."""
     groups = labels.rows["group"].fillna(UNKNOWN)
     rows = pd.Series(list(lacking)).groupby(groups.to_numpy()).agg(["sum", "size"])
     parts = {str(group): (int(lack), int(n)) for group, lack, n in rows.itertuples()}
@@ -149,6 +150,7 @@ def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:
 
 
 def _reference(truth: Labels, train: Path | None) -> Labels | None:
+    """Return the labels of the training data, and None if no file of them is given."""
     if train is None:
         return None
     if not truth.task:
@@ -163,6 +165,7 @@ def _models(
     vocabulary: Sequence[str],
     more: Mapping[str, Sequence[str]],
 ) -> list[ModelCaptions]:
+    """Return each model's captions in the truth's order, with the groups and objects named."""
     models = []
     for name, by_image in captions.items():
         texts = [by_image[image] for image in truth.rows["id"]]
@@ -173,6 +176,7 @@ def _models(
 
 
 def _images(images: Path, labels: Sequence[Labels]) -> dict[str, Path]:
+    """Return the image files by id; raise `InputError` if a folder holds none of them."""
     files = find_images(images, {image for of in labels for image in of.rows["id"]})
     if not files:
         raise InputError(f"{images} holds none of the pictures: files are named by their id")

@@ -141,6 +141,7 @@ def _by_group(
     groups: Mapping[str, Any],
     sampling: Sampling,
 ) -> dict[str, Result]:
+    """Return the mean of values (n,) for each group, without the unknown one."""
     means = metrics.mean_by_group(values, truth.codes(list(groups)), **sampling)
     return {group: result for group, result in means.items() if group != UNKNOWN}
 

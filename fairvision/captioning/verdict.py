@@ -48,7 +48,9 @@ def decide(
         ),
         _tied(figures),
         _changes(
-            figures, _lic(figures), "Do the words beside those for {attribute} tell it less often?"
+            figures,
+            _lic_metric(figures),
+            "Do the words beside those for {attribute} tell it less often?",
         ),
         _agree(figures),
     ]
@@ -61,6 +63,7 @@ def decide(
 
 
 def _change(figures: Figures, other: str, metric: str) -> Figure | None:
+    """Return the difference of another model to the first in a metric; None if undefined."""
     first = figures.models[0]
     return figures.defined(difference_of(first, other), metric, figures.attributes[0])
 
@@ -79,7 +82,8 @@ def _better(figures: Figures, other: str, metric: str) -> int:
     return 1 if abs(theirs.value) < abs(ours.value) else -1
 
 
-def _lic(figures: Figures) -> str:
+def _lic_metric(figures: Figures) -> str:
+    """Return the name of the metric of leakage: "lic", or "lic_model" if lic is undefined."""
     first, attribute = figures.models[0], figures.attributes[0]
     return "lic" if figures.defined(first, "lic", attribute) else "lic_model"
 
@@ -99,7 +103,7 @@ def _headline(figures: Figures) -> Iterator[str]:
         error = figures.defined(other, "error", attribute)
         if error is None:
             continue
-        lic = _lic(figures)
+        lic = _lic_metric(figures)
         changes = _described(_change(figures, other, "error"), ERRS)
         changes += _described(_change(figures, other, lic), LEAKS, registered()[lic].phrase())
         yield f"{other}: in {error.sentence()}{changes}."
@@ -132,6 +136,7 @@ def _errors(figures: Figures, model: str) -> dict[str, Figure]:
 
 
 def _one_group_more(figures: Figures) -> Answer | None:
+    """Return whether one group is named wrongly more often; None without figures."""
     sentences, shown = [], []
     for model in figures.models:
         gap = figures.defined(model, "error_gap", figures.attributes[0])
@@ -213,7 +218,7 @@ def _agree(figures: Figures) -> Answer | None:
     metrics = [
         registered()[name]
         for name in in_section(CAPTION_CHANGES)  # without amplification: errors lower it too
-        if name != "lic_model" or _lic(figures) == "lic_model"
+        if name != "lic_model" or _lic_metric(figures) == "lic_model"
     ]
     sentences, split, any_shown = [], False, False
     for other in figures.models[1:]:

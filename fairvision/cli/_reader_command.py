@@ -54,6 +54,7 @@ def reader_command(name: str, run: Callable[[Reader, dict[str, Any]], None]) -> 
 
 
 def _option(parameter: inspect.Parameter, kind: Any, described: dict[str, str]) -> click.Option:
+    """Return the command-line option of a reader's parameter."""
     name = parameter.name.replace("_", "-")
     default = None if parameter.default is parameter.empty else parameter.default
     text = described.get(parameter.name)

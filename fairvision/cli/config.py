@@ -97,6 +97,7 @@ def remaining_options(context: click.Context) -> dict[str, str]:
 
 
 def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Make the values of a configuration file the defaults of a command's options."""
     if path is None:
         return
     options = _options(context.command)
@@ -180,6 +181,7 @@ def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> An
 
 
 def _text(path: Path, key: str, value: Any) -> str:
+    """Return a value as it is typed on the command line; refuse lists, tables and dates."""
     if not isinstance(value, (str, bool, int, float)):
         given = one_line(repr(value), 80)
         raise InputError(
@@ -189,6 +191,7 @@ def _text(path: Path, key: str, value: Any) -> str:
 
 
 def _unknown(path: Path, key: str, before: str, names: Collection[str]) -> None:
+    """Raise `InputError`: a key is no option; name the option spelled most like it."""
     name = key.removeprefix(before)
     near = get_close_matches(name.replace("-", "_"), names, n=1)
     hint = f": did you mean {before}{near[0]}?" if near else ""

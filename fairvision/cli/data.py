@@ -125,7 +125,7 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     """
     from fairvision import datasets
 
-    _done(datasets.scenes(folder, quiet=_hushed(quiet), **settings))
+    _print_counts(datasets.scenes(folder, quiet=_is_quiet(quiet), **settings))
 
 
 @command.command()
@@ -186,7 +186,7 @@ def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
     """
     from fairvision import datasets
 
-    _done(datasets.from_table(table, folder, quiet=_hushed(quiet), **settings))
+    _print_counts(datasets.from_table(table, folder, quiet=_is_quiet(quiet), **settings))
 
 
 @command.command()
@@ -207,7 +207,7 @@ def coco(quiet: bool, **settings: Any) -> None:
     """
     from fairvision import datasets
 
-    _done(datasets.from_coco(quiet=_hushed(quiet), **settings))
+    _print_counts(datasets.from_coco(quiet=_is_quiet(quiet), **settings))
 
 
 @command.command()
@@ -228,7 +228,7 @@ def mnist(folder: Path, quiet: bool, **settings: Any) -> None:
     """
     from fairvision.datasets.readers.mnist import from_mnist
 
-    _done(from_mnist(folder, quiet=_hushed(quiet), **settings))
+    _print_counts(from_mnist(folder, quiet=_is_quiet(quiet), **settings))
 
 
 @command.command()
@@ -263,7 +263,7 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
     """
     from fairvision.datasets.readers.cifar10s import from_cifar10
 
-    _done(from_cifar10(folder, quiet=_hushed(quiet), **settings))
+    _print_counts(from_cifar10(folder, quiet=_is_quiet(quiet), **settings))
 
 
 @command.command()
@@ -288,16 +288,19 @@ def show(folder: Path, as_json: bool) -> None:
 
 
 def _read(reader: Reader, values: dict[str, Any]) -> None:
+    """Call a reader with the values of its options, and print what it has written."""
     if "quiet" in values:
-        values["quiet"] = _hushed(values["quiet"])
-    _done(reader(**values))
+        values["quiet"] = _is_quiet(values["quiet"])
+    _print_counts(reader(**values))
 
 
-def _hushed(quiet: bool) -> bool:
+def _is_quiet(quiet: bool) -> bool:
+    """Return whether progress is hidden: if asked for, or if the output is no terminal."""
     return quiet or not sys.stdout.isatty()
 
 
-def _done(dataset: Dataset) -> None:
+def _print_counts(dataset: Dataset) -> None:
+    """Print how many images a new dataset has, by split, and how to look at it."""
     splits = dataset.samples["split"].value_counts(sort=False)
     counts = ", ".join(f"{name} {n}" for name, n in splits.items())
     say(f"{dataset.root}: {len(dataset)} pictures ({counts})")

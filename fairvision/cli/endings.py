@@ -62,6 +62,7 @@ def end(error: BaseException) -> NoReturn:
 
 
 def _end_unforeseen(error: BaseException) -> NoReturn:
+    """End the command with one line on an unexpected error, or raise it if asked for."""
     if is_of_memory(error):
         _end("not enough memory: a smaller --batch-size or --size, or fewer --workers, help", BAD)
     if os.environ.get(TRACEBACK):
@@ -83,6 +84,7 @@ def _place(error: BaseException) -> str:
 
 
 def _end(message: str, code: int, advice: str = "") -> NoReturn:
+    """Print an error as one line, cut to the longest allowed, and exit with a code."""
     if may_tell():
         room = LONGEST - len(advice.encode("utf-8"))
         click.echo(f"fairvision: {one_line(message, room)}{advice}", err=True)

@@ -79,6 +79,7 @@ def several(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 def _value_type(kind: Any, declared: Option) -> ParamType | type:
+    """Return the type by which click reads and limits the values of a method's option."""
     if declared.is_path:
         return PATH_OR_NAME
     if declared.choices:

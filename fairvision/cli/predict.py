@@ -151,6 +151,7 @@ def _familiarity(
 
 
 def _show(table: pd.DataFrame, run: Run, learned: Familiarity | None, why_not: str) -> None:
+    """Print the table of predictions and the notes on how far to trust them."""
     from rich.console import Console
 
     from fairvision.cli import tables

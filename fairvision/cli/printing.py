@@ -37,6 +37,7 @@ def say_json(value: Any) -> None:
 
 
 def _is_unicode() -> bool:
+    """Return whether the standard output can show all of Unicode; True if that is unclear."""
     try:
         return codecs.lookup(sys.stdout.encoding).name.startswith("utf")
     except (AttributeError, LookupError, TypeError):

@@ -18,6 +18,7 @@ _OF_AUDITS = ("split", "attribution", "replicates")
 
 
 def _named(command: click.Command, names: Iterable[str]) -> list[click.Parameter]:
+    """Return the parameters of a command that have one of the names."""
     return [parameter for parameter in command.params if parameter.name in names]
 
 

@@ -44,6 +44,7 @@ def show_dataset(description: dict[str, Any]) -> None:
 
 
 def _count_table(title: str, counts: pd.DataFrame) -> Table:
+    """Return the table of counts by label, with the most frequent ones if there are many."""
     shown = counts
     if len(counts) > _MOST_LABELS:
         shown = counts.sort_values("all", ascending=False, kind="stable").head(_MOST_LABELS)
@@ -52,6 +53,7 @@ def _count_table(title: str, counts: pd.DataFrame) -> Table:
 
 
 def _table(title: str, counts: pd.DataFrame, names: pd.Series) -> Table:
+    """Return a table of counts for the terminal, with a name before each row."""
     numbers = counts.drop(columns=["kind", "name", "value"])
     table = Table("", title=title, title_justify="left", title_style="bold")
     for column in numbers:
@@ -62,6 +64,7 @@ def _table(title: str, counts: pd.DataFrame, names: pd.Series) -> Table:
 
 
 def _skew_table(title: str, skew: pd.DataFrame) -> Table:
+    """Return the table of labels that are more frequent in a group than in all."""
     above = skew[skew["skew"] > 0]
     shown = above.head(_MOST_SKEWS)
     title += ": labels that go with a group"
@@ -154,6 +157,7 @@ def _answer(answer: object) -> str:
 
 
 def _probability(value: float) -> Text:
+    """Return a probability with two digits: bold from 0.5 on, dim if near 0."""
     return Text(f"{value:.2f}", style="bold" if value >= 0.5 else "dim" if value < 0.005 else "")
 
 

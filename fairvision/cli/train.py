@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def _list_methods(context: click.Context, _: click.Parameter, method: str) -> str:
+    """Return the name of a method; for "list", print all methods and end instead."""
     if method == "list":
         say(describe())
         context.exit()

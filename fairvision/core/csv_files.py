@@ -143,6 +143,7 @@ def _opened(path: Path) -> Iterator[io.TextIOWrapper]:
 
 
 def _parsed(path: Path, lines: Iterator[list[str]], separator: str) -> pa.Table:
+    """Return the lines of a csv file as a table of text columns, without its blank lines."""
     header: list[str] = []
     while not any(header):
         line = next(lines, None)
@@ -182,6 +183,7 @@ def _fitted(path: Path, row: int, line: list[str], width: int) -> list[str]:
 
 
 def _batch(rows: list[list[str]], places: list[int], kinds: pa.Schema) -> pa.RecordBatch:
+    """Return rows of text as one batch of columns; `places` are those of the named columns."""
     columns = list(zip(*rows)) if rows else [()] * (max(places, default=-1) + 1)
     arrays = [
         pa.array([without_mark(cell.strip()) for cell in columns[place]], _TEXT) for place in places
@@ -190,6 +192,7 @@ def _batch(rows: list[list[str]], places: list[int], kinds: pa.Schema) -> pa.Rec
 
 
 def _check_separator(path: Path, header: list[str], separator: str) -> None:
+    """Raise `InputError` if a header of one column holds another common separator."""
     if len(header) > 1:
         return
     for other, name in _SEPARATORS.items():
@@ -201,6 +204,7 @@ def _check_separator(path: Path, header: list[str], separator: str) -> None:
 
 
 def _safe(cell: Any) -> Any:
+    """Return a cell as `with_mark` writes text, and unchanged if it is not text."""
     return with_mark(cell) if isinstance(cell, str) else cell
 
 
@@ -213,9 +217,11 @@ class _Limited(io.RawIOBase):
         self._left = FREE + MOST * self._size
 
     def readable(self) -> bool:
+        """Return True: the stream is only for reading."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer with unpacked bytes and return their number; refuse too many in all."""
         piece = self._file.read(len(buffer))
         self._left -= len(piece)
         if self._left < 0:

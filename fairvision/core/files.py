@@ -89,7 +89,7 @@ def _put(part: Path, path: Path, marker: str | None, overwrite: bool) -> None:
         exchange(part, path)
         if any(part.iterdir()) and marker is not None and not (part / marker).is_file():
             exchange(part, path)  # put there since it was looked at
-            raise InputError(_foreign(path, marker))
+            raise InputError(_overwrite_refusal(path, marker))
         shutil.rmtree(part, ignore_errors=True)
         return
     if path.is_dir() and os.name == "nt":
@@ -120,10 +120,11 @@ def check_vacant(path: str | Path, *, marker: str | None, overwrite: bool = Fals
     if not overwrite:
         raise InputError(f"{path} is not empty: choose another folder or add --overwrite")
     if marker is not None and not (path / marker).is_file():
-        raise InputError(_foreign(path, marker))
+        raise InputError(_overwrite_refusal(path, marker))
 
 
-def _foreign(path: Path, marker: str) -> str:
+def _overwrite_refusal(path: Path, marker: str) -> str:
+    """Return the message that refuses to overwrite a folder without the marker file."""
     return (
         f"{path} holds no {marker}, so it was not written by this command: "
         "--overwrite does not touch it; choose another folder"
@@ -144,7 +145,7 @@ def keep_replaced(old: Path, new: Path, finished: str) -> None:
     for folder in (old, old / REPLACED):
         if (folder / finished).is_file():
             ignored = shutil.ignore_patterns(REPLACED)
-            shutil.copytree(folder, new / REPLACED, ignore=ignored, copy_function=_second_name)
+            shutil.copytree(folder, new / REPLACED, ignore=ignored, copy_function=_link_or_copy)
             return
 
 
@@ -153,7 +154,8 @@ def drop_replaced(folder: Path) -> None:
     shutil.rmtree(folder / REPLACED, ignore_errors=True)
 
 
-def _second_name(source: str, target: str) -> None:
+def _link_or_copy(source: str, target: str) -> None:
+    """Give a file a second name by a hard link, or copy it where the disk has none."""
     try:
         os.link(source, target)
     except OSError:
@@ -232,7 +234,7 @@ def read_json(path: str | Path) -> Any:
     path = check_file(path, "a JSON file")
     with reading(path, "JSON"):
         text = path.read_text(encoding="utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_once)
+        value = json.loads(text, object_pairs_hook=_with_unique_names)
     if _HALF.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -242,7 +244,8 @@ def read_json(path: str | Path) -> Any:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict; raise `ValueError` if a name is repeated."""
     names = dict(pairs)
     if len(names) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]

@@ -56,6 +56,7 @@ class _Alias(Loader):
     """Makes a module that has no names but those of the modules where they are now."""
 
     def exec_module(self, module: ModuleType) -> None:
+        """Fill the module of an old name: warn, and look names up in its new homes."""
         homes = [import_module(home) for home in MOVED[module.__name__]]
         warn_renamed(module.__name__, homes[0].__name__, stacklevel=2)
 
@@ -75,6 +76,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """Return how to load a module that has moved, and None for every other name."""
         return ModuleSpec(fullname, _Alias()) if fullname in MOVED else None
 
 

@@ -47,6 +47,7 @@ class Plugins(Mapping[str, T], Generic[T]):
 
     @cached_property
     def _by_name(self) -> dict[str, T | EntryPoint]:
+        """Return the entries of this and other packages by name; built-in ones come first."""
         by_name: dict[str, T | EntryPoint] = {
             name: EntryPoint(name, place, self.group) for name, place in self.built_in.items()
         }

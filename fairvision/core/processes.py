@@ -211,6 +211,7 @@ def _group() -> Any:
 
 
 def _distributed() -> Any:
+    """Return `torch.distributed`, imported only when it is needed."""
     import torch.distributed
 
     return torch.distributed

@@ -169,19 +169,25 @@ def fields_of(kind: type, names: Collection[str] = ()) -> dict[str, Shape]:
     ValueError: lr must be a number, not None
     """
     hints = get_type_hints(kind)
-    return {name: _of_type(hints[name]) for name in names or [field.name for field in fields(kind)]}
+    return {
+        name: _shape_of_type(hints[name])
+        for name in names or [field.name for field in fields(kind)]
+    }
 
 
-def _of_type(hint: Any) -> Shape:
+def _shape_of_type(hint: Any) -> Shape:
+    """Return the shape of JSON values that a type hint stands for; `X | None` may be null."""
     if get_origin(hint) in (Union, types.UnionType):
         (one,) = (part for part in get_args(hint) if part is not types.NoneType)
-        return perhaps(_of_type(one))
+        return perhaps(_shape_of_type(one))
     return {str: text, bool: truth, int: whole(), float: number()}[hint]
 
 
 def _below(location: str, name: str) -> str:
+    """Return the location of a named value inside the object at a location."""
     return f"{location}.{name}" if location else name
 
 
 def _refuse(value: Any, location: str, kind: str) -> None:
+    """Raise `ValueError`: the value at a location must be of another kind."""
     raise ValueError(f"{shown(location)[1:-1] or 'it'} must be {kind}, not {shown(value)}")

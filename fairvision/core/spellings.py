@@ -122,9 +122,11 @@ def distinguishable(names: tuple[str, ...]) -> str:
 
 
 def _shortened(text: str) -> str:
+    """Return a text with its middle cut out if it is too long to be shown."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 8]}…{text[-8:]}"
 
 
 def _listed(parts: list[str]) -> str:
+    """Return the first parts separated by commas, and how many more there are."""
     more = f", … ({len(parts) - _NAMED} more)" if len(parts) > _NAMED else ""
     return ", ".join(parts[:_NAMED]) + more

@@ -268,11 +268,13 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def _kind(path: Path) -> str:
+    """Return the suffix of a table in lower case, without that of a compression."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     return plain.suffix.lower()
 
 
 def _open_parquet_parts(path: Path, parts: tuple[Path, ...]) -> Table:
+    """Return parquet files as one table whose columns have the types common to all files."""
     types: dict[str, pa.DataType] = {}
     rows_of, note = [], None
     for part in parts:
@@ -286,6 +288,7 @@ def _open_parquet_parts(path: Path, parts: tuple[Path, ...]) -> Table:
 
 
 def _parts(path: Path) -> tuple[Path, ...]:
+    """Return the parquet file at a path, or those in the folder; raise `InputError` if none."""
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"{path} does not exist")
@@ -358,6 +361,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _is_text(kind: pa.DataType) -> bool:
+    """Return whether a type of Arrow is text of any width."""
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )

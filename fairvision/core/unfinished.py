@@ -110,6 +110,7 @@ def bring_to_disk(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
+    """Wait until the disk has written a file or folder, where the system can."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:  # a link to nowhere; Windows opens no folders
@@ -123,6 +124,7 @@ def _sync(path: Path) -> None:
 
 
 def _prefix(path: Path) -> str:
+    """Return how the names of unfinished files of a path begin; a digest if it is too long."""
     name = os.fsencode(path.name)
     short = path.name if len(name) <= _LONGEST else sha256(name).hexdigest()[:32]
     return f".{short}."
@@ -148,6 +150,7 @@ def _create(path: Path, folder: bool) -> tuple[Path, int]:
 
 
 def _unfinished_in(folder: Path) -> list[Path]:
+    """Return the unfinished and replaced entries of a folder; none if it cannot be listed."""
     try:
         return [entry for entry in folder.iterdir() if entry.name.endswith((_SUFFIX, _REPLACED))]
     except OSError:
@@ -185,6 +188,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _exchanged_at_once(a: Path, b: Path) -> bool:
+    """Exchange two paths in one step and return whether that worked; only Linux can."""
     if sys.platform != "linux":
         return False
     rename = getattr(ctypes.CDLL(None), "renameat2", None)

@@ -125,10 +125,12 @@ def _load(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndar
 
 
 def _warn(message: str) -> None:
+    """Warn of the cache, on behalf of the caller's caller."""
     warnings.warn(message, FairvisionWarning, stacklevel=3)
 
 
 def _cache_root() -> Path:
+    """Return the folder of all caches: FAIRVISION_CACHE, or fairvision in the user's cache."""
     root = os.environ.get("FAIRVISION_CACHE")
     try:
         if root:
@@ -140,6 +142,7 @@ def _cache_root() -> Path:
 
 
 def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
+    """Return whether decoded images go to the disk: as `cache` asks, and if there is room."""
     if cache == "never":
         return False
     root = _cache_root().absolute()
@@ -159,6 +162,7 @@ def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
 
 
 def _key(dataset: Dataset, size: int) -> str:
+    """Return the folder name of a cache; it changes with the dataset's files and the size."""
     digest = hashlib.sha256(repr((_FORMAT, size, str(dataset.root.resolve()))).encode())
     for stamp in dataset.file_stamps():
         digest.update(stamp)
@@ -166,6 +170,7 @@ def _key(dataset: Dataset, size: int) -> str:
 
 
 def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool) -> None:
+    """Decode all images and masks of a dataset into the arrays of a cache folder."""
     n, decoder = len(dataset), Decoder(dataset, size)
     images = _new(folder / IMAGES, (n, size, size, 3))
     masks = _new(folder / MASKS, (n, size, size))
@@ -201,6 +206,7 @@ def _new(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 @contextmanager
 def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Yield a function that advances a progress bar by a number of decoded images."""
     with Progress(transient=True, disable=quiet, console=Console(stderr=True)) as bar:
         task = bar.add_task("decoding pictures", total=total)
         yield lambda done: bar.advance(task, done)

@@ -62,6 +62,7 @@ def save(dataset: Dataset, folder: str | Path) -> None:
 
 
 def _size(path: Path, value: Any) -> tuple[int, int] | None:
+    """Return width and height as read from dataset.json, and None if it gives no size."""
     if value is None:
         return None
     sides = value if isinstance(value, list) else []

@@ -273,6 +273,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _has_frames(image: Image.Image) -> bool:
+    """Return whether an image file holds several frames; False if that cannot be read."""
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # what follows the first image does not matter

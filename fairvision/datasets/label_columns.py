@@ -134,6 +134,7 @@ def read_labels(schema: Schema, name: str, column: Any, place_of: PlaceOf) -> Co
 def _read_lists(
     schema: Schema, name: str, column: Any, label_of: dict[str, str], place_of: PlaceOf
 ) -> Column:
+    """Return a column of lists of labels as codes and distinct sets; null means unlabelled."""
     lists = column.cast(pa.large_list(column.type.value_type))
     lengths = pc.list_value_length(lists).fill_null(-1).to_numpy()
     index, values = texts(lists.flatten())
@@ -267,6 +268,7 @@ def _lists(place: Place, column: Any) -> tuple[npt.NDArray[Any], list[tuple[str,
 
 
 def _is_unknown(text: str | None, unknown: Collection[str]) -> bool:
+    """Return whether a cell is empty or one of the given words for unknown, in any case."""
     return text is None or text.casefold() in unknown
 
 

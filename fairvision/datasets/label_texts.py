@@ -213,4 +213,5 @@ def _unquoted(item: str) -> str:
 
 
 def _is_quoted(item: str) -> bool:
+    """Return whether a text begins with a quotation mark."""
     return item[:1] in "'\""

@@ -37,6 +37,7 @@ def refuse_layouts(path: Path) -> None:
 
 
 def _layout(path: Path) -> str:
+    """Return what a path of images seems to be, in words, and "" if it is no known layout."""
     if path.is_file():
         return "CelebA's list of attributes" if path.suffix == ".txt" and _is_celeba(path) else ""
     if not path.is_dir() or (path / "dataset.json").exists():
@@ -65,6 +66,7 @@ def _is_celeba(path: Path) -> bool:
 
 
 def _entries(folder: Path) -> list[Path]:
+    """Return the first entries of a folder, sorted; none if it cannot be listed."""
     try:
         entries = (entry for entry in folder.iterdir() if not is_of_system(entry.name))
         return sorted(islice(entries, _LOOKED_AT))
@@ -73,4 +75,5 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _holds_images(folder: Path) -> bool:
+    """Return whether one of the first entries of a folder has the suffix of an image."""
     return any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in _entries(folder))

@@ -64,9 +64,11 @@ class Decoder:
             mask[:] = person
 
     def _path(self, column: str, row: int) -> Path:
+        """Return the path of a row's file that a column of the samples names."""
         return self.dataset.root / str(self.dataset.samples[column].array[row])
 
     def _named(self, error: InputError, row: int) -> InputError:
+        """Return an error with the id of the row's sample added."""
         name = self.dataset.samples["id"].array[row]
         return InputError(f"{error} (sample {name!r} of {self.dataset.root})")
 
@@ -179,14 +181,15 @@ class StreamedPixels(Pixels):
                     ahead.append(self._begin(rows, pool))
                     waiting = sum(len(work) for _, work in ahead) - len(ahead[0][1])
                     if waiting >= max(len(rows), 4 * self._workers):
-                        yield _ended(*ahead.popleft())
+                        yield _finished(*ahead.popleft())
                 while ahead:
-                    yield _ended(*ahead.popleft())
+                    yield _finished(*ahead.popleft())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
         self._decoder.doubts.tell()
 
     def _begin(self, rows: np.ndarray, pool: ThreadPoolExecutor) -> tuple[Taken, Work]:
+        """Start to decode rows; return arrays (n, size, size, …) and the work filling them."""
         side = self._size
         images = np.empty((len(rows), side, side, 3), np.uint8)
         masks = np.zeros((len(rows), side, side), np.uint8)
@@ -197,7 +200,8 @@ class StreamedPixels(Pixels):
         return Taken(images, masks, np.zeros(len(rows), bool)), work
 
 
-def _ended(taken: Taken, work: Work) -> Taken:
+def _finished(taken: Taken, work: Work) -> Taken:
+    """Wait for the decoding of images and return them, with which of them have a mask."""
     for one in work:
         one.result()
     taken.has_mask[:] = taken.masks.any(axis=(1, 2))

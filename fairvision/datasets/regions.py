@@ -105,13 +105,14 @@ def box_mask(boxes: np.ndarray, size: int) -> np.ndarray:
            [1, 1, 0, 0]])
     """
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    columns = _between(boxes[:, 0], boxes[:, 2], size)
-    rows = _between(boxes[:, 1], boxes[:, 3], size)
+    columns = _pixels_between(boxes[:, 0], boxes[:, 2], size)
+    rows = _pixels_between(boxes[:, 1], boxes[:, 3], size)
     inside: np.ndarray = (rows[:, :, None] & columns[:, None, :]).any(axis=0)
     return inside
 
 
-def _between(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
+def _pixels_between(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
+    """Return (n, size): pixels whose centre lies from start to end, and the middle one."""
     centres = (np.arange(size) + 0.5) / size
     middle = np.minimum((start + end) / 2 * size, size - 1).astype(int)
     nearest = middle[:, None] == np.arange(size)
@@ -120,6 +121,7 @@ def _between(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
 
 
 def _check(path: Path, table: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """Return the regions with clean columns; raise `InputError` at the first wrong row."""
     for column in COLUMNS:
         if column not in table and column != "task":
             there = ", ".join(map(str, table))
@@ -153,6 +155,7 @@ def _numbers(values: pd.Series) -> pd.Series:
 
 
 def _number(cell: Any) -> float:
+    """Return a cell as a number, and NaN if it is none."""
     try:
         return np.nan if isinstance(cell, (bool, np.bool_)) else float(cell)
     except (TypeError, ValueError, OverflowError):
@@ -178,6 +181,7 @@ def _tasks(path: Path, checked: pd.DataFrame, dataset: Dataset) -> pd.Series:
 
 
 def _refuse(path: Path, wrong: pd.Series, values: Any, problem: str) -> None:
+    """Raise `InputError` for the first row that is wrong, if any is."""
     rows = np.flatnonzero(wrong.to_numpy(bool))
     if len(rows):
         row = int(rows[0])

@@ -74,7 +74,7 @@ def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Co
     _check_unique(rows, text["id"])
     for column in ("image", "mask"):
         _check_paths(root, rows, text[column], column)
-    samples = {column: _held(text[column]) for column in ("id", "image", "mask")}
+    samples = {column: _as_series(text[column]) for column in ("id", "image", "mask")}
     samples["split"] = pd.Series(_splits(rows, text["split"]), dtype=object)
     return pd.DataFrame(samples), columns
 
@@ -147,14 +147,16 @@ def _splits(rows: _Rows, column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
     return np.array(names, dtype=object)[codes]
 
 
-def _held(text: pa.ChunkedArray) -> pd.Series:
+def _as_series(text: pa.ChunkedArray) -> pd.Series:
+    """Return Arrow text as a pandas column."""
     table: pd.DataFrame = pa.table({"text": text}).to_pandas(types_mapper={_STRINGS: TEXT}.get)
     return table["text"]
 
 
 def _check_unique(rows: _Rows, ids: pa.ChunkedArray) -> None:
+    """Refuse the rows whose id an earlier row has already."""
     if pc.count_distinct(ids).as_py() < len(ids):
-        twice = _held(ids).duplicated()
+        twice = _as_series(ids).duplicated()
         rows.refuse(twice, "id", lambda row: f"{ids[row].as_py()!r} is there twice")
 
 

@@ -61,6 +61,7 @@ def image_sheet(title: str, notes: Sequence[str], image: GalleryImage, model: st
 
 
 def _answer_of(image: GalleryImage, model: str) -> ModelAnswer:
+    """Return a model's answer to an image of the gallery."""
     return next(answer for answer in image.models if answer.name == model)
 
 

@@ -63,29 +63,29 @@ def sheet(
     font = _font(SMALL, False)
     noted = [min(ceil(font.getlength(note)), MOST_FOR_NOTES) for note in notes]
     inner = max([480, *widths, *noted])
-    above = _line(LARGE) + (len(notes) + (scale is not None)) * _line(SMALL)
+    above = _line_height(LARGE) + (len(notes) + (scale is not None)) * _line_height(SMALL)
     height = 2 * MARGIN + above + sum(map(_height, rows))
     paper = Image.new("RGB", (inner + 2 * MARGIN, height), PAPER)
     draw = ImageDraw.Draw(paper)
 
     y = MARGIN
     _write(draw, (MARGIN, y), title, LARGE, inner, bold=True)
-    y += _line(LARGE)
+    y += _line_height(LARGE)
     for note in notes:
         _write(draw, (MARGIN, y), note, SMALL, inner, colour=PALE)
-        y += _line(SMALL)
+        y += _line_height(SMALL)
     if scale is not None:
         _write_scale(paper, (MARGIN, y), scale, inner)
-        y += _line(SMALL)
+        y += _line_height(SMALL)
     for row in rows:
         _write(draw, (MARGIN, y + GAP), row.heading, NORMAL, inner)
-        x, top = MARGIN, y + GAP + (_line(NORMAL) if row.heading else 0)
+        x, top = MARGIN, y + GAP + (_line_height(NORMAL) if row.heading else 0)
         for tile in row.tiles:
             paper.paste(tile.image, (x, top))
             width, below = tile.image.width, top + tile.image.height + 4
             _write(draw, (x, below), tile.caption, SMALL, width, bold=tile.strong)
             for i, line in enumerate(tile.lines, start=1):
-                _write(draw, (x, below + i * _line(SMALL)), line, SMALL, width, colour=PALE)
+                _write(draw, (x, below + i * _line_height(SMALL)), line, SMALL, width, colour=PALE)
             x += width + GAP
         y += _height(row)
     return paper
@@ -151,10 +151,12 @@ def _height(row: Row) -> int:
     """Return the pixels of a row with its gap: heading, images, and the lines below them."""
     tallest = max(tile.image.height for tile in row.tiles)
     lines = max(bool(tile.caption or tile.lines) + len(tile.lines) for tile in row.tiles)
-    return GAP + (_line(NORMAL) if row.heading else 0) + tallest + lines * _line(SMALL)
+    heading = _line_height(NORMAL) if row.heading else 0
+    return GAP + heading + tallest + lines * _line_height(SMALL)
 
 
-def _line(size: int) -> int:
+def _line_height(size: int) -> int:
+    """Return the height of a line of text in pixels, for a font size in pixels."""
     return round(1.6 * size)
 
 

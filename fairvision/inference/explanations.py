@@ -233,6 +233,7 @@ def _method_for(model: Model, layer: str | None) -> str:
 
 
 def _is_grey(image: Image.Image) -> bool:
+    """Return whether all pixels of an image have equal red, green and blue."""
     pixels = np.asarray(image)
     return bool((pixels == pixels[..., :1]).all())
 

@@ -35,6 +35,7 @@ def image_files(images: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _files_at(path: Path) -> Iterator[Path]:
+    """Yield the file at a path, or the readable images of a folder, sorted by name."""
     if not path.is_dir():
         if not path.exists():
             raise InputError(f"picture {path} is missing")

@@ -154,6 +154,7 @@ def describe() -> str:
 
 
 def _read(option: str, kind: type, value: Any) -> str | bool | float:
+    """Return the value of an option as its kind; raise `InputError` if it does not fit."""
     if kind is str:
         return str(value)
     if kind is bool:

@@ -51,6 +51,7 @@ class JustTrainTwice(Method):
         return Repetition(self, np.where(wrong, self.upweight, 1))
 
     def _choose_head(self, dataset: Dataset, heads: Collection[str]) -> str:
+        """Return the head whose mistakes count; raise `InputError` if many labels may hold."""
         with_one = [name for name, task in dataset.tasks.items() if not task.many]
         names = [name for name in [*with_one, *dataset.attributes] if name in heads]
         name = self.head or next(iter(names), "")

@@ -93,6 +93,7 @@ class Subgroups(nn.Module):
         return numbers.where((codes >= 0).all(dim=1), -1)
 
     def _name(self, combination: int) -> str:
+        """Return what the number of a combination stands for: `attribute=group, task=label`."""
         codes = np.unravel_index(combination, self._sizes)
         named = zip(self._named.items(), codes)
         return ", ".join(f"{name}={labels[code]}" for (name, labels), code in named)

@@ -90,6 +90,7 @@ class ThresholdOptimizer(Method):
         return learner
 
     def _check_options(self) -> None:
+        """Raise `InputError` if constraint and objective are unknown or not for each other."""
         for name, choices in (("constraint", CONSTRAINTS), ("objective", OBJECTIVES)):
             if getattr(self, name) not in choices:
                 raise InputError(

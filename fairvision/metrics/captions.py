@@ -65,6 +65,7 @@ class CaptionReport:
         return "\n".join([*map(repr, self.figures), repr(shares)])
 
     def _repr_html_(self) -> str:
+        """Return the figures and the outcomes as HTML tables, for notebooks."""
         rows = [[r.name, r.value, r.low, r.high, r.n] for r in self.figures]
         figures = pd.DataFrame(rows, columns=["figure", "value", "low", "high", "n"])
         return figures.round(4).to_html(index=False) + self.outcomes.round(4).to_html()

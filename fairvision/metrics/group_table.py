@@ -74,6 +74,7 @@ class GroupMetrics(Mapping[str, Result]):
         return repr(self.by_group)
 
     def _repr_html_(self) -> str:
+        """Return the table by group as HTML, for notebooks."""
         return self.by_group.to_html()
 
     @cached_property

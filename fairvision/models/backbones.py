@@ -214,6 +214,7 @@ def backbone(name: str, size: int) -> Backbone:
 
 
 def _of_torchvision() -> list[str]:
+    """Return the names of torchvision's image classifiers."""
     names: list[str] = torchvision.models.list_models(module=torchvision.models)
     return names
 

@@ -152,12 +152,14 @@ class Network(nn.Module):
         return features
 
     @overload
-    def forward(self, images: Tensor) -> dict[str, Tensor]: ...
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the logits (n, classes) by head."""
 
     @overload
     def forward(
         self, images: Tensor, *, with_features: Literal[True]
-    ) -> tuple[dict[str, Tensor], Tensor]: ...
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the logits (n, classes) by head, and the features (n, width)."""
 
     def forward(
         self, images: Tensor, *, with_features: bool = False

@@ -108,6 +108,7 @@ def learning_parts(network: Network) -> dict[str, list[nn.Parameter]]:
 
 
 def _modules(chosen: list[Block]) -> list[nn.Module]:
+    """Return the modules of blocks in order."""
     return [module for block in chosen for module in block.values()]
 
 
@@ -195,8 +196,10 @@ def _children(network: nn.Module, prefix: str = "") -> list[Block]:
 
 
 def _has_weights(module: nn.Module) -> bool:
+    """Return whether a module or one inside it has weights."""
     return next(module.parameters(), None) is not None
 
 
 def _is_layer(module: nn.Module) -> bool:
+    """Return whether no module inside this one has weights."""
     return not any(_has_weights(child) for child in module.children())

@@ -90,6 +90,7 @@ def _published(weights: str, name: str) -> Mapping[str, Tensor]:
 
 
 def _not_published(weights: str, name: str, published: str) -> InputError:
+    """Return the error for weights that are no file, no run and not published for a network."""
     return InputError(
         f"weights {weights!r} are neither a file nor a run nor published for {name} "
         f"(published: {published})"

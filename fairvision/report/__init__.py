@@ -120,6 +120,7 @@ class _Attribute:
 
 
 def _attribute(figures: Figures, name: str) -> _Attribute:
+    """Return what the page shows of an attribute: its figures, panels and reasons."""
     groups = figures.groups(name)
     drawn = {
         "Does it amplify?": panels.amplification(figures, name),

@@ -90,6 +90,7 @@ def _bars(
 
 
 def _by_kind(gallery: Sequence[CaptionedImage]) -> dict[str, list[CaptionedImage]]:
+    """Return the images of a gallery by their kind, in order."""
     kinds: dict[str, list[CaptionedImage]] = {}
     for image in gallery:
         kinds.setdefault(image.kind, []).append(image)

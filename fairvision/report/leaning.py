@@ -122,6 +122,7 @@ def _things(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _leaning(row: pd.Series, rank: int) -> LeaningFigure:
+    """Return how a row of leaning is shown; it has no rank if undefined or of few images."""
     figure = Figure(row["leaning"], row["low"], row["high"], int(row["n"]), "difference")
     return LeaningFigure(
         rank=rank if figure.defined and not row["few"] else None,
@@ -136,6 +137,7 @@ def _leaning(row: pd.Series, rank: int) -> LeaningFigure:
 
 
 def _difference(figures: Figures, attribute: str, task: str, label: str, other: str) -> Difference:
+    """Return another model's difference to the first in leaning, and whether it is shown."""
     name = difference_of(figures.models[0], other)
     figure = figures.get(name, "leaning", attribute, task, "", label)
     if figure is None or not figure.defined:

@@ -137,7 +137,7 @@ def amplification(figures: Figures, attribute: str) -> Iterator[Panel]:
     """Amplification in both directions, then the pairs of group and label that amplify most."""
     for i, task in enumerate(figures.tasks):
         metrics = {
-            _way(metric, attribute, task): metric
+            _title_in_panel(metric, attribute, task): metric
             for metric in (*DIRECTIONS, MALS)
             if figures.has(metric, attribute, task)
         }
@@ -155,7 +155,7 @@ def amplification(figures: Figures, attribute: str) -> Iterator[Panel]:
         for j, metric in enumerate(DIRECTIONS):
             pairs = _strongest(figures, metric, attribute, task)
             if pairs:
-                name = _way(metric, attribute, task)
+                name = _title_in_panel(metric, attribute, task)
                 yield Panel(
                     f"{name}: strongest pairs",
                     "Labels whose intervals lie furthest from zero, each with its strongest group; "
@@ -219,9 +219,11 @@ def _per_group(figures: Figures, metric: str, attribute: str) -> list[plots.Cate
     ]
 
 
-def _way(metric: str, attribute: str, task: str) -> str:
+def _title_in_panel(metric: str, attribute: str, task: str) -> str:
+    """Return the title of a metric without "Amplification, ", which its panel says."""
     return words.words_of(metric, attribute, task).title.removeprefix("Amplification, ")
 
 
 def _key(figures: Figures, name: str, attribute: str, task: int = 0) -> str:
+    """Return the id of a panel: its name and the places of attribute and task."""
     return f"{name}-{figures.attributes.index(attribute)}-{task}"

@@ -37,7 +37,7 @@ class Point(NamedTuple):
 
 def looks(count: int) -> list[tuple[str, str]]:
     """Return colours and signs as `plots.looks` does, but none alike up to 36."""
-    return [(_COLOURS[i % 6], _GLYPHS[_shape(i)]) for i in range(count)]
+    return [(_COLOURS[i % 6], _GLYPHS[_marker_index(i)]) for i in range(count)]
 
 
 def scatter(points: Sequence[Point], x: Axis, y: Axis, *, description: str, key: str) -> str | None:
@@ -115,25 +115,28 @@ def _point(
 ) -> str:
     """Draw one method, and put it into words."""
     across, up = zip(*runs)
-    colour, marker = _COLOURS[place % 6], _MARKERS[_shape(place)]
+    colour, marker = _COLOURS[place % 6], _MARKERS[_marker_index(place)]
     centre = (sum(across) / len(runs), sum(up) / len(runs))
     if len(runs) > 1:
         axes.plot(across, up, marker, color=colour, markersize=3.5, alpha=0.5, linestyle="none")
-        axes.hlines(centre[1], *_ends(across, centre[0]), color=colour, linewidth=1.8)
-        axes.vlines(centre[0], *_ends(up, centre[1]), color=colour, linewidth=1.8)
+        axes.hlines(centre[1], *_bar_ends(across, centre[0]), color=colour, linewidth=1.8)
+        axes.vlines(centre[0], *_bar_ends(up, centre[1]), color=colour, linewidth=1.8)
     axes.plot(*centre, marker, color=colour, markersize=9, zorder=5)
     values = (words.written(value, axis.unit) for value, axis in zip(centre, (x, y)))
     return f"{words.short(name, 60)}: {', '.join(values)}"
 
 
-def _ends(values: Sequence[float], mean: float) -> tuple[float, float]:
+def _bar_ends(values: Sequence[float], mean: float) -> tuple[float, float]:
+    """Return the ends of an error bar: one standard deviation below and above the mean."""
     sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     return mean - sd, mean + sd
 
 
 def _axis_title(axis: Axis) -> str:
+    """Return the title of an axis, with which way is better."""
     return f"{words.short(axis.name, 34)} ({axis.better})"
 
 
-def _shape(place: int) -> int:
+def _marker_index(place: int) -> int:
+    """Return which of six markers a method has, so that it differs if the colour repeats."""
     return (place + place // 6) % 6

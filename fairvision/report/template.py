@@ -61,6 +61,7 @@ def data_uri(image: Image.Image) -> str:
 
 @cache
 def _environment() -> Environment:
+    """Return the environment of the page templates, which escapes all text."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,

@@ -113,4 +113,5 @@ def check_lines(metrics: pd.DataFrame) -> list[str]:
 
 
 def _sanity_metrics() -> list[Metric]:
+    """Return the registered metrics that check the maps themselves."""
     return [metric for name, metric in registered().items() if name.startswith("sanity_")]

@@ -302,6 +302,7 @@ def _columns(part: str, attribute: str, audit: Figures, methods: Sequence[str]) 
 
 
 def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:
+    """Return a method's recall averaged over groups and seeds, beside that of a guess."""
     recalls, shown, guess = [], 0, math.nan
     for audit in audits:
         by_group = [
@@ -321,11 +322,13 @@ def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:
 
 
 def _summary(by_seed: dict[int, Figure | None]) -> Summary:
+    """Return the figures of all seeds with their mean and standard deviation."""
     values = [figure.value for figure in by_seed.values() if figure and figure.defined]
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return Summary(by_seed, _mean(values), sd)
 
 
 def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not NaN, and NaN if there are none."""
     defined = [value for value in values if not math.isnan(value)]
     return float(np.mean(defined)) if defined else math.nan

@@ -248,6 +248,7 @@ def register(metric: Metric) -> Metric:
 
 
 def _add(metric: Metric) -> Metric:
+    """Register a metric and return it; raise `InputError` if its description is invalid."""
     if not metric.name or metric.name in _METRICS:
         raise InputError(f"metric {metric.name!r} is registered already, or has no name")
     if metric.unit not in get_args(Unit):

@@ -208,7 +208,7 @@ def _train_all(
     failed = {}
     pairs = [(method, seed) for seed in plan.seeds for method in plan.methods]
     for number, (method, seed) in enumerate(pairs, 1):
-        run = _run(folder, method, seed)
+        run = _run_folder(folder, method, seed)
         if (run / runs.BEST).is_file():
             continue
         say(f"{run.name} ({number} of {len(pairs)}): training")
@@ -241,7 +241,7 @@ def _audit_all(
         if not methods:
             continue
         place = folder / "audits" / f"seed-{seed}"
-        sources = [_run(folder, name, seed) for name in methods]
+        sources = [_run_folder(folder, name, seed) for name in methods]
         audited = _audited(place, sources, methods, how)
         if audited is None:
             say(f"auditing seed {seed}")
@@ -309,6 +309,7 @@ def _write(
     decided: Verdict,
     settings: SweepSettings,
 ) -> None:
+    """Write the tables of a sweep and its page, and drop what they replace."""
     from fairvision.report.leaderboard import render
 
     page = render(board=made, verdict=decided, settings=settings)
@@ -318,5 +319,6 @@ def _write(
     drop_replaced(folder)
 
 
-def _run(folder: Path, method: str, seed: int) -> Path:
+def _run_folder(folder: Path, method: str, seed: int) -> Path:
+    """Return the folder of the run of a method with a seed."""
     return folder / "runs" / f"{method}-{seed}"

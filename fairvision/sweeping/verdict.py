@@ -26,8 +26,9 @@ def decide(board: Board, *, notes: Sequence[str] = ()) -> Verdict:
     """
     warnings = [ONE_SEED] if board.seeds < 2 else []
     warnings += [
-        f"{attribute}: {method} has learnt little: {_guessed(learnt)}. What learns nothing neither "
-        "amplifies nor leans, so read its other figures with that in mind, or train it longer"
+        f"{attribute}: {method} has learnt little: {_recall_and_guess(learnt)}. What learns "
+        "nothing neither amplifies nor leans, so read its other figures with that in mind, or "
+        "train it longer"
         for (method, attribute), learnt in board.learnt.items()
         if learnt.little
     ]
@@ -73,11 +74,13 @@ def _compared(board: Board, method: str, other: str) -> dict[int, list[Column]]:
 
 
 def _status(compared: dict[int, list[Column]]) -> Status:
+    """Return "yes" if figures are only better, "no" if only worse, and "unclear" otherwise."""
     better, worse = bool(compared[1]), bool(compared[-1])
     return "unclear" if better == worse else "yes" if better else "no"
 
 
 def _change(board: Board, method: str, column: Column) -> str:
+    """Return in words how a method changes a figure, and in how many seeds that is shown."""
     ours, first = board.summaries[method, column], board.summaries[board.methods[0], column]
     before, after = (written(summary.mean, column.unit) for summary in (first, ours))
     text = f"{column.words.title} {before} to {after}"
@@ -125,7 +128,7 @@ def _pick(board: Board) -> str:
         name, learnt = next(iter(of_first.items()))
         return (
             f"Which to pick: not to be told from this sweep, as {first} has learnt little about "
-            f"{name}: {_guessed(learnt)}. Train longer (--epochs), or on more pictures."
+            f"{name}: {_recall_and_guess(learnt)}. Train longer (--epochs), or on more pictures."
         )
     compared = {name: _compared(board, name, first) for name in others}
     good = [name for name in others if _status(compared[name]) == "yes"]
@@ -151,7 +154,8 @@ def _pick(board: Board) -> str:
     return f"Which to pick: {first}. The seeds show no method to be better in any column."
 
 
-def _guessed(learnt: Learnt) -> str:
+def _recall_and_guess(learnt: Learnt) -> str:
+    """Return in words a method's mean recall over groups, and that of a guess."""
     recall, guess = written(learnt.recall), written(learnt.guess)
     return f"its mean recall over the groups is {recall}, and that of a guess {guess}"
 

@@ -38,15 +38,16 @@ def seed_step(seed: int, epoch: int, step: int, place: Place | None = None) -> N
     >>> bool(first == torch.rand(1))
     True
     """
-    common = _number(seed, epoch, step, 0)
+    common = _mixed_seed(seed, epoch, step, 0)
     if place is None:
         torch.manual_seed(common)
     else:
-        torch.manual_seed(_number(seed, epoch, step, place.rank))
+        torch.manual_seed(_mixed_seed(seed, epoch, step, place.rank))
         place.generator.manual_seed(common)
 
 
-def _number(*numbers: int) -> int:
+def _mixed_seed(*numbers: int) -> int:
+    """Return one 64-bit seed mixed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 

@@ -192,6 +192,7 @@ class _Digesting(io.RawIOBase):
         self.digest = hashlib.sha256()
 
     def write(self, data: Any) -> int:
+        """Write bytes to the file, add them to the digest, and return how many there were."""
         self.digest.update(data)
         return self._file.write(data)
 
@@ -208,6 +209,7 @@ def _save(content: Mapping[str, Any], file: BinaryIO) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint; raise if it is damaged or of another version."""
     with path.open("rb") as file:
         if file.read(len(_HEAD)) != _HEAD:
             raise _DamagedError("it is no checkpoint, or one of an older fairvision")

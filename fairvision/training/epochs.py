@@ -127,6 +127,7 @@ class Training:
             yield stack.enter_context(log)
 
     def _epoch(self, log: Log) -> None:
+        """Train for one epoch, or the rest of it, then validate, log and save."""
         began = time.perf_counter()
         progress = self.progress
         if not progress.step:
@@ -182,6 +183,7 @@ class Training:
         _check_weights(self.network)
 
     def _validate(self, log: Log) -> dict[str, float]:
+        """Return the losses and accuracies on the validation split, with the worst group's."""
         dataset, settings = self.parts["val"].dataset, self.settings
         order = np.arange(len(dataset))
         pieces = cut(order, settings.batch_size, least=self.fabric.world_size)
@@ -216,6 +218,7 @@ class Training:
         return [pieces[start : start + many] for start in range(0, len(pieces), many)]
 
     def _state(self) -> dict[str, checkpoint.Stateful]:
+        """Return the parts of the training that a checkpoint keeps, by name."""
         state: dict[str, checkpoint.Stateful] = {
             "network": self.network,
             "method": self.objective,
@@ -226,6 +229,7 @@ class Training:
         return state if self.averaged is None else {**state, "averaged": self.averaged}
 
     def _save(self) -> None:
+        """Write a checkpoint, in the first process only, and note how long that takes."""
         if is_first():
             began = time.perf_counter()
             checkpoint.save(self.folder, self.progress, self._state())
@@ -254,5 +258,6 @@ def _figures(split: str, averages: Averages, excluded: Collection[str]) -> dict[
 
 
 def _check_weights(network: Network) -> None:
+    """Raise `NotFinite` if a weight of the network is infinite or NaN."""
     if not all(bool(p.isfinite().all()) for p in network.parameters()):
         raise NotFinite("a weight")

@@ -114,4 +114,5 @@ class AveragedNetwork(nn.Module):
 
 
 def _tensors(network: Network) -> list[Tensor]:
+    """Return all weights and buffers of a network."""
     return list(network.state_dict().values())

@@ -193,5 +193,6 @@ def check_same(folder: Path, stored: Mapping[str, Any], now: Mapping[str, Any]) 
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a run and the options of its method as one level of names."""
     names = ("method", "model", "weights", "size", "attributes", "tasks", "seed")
     return {**{name: config[name] for name in names}, **config["options"]}

@@ -186,6 +186,7 @@ def check_training_split(train: Dataset) -> None:
 
 
 def _refuse_unlabelled(train: Dataset, name: str, labelled: int) -> None:
+    """Raise `InputError` if no training image has a label of this name."""
     if not labelled:
         raise InputError(
             f"{name!r} is unknown for every training picture of {train.root}: choose other "

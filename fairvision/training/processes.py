@@ -100,7 +100,7 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
     """What SyncBatchNorm is on GPUs, for processes on CPUs."""
 
     def _check_input_dim(self, input: Tensor) -> None:
-        pass
+        """Accept every number of dimensions."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Return (n, channels, …) normalised by the statistics of all processes."""
@@ -121,6 +121,7 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running mean and variance (channels,) towards those of a batch."""
         if self.running_mean is None or self.running_var is None:
             return
         assert self.num_batches_tracked is not None
@@ -133,12 +134,14 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
 class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
+        """Return the sum of all processes' values, of their shape."""
         values = values.clone()
         dist.all_reduce(values)
         return values
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Return the sum of all processes' gradients, of their shape."""
         return _sum(gradient)
 
 

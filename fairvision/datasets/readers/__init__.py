@@ -27,6 +27,7 @@ lines, and what the section Parameters says of each option.
 
 
 def _checked(name: str, reader: Any) -> Reader:
+    """Return a reader; raise `InputError` if it cannot be called."""
     if not callable(reader):
         raise InputError(f"reader {name!r} is no function")
     function: Reader = reader

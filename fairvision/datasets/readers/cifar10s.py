@@ -263,6 +263,7 @@ def read_parquet_files(source: Path) -> tuple[Cifar10, Cifar10]:
 
 
 def _files(source: Path) -> list[Path]:
+    """Return the parquet file at a path, or all below it; raise `InputError` if none."""
     if source.is_dir():
         files = [
             path
@@ -304,6 +305,7 @@ def _images(path: Path, table: pa.Table) -> np.ndarray:
 
 
 def _is_encoded(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds encoded image files."""
     if pa.types.is_struct(kind):
         kind = next((field.type for field in kind if field.name == "bytes"), pa.null())
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
@@ -326,6 +328,7 @@ def _labels(path: Path, table: pa.Table) -> np.ndarray:
 
 
 def _is_among(label: Any, places: dict[Any, int]) -> bool:
+    """Return whether a label is a whole number or text that has a place among the labels."""
     return type(label) in (int, str) and label in places
 
 

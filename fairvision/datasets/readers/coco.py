@@ -150,6 +150,7 @@ class _Instances:
 
 
 def _read_instances(path: Path, skip_broken: bool) -> _Instances:
+    """Return images, categories, person masks, objects and boxes of an instances file."""
     content = read_json(path)
     images: dict[Any, dict[str, Any]] = {}
     names: set[str] = set()

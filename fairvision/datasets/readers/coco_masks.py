@@ -129,6 +129,7 @@ def run_lengths(compressed: bytes) -> list[int]:
 
 
 def _draw(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Return the mask (height, width) of a segmentation, which is polygons or run lengths."""
     # pycocotools only turns polygons into runs: its decoder leaves pixels that malformed runs do
     # not cover uninitialised
     if isinstance(segmentation, list):
@@ -146,6 +147,7 @@ def _draw(segmentation: Any, height: int, width: int) -> np.ndarray:
 
 
 def _polygon_runs(polygons: list[Any], height: int, width: int) -> list[int]:
+    """Return the run lengths, column by column, of the area that polygons cover together."""
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"a polygon of {len(polygon)} numbers; it needs x, y of 3 points")
@@ -160,4 +162,5 @@ def _polygon_runs(polygons: list[Any], height: int, width: int) -> list[int]:
 
 
 def _within(values: np.ndarray, end: float) -> bool:
+    """Return whether all values lie between 0 and an end, but for a small tolerance."""
     return bool(((values >= -_TOLERANCE) & (values <= end + _TOLERANCE)).all())

@@ -154,6 +154,8 @@ def _store_all(
     workers: int | None,
     quiet: bool,
 ) -> list[_Stored | InputError]:
+    """Store all images with threads; return, in order, what was stored or its error."""
+
     def attempt(source: Source, name: str) -> _Stored | InputError:
         try:
             return _store(source, name, folder, doubts)
@@ -215,6 +217,7 @@ def _file_names(ids: Collection[str]) -> list[str]:
 
 
 def _suffix(path: Path) -> str:
+    """Return the suffix of a path in lower case, and "" if it looks like no suffix."""
     suffix = path.suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
 

@@ -151,6 +151,7 @@ def _lay_out(source: Path, raw: Path) -> None:
 
 
 def _file(source: Path, name: str) -> Path:
+    """Return the path of an idx file, packed or not, in a folder or its MNIST/raw."""
     places = [source / name, source / "MNIST" / "raw" / name]
     files = [q for p in places for q in (p, p.with_name(f"{name}.gz")) if q.exists()]
     if not files:
@@ -162,12 +163,14 @@ def _file(source: Path, name: str) -> Path:
 
 
 def _check(place: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raise `InputError` unless images (n, height, width) have labels (n,) from 0 to 9."""
     _check_shapes(place, images.shape, labels.shape)
     if labels.min() < 0 or labels.max() > 9:
         raise InputError(f"{place}: label {labels.max()} is not a digit")
 
 
 def _check_shapes(place: str, images: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    """Raise `InputError` unless the shapes are (n, height, width) and (n,), not empty."""
     if len(images) != 3 or labels != images[:1] or 0 in images:
         raise InputError(
             f"{place}: pictures of shape {images} and labels of shape {labels} do not belong "
@@ -239,10 +242,12 @@ def unpack(path: Path, header: Header, plain: Path) -> None:
 
 
 def _bytes_of(header: Header) -> int:
+    """Return how many bytes of pixels or labels follow the header of an idx file."""
     return math.prod(header.shape)
 
 
 def _opened(path: Path) -> BinaryIO:
+    """Return a file opened for reading bytes, unpacked if it ends in .gz."""
     if path.suffix == ".gz":
         return cast("BinaryIO", gzip.GzipFile(path))
     return path.open("rb")
@@ -250,6 +255,7 @@ def _opened(path: Path) -> BinaryIO:
 
 @contextmanager
 def _reading_idx(path: Path) -> Iterator[None]:
+    """Turn errors that a truncated or damaged idx file causes into `InputError`."""
     try:
         yield
     except (EOFError, OSError, zlib.error, ValueError) as error:

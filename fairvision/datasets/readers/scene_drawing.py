@@ -68,6 +68,7 @@ class Canvas:
             self.oval(x, y, width / 2, width / 2, colour)
 
     def _pixels(self, points: Sequence[Point]) -> list[Point]:
+        """Return points given as shares of the side in pixels."""
         return [(x * self.side, y * self.side) for x, y in points]
 
 
@@ -81,6 +82,7 @@ Pattern = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _dotted(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return where dots are, for positions in units of the pattern's period."""
     # dots in offset rows; the radius makes them cover half of the shirt
     y, x = y / 1.3, x / 1.3
     x = x + 0.5 * (np.floor(y) % 2)
@@ -149,6 +151,7 @@ def _draw_shirt(
     first: Colour,
     second: Colour,
 ) -> None:
+    """Draw a shirt in the first colour with a pattern in the second, its phase at random."""
     x, top, half, length = place
     waist = half * random.uniform(0.85, 1.0)
     phase_x, phase_y = random.uniform(0, 1), random.uniform(0, 1)
@@ -175,6 +178,7 @@ def _draw_shirt(
 def _draw_head(
     canvas: Canvas, random: Random, x: float, chin: float, tall: float, skin: Colour, hair: Colour
 ) -> None:
+    """Draw a head above the chin, with a random hair style and look."""
     r = 0.135 * tall
     y = chin - r * 0.85
     style = random.choice(["short", "long", "bun", "bald"])

@@ -142,6 +142,7 @@ def _draw(
 
 
 def _check(count: int, bias: float, groups: int, size: int) -> None:
+    """Raise `InputError` if scenes of these numbers, bias, groups or size cannot be drawn."""
     if not 2 <= groups <= MAX_GROUPS:
         raise InputError(f"{groups} groups cannot be drawn: choose 2 to {MAX_GROUPS}")
     if not 0 <= bias <= 1:

@@ -187,6 +187,7 @@ def from_table(
 def _check_columns(
     table: Table, columns: Mapping[str, Mapping[str, str]], *fixed: str | None
 ) -> None:
+    """Raise `InputError` if columns are missing, none is chosen, or a name is used twice."""
     chosen = [(key, c) for named in columns.values() for key, c in named.items()]
     if not chosen:
         raise InputError(
@@ -202,6 +203,7 @@ def _check_columns(
 
 
 def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
+    """Return a unique id per row: the id column, else file stems, else row numbers."""
     id = id or ("id" if "id" in raw.column_names else None)
     if id is None:
         stems = [Path(text or "").stem for text in texts_of(Place(path, image), raw[image])]
@@ -223,6 +225,7 @@ def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
 def _splits(
     table: Table, raw: pa.Table, split: str | None, fractions: tuple[float, float], seed: int
 ) -> list[str]:
+    """Return the split of each row: read from a column, or else drawn with the seed."""
     split = split or ("split" if "split" in table.types else None)
     if split is None:
         drawn: list[str] = random_splits(

@@ -77,6 +77,7 @@ class Result(float):
         return f"{name}{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] (n = {self.n})"
 
     def _repr_html_(self) -> str:
+        """Return the result and its pairs as HTML, for notebooks."""
         pairs = "" if self.pairs is None else self.pairs.round(4).to_html(index=False)
         return f"<p><b>{escape(repr(self))}</b></p>{pairs}"
 

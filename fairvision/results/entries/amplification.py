@@ -27,6 +27,7 @@ SPLIT = INSIDE, OUTSIDE, APART = (
 
 
 def _mals(inputs: MetricInputs) -> Result | None:
+    """Return MALS amplification; None without training data or a kind of prediction."""
     if not inputs.in_training:
         return None
     if inputs.predicted_labels is None or inputs.predicted_groups is None:
@@ -40,14 +41,17 @@ def _mals(inputs: MetricInputs) -> Result | None:
 
 
 def _a_to_t(inputs: MetricInputs) -> Result | None:
+    """Return the amplification from attribute to task, and None if it cannot be computed."""
     return _directional(inputs, pred_labels=inputs.predicted_labels)
 
 
 def _t_to_a(inputs: MetricInputs) -> Result | None:
+    """Return the amplification from task to attribute, and None if it cannot be computed."""
     return _directional(inputs, pred_groups=inputs.predicted_groups)
 
 
 def _directional(inputs: MetricInputs, **predictions: Any) -> Result | None:
+    """Return directional amplification of predictions; None without these or training data."""
     if not inputs.in_training or any(values is None for values in predictions.values()):
         return None
     return metrics.directional_bias_amplification(
@@ -56,6 +60,7 @@ def _directional(inputs: MetricInputs, **predictions: Any) -> Result | None:
 
 
 def _of_training(inputs: MetricInputs) -> dict[str, Any]:
+    """Return the arguments that give metrics of amplification the training data."""
     return {
         "train_labels": inputs.training_labels,
         "train_groups": inputs.training_groups,
