@@ -65,7 +65,7 @@ def image_sheets(
     by the attribution of the audit, for the annotated group; the figures beside them are the
     audit's. For every model, attribute and reason that has images the folder holds a contact sheet
     `MODEL/ATTRIBUTE/CELL.png` and a sheet per image, `MODEL/ATTRIBUTE/CELL/01-ID.png`, with every
-    model's map. `images.json` lists them all.
+    model's map. `pictures.json` lists them all.
 
     Parameters
     ----------

@@ -13,43 +13,94 @@ from typing import Any
 from fairvision.core.deprecation import warn_renamed
 
 MOVED = {
+    "fairvision.attribution.answers": ("fairvision.attribution.explained",),
+    "fairvision.attribution.curves": ("fairvision.attribution.faithfulness",),
+    "fairvision.attribution.drawings": ("fairvision.inference.explanation_sheets",),
     "fairvision.attribution.explain": ("fairvision.inference.explanations",),
+    "fairvision.attribution.noise": (
+        "fairvision.attribution.explained",
+        "fairvision.attribution.perturbations",
+    ),
+    "fairvision.attribution.options": ("fairvision.attribution.explained",),
     "fairvision.attribution.overlays": ("fairvision.drawing.overlays",),
+    "fairvision.attribution.page": ("fairvision.inference.explanation_sheets",),
+    "fairvision.attribution.reach": ("fairvision.attribution.completeness",),
     "fairvision.attribution.sheets": ("fairvision.drawing.sheets",),
+    "fairvision.attribution.state": ("fairvision.attribution.explained",),
     "fairvision.attribution.stream": ("fairvision.attribution",),
+    "fairvision.attribution.together": ("fairvision.attribution.gradcam",),
     "fairvision.auditing.absences": ("fairvision.auditing.cautions",),
     "fairvision.auditing.answers": ("fairvision.auditing.inputs",),
+    "fairvision.auditing.cells": (
+        "fairvision.auditing.probabilities",
+        "fairvision.datasets.label_columns",
+        "fairvision.schema",
+    ),
+    "fairvision.auditing.contact_sheets": ("fairvision.drawing.contact_sheets",),
+    "fairvision.auditing.parts": ("fairvision.core.tables", "fairvision.core.csv_files"),
+    "fairvision.auditing.pictures": ("fairvision.auditing.image_sheets",),
+    "fairvision.auditing.schema": ("fairvision.schema", "fairvision.auditing.columns"),
+    "fairvision.auditing.shares": ("fairvision.results.words",),
     "fairvision.checksums": ("fairvision.core.checksums",),
     "fairvision.csv_files": ("fairvision.core.csv_files",),
+    "fairvision.datasets.caption_words": (
+        "fairvision.datasets.readers.coco",
+        "fairvision.metrics.caption_words",
+    ),
     "fairvision.datasets.cifar10s": ("fairvision.datasets.readers.cifar10s",),
-    "fairvision.auditing.columns": ("fairvision.auditing.columns",),
-    "fairvision.datasets.readers.coco": ("fairvision.datasets.readers.coco",),
     "fairvision.datasets.coco": ("fairvision.datasets.readers.coco",),
-    "fairvision.datasets.pixels": ("fairvision.datasets.pixels",),
-    "fairvision.datasets.images": ("fairvision.datasets.images",),
+    "fairvision.datasets.coding": ("fairvision.datasets.label_texts",),
+    "fairvision.datasets.decoding": ("fairvision.datasets.pixels",),
+    "fairvision.datasets.doubts": ("fairvision.datasets.images",),
     "fairvision.datasets.drawing": ("fairvision.datasets.readers.scenes",),
+    "fairvision.datasets.idx": ("fairvision.datasets.readers.mnist",),
     "fairvision.datasets.mnist": ("fairvision.datasets.readers.mnist",),
     "fairvision.datasets.pictures": ("fairvision.datasets.images",),
+    "fairvision.datasets.stamps": ("fairvision.datasets.dataset",),
     "fairvision.datasets.table": ("fairvision.datasets.readers.table",),
     "fairvision.draws": ("fairvision.core.draws",),
     "fairvision.familiarity": ("fairvision.inference.confidence",),
     "fairvision.files": ("fairvision.core.files", "fairvision.core.unfinished"),
     "fairvision.ids": ("fairvision.core.spellings",),
+    "fairvision.methods.heads": ("fairvision.methods.method",),
+    "fairvision.methods.thresholds": ("fairvision.methods.threshold_optimizer",),
+    "fairvision.models.blocks": ("fairvision.models.tuning",),
+    "fairvision.models.checkpoints": ("fairvision.models.weights",),
     "fairvision.models.devices": ("fairvision.models",),
+    "fairvision.models.domain_head": ("fairvision.models.network",),
+    "fairvision.models.inception": ("fairvision.models.architectures",),
     "fairvision.models.lecture_cnn": ("fairvision.models.architectures",),
+    "fairvision.models.resnet18_32px": ("fairvision.models.architectures",),
     "fairvision.models.small_cnn": ("fairvision.models.architectures",),
     "fairvision.own_pictures": ("fairvision.inference.digits",),
     "fairvision.postprocessing": ("fairvision.runs.thresholds",),
     "fairvision.processes": ("fairvision.core.processes",),
     "fairvision.report.figures": ("fairvision.results.figures", "fairvision.results.table"),
+    "fairvision.report.gallery": ("fairvision.report.template",),
     "fairvision.report.sanity": ("fairvision.results.expectations",),
     "fairvision.report.words": ("fairvision.results.words",),
     "fairvision.shapes": ("fairvision.core.shapes",),
     "fairvision.spellings": ("fairvision.core.spellings",),
     "fairvision.sweeping.board": ("fairvision.results.leaderboard",),
     "fairvision.table_files": ("fairvision.core.csv_files", "fairvision.core.tables"),
+    "fairvision.training.allocation": ("fairvision.training.devices",),
+    "fairvision.training.compiling": ("fairvision.training.devices",),
+    "fairvision.training.dropout": ("fairvision.training.chance",),
+    "fairvision.training.learnable": ("fairvision.training.preparation",),
+    "fairvision.training.loop": ("fairvision.training.steps", "fairvision.training.optimization"),
+    "fairvision.training.place": ("fairvision.training.processes",),
+    "fairvision.training.start": ("fairvision.training.preparation", "fairvision.models.tuning"),
+    "fairvision.training.worst_group": ("fairvision.training.averages",),
+    "fairvision.unfinished": ("fairvision.core.unfinished",),
+    "fairvision.unpacking": ("fairvision.core.csv_files",),
 }
 """Where the names of a module are now."""
+
+RENAMED = {
+    "fairvision.attribution.together.answers_and_gradcam": "logits_and_gradcam",
+    "fairvision.auditing.pictures.pictures": "image_sheets",
+}
+"""What names are called now that are called otherwise where they are."""
 
 
 class _Alias(Loader):
@@ -58,10 +109,11 @@ class _Alias(Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Fill the module of an old name: warn, and look names up in its new homes."""
         homes = [import_module(home) for home in MOVED[module.__name__]]
-        warn_renamed(module.__name__, homes[0].__name__, stacklevel=2)
+        warn_renamed(module.__name__, homes[0].__name__)
 
         def look_up(name: str) -> Any:
-            for candidate in (name, name.replace("picture", "image")):
+            renamed = RENAMED.get(f"{module.__name__}.{name}", name.replace("picture", "image"))
+            for candidate in (name, renamed):
                 for home in homes:
                     if hasattr(home, candidate):
                         return getattr(home, candidate)

@@ -1,8 +1,5 @@
 """The version, in the one place from which package, commands and outputs take it."""
 
-import platform
-from importlib import metadata
-
 __version__ = "0.2.0"
 
 
@@ -12,6 +9,9 @@ def versions(*libraries: str) -> dict[str, str]:
     >>> list(versions("numpy", "no-such-library"))
     ['fairvision', 'python', 'numpy']
     """
+    import platform
+    from importlib import metadata
+
     installed = {}
     for name in libraries:
         try:

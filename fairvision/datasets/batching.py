@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairvision.core.deprecation import renamed_arguments
+from fairvision.core.deprecation import former_names, renamed_arguments
 from fairvision.datasets.cache import CachedPixels
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.pixels import Pixels, Taken, resize
@@ -117,3 +117,8 @@ def image_tensor(image: Image.Image, size: int) -> Tensor:
 def _to_images(images: Tensor) -> Tensor:
     """Turn (n, height, width, 3) bytes into channels-last floats."""
     return images.permute(0, 3, 1, 2).float().div_(255)
+
+
+__getattr__ = former_names(
+    __name__, {"picture_tensor": "fairvision.datasets.batching.image_tensor"}
+)

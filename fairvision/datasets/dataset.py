@@ -129,9 +129,10 @@ class Dataset:
 
     def encoded(self, name: str) -> npt.NDArray[Any]:
         """Return the codes of an attribute or a task, as `codes` or `targets` do."""
-        if name not in self._columns:
-            self._columns[name] = self.schema.column(name, self.samples[name])
-        return self._columns[name].codes
+        column, names = self._columns.get(name), self.samples[name]
+        if column is None or not names.equals(pd.Series(column.names, dtype=object)):
+            column = self._columns[name] = self.schema.column(name, names)
+        return column.codes
 
     def codes(self, attribute: str) -> npt.NDArray[np.int64]:
         """Return each image's group, (n,) int64 positions in its groups; -1 unknown."""

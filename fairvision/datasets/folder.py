@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fairvision.core.deprecation import former_names
 from fairvision.core.files import read_json, whole_file, write_json
 from fairvision.datasets.dataset import TEXT, Dataset
 from fairvision.datasets.layouts import refuse_layouts
@@ -71,3 +72,14 @@ def _size(path: Path, value: Any) -> tuple[int, int] | None:
             f"{path}: size must be [width, height] in pixels, of every picture, not {value!r}"
         )
     return sides[0], sides[1]
+
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "SEPARATOR": "fairvision.schema.SEPARATOR",
+        "SPLITS": "fairvision.datasets.dataset.SPLITS",
+        "Task": "fairvision.schema.Task",
+        "UNKNOWN": "fairvision.schema.UNKNOWN",
+    },
+)

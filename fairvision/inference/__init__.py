@@ -1,8 +1,6 @@
 """What a trained model predicts for any image files, how far to trust it, and images of why."""
 
-from typing import Any
-
-from fairvision.core.deprecation import warn_renamed
+from fairvision.core.deprecation import former_names
 from fairvision.inference.confidence import features_and_scores
 from fairvision.inference.images import PREPARATIONS, as_batch, image_files, prepares_digits
 from fairvision.inference.predictions import ANSWER, predict, predicted_labels
@@ -21,8 +19,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "answers":
-        warn_renamed("inference.answers", "predicted_labels")
-        return predicted_labels
-    raise AttributeError(f"module 'fairvision.inference' has no attribute {name!r}")
+__getattr__ = former_names(
+    __name__,
+    {
+        "answers": "fairvision.inference.predicted_labels",
+        "picture_files": "fairvision.inference.image_files",
+    },
+)

@@ -16,6 +16,7 @@ from scipy.special import softmax
 from sklearn.neighbors import NearestNeighbors
 
 from fairvision import runs
+from fairvision.core.deprecation import former_attributes
 from fairvision.datasets import Dataset, batches, load, open_pixels
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device
@@ -52,6 +53,15 @@ class Familiarity:
     mean_probability: Mapping[str, float]
     _neighbours: NearestNeighbors
     _distances: npt.NDArray[np.floating]
+
+    __getattr__ = former_attributes(
+        {
+            "known": "annotated",
+            "confidence": "mean_probability",
+            "sure": "calibrated",
+            "farther_than": "distance_percentile",
+        }
+    )
 
     def calibrated(self, head: str, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Return the calibrated probability (n,) of the answers that (n, classes) `scores` give."""

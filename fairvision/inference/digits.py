@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from fairvision.core.csv_files import write_csv
+from fairvision.core.deprecation import renamed_arguments
 from fairvision.core.files import path_text, whole_folder
 from fairvision.datasets import read_image
 from fairvision.datasets.images import Doubts
@@ -27,6 +28,7 @@ _STROKE = 2.3  # median stroke width of MNIST's training images, enlarged by _FI
 _LARGEST = 512  # pixels on the longer side that are looked at
 
 
+@renamed_arguments(picture="image")
 def prepare_digit(image: Image.Image) -> Image.Image:
     """Return an image of one digit as MNIST would show it: light on black, 28 × 28 pixels.
 
@@ -126,6 +128,7 @@ def write_prepared(files: Sequence[Path], folder: str | Path, *, overwrite: bool
         write_csv(written, part / LIST)
 
 
+@renamed_arguments(picture="image")
 def is_prepared(image: Image.Image) -> bool:
     """Return whether an image is laid out as those of MNIST are; see `prepare_digit`.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from fairvision.core.deprecation import renamed_arguments
 from fairvision.core.files import is_of_system
 from fairvision.datasets import image_tensor
 from fairvision.errors import InputError
@@ -52,6 +53,7 @@ def _files_at(path: Path) -> Iterator[Path]:
     yield from files
 
 
+@renamed_arguments(run="model")
 def prepares_digits(model: Model | Run, prepare: str) -> bool:
     """Return whether images are made like those of MNIST for a model.
 
@@ -67,6 +69,7 @@ def prepares_digits(model: Model | Run, prepare: str) -> bool:
     return prepare == "digit" or (prepare == "auto" and of_mnist)
 
 
+@renamed_arguments(pictures="images")
 def as_batch(images: list[Image.Image], size: int, device: torch.device) -> torch.Tensor:
     """Return images as a network takes them, (n, 3, size, size) float32 in [0, 1]."""
     return torch.stack([image_tensor(image, size) for image in images]).to(device)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fairvision.core.deprecation import warn_renamed
@@ -18,14 +18,24 @@ NOT_SHOWN = "nothing was shown: the interval includes zero"
 NO_WIDTH = "nothing was shown: every resample gave the same"
 
 
-class _Readable:
+class _Readable(Mapping[str, Any]):
     """Lets a dataclass be read by keys, as the dictionaries were that it has taken the place of."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the dictionary."""
+        raise NotImplementedError
+
     def __getitem__(self, name: str) -> Any:
-        if name not in {field.name for field in fields(self)}:  # type: ignore[arg-type]
-            raise KeyError(name)
-        warn_renamed(f"{type(self).__name__}[{name!r}]", f".{name}")
-        return getattr(self, name)
+        dictionary = self.as_json()
+        if name in dictionary:
+            warn_renamed(f"{type(self).__name__}[{name!r}]", f".{name}")
+        return dictionary[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.as_json())
+
+    def __len__(self) -> int:
+        return len(self.as_json())
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,10 @@ class Answer(_Readable):
     question: str
     answer: str
     status: Status
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form in which `Verdict.as_json` holds it."""
+        return {"question": self.question, "status": self.status, "answer": self.answer}
 
 
 @dataclass(frozen=True)
@@ -64,10 +78,7 @@ class Verdict(_Readable):
         """Return the form in which `audit.json` and `--json` hold it."""
         return {
             "headline": self.headline,
-            "answers": [
-                {"question": one.question, "status": one.status, "answer": one.answer}
-                for one in self.answers
-            ],
+            "answers": [answer.as_json() for answer in self.answers],
             "left_out": list(self.left_out),
             "warnings": list(self.warnings),
         }

@@ -216,8 +216,8 @@ def summary(run: Run) -> dict[str, Any]:
     """Return what a training came to, ready for JSON.
 
     `best` holds the figures of the epoch whose weights were kept: the one with the largest `score`,
-    or the last one without a validation split. `images` counts the training
-    images that took part in each loss term, out of `training_images`. Undefined is None.
+    or the last one without a validation split. `pictures` counts the training
+    images that took part in each loss term, out of `training_pictures`. Undefined is None.
     """
     table = history(run)
     scores = score(table, run.config["options"].get("select", "loss"))

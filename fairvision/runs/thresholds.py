@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision.core import shapes
+from fairvision.core.deprecation import former_attributes
 from fairvision.core.draws import draw
 from fairvision.core.files import write_json
 from fairvision.datasets import Dataset
@@ -107,6 +108,8 @@ class Rule:
     tasks: Mapping[str, Mapping[str, Mapping[str, Interpolation]]]
     with_group: int
     images: int
+
+    __getattr__ = former_attributes({"known": "with_group", "pictures": "images"})
 
     def applied(self, scores: pd.DataFrame, truth: Dataset, seed: int) -> pd.DataFrame:
         """Return a samples table's scores with those of tasks changed by the images' groups.

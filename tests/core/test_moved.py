@@ -26,6 +26,7 @@ from fairvision.core.files import whole_file
 from fairvision.datasets import from_mnist as same, read_image
 assert files.whole_file is whole_file and from_mnist is same and read_picture is read_image
 print(sorted({w.category.__name__ for w in caught}), len(caught))
+print({w.filename for w in caught})
 print(caught[0].message)
 try:
     files.nothing
@@ -35,6 +36,7 @@ except AttributeError as error:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ran.stdout.splitlines() == [
         "['FutureWarning'] 3",
+        "{'<string>'}",
         "fairvision.files is called fairvision.core.files now",
         "module 'fairvision.files' has no attribute 'nothing'",
     ], ran.stderr

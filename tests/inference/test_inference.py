@@ -112,7 +112,7 @@ def test_no_images_at_all(make_run):
 def test_answers_need_no_two_labels():
     assert inference.predicted_labels(np.array([[1.0]]), ["all"]) == ["all"]
     assert inference.predicted_labels(np.zeros((0, 2)), ["a", "b"]) == []
-    with pytest.warns(FutureWarning, match="answers is called predicted_labels now"):
+    with pytest.warns(FutureWarning, match="answers is called .*predicted_labels now"):
         assert inference.answers is inference.predicted_labels
 
 
