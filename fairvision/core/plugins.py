@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -10,6 +11,25 @@ from typing import Any, Generic, TypeVar
 from fairvision.errors import InputError
 
 T = TypeVar("T")
+
+
+@contextmanager
+def loading(kind: str, entry: EntryPoint) -> Iterator[None]:
+    """Turn whatever an entry point of another package raises into an `InputError` that names both.
+
+    Parameters
+    ----------
+    kind : what one is called in messages
+    entry : is loaded within
+    """
+    try:
+        yield
+    except Exception as error:
+        package = f"the package {entry.dist.name}" if entry.dist else "another package"
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"{kind} {entry.name!r} of {package} cannot be loaded: {reason}: mend or uninstall it"
+        ) from error
 
 
 class Plugins(Mapping[str, T], Generic[T]):
@@ -68,15 +88,24 @@ class Plugins(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         thing = self._by_name[name]
         if isinstance(thing, EntryPoint):
-            try:
-                loaded = thing.load()
-            except (ImportError, AttributeError) as error:
-                raise InputError(
-                    f"{self.kind} {name!r} of another package cannot be loaded: {error}: mend or "
-                    "uninstall it"
-                ) from None
-            thing = self._by_name[name] = self.check(name, loaded)
+            if name in self.built_in:
+                thing = self.check(name, thing.load())
+            else:
+                with loading(self.kind, thing):
+                    thing = self.check(name, thing.load())
+            self._by_name[name] = thing
         return thing
+
+    def loadable(self) -> list[str]:
+        """Return the names of what can be used: a broken one of another package is left out."""
+        return [name for name in self if self._loads(name)]
+
+    def _loads(self, name: str) -> bool:
+        try:
+            self[name]
+        except InputError:
+            return False
+        return True
 
     def find(self, name: str) -> T:
         """Return what has a name; `InputError` lists the names that there are."""
@@ -97,7 +126,7 @@ class Plugins(Mapping[str, T], Generic[T]):
 
 
 class Summaries(Mapping[str, str]):
-    """What each of some plugins is, in a line, by its name.
+    """What each of some plugins is, in a line, by its name; of a broken one, what is wrong.
 
     Parameters
     ----------
@@ -119,4 +148,7 @@ class Summaries(Mapping[str, str]):
         return name in self._plugins
 
     def __getitem__(self, name: str) -> str:
-        return self._summary(self._plugins[name])
+        try:
+            return self._summary(self._plugins[name])
+        except InputError as error:
+            return str(error)

@@ -121,12 +121,13 @@ def settings(name: str, given: Mapping[str, Any]) -> Method:
 
 
 def option_names(*methods: str) -> list[str]:
-    """Return the names of the options of some methods; by default of all.
+    """Return the names of the options of some methods; by default of all that can be loaded.
 
     >>> option_names("reweighting", "jtt")
     ['by', 'first_epochs', 'upweight', 'head']
     """
-    names = [field.name for name in methods or METHODS for field in fields(find(name))]
+    usable = [] if methods else _METHODS.loadable()
+    names = [field.name for name in methods or usable for field in fields(find(name))]
     return list(dict.fromkeys(names))
 
 
@@ -144,10 +145,10 @@ def describe() -> str:
     >>> print(describe().splitlines()[0])
     baseline: cross entropy
     """
-    lines = []
+    lines, usable = [], _METHODS.loadable()
     for name, summary in METHODS.items():
         lines.append(f"{name}: {summary}")
-        for option in fields(find(name)):
+        for option in fields(find(name)) if name in usable else ():
             default = "(by the data)" if option.default == "" else option.default
             lines.append(f"    --{option.name.replace('_', '-')} {default}")
     return "\n".join(lines)

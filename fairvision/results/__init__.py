@@ -9,12 +9,12 @@ from fairvision.results.registry import (
     Metric,
     MetricInputs,
     Place,
-    Section,
     find,
     register,
     registered,
     unregister,
 )
+from fairvision.results.sections import Section
 from fairvision.results.settings import AuditSettings
 from fairvision.results.table import Key, read_metrics
 from fairvision.results.verdict import Answer, Verdict

@@ -12,40 +12,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from fairvision.core.plugins import loading
 from fairvision.errors import InputError
 from fairvision.metrics import Result, Sampling
+from fairvision.results.sections import BOARD_PARTS, CHANGES, Scope, Section
 
 ENTRY_POINTS = "fairvision.metrics"
 
 Unit = Literal["fraction", "difference", "probability", "number", "ratio", "divergence", "score"]
 Better = Literal["higher", "lower", "zero", ""]
-Scope = Literal["attribute", "task", "attribute and task"]
 Rows = Literal["whole and pairs", "whole", "pairs"]
 Names = Any
 """(n,) categorical; or (n, labels) 0 and 1, -1 where unknown, if many labels may hold; or None."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A place where metrics stand, one below the other or side by side.
-
-    Attributes
-    ----------
-    name : unique
-    heading : what is written above it; `{task}` stands for the name of a task
-    scope : what its figures are about
-    folded : whether the page shows it only when asked to
-    """
-
-    name: str
-    heading: str
-    scope: Scope = "attribute"
-    folded: bool = False
 
 
 class Place(NamedTuple):
@@ -198,7 +182,10 @@ class Metric:
         """Return the words with the names of attribute and task filled in."""
         names = {"attribute": attribute, "task": task, "subject": task or attribute}
         return Words(
-            self.title.format(**names), self.meaning.format(**names), self.better, self.undefined
+            self.title.format(**names),
+            self.meaning.format(**names),
+            self.better,
+            self.undefined.format(**names),
         )
 
     def phrase(self, attribute: str = "", task: str = "") -> str:
@@ -225,7 +212,9 @@ def register(metric: Metric) -> Metric:
     Raises
     ------
     InputError
-        The name is taken or empty, or the unit or the better way is not one that pages can write.
+        The name is taken or empty; the unit, the better way or a placeholder in a text is not one
+        that pages can write; or what is computed would stand nowhere: the scope differs from that
+        of a section or of the leaderboard.
 
     Examples
     --------
@@ -256,12 +245,57 @@ def _add(metric: Metric) -> Metric:
             f"metric {metric.name!r} has the unit {metric.unit!r}: one of "
             f"{', '.join(get_args(Unit))} is needed"
         )
+    if metric.scope not in get_args(Scope):
+        raise InputError(
+            f"metric {metric.name!r} has the scope {metric.scope!r}: one of "
+            f"{', '.join(get_args(Scope))} is needed"
+        )
     if metric.better not in get_args(Better):
         raise InputError(f"metric {metric.name!r}: better is higher, lower, zero or empty")
     if metric.leaderboard is not None and not metric.better:
         raise InputError(f"metric {metric.name!r} is on the leaderboard: which way is better?")
+    _check_texts(metric)
+    _check_places(metric)
     _METRICS[metric.name] = metric
     return metric
+
+
+def _check_texts(metric: Metric) -> None:
+    texts = {name: getattr(metric, name) for name in ("title", "meaning", "noun", "undefined")}
+    if metric.leaderboard is not None:
+        for name in ("title", "meaning", "undefined"):
+            texts[f"{name} on the leaderboard"] = getattr(metric.leaderboard, name)
+    for name, text in texts.items():
+        try:
+            text.format(attribute="", task="", subject="")
+        except (AttributeError, LookupError, ValueError):
+            raise InputError(
+                f"metric {metric.name!r}, {name}: {text!r} may hold {{attribute}}, {{task}} and "
+                "{subject}, and no other braces"
+            ) from None
+
+
+def _check_places(metric: Metric) -> None:
+    """Raise `InputError` unless the figures that a metric computes are shown where it stands."""
+    entry = metric.leaderboard
+    if entry is not None and entry.part not in BOARD_PARTS:
+        raise InputError(
+            f"metric {metric.name!r}: the leaderboard has no part {entry.part!r}: choose one of "
+            f"{', '.join(BOARD_PARTS)}"
+        )
+    if metric.compute is None:
+        return
+    scopes = {f"section {p.section.name!r}": p.section.scope for p in metric.places}
+    if metric.scope == "attribute and task" and "{task}" in metric.noun:  # as verdicts tell it
+        scopes.pop(f"section {CHANGES.name!r}", None)
+    for scope in entry.scopes if entry is not None else ():
+        scopes[f"leaderboard, as {scope!r},"] = scope
+    for place, scope in scopes.items():
+        if scope != metric.scope:
+            raise InputError(
+                f"metric {metric.name!r} is computed for each {metric.scope}: it cannot stand in "
+                f"the {place} which is about each {scope}"
+            )
 
 
 def unregister(name: str) -> None:
@@ -284,15 +318,12 @@ def _load() -> None:
     for metric in import_module("fairvision.results.entries").METRICS:
         _add(metric)
     for entry in entry_points(group=ENTRY_POINTS):
-        try:
+        with loading("metric", entry):
             loaded = entry.load()  # a metric, or a module that registers some
-        except (ImportError, AttributeError) as error:
-            raise InputError(
-                f"metric {entry.name!r} of another package cannot be loaded: {error}: mend or "
-                "uninstall it"
-            ) from None
-        if isinstance(loaded, Metric):
-            _add(loaded)
+            if isinstance(loaded, Metric):
+                _add(loaded)
+            elif not isinstance(loaded, ModuleType):
+                raise InputError("it is neither a Metric nor a module")
 
 
 def find(name: str) -> Metric | None:

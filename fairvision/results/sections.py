@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from fairvision.results.registry import Section
+from dataclasses import dataclass
+from typing import Literal
+
+Scope = Literal["attribute", "task", "attribute and task"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A place where metrics stand, one below the other or side by side.
+
+    Attributes
+    ----------
+    name : unique
+    heading : what is written above it; `{task}` stands for the name of a task
+    scope : what its figures are about
+    folded : whether the page shows it only when asked to
+    """
+
+    name: str
+    heading: str
+    scope: Scope = "attribute"
+    folded: bool = False
+
 
 # The report of an audit, per attribute.
 RIGHT = Section("right", "How often it is right")

@@ -141,8 +141,8 @@ def test_the_commands_take_a_method_of_an_entry_point(data: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("halved = halving:Quartered", "'halved' of another package cannot be loaded"),
-        ("halved = nowhere:Halved", "'halved' of another package cannot be loaded"),
+        ("halved = halving:Quartered", "'halved' of the package halving cannot be loaded"),
+        ("halved = nowhere:Halved", "'halved' of the package halving cannot be loaded"),
         ("halved = halving:dataclass", "'halved' must be a frozen dataclass"),
     ],
 )
@@ -154,3 +154,23 @@ def test_an_entry_point_that_is_no_method_is_one_line(
     methods._METHODS.reset()
     with pytest.raises(InputError, match=message):
         methods.find("halved")
+
+
+def test_a_broken_package_does_not_hinder_other_methods(data: Path, tmp_path: Path) -> None:
+    install(tmp_path, "halved = broken:Halved")
+    (tmp_path / "broken.py").write_text("def (:\n")
+    quick = ("--size", 16, "--epochs", 1, "--batch-size", 16, "--device", "cpu")
+    equalizer = ("--method", "equalizer", "--beta", 2)
+    trained = fairvision_command(
+        tmp_path, "train", data, *equalizer, *quick, "-o", tmp_path / "run"
+    )
+    assert trained.returncode == 0, trained.stderr
+    problem = "method 'halved' of the package halving cannot be loaded: SyntaxError: "
+    listed = fairvision_command(tmp_path, "train", "--method", "list")
+    assert f"\nhalved: {problem}" in listed.stdout
+    refused = fairvision_command(
+        tmp_path, "train", data, "--method", "halved", *quick, "-o", tmp_path / "none"
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert problem in refused.stderr

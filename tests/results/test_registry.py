@@ -6,6 +6,7 @@ import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -62,11 +63,30 @@ def test_every_metric_has_a_name_and_a_line_that_explains_it(name):
         ({"unit": "percent"}, "unit 'percent'"),
         ({"better": "more"}, "better is higher, lower, zero or empty"),
         ({"better": "", "leaderboard": LeaderboardEntry("A part")}, "which way is better"),
+        ({"scope": "tasks"}, "scope 'tasks': one of attribute, task"),
+        ({"title": "Of {group}"}, "title: 'Of {group}' may hold {attribute}"),
+        ({"meaning": "a {"}, "meaning: 'a {' may hold"),
+        ({"noun": "{}"}, "noun: '{}' may hold"),
+        ({"undefined": "no {task.name}"}, "undefined: 'no {task.name}' may hold"),
+        (
+            {"leaderboard": LeaderboardEntry(sections.BOARD_RIGHT, title="{x}")},
+            "title on the leaderboard: '{x}' may hold",
+        ),
+        ({"leaderboard": LeaderboardEntry("A part")}, "no part 'A part': choose one of How often"),
+        (
+            {"compute": len, "leaderboard": LeaderboardEntry(sections.BOARD_RIGHT)},
+            "each task: it cannot stand in the leaderboard, as 'attribute', which is about each",
+        ),
+        (
+            {"compute": len, "places": (Place(sections.RIGHT),)},
+            "each task: it cannot stand in the section 'right' which is about each attribute",
+        ),
+        ({"compute": len, "places": (Place(sections.CHANGES),)}, "the section 'changes' which"),
     ],
 )
 def test_what_cannot_be_registered(change, problem):
     registered()
-    with pytest.raises(InputError, match=problem):
+    with pytest.raises(InputError, match=re.escape(problem)):
         register(replace(METRIC, **change))
     assert "somebody_s" not in registered()
 
@@ -101,7 +121,7 @@ def test_entry_points_are_loaded_once(monkeypatch, names_a_metric):
 
         def load(self):
             self.loaded += 1
-            return METRIC if names_a_metric else register(METRIC) and None
+            return METRIC if names_a_metric else register(METRIC) and ModuleType("theirs")
 
     entry = Entry()
     groups = []
@@ -114,17 +134,26 @@ def test_entry_points_are_loaded_once(monkeypatch, names_a_metric):
     assert entry.loaded == 1
 
 
-def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch):
-    class Entry:
-        name = "theirs"
-
-        def load(self):
-            raise ImportError("no module")
-
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Entry()])
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("broken_metrics", "SyntaxError"),
+        ("math:pi", "it is neither a Metric nor a module"),
+        ("fairvision.results.entries:METRICS", "it is neither a Metric nor a module"),
+    ],
+)
+def test_an_entry_point_that_is_no_metric_is_named(tmp_path, monkeypatch, place, problem):
+    (tmp_path / "broken_metrics.py").write_text("def (:\n")
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[fairvision.metrics]\nbroken = {place}\n")
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "_METRICS", {})
     monkeypatch.setattr(registry, "_loaded", False)
-    with pytest.raises(InputError, match="metric 'theirs' of another package cannot be loaded"):
+    message = f"metric 'broken' of the package theirs cannot be loaded: {problem}.*mend or uninst"
+    with pytest.raises(InputError, match=message):
         registered()
 
 
