@@ -65,7 +65,7 @@ def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) ->
         plan.linear, plan.checked = _verified(layer, weights, targets), True
         if plan.linear is not None:  # so that a second call gives the same bits
             weights = _weights(plan.linear, targets, layer.maps)
-    return weighted(weights, layer.maps)
+    return weighted_sum(weights, layer.maps)
 
 
 def gradcam_plus_plus(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def gradcam_plus_plus(explained: Explained, images: Tensor, targets: Tensor, _: 
     slope, sums = layer.gradients, layer.maps.sum(dim=(2, 3), keepdim=True)
     below = 2 * slope.square() + sums * slope.pow(3)
     share = torch.where(slope == 0, 0, slope.square() / torch.where(below == 0, 1, below))
-    return weighted((share * slope.relu()).sum(dim=(2, 3)), layer.maps)
+    return weighted_sum((share * slope.relu()).sum(dim=(2, 3)), layer.maps)
 
 
 def guided_gradcam(
@@ -150,7 +150,7 @@ def logits_and_gradcam(
             weights = as_positions(gradient(scores, kept[-1], retain=True), plan, images).mean(
                 dim=(2, 3)
             )
-            small = weighted(weights, as_positions(kept[-1].detach(), plan, images)).float()
+            small = weighted_sum(weights, as_positions(kept[-1].detach(), plan, images)).float()
             large = enlarged(small if signed else small.relu(), images)[:, 0]
             maps[head] = torch.where((whole & (target >= 0))[:, None, None], large, torch.nan)
     return {head: logits.detach() for head, logits in output.items()}, maps
@@ -245,7 +245,7 @@ def _closed_form(
     channels, (features, output) = as_positions(maps[0], plan, images), seen[0]
     if output is not logits or not _is_mean(features, channels):
         return None
-    return weighted(_weights(linear, targets, channels), channels)
+    return weighted_sum(_weights(linear, targets, channels), channels)
 
 
 def _verified(layer: _AtLayer, weights: Tensor, targets: Tensor) -> nn.Linear | None:
@@ -277,7 +277,7 @@ def _weights(linear: nn.Linear, targets: Tensor, maps: Tensor) -> Tensor:
     return linear.weight.detach()[targets] / (maps.shape[2] * maps.shape[3])
 
 
-def weighted(weights: Tensor, maps: Tensor) -> Tensor:
+def weighted_sum(weights: Tensor, maps: Tensor) -> Tensor:
     """Return channels (n, c, …) added up by weights (n, c), as one channel in float32 or better."""
     wide = torch.promote_types(maps.dtype, torch.float32)
     return torch.einsum("nc,nchw->nhw", weights.to(wide), maps.to(wide))[:, None]

@@ -196,7 +196,7 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
         notes.append("no sanity checks: they need masks and known groups")
     lines = [*notes, *cautions.cautions(models, metrics)]
     lines = _merged(lines, [str(warning.message) for warning in caught])
-    decided = verdict.decide(
+    decided = verdict.judge(
         metrics,
         material.names,
         left_out=cautions.left_out(models, reference),

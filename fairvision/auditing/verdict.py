@@ -31,7 +31,7 @@ DIRECTIONAL = {
 }
 
 
-def decide(
+def judge(
     metrics: pd.DataFrame,
     models: Sequence[str],
     *,

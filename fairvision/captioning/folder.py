@@ -151,7 +151,7 @@ def captions(
     absent = left_out(
         truth, kinds, reference=material.reference, human=material.human, rounds=rounds
     )
-    decided = verdict.decide(figures, called, left_out=absent, warnings=notes)
+    decided = verdict.judge(figures, called, left_out=absent, warnings=notes)
     whole = len(tables[0]) == len(tables[1])
     settings = CaptionSettings(
         dataset=Path(labels).name,

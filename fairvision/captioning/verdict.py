@@ -21,7 +21,7 @@ LEAKS = {
 }
 
 
-def decide(
+def judge(
     metrics: pd.DataFrame,
     models: Sequence[str],
     *,

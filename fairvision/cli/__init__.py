@@ -71,13 +71,13 @@ def main() -> None:
     warnings.showwarning = _show_warning
     endings.prepare()
     try:
-        _check_text([os.getcwd(), *sys.argv[1:]])
+        _refuse_other_than_utf8([os.getcwd(), *sys.argv[1:]])
         fairvision(standalone_mode=False)
     except BaseException as error:
         endings.end(error)
 
 
-def _check_text(given: list[str]) -> None:
+def _refuse_other_than_utf8(given: list[str]) -> None:
     """Refuse bytes that are not UTF-8 before anything is computed: no output could hold them."""
     for text in given:
         if any("\ud800" <= character <= "\udfff" for character in text):

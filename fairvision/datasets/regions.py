@@ -40,7 +40,7 @@ def read_regions(dataset: Dataset) -> pd.DataFrame:
     """
     path = dataset.root / REGIONS
     if not os.path.lexists(path):
-        return no_regions()
+        return empty_regions()
     held = open_table(path, may_be_empty=True).read()
     with reading(path):
         table = held.to_pandas()
@@ -79,7 +79,7 @@ def save_regions(regions: pd.DataFrame, dataset: Dataset) -> None:
         checked.to_parquet(part, index=False)
 
 
-def no_regions() -> pd.DataFrame:
+def empty_regions() -> pd.DataFrame:
     """Return a table of regions without rows."""
     return pd.DataFrame({c: np.empty(0, float if c in SIDES else object) for c in COLUMNS})
 

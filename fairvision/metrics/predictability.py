@@ -14,12 +14,12 @@ from fairvision.metrics._engine.attacks import (
     EXACT,
     Attack,
     LeakageResult,
-    probabilities,
     read_attack,
     renumber_together,
     scores_of_units,
     share_right,
     to_accuracy,
+    train_and_predict,
     warn_of_few,
 )
 from fairvision.metrics._engine.bootstrap import Sampling, Statistic
@@ -180,7 +180,7 @@ def _scores(
         return mean
     entropy = quality == "inverse_cross_entropy"
     smoothing = 1 if entropy else EXACT  # what was never seen is not impossible
-    guess = probabilities(attacker, clues, target, train, test, seed=seed, smoothing=smoothing)
+    guess = train_and_predict(attacker, clues, target, train, test, seed=seed, smoothing=smoothing)
     if entropy:
         return -np.log(np.clip(guess[np.arange(len(test)), target[test]], _TINY, 1))
     rightly = share_right(guess, target[test])

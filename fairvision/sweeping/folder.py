@@ -145,7 +145,7 @@ def sweep(
     how = {"split": split, "attribution": attribution, "replicates": replicates}
     by_seed, notes = _audit_all(folder, plan, whole, how, failed, say)
     made = leaderboard.collect(by_seed, plan.methods, len(plan.seeds))
-    decided = verdict.decide(made, notes=[*failed.values(), *notes])
+    decided = verdict.judge(made, notes=[*failed.values(), *notes])
     settings = SweepSettings(
         dataset=whole.name,
         split=split,

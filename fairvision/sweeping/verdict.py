@@ -16,7 +16,7 @@ ONE_SEED = (
 )
 
 
-def decide(board: Board, *, notes: Sequence[str] = ()) -> Verdict:
+def judge(board: Board, *, notes: Sequence[str] = ()) -> Verdict:
     """Put the leaderboard into words.
 
     Parameters

@@ -70,7 +70,7 @@ def _train(data: str | Path, folder: Path, settings: Settings) -> runs.Run:
     annotated = datasets.load(data)
     fabric = make_fabric(settings.device, settings.precision)
     plan = make_plan(annotated, settings)
-    config = outputs.describe(plan)
+    config = outputs.run_config(plan)
     for name, reason in plan.why.items():
         if not settings.quiet:
             print(f"--{name} {getattr(plan.settings, name)}: {reason}", file=sys.stderr)

@@ -124,7 +124,7 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
     drop_replaced(folder)
 
 
-def describe(plan: Plan) -> dict[str, Any]:
+def run_config(plan: Plan) -> dict[str, Any]:
     """Return the contents of config.json."""
     settings, dataset = plan.settings, plan.learnt
     config = {

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from fairvision.auditing.verdict import decide
+from fairvision.auditing.verdict import judge
 from fairvision.results.registry import unit_of
 from fairvision.results.table import COLUMNS
 
@@ -62,7 +62,7 @@ def answer(verdict, words):
 )
 def test_amplification_is_said_only_where_the_interval_shows_it(figure, status, words):
     said = answer(
-        decide(table(row(A, "directional T->A", figure, task="sport")), [A]),
+        judge(table(row(A, "directional T->A", figure, task="sport")), [A]),
         "Does baseline amplify",
     )
     assert said.status == status
@@ -75,13 +75,11 @@ def test_no_is_said_only_where_every_direction_weakens():
         row(A, "directional T->A", DOWN, task="sport"),
         row(A, "directional A->T", ACROSS, task="sport"),
     ]
-    assert answer(decide(table(*rows), [A]), "amplify").status == "unclear"
+    assert answer(judge(table(*rows), [A]), "amplify").status == "unclear"
 
 
 def test_mals_alone_does_not_decide_because_other_proportions_move_it():
-    said = answer(
-        decide(table(row(A, "bias_amplification_mals", UP, task="sport")), [A]), "amplify"
-    )
+    said = answer(judge(table(row(A, "bias_amplification_mals", UP, task="sport")), [A]), "amplify")
     assert said.status == "unclear"
     assert "+0.200" in said.answer
 
@@ -97,16 +95,16 @@ def test_amplification_by_evidence_is_told_but_does_not_decide(apart, words):
         row(A, "directional T->A, evidence outside", UP, task="sport"),
         row(A, "directional T->A, outside minus inside", apart, task="sport"),
     ]
-    said = answer(decide(table(*whole, *parts), [A]), "amplify")
+    said = answer(judge(table(*whole, *parts), [A]), "amplify")
     assert said.status == "unclear"
     assert words in said.answer.partition("elsewhere minus on the person")[2]
-    without = answer(decide(table(*whole, *parts[:2]), [A]), "amplify")
+    without = answer(judge(table(*whole, *parts[:2]), [A]), "amplify")
     assert "elsewhere" not in without.answer
 
 
 def test_undefined_figures_give_no_answer():
     nan = (math.nan, math.nan, math.nan)
-    verdict = decide(table(row(A, "directional T->A", nan, task="sport", n=0)), [A])
+    verdict = judge(table(row(A, "directional T->A", nan, task="sport", n=0)), [A])
     assert verdict.answers == ()
     assert "not measured" in verdict.headline
 
@@ -124,7 +122,7 @@ def test_undefined_figures_give_no_answer():
 def test_right_reasons_need_evidence_beyond_chance_and_more_right_than_wrong(
     right, wrong, lift, status
 ):
-    verdict = decide(table(*reasons(A, right, wrong), *evidence(A, lift)), [A])
+    verdict = judge(table(*reasons(A, right, wrong), *evidence(A, lift)), [A])
     said = answer(verdict, "for the right reasons")
     assert said.status == status
     assert "by chance it would be 30.0%" in said.answer
@@ -144,7 +142,7 @@ def hidden(figure, counts=(40, 60)):
     ("figure", "status"), [((0.8, 0.7, 0.9), "yes"), ((0.6, 0.5, 0.7), "unclear")]
 )
 def test_leaning_is_measured_against_always_naming_the_largest_group(figure, status):
-    said = answer(decide(table(*hidden(figure)), [A]), "lean on the context")
+    said = answer(judge(table(*hidden(figure)), [A]), "lean on the context")
     assert said.status == status
     assert "largest group gives 60.0%" in said.answer
 
@@ -156,7 +154,7 @@ def test_leaning_by_context_that_agrees_or_disagrees(gap, status):
         row(A, "accuracy_context_disagrees", (0.7, 0.6, 0.8), task="sport"),
         row(A, "context_gap", gap, task="sport"),
     ]
-    assert answer(decide(table(*rows), [A]), "lean").status == status
+    assert answer(judge(table(*rows), [A]), "lean").status == status
 
 
 def test_a_change_is_told_as_shown_or_not_shown():
@@ -164,7 +162,7 @@ def test_a_change_is_told_as_shown_or_not_shown():
         row(f"{B} - {A}", "directional T->A", DOWN, task="sport"),
         row(f"{B} - {A}", "accuracy", ACROSS),
     ]
-    said = answer(decide(table(*rows), [A, B]), "What did equalizer change")
+    said = answer(judge(table(*rows), [A, B]), "What did equalizer change")
     assert said.status == "yes"
     shown, unshown = said.answer.split("For these nothing was shown")
     assert "T->A (sport) is lower" in shown
@@ -172,7 +170,7 @@ def test_a_change_is_told_as_shown_or_not_shown():
 
 
 def test_without_any_change_shown_the_answer_is_unclear():
-    said = answer(decide(table(row(f"{B} - {A}", "accuracy", ACROSS)), [A, B]), "change")
+    said = answer(judge(table(row(f"{B} - {A}", "accuracy", ACROSS)), [A, B]), "change")
     assert said.status == "unclear"
     assert said.answer.startswith("No change was shown.")
 
@@ -185,7 +183,7 @@ def test_the_headline_answers_both_questions_for_each_model():
         *reasons(A, (0.3, 0.2, 0.4), (0.5, 0.4, 0.6)),
         *reasons(B, (0.7, 0.6, 0.8), (0.1, 0.0, 0.2)),
     ]
-    headline = decide(table(*rows), [A, B]).headline
+    headline = judge(table(*rows), [A, B]).headline
     first, second, *_ = headline.splitlines()
     assert first.startswith(
         "baseline amplifies the bias between gender and sport (A->T, predicting "
@@ -196,7 +194,7 @@ def test_the_headline_answers_both_questions_for_each_model():
 
 
 def test_without_an_attribute_the_headline_says_that_nothing_can_be_said():
-    verdict = decide(table(row(A, "accuracy", UP, task="sport", attribute="")), [A])
+    verdict = judge(table(row(A, "accuracy", UP, task="sport", attribute="")), [A])
     assert "no attribute" in verdict.headline
     assert verdict.answers == ()
 
@@ -207,7 +205,7 @@ def test_every_attribute_and_model_gets_its_answers_and_names_are_raw_text():
         for model in (A, B)
         for attribute in ("gender", "age & more")
     ]
-    verdict = decide(table(*rows), [A, B], left_out=["x"], warnings=["y"])
+    verdict = judge(table(*rows), [A, B], left_out=["x"], warnings=["y"])
     assert [a.question for a in verdict.answers] == [
         "Does baseline amplify the bias of gender?",
         "Does equalizer amplify the bias of gender?",
@@ -219,13 +217,13 @@ def test_every_attribute_and_model_gets_its_answers_and_names_are_raw_text():
 
 
 def test_no_verdict_ever_calls_a_model_fair():
-    text = str(decide(table(*reasons(A, UP, DOWN), *evidence(A, UP)), [A]))
+    text = str(judge(table(*reasons(A, UP, DOWN), *evidence(A, UP)), [A]))
     assert "fair" not in text
 
 
 def test_many_intervals_are_said_to_miss_zero_by_chance():
     rows = [row(A, "directional T->A", UP, task=f"task{i}") for i in range(3)]
-    said = answer(decide(table(*rows), [A]), "amplify").answer
+    said = answer(judge(table(*rows), [A]), "amplify").answer
     assert "3 directional intervals: 5% of such intervals miss zero by chance" in said
 
 
@@ -237,13 +235,13 @@ def test_the_headline_tells_what_changed():
         row(change, "directional T->A", ACROSS, task="sport"),
         row(change, "accuracy_context_disagrees", UP, task="sport"),
     ]
-    last = decide(table(*rows), [A, B]).headline.splitlines()[-1]
+    last = judge(table(*rows), [A, B]).headline.splitlines()[-1]
     assert last.startswith("From baseline to equalizer: amplification T->A")
     assert "not shown; accuracy where sport disagrees +0.200 (+0.100 to" in last
 
 
 def test_an_interval_without_width_shows_nothing():
-    verdict = decide(table(row(A, "directional T->A", (0.2, 0.2, 0.2), task="sport")), [A])
+    verdict = judge(table(row(A, "directional T->A", (0.2, 0.2, 0.2), task="sport")), [A])
     assert verdict.answers[0].status == "unclear"
 
 
@@ -254,12 +252,12 @@ def test_evidence_on_the_person_is_no_yes_for_a_model_that_leans_on_the_context(
         row(A, "pointing_game", (0.9, 0.8, 0.95)),
         row(A, "pointing_game_lift", (0.7, 0.6, 0.75)),
     ]
-    (said,) = [a for a in decide(table(*rows), [A]).answers if "reasons" in a.question]
+    (said,) = [a for a in judge(table(*rows), [A]).answers if "reasons" in a.question]
     assert said.status == "yes"
     rows += [
         row(A, metric, UP, task="sport")
         for metric in ("accuracy_context_agrees", "accuracy_context_disagrees", "context_gap")
     ]
-    (said,) = [a for a in decide(table(*rows), [A]).answers if "reasons" in a.question]
+    (said,) = [a for a in judge(table(*rows), [A]).answers if "reasons" in a.question]
     assert said.status == "unclear"
     assert "lean on the context" in said.answer

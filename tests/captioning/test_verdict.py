@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fairvision.captioning.verdict import decide
+from fairvision.captioning.verdict import judge
 
 COLUMNS = [
     "model",
@@ -32,7 +32,7 @@ def table(*rows: tuple) -> pd.DataFrame:
 
 
 def answers(figures: pd.DataFrame, models: list[str]) -> dict[str, tuple[str, str]]:
-    decided = decide(figures, models)
+    decided = judge(figures, models)
     return {a.question: (a.status, a.answer) for a in decided.answers}
 
 
@@ -45,7 +45,7 @@ GAP = [
 
 def test_one_model_is_told_by_its_worst_group():
     figures = table(*GAP, ("A", "error_gap", "", 0.2, 0.1, 0.3))
-    assert decide(figures, ["A"]).headline == (
+    assert judge(figures, ["A"]).headline == (
         "A names the wrong gender in 20.0% (95% interval 15.0% to 25.0%, n = 500) of the captions, "
         "most often for woman (30.0%)."
     )
@@ -57,7 +57,7 @@ def test_one_model_is_told_by_its_worst_group():
 
 def test_a_gap_that_is_not_shown_names_no_worst_group():
     figures = table(*GAP, ("A", "error_gap", "", 0.2, -0.1, 0.3))
-    assert "most often" not in decide(figures, ["A"]).headline
+    assert "most often" not in judge(figures, ["A"]).headline
     assert answers(figures, ["A"])["Is the gender of one group named wrongly more often?"] == (
         "unclear",
         "A: woman 30.0%, man 10.0%; gap +0.200 (−0.100 to +0.300, n = 500), not shown.",
@@ -104,7 +104,7 @@ def test_changes_are_sorted(error, status, word):
 
 
 def test_the_headline_tells_both_sides():
-    lines = decide(compared(DOWN, UP), ["A", "B"]).headline.splitlines()
+    lines = judge(compared(DOWN, UP), ["A", "B"]).headline.splitlines()
     assert lines[1] == (
         "B: in 10.0% (5.0% to 15.0%, n = 500), less often (−0.100); its other words tell it better "
         "(LIC_M +0.100)."
@@ -123,6 +123,6 @@ def test_amplification(amplified, status):
 
 def test_undefined_figures_are_passed_over():
     nan = (float("nan"),) * 3
-    decided = decide(table(("A", "error", "", *nan), ("A", "error_gap", "", *nan)), ["A"])
+    decided = judge(table(("A", "error", "", *nan), ("A", "error_gap", "", *nan)), ["A"])
     assert decided.headline == ""
     assert decided.answers == ()

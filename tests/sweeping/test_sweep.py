@@ -427,7 +427,7 @@ def test_a_method_that_guesses_has_learnt_little():
     found = {method: made.learnt[method, "age"] for method in methods}
     assert found["b"] == board.Learnt(pytest.approx(1 / 3), pytest.approx(1 / 3), 0, 2)
     assert [own.little for own in found.values()] == [False, True, False]
-    said = verdict.decide(made)
+    said = verdict.judge(made)
     (line,) = [line for line in said.warnings if "has learnt little" in line]
     assert line.startswith("age: b has learnt little: its mean recall over the groups is 33.3%")
     assert "not to be told" not in said.headline
@@ -436,10 +436,10 @@ def test_a_method_that_guesses_has_learnt_little():
 def test_nothing_is_picked_where_the_first_method_guesses():
     guesses = [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     made = board.collect(recalls({"a": guesses, "b": guesses}), ["a", "b"], 2)
-    first = verdict.decide(made).headline.splitlines()[0]
+    first = verdict.judge(made).headline.splitlines()[0]
     assert first.startswith("Which to pick: not to be told from this sweep, as a has learnt little")
     some = board.collect(recalls({"a": guesses}, n=3), ["a"], 2)
-    assert verdict.decide(some).warnings
+    assert verdict.judge(some).warnings
 
 
 def test_undefined_figures_are_counted_not_averaged():
@@ -489,13 +489,13 @@ def test_the_words_say_what_the_spread_shows():
             ("worse", "accuracy"): [0.5, 0.51],
         }
     )
-    said = {a.question: a for a in verdict.decide(made).answers}
+    said = {a.question: a for a in verdict.judge(made).answers}
     mixed = said["Is mended better than plain?"]
     assert mixed.status == "unclear"
     assert "Better: Accuracy on age 70.5% to 90.5%" in mixed.answer
     assert "Worse: Evidence on the person 50.5% to 20.5%" in mixed.answer
     assert said["Is worse better than plain?"].status == "no"
-    headline = verdict.decide(made).headline
+    headline = verdict.judge(made).headline
     assert "fewest errors (Accuracy on age): mended, 90.5%" in headline
     assert headline.startswith(
         "Which to pick: no method is better than plain without a price.\n"
@@ -510,7 +510,7 @@ def picked(**rows: list[float]) -> str:
         for name, some in rows.items()
         for metric, value in zip(("accuracy", "pointing_game"), some)
     }
-    return verdict.decide(made_of(values)).headline.splitlines()[0]
+    return verdict.judge(made_of(values)).headline.splitlines()[0]
 
 
 def test_it_is_said_which_method_to_pick_and_why():
@@ -530,7 +530,7 @@ def test_it_is_said_which_method_to_pick_and_why():
 
 def test_one_seed_cannot_tell_which_method_to_pick():
     made = made_of({("plain", "accuracy"): [0.5], ("mended", "accuracy"): [0.9]})
-    assert verdict.decide(made).headline.startswith("Which to pick: one seed cannot tell.")
+    assert verdict.judge(made).headline.startswith("Which to pick: one seed cannot tell.")
 
 
 def page_of(made: board.Board, name: str = "faces") -> str:
@@ -540,7 +540,7 @@ def page_of(made: board.Board, name: str = "faces") -> str:
         **{"options_of_methods": {}, "audits": ["audits/seed-0/report.html"], "versions": {}},
         descriptions=METHODS,
     )
-    return render(board=made, verdict=verdict.decide(made, notes=[name]), settings=settings)
+    return render(board=made, verdict=verdict.judge(made, notes=[name]), settings=settings)
 
 
 def test_the_page_is_whole_and_escaped():

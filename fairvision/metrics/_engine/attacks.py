@@ -124,7 +124,7 @@ def untrained_copy(attacker: Any, seed: int) -> Any:
     return copy.set_params(**dict.fromkeys(states, seed))
 
 
-def probabilities(
+def train_and_predict(
     attacker: Any | None,
     clues: Array,
     target: Ints,
@@ -285,7 +285,7 @@ class AttackRounds:
         def score(number: int, target: Ints, train: Ints, test: Ints) -> Floats:
             shown = clues(np.random.default_rng([self.seed, number, 1]), train, test)
             seed = self.seed + number
-            guess = probabilities(self.attacker, shown, target, train, test, seed=seed)
+            guess = train_and_predict(self.attacker, shown, target, train, test, seed=seed)
             return share_right(guess, target[test])
 
         return self.scores(score)
