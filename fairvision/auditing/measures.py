@@ -17,9 +17,9 @@ from fairvision.auditing.inputs import Inputs, Training, correct, predicted
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
 from fairvision.datasets import Dataset
-from fairvision.errors import FairvisionWarning
+from fairvision.errors import FairvisionWarning, InputError, is_of_memory
 from fairvision.metrics import Sampling
-from fairvision.results.registry import registered
+from fairvision.results.registry import Compute, registered
 from fairvision.results.sections import Scope
 from fairvision.results.table import (
     CONFIDENCE,
@@ -127,9 +127,28 @@ def registered_figures(inputs: Inputs) -> Computed:
         scope = "attribute and task"
     for metric in registered().values():
         if metric.compute is not None and metric.scope == scope:
-            result = metric.compute(inputs)
+            result = _computed(metric.name, metric.compute, inputs)
             if result is not None:
                 yield Key(metric.name, inputs.attribute, inputs.task), result
+
+
+def _computed(name: str, compute: Compute, inputs: Inputs) -> metrics.Result | None:
+    """Return what a metric computes; `InputError` names one that fails."""
+    try:
+        result = compute(inputs)
+    except Exception as error:
+        if isinstance(error, InputError) or is_of_memory(error):
+            raise
+        raise InputError(
+            f"metric {name!r} cannot be computed: {type(error).__name__}: {error}: mend it, or do "
+            "not register it"
+        ) from error
+    if result is not None and not isinstance(result, metrics.Result):
+        raise InputError(
+            f"metric {name!r} is computed as a {type(result).__name__}: return a "
+            "fairvision.metrics.Result, or None"
+        )
+    return result
 
 
 FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {

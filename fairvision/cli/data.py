@@ -291,7 +291,15 @@ def _read(reader: Reader, values: dict[str, Any]) -> None:
     """Call a reader with the values of its options, and print what it has written."""
     if "quiet" in values:
         values["quiet"] = _is_quiet(values["quiet"])
-    _print_counts(reader(**values))
+    from fairvision.datasets import Dataset
+
+    dataset = reader(**values)
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"reader {getattr(reader, '__name__', reader)!r} returned a {type(dataset).__name__}: "
+            "it must return the Dataset that it made"
+        )
+    _print_counts(dataset)
 
 
 def _is_quiet(quiet: bool) -> bool:

@@ -101,6 +101,7 @@ class Plugins(Mapping[str, T], Generic[T]):
         return [name for name in self if self._loads(name)]
 
     def _loads(self, name: str) -> bool:
+        """Return whether what has a name can be used."""
         try:
             self[name]
         except InputError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -39,10 +39,17 @@ def _checked(name: str, method: Any) -> type[Method]:
     """Return a method; `InputError` if it is none."""
     from fairvision.methods.method import Method
 
-    if not (isinstance(method, type) and issubclass(method, Method) and is_dataclass(method)):
+    if not (
+        isinstance(method, type)
+        and issubclass(method, Method)
+        and "__dataclass_fields__" in vars(method)  # else a parent's: its own would be no options
+    ):
         raise InputError(
             f"method {name!r} must be a frozen dataclass derived from fairvision.methods.Method"
         )
+    for option in fields(method):
+        if option.default is MISSING:
+            raise InputError(f"method {name!r}: its option {option.name!r} must have a default")
     return method
 
 

@@ -6,7 +6,14 @@ from collections.abc import Collection, Mapping
 
 import torch
 
-from fairvision.models.backbones import SMALL, backbone, default_size, names, register
+from fairvision.models.backbones import (
+    SMALL,
+    Architecture,
+    backbone,
+    default_size,
+    names,
+    register,
+)
 from fairvision.models.model import Model, find_device, probabilities
 from fairvision.models.network import DomainHead, Domains, Network
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
@@ -15,6 +22,7 @@ from fairvision.models.weights import fit, load_weights, read_tensors
 __all__ = [
     "REGIMES",
     "SMALL",
+    "Architecture",
     "DomainHead",
     "Domains",
     "Model",

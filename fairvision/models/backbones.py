@@ -18,7 +18,6 @@ from fairvision.errors import InputError
 from fairvision.models import timm_networks
 from fairvision.models.architectures import InceptionV3, lecture_cnn, resnet18_32px, small_cnn
 
-SMALL = ("lecture_cnn", "small_cnn")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -51,25 +50,26 @@ class Architecture:
         side) normalised as those of ImageNet are, and returns features (n, width)
     size : side at which it is used unless another is asked for
     has_classifier : its last linear or convolutional layer gives classes, and is taken away
+    keeps_small_images : it takes images of any size, so smaller ones are not enlarged to `size`
     """
 
     build: Callable[[int], nn.Module]
     size: int = 224
     has_classifier: bool = False
+    keeps_small_images: bool = False
 
 
-LECTURE_CNN = Architecture(lecture_cnn, 64)
-SMALL_CNN = Architecture(lambda size: small_cnn(), 64)
+LECTURE_CNN = Architecture(lecture_cnn, 64, keeps_small_images=True)
+SMALL_CNN = Architecture(lambda size: small_cnn(), 64, keeps_small_images=True)
 RESNET18_32PX = Architecture(lambda size: resnet18_32px(), 32, has_classifier=True)
+
+_OURS = {"lecture_cnn": LECTURE_CNN, "small_cnn": SMALL_CNN, "resnet18_32px": RESNET18_32PX}
+SMALL = tuple(name for name, architecture in _OURS.items() if architecture.keeps_small_images)
 
 _ARCHITECTURES: Plugins[Architecture] = Plugins(
     "network",
     "fairvision.networks",
-    {
-        "lecture_cnn": "fairvision.models.backbones:LECTURE_CNN",
-        "small_cnn": "fairvision.models.backbones:SMALL_CNN",
-        "resnet18_32px": "fairvision.models.backbones:RESNET18_32PX",
-    },
+    {name: f"{__name__}:{name.upper()}" for name in _OURS},
     lambda name, build: build if isinstance(build, Architecture) else Architecture(build),
 )
 
@@ -80,6 +80,7 @@ def register(
     *,
     size: int = 224,
     has_classifier: bool = False,
+    keeps_small_images: bool = False,
 ) -> None:
     """Let a network from outside of fairvision be trained, loaded and audited by a name.
 
@@ -89,7 +90,7 @@ def register(
     Parameters
     ----------
     name : what the network is called by `--model`, and in run folders
-    build, size, has_classifier : see `Architecture`
+    build, size, has_classifier, keeps_small_images : see `Architecture`
 
     Raises
     ------
@@ -104,7 +105,7 @@ def register(
     >>> default_size("one_hidden_layer"), backbone("one_hidden_layer", 28).width
     (28, 16)
     """
-    architecture = Architecture(build, size, has_classifier)
+    architecture = Architecture(build, size, has_classifier, keeps_small_images)
     if name in _of_torchvision():
         raise InputError(f"there is a network {name!r} already: choose another name")
     _ARCHITECTURES.register(name, architecture)
@@ -136,8 +137,8 @@ def default_size(name: str, images: tuple[int, int] | None = None) -> int:
     Parameters
     ----------
     name : of the network
-    images : (width, height) of all images, where they have one; the small networks, which take
-        any size, do not enlarge them
+    images : (width, height) of all images, where they have one; networks that keep small images
+        do not enlarge them
 
     Raises
     ------
@@ -154,8 +155,10 @@ def default_size(name: str, images: tuple[int, int] | None = None) -> int:
         return timm_networks.default_size(name)
     if not is_registered(name):
         return 299 if name == "inception_v3" else 224
-    side = _ARCHITECTURES[name].size
-    return min(side, max(images)) if images and name in SMALL else side
+    architecture = _ARCHITECTURES[name]
+    if images and architecture.keeps_small_images:
+        return min(architecture.size, max(images))
+    return architecture.size
 
 
 def check_name(name: str) -> None:

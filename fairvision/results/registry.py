@@ -261,6 +261,7 @@ def _add(metric: Metric) -> Metric:
 
 
 def _check_texts(metric: Metric) -> None:
+    """Raise `InputError` where a text has braces that pages cannot fill."""
     texts = {name: getattr(metric, name) for name in ("title", "meaning", "noun", "undefined")}
     if metric.leaderboard is not None:
         for name in ("title", "meaning", "undefined"):

@@ -84,6 +84,16 @@ def test_a_registered_reader_is_a_command(tmp_path: Path) -> None:
     assert run("squares", "list.txt", tmp_path / "b", "--count", "x")[0] == 2
 
 
+def test_a_reader_that_returns_no_dataset_is_named() -> None:
+    def forgetful(folder: Path) -> None:
+        """Make a dataset and keep it."""
+
+    readers.register_reader("forgetful", forgetful)  # type: ignore[arg-type]
+    code, output = run("forgetful", "there")
+    assert code == 1
+    assert "reader 'forgetful' returned a NoneType: it must return the Dataset" in output
+
+
 def test_names_that_are_taken_and_what_is_no_function() -> None:
     for name in ("csv", "show"):
         with pytest.raises(InputError, match=f"there is a reader '{name}' already"):

@@ -91,6 +91,18 @@ def test_what_cannot_be_registered_is_refused() -> None:
     for bad in (object, Doubled(), lambda network, batch: None):
         with pytest.raises(InputError, match="'bad' must be a frozen dataclass derived from"):
             methods.register("bad", bad)
+
+    class Undecorated(Doubled):
+        thrice: int = 3
+
+    @dataclass(frozen=True)
+    class Demanding(Method):
+        share: float
+
+    with pytest.raises(InputError, match="'bad' must be a frozen dataclass derived from"):
+        methods.register("bad", Undecorated)
+    with pytest.raises(InputError, match="'bad': its option 'share' must have a default"):
+        methods.register("bad", Demanding)
     assert "bad" not in methods.METHODS
 
 

@@ -86,7 +86,7 @@ def test_a_classifier_loses_its_last_layer_and_takes_weights_from_a_file(tmp_pat
 def test_an_entry_point_is_loaded_when_the_network_is_used(monkeypatch):
     module = ModuleType("outside")
     module.build = build
-    module.spec = backbones.Architecture(build, size=20)
+    module.spec = models.Architecture(build, size=20, keeps_small_images=True)
     monkeypatch.setitem(sys.modules, "outside", module)
     backbones._ARCHITECTURES._by_name.update(
         {name: EntryPoint(name, value, "fairvision.networks")
@@ -95,6 +95,9 @@ def test_an_entry_point_is_loaded_when_the_network_is_used(monkeypatch):
     assert {"plain", "sized"} <= set(models.names())
     assert models.backbone("plain", 16).width == 5
     assert (models.default_size("plain"), models.default_size("sized")) == (224, 20)
+    images = (12, 9)
+    assert [models.default_size(name, images) for name in ("plain", "sized")] == [224, 12]
+    assert models.SMALL == ("lecture_cnn", "small_cnn")
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "resnet18"])

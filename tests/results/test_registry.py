@@ -296,3 +296,32 @@ def test_a_metric_from_outside_is_in_the_table_the_report_and_the_leaderboard(tm
         assert "`somebody_s`" in metrics_table()
     finally:
         unregister("somebody_s")
+
+
+def failing(inputs):
+    raise KeyError("age")
+
+
+@pytest.mark.parametrize(
+    ("compute", "problem"),
+    [
+        (failing, "metric 'somebody_s' cannot be computed: KeyError: 'age'"),
+        (lambda inputs: 0.5, "metric 'somebody_s' is computed as a float: return a"),
+    ],
+)
+def test_a_metric_that_cannot_be_computed_is_named(tmp_path, compute, problem):
+    table = pd.DataFrame({"id": range(20), "work": ["rest", "toil"] * 10})
+    table["age"] = ["young", "old"] * 10
+    table["score/work/rest"], table["score/work/toil"] = 0.7, 0.3
+    table.to_csv(tmp_path / "a.csv", index=False)
+    register(replace(METRIC, compute=compute))
+    try:
+        with warnings.catch_warnings(action="ignore"), pytest.raises(InputError, match=problem):
+            fairvision.audit(
+                predictions=[tmp_path / "a.csv"],
+                attributes=["age"],
+                output=tmp_path / "audit",
+                replicates=5,
+            )
+    finally:
+        unregister("somebody_s")
