@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 
 import torch
 
+from fairvision.models.architectures import Architecture
 from fairvision.models.backbones import (
     SMALL,
-    Architecture,
     backbone,
     default_size,
     names,

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torchvision
 from torch import Tensor, nn
 from torchvision.models import Inception3
 
 _LEAST_WITH_AUXILIARY = 299
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network of ours, or from outside of fairvision.
+
+    Attributes
+    ----------
+    build : from the images' side in pixels to a module, untrained, that takes images (n, 3, side,
+        side) normalised as those of ImageNet are, and returns features (n, width)
+    size : side at which it is used unless another is asked for
+    has_classifier : its last linear or convolutional layer gives classes, and is taken away
+    keeps_small_images : it takes images of any size, so smaller ones are not enlarged to `size`
+    """
+
+    build: Callable[[int], nn.Module]
+    size: int = 224
+    has_classifier: bool = False
+    keeps_small_images: bool = False
 
 
 class FlattenPlaces(nn.Flatten):
@@ -161,3 +183,11 @@ class InceptionV3(Inception3):  # type: ignore[misc]
             self.auxiliary = output.aux_logits
         features: Tensor = output.logits
         return features
+
+
+LECTURE_CNN = Architecture(lecture_cnn, 64, keeps_small_images=True)
+SMALL_CNN = Architecture(lambda size: small_cnn(), 64, keeps_small_images=True)
+RESNET18_32PX = Architecture(lambda size: resnet18_32px(), 32, has_classifier=True)
+
+OURS = {"lecture_cnn": LECTURE_CNN, "small_cnn": SMALL_CNN, "resnet18_32px": RESNET18_32PX}
+"""Networks of the project by name; each is the constant of that name in capitals."""

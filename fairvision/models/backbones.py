@@ -16,7 +16,7 @@ from fairvision.core.plugins import Plugins
 from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError
 from fairvision.models import timm_networks
-from fairvision.models.architectures import InceptionV3, lecture_cnn, resnet18_32px, small_cnn
+from fairvision.models.architectures import OURS, Architecture, InceptionV3
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -40,36 +40,12 @@ class Backbone:
     std: tuple[float, ...] = IMAGENET_STD
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A network of ours, or from outside of fairvision.
-
-    Attributes
-    ----------
-    build : from the images' side in pixels to a module, untrained, that takes images (n, 3, side,
-        side) normalised as those of ImageNet are, and returns features (n, width)
-    size : side at which it is used unless another is asked for
-    has_classifier : its last linear or convolutional layer gives classes, and is taken away
-    keeps_small_images : it takes images of any size, so smaller ones are not enlarged to `size`
-    """
-
-    build: Callable[[int], nn.Module]
-    size: int = 224
-    has_classifier: bool = False
-    keeps_small_images: bool = False
-
-
-LECTURE_CNN = Architecture(lecture_cnn, 64, keeps_small_images=True)
-SMALL_CNN = Architecture(lambda size: small_cnn(), 64, keeps_small_images=True)
-RESNET18_32PX = Architecture(lambda size: resnet18_32px(), 32, has_classifier=True)
-
-_OURS = {"lecture_cnn": LECTURE_CNN, "small_cnn": SMALL_CNN, "resnet18_32px": RESNET18_32PX}
-SMALL = tuple(name for name, architecture in _OURS.items() if architecture.keeps_small_images)
+SMALL = tuple(name for name, architecture in OURS.items() if architecture.keeps_small_images)
 
 _ARCHITECTURES: Plugins[Architecture] = Plugins(
     "network",
     "fairvision.networks",
-    {name: f"{__name__}:{name.upper()}" for name in _OURS},
+    {name: f"fairvision.models.architectures:{name.upper()}" for name in OURS},
     lambda name, build: build if isinstance(build, Architecture) else Architecture(build),
 )
 

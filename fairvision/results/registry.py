@@ -315,16 +315,23 @@ def _load() -> None:
     global _loaded
     if _loaded:
         return
-    _loaded = True
-    for metric in import_module("fairvision.results.entries").METRICS:
-        _add(metric)
-    for entry in entry_points(group=ENTRY_POINTS):
-        with loading("metric", entry):
-            loaded = entry.load()  # a metric, or a module that registers some
-            if isinstance(loaded, Metric):
-                _add(loaded)
-            elif not isinstance(loaded, ModuleType):
-                raise InputError("it is neither a Metric nor a module")
+    before = dict(_METRICS)
+    _loaded = True  # modules of other packages call `register`, which loads too
+    try:
+        for metric in import_module("fairvision.results.entries").METRICS:
+            _add(metric)
+        for entry in entry_points(group=ENTRY_POINTS):
+            with loading("metric", entry):
+                loaded = entry.load()  # a metric, or a module that registers some
+                if isinstance(loaded, Metric):
+                    _add(loaded)
+                elif not isinstance(loaded, ModuleType):
+                    raise InputError("it is neither a Metric nor a module")
+    except InputError:  # of a broken package, which is told at the next call too
+        _loaded = False
+        _METRICS.clear()
+        _METRICS.update(before)
+        raise
 
 
 def find(name: str) -> Metric | None:
