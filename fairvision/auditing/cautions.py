@@ -115,7 +115,7 @@ def few_images(attribute: str, images: Mapping[str, int]) -> Iterator[str]:
     >>> list(few_images("age", {"young": 3, "old": 40}))
     ['age: few pictures of young (3): its figures say little']
     >>> list(few_images("age", {"a": 3, "b": 1, "c": 2, "d": 9, "e": 40}))
-    ['4 of 5 groups of age have fewer than 10 images: b (1), c (2), a (3), d (9): their ...']
+    ['4 of 5 groups of age have fewer than 10 pictures: b (1), c (2), a (3), d (9): their ...']
     """
     small = {group: n for group, n in images.items() if n < SMALL}
     if len(small) <= FEW:
