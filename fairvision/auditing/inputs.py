@@ -13,7 +13,7 @@ from fairvision import metrics
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
 from fairvision.metrics import Sampling
-from fairvision.results.registry import Names
+from fairvision.results.metric import Names
 from fairvision.results.table import Computed, Key
 
 Codes = npt.NDArray[Any]

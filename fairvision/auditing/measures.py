@@ -19,7 +19,8 @@ from fairvision.auditing.task_figures import accuracy_by_group, calibration_figu
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError, is_of_memory
 from fairvision.metrics import Sampling
-from fairvision.results.registry import Compute, registered
+from fairvision.results.metric import Compute
+from fairvision.results.registry import registered
 from fairvision.results.sections import Scope
 from fairvision.results.table import (
     CONFIDENCE,

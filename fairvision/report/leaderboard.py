@@ -16,7 +16,7 @@ from fairvision.report.template import fill, looks
 from fairvision.results import words
 from fairvision.results.entries.amplification import DIRECTIONS
 from fairvision.results.leaderboard import Board, Column
-from fairvision.results.registry import Words
+from fairvision.results.metric import Words
 from fairvision.results.settings import SweepSettings
 from fairvision.results.verdict import Verdict
 

@@ -3,17 +3,8 @@
 from fairvision.results import sections
 from fairvision.results.figures import Figure, Figures, read
 from fairvision.results.gallery import GalleryImage, ModelAnswer
-from fairvision.results.registry import (
-    Expectation,
-    LeaderboardEntry,
-    Metric,
-    MetricInputs,
-    Place,
-    find,
-    register,
-    registered,
-    unregister,
-)
+from fairvision.results.metric import Expectation, LeaderboardEntry, Metric, MetricInputs, Place
+from fairvision.results.registry import find, register, registered, unregister
 from fairvision.results.sections import Section
 from fairvision.results.settings import AuditSettings
 from fairvision.results.table import Key, read_metrics

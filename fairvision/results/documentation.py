@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from fairvision.results.registry import Metric, registered
+from fairvision.results.metric import Metric
+from fairvision.results.registry import registered
 
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
 _BETTER = {"higher": "higher", "lower": "lower", "zero": "0", "": "–"}

@@ -8,7 +8,8 @@ from typing import Literal
 import pandas as pd
 
 from fairvision.results.figures import Figure, Figures, read
-from fairvision.results.registry import Expectation, Metric, registered
+from fairvision.results.metric import Expectation, Metric
+from fairvision.results.registry import registered
 
 FEW = 5
 """From fewer images, or networks, nothing is concluded."""

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from fairvision.results import words
-from fairvision.results.registry import Words, in_section
+from fairvision.results.metric import Words
+from fairvision.results.registry import in_section
 from fairvision.results.sections import REPORT, Section
 from fairvision.results.table import KEYS, Key, difference_of
 from fairvision.schema import UNKNOWN

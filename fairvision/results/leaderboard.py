@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fairvision.results.figures import Figure, Figures
-from fairvision.results.registry import Unit, Words, registered, unit_of
+from fairvision.results.metric import Unit, Words
+from fairvision.results.registry import registered, unit_of
 from fairvision.results.sections import BOARD_PARTS
 from fairvision.results.table import difference_of
 from fairvision.schema import UNKNOWN

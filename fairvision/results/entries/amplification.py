@@ -4,7 +4,7 @@ from typing import Any
 
 from fairvision import metrics
 from fairvision.metrics import Result
-from fairvision.results.registry import LeaderboardEntry, Metric, MetricInputs, Place
+from fairvision.results.metric import LeaderboardEntry, Metric, MetricInputs, Place
 from fairvision.results.sections import (
     ALL_TASKS,
     BOARD_AMPLIFIES,

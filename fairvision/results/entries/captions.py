@@ -1,7 +1,7 @@
 """Whom captions name, and what the rest of them tells."""
 
 from fairvision.results.entries.groups import NEEDS_GROUPS
-from fairvision.results.registry import Metric, Place
+from fairvision.results.metric import Metric, Place
 from fairvision.results.sections import CAPTION_CHANGES, CAPTIONED_PERSON, CAPTIONED_REST
 
 _NEEDS_NAMED = "needs captions that name a group"

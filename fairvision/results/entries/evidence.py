@@ -1,7 +1,7 @@
 """Where the evidence lies, for which reasons, and what is left without the person."""
 
 from fairvision.results.entries.groups import NEEDS_GROUPS
-from fairvision.results.registry import LeaderboardEntry, Metric, Place
+from fairvision.results.metric import LeaderboardEntry, Metric, Place
 from fairvision.results.sections import (
     BOARD_EVIDENCE,
     CHANGES,

@@ -1,6 +1,6 @@
 """How often answers are right, for whom, and how far groups lie apart."""
 
-from fairvision.results.registry import LeaderboardEntry, Metric, Place
+from fairvision.results.metric import LeaderboardEntry, Metric, Place
 from fairvision.results.sections import (
     BOARD_RIGHT,
     CAPTION_CHANGES,

@@ -2,7 +2,7 @@
 
 from fairvision.results.entries.amplification import NEEDS_COUNTS
 from fairvision.results.entries.groups import NEEDS_GROUPS
-from fairvision.results.registry import Metric, Place
+from fairvision.results.metric import Metric, Place
 from fairvision.results.sections import MORE_TOGETHER
 
 METRICS = (

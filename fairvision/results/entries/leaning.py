@@ -1,6 +1,6 @@
 """What models lean on: how answers change when a thing is hidden."""
 
-from fairvision.results.registry import Metric
+from fairvision.results.metric import Metric
 
 _THING = "attribute, task, label = thing"
 _NEEDS_CONTROL = "needs pictures that show it, with an equal area elsewhere"

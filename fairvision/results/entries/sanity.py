@@ -1,6 +1,6 @@
 """Whether the evidence depends on the weights, the image and the mask, and what is expected."""
 
-from fairvision.results.registry import Expectation, Metric
+from fairvision.results.metric import Expectation, Metric
 
 _PER_MEASURE = "attribute, label = measure"
 
