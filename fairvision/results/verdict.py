@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,9 +22,9 @@ NO_WIDTH = "nothing was shown: every resample gave the same"
 class _Readable(Mapping[str, Any]):
     """Lets a dataclass be read by keys, as the dictionaries were that it has taken the place of."""
 
+    @abstractmethod
     def as_json(self) -> dict[str, Any]:
         """Return the dictionary."""
-        raise NotImplementedError
 
     def __getitem__(self, name: str) -> Any:
         dictionary = self.as_json()

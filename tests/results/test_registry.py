@@ -260,9 +260,9 @@ def test_a_metric_from_outside_is_in_the_table_the_report_and_the_leaderboard(tm
         {
             "id": range(40),
             "age": ["young", "old"] * 20,
-            "work": ["rest", "rest", "toil", "toil"] * 10,
-            "score/work/rest": [0.9, 0.8, 0.1, 0.6] * 10,
-            "score/work/toil": [0.1, 0.2, 0.9, 0.4] * 10,
+            "job": ["rest", "rest", "toil", "toil"] * 10,
+            "score/job/rest": [0.9, 0.8, 0.1, 0.6] * 10,
+            "score/job/toil": [0.1, 0.2, 0.9, 0.4] * 10,
         }
     )
     for name in ("a", "b"):
@@ -289,10 +289,10 @@ def test_a_metric_from_outside_is_in_the_table_the_report_and_the_leaderboard(tm
         assert rows["unit"].tolist() == ["fraction", "fraction", "difference"]
         assert rows["value"].tolist() == [0.75, 0.75, 0.0]
         page = done.report.read_text("utf-8")
-        assert "Somebody&#39;s, age and work" in page
-        assert "what somebody measures of work; <span" in page
+        assert "Somebody&#39;s, age and job" in page
+        assert "what somebody measures of job; <span" in page
         board = leaderboard.collect({0: figures.read(done.metrics, ["a", "b"])}, ["a", "b"], 1)
-        assert leaderboard.table(board)["somebody_s/age/work mean"].tolist() == [0.75, 0.75]
+        assert leaderboard.table(board)["somebody_s/age/job mean"].tolist() == [0.75, 0.75]
         assert "`somebody_s`" in metrics_table()
     finally:
         unregister("somebody_s")
@@ -310,9 +310,9 @@ def failing(inputs):
     ],
 )
 def test_a_metric_that_cannot_be_computed_is_named(tmp_path, compute, problem):
-    table = pd.DataFrame({"id": range(20), "work": ["rest", "toil"] * 10})
+    table = pd.DataFrame({"id": range(20), "job": ["rest", "toil"] * 10})
     table["age"] = ["young", "old"] * 10
-    table["score/work/rest"], table["score/work/toil"] = 0.7, 0.3
+    table["score/job/rest"], table["score/job/toil"] = 0.7, 0.3
     table.to_csv(tmp_path / "a.csv", index=False)
     register(replace(METRIC, compute=compute))
     try:
