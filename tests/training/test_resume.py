@@ -44,6 +44,14 @@ def processes():
     return context
 
 
+def written_at(path):
+    """Return when a file was written; None where there is none, as after the end of a training."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -109,9 +117,9 @@ def test_killed_again_and_again_by_the_clock(processes, folder, tmp_path, whole)
     for wait in (0.01, 0.05, 0.15):
         child = processes.Process(target=run_until, args=(None, folder, out, 1))
         child.start()
-        path, before = out / runs.CHECKPOINT, None
-        before = path.stat().st_mtime_ns if path.exists() else None
-        while child.is_alive() and (not path.exists() or path.stat().st_mtime_ns == before):
+        path = out / runs.CHECKPOINT
+        before = written_at(path)
+        while child.is_alive() and written_at(path) in (None, before):
             time.sleep(0.001)
         time.sleep(wait)
         child.kill()
