@@ -129,6 +129,36 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
+@click.argument("folder", metavar="DIR", type=options.PATH)
+@click.option(
+    "--cause",
+    metavar="NAME",
+    required=True,
+    help="What decides an image's group: person, surroundings, either, both, object, watermark "
+    "or mixture.",
+)
+@click.option("--count", type=int, default=3000, show_default=True, help="Number of pictures.")
+@click.option(
+    "--groups", type=int, default=2, show_default=True, help="Number of groups, at most 6."
+)
+@click.option(
+    "--share",
+    type=float,
+    help="Of a mixture: share of the pictures that the person decides; by default 0.5.",
+)
+@click.option("--size", type=int, default=64, show_default=True, help="Width and height in pixels.")
+@options.several(*_fractions)
+def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
+    """Draw scenes in which the cause of the group is known.
+
+    By the person, by the surroundings, by either, by both together, by an object, by a mark.
+    """
+    from fairvision import datasets
+
+    _print_counts(datasets.reasons(folder, quiet=_is_quiet(quiet), **settings))
+
+
+@command.command()
 @click.argument("table", metavar="TABLE", type=options.PATH)
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(

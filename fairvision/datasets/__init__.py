@@ -17,7 +17,8 @@ from fairvision.datasets.pixels import Pixels
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco
 from fairvision.datasets.readers.mnist import from_mnist
-from fairvision.datasets.readers.scenes import scenes
+from fairvision.datasets.readers.reasons import caused_group, reasons, redraw
+from fairvision.datasets.readers.scenes import draw_scene, scenes
 from fairvision.datasets.readers.table import from_table
 from fairvision.datasets.regions import read_regions, save_regions
 from fairvision.schema import UNKNOWN, Task
@@ -34,7 +35,9 @@ __all__ = [
     "Pixels",
     "Task",
     "batches",
+    "caused_group",
     "describe",
+    "draw_scene",
     "from_cifar10",
     "from_coco",
     "from_mnist",
@@ -48,6 +51,8 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_regions",
+    "reasons",
+    "redraw",
     "save",
     "save_regions",
     "scenes",

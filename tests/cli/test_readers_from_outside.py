@@ -67,7 +67,9 @@ def test_a_registered_reader_is_a_command(tmp_path: Path) -> None:
     readers.register_reader("squares", squares)
     readers.register_reader("squares", squares)
     assert readers.READERS["squares"] == "Make a dataset of squares."
-    assert list(readers.READERS)[:5] == ["scenes", "csv", "coco", "mnist", "cifar10s"]
+    assert list(readers.READERS)[:6] == [
+        *("scenes", "reasons", "csv", "coco", "mnist", "cifar10s"),
+    ]
     after = run("--help")[1]
     assert after.startswith(before.rstrip())
     assert "squares   Make a dataset of squares." in after
@@ -100,7 +102,9 @@ def test_names_that_are_taken_and_what_is_no_function() -> None:
             readers.register_reader(name, squares)
     with pytest.raises(InputError, match="'bad' is no function"):
         readers.register_reader("bad", "squares")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="there is no reader 'bad': choose one of scenes, csv"):
+    with pytest.raises(
+        InputError, match="there is no reader 'bad': choose one of scenes, reasons, csv"
+    ):
         readers.find_reader("bad")
     assert "bad" not in readers.READERS
 

@@ -39,6 +39,7 @@ _READERS: Plugins[Reader] = Plugins(
     "fairvision.readers",
     {
         "scenes": "fairvision.datasets.readers.scenes:scenes",
+        "reasons": "fairvision.datasets.readers.reasons:reasons",
         "csv": "fairvision.datasets.readers.table:from_table",
         "coco": "fairvision.datasets.readers.coco:from_coco",
         "mnist": "fairvision.datasets.readers.mnist:from_mnist",

@@ -108,8 +108,11 @@ _HAIRS: list[Colour] = [
 ]  # fmt: skip
 
 
-def draw_person(canvas: Canvas, pattern: str, random: Random) -> None:
-    """Draw one person; of all that is drawn, only the pattern depends on `pattern`."""
+def draw_person(canvas: Canvas, pattern: str, random: Random) -> tuple[float, float, float]:
+    """Draw one person; of all that is drawn, only the pattern depends on `pattern`.
+
+    Returns the middle of the head and its radius.
+    """
     tall = random.uniform(0.74, 0.96)
     x = random.uniform(0.3, 0.7)
     foot = random.uniform(0.93, 0.99)
@@ -139,7 +142,7 @@ def draw_person(canvas: Canvas, pattern: str, random: Random) -> None:
         canvas.limb([joint, sleeve], 0.1 * tall, first)
     canvas.box(x - 0.04 * tall, chin - 0.02 * tall, x + 0.04 * tall, shoulder + 0.02 * tall, skin)
     _draw_shirt(canvas, pattern, random, (x, shoulder, half, hip - shoulder), tall, first, second)
-    _draw_head(canvas, random, x, chin, tall, skin, hair)
+    return _draw_head(canvas, random, x, chin, tall, skin, hair)
 
 
 def _draw_shirt(
@@ -177,8 +180,8 @@ def _draw_shirt(
 
 def _draw_head(
     canvas: Canvas, random: Random, x: float, chin: float, tall: float, skin: Colour, hair: Colour
-) -> None:
-    """Draw a head above the chin, with a random hair style and look."""
+) -> tuple[float, float, float]:
+    """Draw a head above the chin, with a random hair style and look; return middle and radius."""
     r = 0.135 * tall
     y = chin - r * 0.85
     style = random.choice(["short", "long", "bun", "bald"])
@@ -194,6 +197,7 @@ def _draw_head(
     for side in (-1, 1):
         canvas.oval(x + look + side * 0.38 * r, y + 0.15 * r, 0.11 * r, 0.14 * r, (30, 25, 25))
     canvas.slice(x + look, y + 0.4 * r, 0.36 * r, 20, 160, (150, 50, 50))
+    return x, y, r
 
 
 def _shade(random: Random, value: float) -> Colour:

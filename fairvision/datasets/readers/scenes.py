@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,12 +18,17 @@ from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.folder import load, save
 from fairvision.datasets.readers.importing import random_splits
 from fairvision.datasets.readers.scene_drawing import CONTEXTS, PATTERNS, Box, Canvas, draw_person
+from fairvision.datasets.readers.scene_extras import draw_hat, draw_mark, draw_thing
 from fairvision.datasets.regions import SIDES, save_regions
 from fairvision.errors import InputError
 from fairvision.schema import Task
 
+Drawing = tuple[Image.Image, Image.Image, dict[str, list[Box]]]
+"""An image, its mask, and boxes of the objects in it: by the task of which their label is one."""
+T = TypeVar("T")
+
 MAX_GROUPS = len(PATTERNS)
-_CONTEXTS_PER_GROUP = len(CONTEXTS) // MAX_GROUPS
+CONTEXTS_PER_GROUP = len(CONTEXTS) // MAX_GROUPS
 _SMOOTHING = 3
 _MOST = 100_000_000  # images
 
@@ -82,48 +90,112 @@ def scenes(
     >>> np.bincount(drawn.split("test").codes("shirt"))
     array([4, 4])
     """
-    _check(count, bias, groups, size)
+    check_numbers(count, groups, size)
+    if not 0 <= bias <= 1:
+        raise InputError(
+            f"bias {bias:g} is not a share: choose 0 to 1; {1 / groups:.2g} means independent"
+        )
     random = np.random.default_rng(seed)
     shirts = list(PATTERNS)[:groups]
-    places = list(CONTEXTS)[: groups * _CONTEXTS_PER_GROUP]
+    places = list(CONTEXTS)[: groups * CONTEXTS_PER_GROUP]
     samples = _plan(count, bias, shirts, places, (val_fraction, test_fraction), random)
-    with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
+    drawn = Dataset(
+        root=Path(folder),
+        name="scenes",
+        attributes={"shirt": tuple(shirts)},
+        tasks={"context": Task(tuple(places))},
+        samples=samples,
+        source=f"drawn by fairvision: bias {bias:g}, {groups} groups, seed {seed}",
+        licence="CC0 1.0",
+        size=(size, size),
+    )
+
+    def draw(row: Mapping[str, Any]) -> Drawing:
+        return draw_parts(row["shirt"], row["context"], size, f"{seed}/{row['id']}")
+
+    return save_drawings(drawn, draw, overwrite=overwrite, quiet=quiet)
+
+
+def save_drawings(
+    planned: Dataset,
+    draw: Callable[[Mapping[str, Any]], Drawing],
+    *,
+    overwrite: bool,
+    quiet: bool,
+) -> Dataset:
+    """Draw every image of a dataset that is not there yet, and write its folder, `planned.root`.
+
+    Boxes of objects are labelled with what the image's row says of their task.
+    """
+    rows: list[Any] = planned.samples.to_dict("records")
+    things: list[tuple[Any, ...]] = []
+    with whole_folder(planned.root, marker="dataset.json", overwrite=overwrite) as part:
         (part / "images").mkdir()
         (part / "masks").mkdir()
-        rows, things = samples.to_dict("records"), []
         for row in track(rows, "drawing pictures", transient=True, disable=quiet):
-            image, mask, boxes = _draw(row["shirt"], row["context"], size, f"{seed}/{row['id']}")
+            image, mask, objects = draw(row)
             image.save(part / row["image"])
             mask.save(part / row["mask"])
-            things += [(row["id"], "context", row["context"], *box) for box in boxes]
-        drawn = Dataset(
-            root=part,
-            name="scenes",
-            attributes={"shirt": tuple(shirts)},
-            tasks={"context": Task(tuple(places))},
-            samples=samples,
-            source=f"drawn by fairvision: bias {bias:g}, {groups} groups, seed {seed}",
-            licence="CC0 1.0",
-            size=(size, size),
-        )
+            for task, boxes in objects.items():
+                things += [(row["id"], task, row[task], *box) for box in boxes]
+        drawn = replace(planned, root=part)
         save(drawn, part)
         save_regions(pd.DataFrame(things, columns=["id", "task", "label", *SIDES]), drawn)
-    return load(folder)
+    return load(planned.root)
 
 
-def draw_scene(shirt: str, context: str, size: int, seed: str) -> tuple[Image.Image, Image.Image]:
+def draw_scene(
+    shirt: str,
+    context: str,
+    size: int,
+    seed: str,
+    *,
+    thing: str = "",
+    mark: str = "",
+    hat: str = "",
+) -> tuple[Image.Image, Image.Image]:
     """Draw one image and its mask.
 
-    Images of one seed differ in shirt and context only. No pixel mixes person and place.
+    Images of one seed differ in what these arguments name, and in nothing else: another place has
+    the same person, another shirt the same pixels everywhere else. No pixel mixes person and
+    surroundings.
+
+    Parameters
+    ----------
+    shirt : pattern of the shirt, one of `scene_drawing.PATTERNS`
+    context : the place, one of `scene_drawing.CONTEXTS`
+    size : width and height in pixels
+    seed : of all else: of the person, of how the place looks, of where the object is
+    thing : an object in the place, at an upper corner, one of `scene_extras.THINGS`; "" is none
+    mark : a mark in the lower left corner, one of `scene_extras.MARKS`; "" is none
+    hat : what the person wears, one of `scene_extras.HATS`; "" is none
+
+    Returns
+    -------
+    the image (RGB) and the pixels of the person (1 bit)
+
+    Examples
+    --------
+    >>> image, mask = draw_scene("dotted", "beach", 32, "a")
+    >>> elsewhere, same_mask = draw_scene("dotted", "camp", 32, "a")
+    >>> np.array_equal(np.asarray(image)[np.asarray(mask)], np.asarray(elsewhere)[np.asarray(mask)])
+    True
     """
-    image, mask, _ = _draw(shirt, context, size, seed)
+    image, mask, _ = draw_parts(shirt, context, size, seed, thing=thing, mark=mark, hat=hat)
     return image, mask
 
 
-def _draw(
-    shirt: str, context: str, size: int, seed: str
-) -> tuple[Image.Image, Image.Image, list[Box]]:
-    """Draw one image, its mask, and the boxes of its place's objects."""
+def draw_parts(
+    shirt: str,
+    context: str,
+    size: int,
+    seed: str,
+    *,
+    thing: str = "",
+    mark: str = "",
+    hat: str = "",
+) -> Drawing:
+    """Draw what `draw_scene` does, and return the boxes of `context`, `object`, `watermark` too."""
     side = size * _SMOOTHING
     place, place_random = Image.new("RGB", (side, side)), Random(f"{seed}/place")
     canvas = Canvas(place)
@@ -132,23 +204,29 @@ def _draw(
     if place_random.random() < 0.5:
         place = place.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         boxes = [(1 - right, top, 1 - left, bottom) for left, top, right, bottom in boxes]
+    objects = {"context": boxes}
+    canvas = Canvas(place)
+    if thing:
+        draw_thing(canvas, thing, Random(f"{seed}/thing"))
+        objects["object"] = [canvas.things.pop()]
+    if mark:
+        draw_mark(canvas, mark)
+        objects["watermark"] = [canvas.things.pop()]
     person = Image.new("RGBA", (side, side))
-    draw_person(Canvas(person), shirt, Random(f"{seed}/person"))
+    head = draw_person(Canvas(person), shirt, Random(f"{seed}/person"))
+    if hat:
+        draw_hat(Canvas(person), hat, *head)
     person = person.convert("RGBa").reduce(_SMOOTHING).convert("RGBA")
     mask = person.getchannel("A").point(lambda share: 255 * (share >= 128)).convert("1")
     image = place.reduce(_SMOOTHING)
     image.paste(person.convert("RGB"), mask=mask)
-    return image, mask, boxes
+    return image, mask, objects
 
 
-def _check(count: int, bias: float, groups: int, size: int) -> None:
-    """Raise `InputError` if scenes of these numbers, bias, groups or size cannot be drawn."""
+def check_numbers(count: int, groups: int, size: int) -> None:
+    """Raise `InputError` if scenes of these numbers, groups or size cannot be drawn."""
     if not 2 <= groups <= MAX_GROUPS:
         raise InputError(f"{groups} groups cannot be drawn: choose 2 to {MAX_GROUPS}")
-    if not 0 <= bias <= 1:
-        raise InputError(
-            f"bias {bias:g} is not a share: choose 0 to 1; {1 / groups:.2g} means independent"
-        )
     if count < 3 * groups:
         raise InputError(
             f"{count} pictures are too few for {groups} groups in three splits: "
@@ -173,22 +251,28 @@ def _plan(
     for g, shirt in enumerate(shirts):
         n = len(range(g, count, len(shirts)))
         part = pd.DataFrame({"split": random_splits(n, *fractions, random), "shirt": shirt})
-        typical = places[g * _CONTEXTS_PER_GROUP : (g + 1) * _CONTEXTS_PER_GROUP]
+        typical = places[g * CONTEXTS_PER_GROUP : (g + 1) * CONTEXTS_PER_GROUP]
         others = [place for place in places if place not in typical]
         for split in SPLITS:
             rows = np.flatnonzero(part["split"] == split)
             agree = int(bias * len(rows) + random.random())
-            chosen = [*_deal(typical, agree, random), *_deal(others, len(rows) - agree, random)]
+            chosen = [*deal(typical, agree, random), *deal(others, len(rows) - agree, random)]
             part.loc[rows, "context"] = random.permutation(np.array(chosen, object))
         parts.append(part)
-    plan = pd.concat(parts).iloc[random.permutation(count)].reset_index(drop=True)
-    plan.insert(0, "id", [f"{i:06d}" for i in range(count)])
+    return shuffled(parts, random)
+
+
+def shuffled(parts: Sequence[pd.DataFrame], random: np.random.Generator) -> pd.DataFrame:
+    """Return planned rows in random order, with `id` and the paths of `image` and `mask`."""
+    plan = pd.concat(parts)
+    plan = plan.iloc[random.permutation(len(plan))].reset_index(drop=True)
+    plan.insert(0, "id", [f"{i:06d}" for i in range(len(plan))])
     plan.insert(1, "image", "images/" + plan["id"] + ".png")
     plan.insert(2, "mask", "masks/" + plan["id"] + ".png")
     return plan
 
 
-def _deal(values: list[str], n: int, random: np.random.Generator) -> list[str]:
+def deal(values: Sequence[T], n: int, random: np.random.Generator) -> list[T]:
     """Return `n` of the values, each as often as the others up to one."""
     order = random.permutation(len(values))
     return [values[order[i % len(values)]] for i in range(n)]
