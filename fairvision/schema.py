@@ -19,7 +19,7 @@ from fairvision.core.spellings import UNKNOWN as UNKNOWN
 from fairvision.errors import InputError
 
 SEPARATOR = ";"
-RESERVED = ("id", "image", "mask", "split")
+RESERVED = ("id", "image", "mask", "split", "counterfactual_of", "changed")
 _WORD = 56  # labels that one whole number holds
 
 

@@ -125,7 +125,7 @@ def _open_audit(
     loaded = [runs.load(run) for run in run_folders]
     place = find_device(device)
     whole = datasets.load(loaded[0].config["data"].get("path", "") if data is None else data)
-    tested = whole.split(split)
+    tested = whole.originals().split(split)
     models, _, _ = tables.read_predictions(
         [folder / name / "samples.parquet" for name in names],
         names,

@@ -152,7 +152,8 @@ def of_models(
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.auditing.leaning import lean_all
 
-    audited, regions = whole.split(split), datasets.read_regions(whole)
+    regions, whole = datasets.read_regions(whole), whole.originals()
+    audited = whole.split(split)
     for model in models:
         check_agrees(model, whole)
     samples = [collect(model, audited, attribution=attribution, **how) for model in models]
@@ -220,7 +221,7 @@ def of_tables(
     for path in (*files, *([Path(train)] if train is not None else [])):
         _check_of_audit(path)
     called = model_names(files, names)
-    whole = None if data is None else datasets.load(data)
+    whole = None if data is None else datasets.load(data).originals()
     train_counts = None
     options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
     with warnings.catch_warnings(record=True) as caught:

@@ -117,6 +117,11 @@ def command() -> None:
     "--groups", type=int, default=2, show_default=True, help="Number of groups, at most 6."
 )
 @click.option("--size", type=int, default=64, show_default=True, help="Width and height in pixels.")
+@click.option(
+    "--counterfactuals",
+    is_flag=True,
+    help="Draw each test picture again: the same person elsewhere, and another shirt there.",
+)
 @options.several(*_fractions)
 def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     """Draw scenes with a stated bias.
@@ -339,7 +344,9 @@ def _is_quiet(quiet: bool) -> bool:
 
 def _print_counts(dataset: Dataset) -> None:
     """Print how many images a new dataset has, by split, and how to look at it."""
-    splits = dataset.samples["split"].value_counts(sort=False)
+    originals, made = dataset.originals(), len(dataset.counterfactuals())
+    splits = originals.samples["split"].value_counts(sort=False)
     counts = ", ".join(f"{name} {n}" for name, n in splits.items())
-    say(f"{dataset.root}: {len(dataset)} pictures ({counts})")
+    more = f", and {made} counterfactuals of them" if made else ""
+    say(f"{dataset.root}: {len(originals)} pictures ({counts}){more}")
     say(f"what is in it: fairvision data show {dataset.root}")

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fairvision.datasets.counterfactuals import COLUMNS, is_counterfactual
 from fairvision.errors import InputError
 from fairvision.schema import Column, Schema, Task
 
@@ -40,7 +41,9 @@ class Dataset:
     tasks : labels of each task
     samples : one row per image with the columns `id`, `image`, `mask` (missing where there is
         none), `split`, one per attribute (group, or None where unknown), one per task (label, or a
-        tuple of labels where many may hold; None where unknown)
+        tuple of labels where many may hold; None where unknown); and where there are
+        counterfactuals, `counterfactual_of`, the id of the original, and `changed`, both missing
+        in originals
     size : (width, height) of the images in pixels, where all have the same and that is stated
     """
 
@@ -112,6 +115,23 @@ class Dataset:
         """Whether any image has a mask of the person."""
         return bool(self.samples["mask"].notna().any())
 
+    def originals(self) -> Dataset:
+        """Return the rows that are no counterfactuals of others: what is trained and measured on.
+
+        Examples
+        --------
+        >>> rows = {"id": ["a", "b"], "counterfactual_of": [None, "a"], "changed": [None, "hat"]}
+        >>> pair = Dataset(Path("."), "pair", {}, {}, pd.DataFrame(rows))
+        >>> pair.originals().samples["id"].tolist(), pair.counterfactuals().samples["id"].tolist()
+        (['a'], ['b'])
+        """
+        is_made = is_counterfactual(self.samples)
+        return self.rows(np.flatnonzero(~is_made)) if is_made.any() else self
+
+    def counterfactuals(self) -> Dataset:
+        """Return the rows that were made of others by changing one thing; perhaps none."""
+        return self.rows(np.flatnonzero(is_counterfactual(self.samples)))
+
     def split(self, name: str) -> Dataset:
         """Return the rows of one split; `InputError` names the splits that there are."""
         chosen = (self.samples["split"] == name).to_numpy(bool)
@@ -163,7 +183,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """Return a digest of the settings, the table and the files' names, sizes and times."""
         digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode())
-        for column in ("id", "split"):
+        of_pairs = COLUMNS if is_counterfactual(self.samples).any() else ()
+        for column in ("id", "split", *of_pairs):
             digest.update(b"".join(text_bytes(self.samples[column])))
         for name in self.schema:
             digest.update(self.encoded(name).tobytes())

@@ -25,30 +25,37 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         `counts` : a row for `images`, for `masks`, per attribute and group and per task and
             label, with the number of images per split and in `all`. The row `unknown` counts
             images whose group or label is not known; where many labels may hold, `none` counts
-            those for which none does.
+            those for which none does. Counterfactuals have a row of their own, where there are
+            any, and are in no other number.
         `skew` : see `skew`
         `warnings` : lines about what makes figures uncertain or impossible
 
     Both tables are `pandas.DataFrame`.
     """
+    made, dataset = dataset.counterfactuals(), dataset.originals()
     return {
         "name": dataset.name,
         "source": dataset.source,
         "licence": dataset.licence,
         "folder": str(dataset.root),
-        "counts": counts(dataset),
+        "counts": counts(dataset, made),
         "skew": skew(dataset),
         "warnings": cautions(dataset),
     }
 
 
-def counts(dataset: Dataset) -> pd.DataFrame:
+def counts(dataset: Dataset, made: Dataset | None = None) -> pd.DataFrame:
     """Count images per split.
+
+    Parameters
+    ----------
+    dataset : the images
+    made : counterfactuals of them
 
     Returns
     -------
-    DataFrame with the columns `kind` (images, masks, attribute or task), `name` (of the
-    attribute or task), `value` (group or label), one per split that has images, and `all`.
+    DataFrame with the columns `kind` (pictures, masks, counterfactuals, attribute or task), `name`
+    (of the attribute or task), `value` (group or label), one per split that has images, and `all`.
     """
     splits = dataset.samples["split"].to_numpy()
     columns = {s: splits == s for s in SPLITS if (splits == s).any()}
@@ -61,6 +68,9 @@ def counts(dataset: Dataset) -> pd.DataFrame:
 
     count("pictures", "", "", columns["all"])
     count("masks", "", "", dataset.samples["mask"].notna().to_numpy())
+    if made is not None and len(made):
+        numbers = {s: int((made.samples["split"] == s).sum()) for s in columns} | {"all": len(made)}
+        rows.append({"kind": "counterfactuals", "name": "", "value": "", **numbers})
     for kind, names in (("attribute", dataset.attributes), ("task", dataset.tasks)):
         for name in names:
             values, holds = _indicators(dataset, name)

@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 
 from fairvision.core.files import inside, is_of_system
 from fairvision.core.tables import Place, Table, open_table, place_of
+from fairvision.datasets import counterfactuals
 from fairvision.datasets.dataset import SPLITS, TEXT
 from fairvision.datasets.label_columns import cell_text, read_labels, texts
 from fairvision.errors import InputError, shown
 from fairvision.schema import Column, Schema, joined
 
-_COLUMNS = ("id", "image", "mask", "split")
+_COLUMNS = ("id", "image", "mask", "split", *counterfactuals.COLUMNS)
 _STRINGS = pa.large_string()
 
 
@@ -52,8 +53,8 @@ def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Co
 
     Returns
     -------
-    the columns `id`, `image`, `mask` and `split` of `Dataset.samples`, and those of the
-    attributes and tasks
+    the columns `id`, `image`, `mask` and `split` of `Dataset.samples`, where there are
+    counterfactuals `counterfactual_of` and `changed`; and those of the attributes and tasks
 
     Raises
     ------
@@ -76,6 +77,11 @@ def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Co
         _check_paths(root, rows, text[column], column)
     samples = {column: _as_series(text[column]) for column in ("id", "image", "mask")}
     samples["split"] = pd.Series(_splits(rows, text["split"]), dtype=object)
+    pairs = {c: text[c] for c in counterfactuals.COLUMNS}
+    has_column = any(counterfactuals.ORIGINAL in table.types for table in tables)
+    if has_column and any(column.null_count < rows.total for column in pairs.values()):
+        samples |= {name: _as_series(column) for name, column in pairs.items()}
+        counterfactuals.check_originals(pd.DataFrame(samples), rows.refuse)
     return pd.DataFrame(samples), columns
 
 

@@ -215,14 +215,14 @@ def _data_of(run: runs.Run, data: str | Path | None) -> Dataset:
                 f"the data that {run.folder} was trained on is not at {path or 'a known place'}: "
                 "say where it is with --data"
             )
-        dataset = load(path)
+        dataset = load(path).originals()
         if dataset.fingerprint() != stored["fingerprint"]:
             raise InputError(
                 f"{path} is no longer what {run.folder} was trained on: --data {path} takes it as "
                 "it is"
             )
     else:
-        dataset = load(data)
+        dataset = load(data).originals()
     labels_of_data = dataset.schema.heads
     for name, labels in run.heads.items():
         if labels_of_data.get(name) != labels:

@@ -21,6 +21,7 @@ from fairvision.metrics.caption_leakage import LicResult, lic
 from fairvision.metrics.caption_words import caption_genders, mask_words
 from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics.cifar10s import cifar10s_bias
+from fairvision.metrics.consistency import counterfactual_flips, counterfactual_misses
 from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
@@ -96,6 +97,8 @@ __all__ = [
     "confusion",
     "context_typical_group",
     "correct",
+    "counterfactual_flips",
+    "counterfactual_misses",
     "dataset_leakage",
     "decide",
     "demographic_parity_difference",

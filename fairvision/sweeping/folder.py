@@ -131,7 +131,7 @@ def sweep(
         raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}")
     if replicates < 1:
         raise InputError("replicates must be 1 or more")
-    whole = datasets.load(data)
+    whole = datasets.load(data).originals()
     audited = whole.split(split)
     check_learnable(plan, whole)
     described = {

@@ -67,7 +67,7 @@ def _train(data: str | Path, folder: Path, settings: Settings) -> runs.Run:
     """Train, resume, or find that a run is finished."""
     continues = outputs.check_output(folder, resume=settings.resume, overwrite=settings.overwrite)
     settings = replace(settings, quiet=is_quiet(settings.quiet) or not is_first())
-    annotated = datasets.load(data)
+    annotated = datasets.load(data).originals()
     fabric = make_fabric(settings.device, settings.precision)
     plan = make_plan(annotated, settings)
     config = outputs.run_config(plan)

@@ -50,6 +50,25 @@ MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "confusion": (metrics.confusion, {"truth": "group", "predicted": "pred_group"}),
     "average_precision": (metrics.average_precision, {"targets": "table", "scores": "scores"}),
     "cifar10s_bias": (metrics.cifar10s_bias, {"predicted": "pred_label", "domains": "group"}),
+    "counterfactual_flips": (
+        metrics.counterfactual_flips,
+        {
+            "truth": "label",
+            "predicted": "pred_label",
+            "changed_truth": "changed_label",
+            "changed_predicted": "changed_pred_label",
+        },
+    ),
+    "counterfactual_misses": (
+        metrics.counterfactual_misses,
+        {
+            "truth": "label",
+            "predicted": "label",
+            "changed_truth": "changed_label",
+            "changed_predicted": "changed_pred_label",
+            "where": "where",
+        },
+    ),
     "reasons": (metrics.reasons, {"right": "right", "inside": "inside"}),
     "outcome_divergence": (
         metrics.outcome_divergence,
@@ -260,6 +279,8 @@ def rows(seed: int, n: int) -> Columns:
         "where": random.random(n) < 0.8,
         "maps": random.normal(size=(n, 3, 4)),
         "masks": random.random((n, 3, 4)) < 0.4,
+        "changed_label": np.where(random.random(n) < 0.5, label, np.roll(label, 1)),
+        "changed_pred_label": np.where(random.random(n) < 0.6, label, "dog"),
     }
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from rich.progress import track
 
 from fairvision.core.files import whole_folder
+from fairvision.datasets.counterfactuals import ORIGINAL, is_counterfactual
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.description import small_groups
 from fairvision.datasets.folder import load, save
@@ -82,6 +83,8 @@ def import_dataset(
         samples["image"] = [s.image if s else None for s in stored]
         samples["mask"] = [s.mask if s else None for s in stored]
         kept = samples["image"].notna()
+        if is_counterfactual(samples).any():  # go with their originals
+            kept &= samples[ORIGINAL].isna() | samples[ORIGINAL].isin(samples["id"][kept])
         if not kept.any():
             raise InputError(f"{origin}: none of its {len(samples)} pictures can be used")
         samples = samples[kept].reset_index(drop=True)
@@ -108,7 +111,7 @@ def import_dataset(
     for name in imported.attributes:
         if not (imported.codes(name) >= 0).any():
             warn(f"{name} is not known of any picture: no figure by {name} can be computed")
-    for message in small_groups(imported):
+    for message in small_groups(imported.originals()):
         warn(message)
     return imported
 

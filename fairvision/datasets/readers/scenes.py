@@ -14,6 +14,7 @@ from PIL import Image
 from rich.progress import track
 
 from fairvision.core.files import whole_folder
+from fairvision.datasets.counterfactuals import CHANGED, ORIGINAL
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.folder import load, save
 from fairvision.datasets.readers.importing import random_splits
@@ -43,6 +44,7 @@ def scenes(
     size: int = 64,
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
+    counterfactuals: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Dataset:
@@ -64,6 +66,10 @@ def scenes(
     seed : of all chance; the same arguments give the same files, byte for byte
     size : width and height in pixels, 16 to 1024
     val_fraction, test_fraction : shares of the images for the splits `val` and `test`
+    counterfactuals : draw each test image again: the same person in every further place of the
+        other groups (`changed` is `context`), and the same place with every other shirt (`changed`
+        is `shirt`). With two groups that is 3 images, or 2 where the place was one of the other
+        group. All other images are the same as without.
     overwrite : replace a dataset folder that is there
     quiet : show no progress
 
@@ -99,6 +105,8 @@ def scenes(
     shirts = list(PATTERNS)[:groups]
     places = list(CONTEXTS)[: groups * CONTEXTS_PER_GROUP]
     samples = _plan(count, bias, shirts, places, (val_fraction, test_fraction), random)
+    if counterfactuals:
+        samples = _with_counterfactuals(samples, shirts, places)
     drawn = Dataset(
         root=Path(folder),
         name="scenes",
@@ -111,7 +119,8 @@ def scenes(
     )
 
     def draw(row: Mapping[str, Any]) -> Drawing:
-        return draw_parts(row["shirt"], row["context"], size, f"{seed}/{row['id']}")
+        source = row["id"] if pd.isna(row.get(ORIGINAL)) else row[ORIGINAL]
+        return draw_parts(row["shirt"], row["context"], size, f"{seed}/{source}")
 
     return save_drawings(drawn, draw, overwrite=overwrite, quiet=quiet)
 
@@ -270,6 +279,26 @@ def shuffled(parts: Sequence[pd.DataFrame], random: np.random.Generator) -> pd.D
     plan.insert(1, "image", "images/" + plan["id"] + ".png")
     plan.insert(2, "mask", "masks/" + plan["id"] + ".png")
     return plan
+
+
+def _with_counterfactuals(
+    samples: pd.DataFrame, shirts: list[str], places: list[str]
+) -> pd.DataFrame:
+    """Add a row for each place of other groups, and for each other shirt, of each test image."""
+    made = []
+    for row in samples[samples["split"] == "test"].to_dict("records"):
+        first = shirts.index(row["shirt"]) * CONTEXTS_PER_GROUP
+        typical = places[first : first + CONTEXTS_PER_GROUP]
+        changes = [
+            ("context", place) for place in places if place not in {*typical, row["context"]}
+        ]
+        changes += [("shirt", shirt) for shirt in shirts if shirt != row["shirt"]]
+        for head, value in changes:
+            name = f"{row['id']}-{value}"
+            files = {"image": f"images/{name}.png", "mask": f"masks/{name}.png"}
+            about = {"id": name, ORIGINAL: row["id"], CHANGED: head, head: value, **files}
+            made.append({**{str(column): cell for column, cell in row.items()}, **about})
+    return pd.concat([samples, pd.DataFrame(made)], ignore_index=True)
 
 
 def deal(values: Sequence[T], n: int, random: np.random.Generator) -> list[T]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from fairvision.core.tables import Place, Table, open_table
-from fairvision.datasets.dataset import SPLITS, Dataset
+from fairvision.datasets import counterfactuals
+from fairvision.datasets.dataset import SPLITS, TEXT, Dataset
 from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.label_texts import coded
 from fairvision.datasets.layouts import refuse_layouts
@@ -61,6 +64,8 @@ def from_table(
     """Make a dataset folder from a table with a row per image.
 
     Every image is decoded and every mask compared with it; their bytes are copied unchanged.
+    Columns `counterfactual_of` and `changed` are kept: images that were made of others, see
+    docs/counterfactuals.md.
 
     Parameters
     ----------
@@ -134,7 +139,14 @@ def from_table(
     raw = opened.read()
 
     samples = pd.DataFrame({"id": _ids(path, raw, image, id)})
-    samples["split"] = _splits(opened, raw, split, (val_fraction, test_fraction), seed)
+    pairs = _pairs(opened, raw)
+    originals = pairs.get(counterfactuals.ORIGINAL)
+    samples["split"] = _splits(
+        opened, raw, split, (val_fraction, test_fraction), seed, samples["id"], originals
+    )
+    if pairs:
+        samples = samples.assign(**pairs)
+        counterfactuals.check_originals(samples, partial(_refuse, opened, samples["id"]))
     groups: dict[str, tuple[str, ...]] = {}
     labels: dict[str, Task] = {}
     read: dict[str, Column] = {}
@@ -222,16 +234,56 @@ def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
     return list(rows)
 
 
+def _pairs(table: Table, raw: pa.Table) -> dict[str, pd.Series]:
+    """Return the columns of counterfactuals, missing where empty; none without `counterfactual_of`.
+
+    They are left out as well where no cell is filled.
+    """
+    if counterfactuals.ORIGINAL not in table.types:
+        return {}
+    table.check_columns(counterfactuals.COLUMNS)
+    columns = {
+        name: pd.Series(texts_of(Place(table.path, name), raw[name]), dtype=TEXT)
+        for name in counterfactuals.COLUMNS
+    }
+    return columns if any(column.notna().any() for column in columns.values()) else {}
+
+
+def _refuse(
+    table: Table,
+    ids: pd.Series,
+    wrong: npt.NDArray[np.bool_],
+    column: str,
+    problem: Callable[[int], str],
+) -> None:
+    """Raise `InputError` for the first row that is wrong, if there is one."""
+    for row in np.flatnonzero(wrong):
+        raise replace(table.place(int(row), column), id=ids[row]).error(problem(int(row)))
+
+
 def _splits(
-    table: Table, raw: pa.Table, split: str | None, fractions: tuple[float, float], seed: int
+    table: Table,
+    raw: pa.Table,
+    split: str | None,
+    fractions: tuple[float, float],
+    seed: int,
+    ids: pd.Series,
+    originals: pd.Series | None,
 ) -> list[str]:
-    """Return the split of each row: read from a column, or else drawn with the seed."""
+    """Return the split of each row: read from a column, or else drawn with the seed.
+
+    Counterfactuals get the split of their originals.
+    """
     split = split or ("split" if "split" in table.types else None)
     if split is None:
-        drawn: list[str] = random_splits(
-            table.rows, *fractions, np.random.default_rng(seed)
-        ).tolist()
-        return drawn
+        kept = np.ones(table.rows, bool) if originals is None else originals.isna().to_numpy(bool)
+        random = np.random.default_rng(seed)
+        drawn = np.full(table.rows, SPLITS[0], object)
+        drawn[kept] = random_splits(int(kept.sum()), *fractions, random)
+        if originals is not None:
+            place = pd.Index(ids).get_indexer(pd.Index(originals))
+            drawn = np.where(kept, drawn, drawn[place])
+        return list(drawn)
     splits = []
     for row, cell in enumerate(texts_of(Place(table.path, split), raw[split])):
         text = (cell or "").lower()
