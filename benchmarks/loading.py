@@ -35,8 +35,8 @@ from torchvision.transforms import v2
 
 from fairvision import datasets, models
 from fairvision.datasets.pixels import Pixels, StreamedPixels
-from fairvision.training.augment import augment
-from fairvision.training.devices import keep_freed_memory
+from fairvision.training.chance import augment
+from fairvision.training.processes import keep_freed_memory
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
 

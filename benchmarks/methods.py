@@ -22,7 +22,7 @@ import torch
 
 from fairvision import methods, models
 from fairvision.datasets import Batch, Dataset, Task
-from fairvision.training.devices import keep_freed_memory
+from fairvision.training.processes import keep_freed_memory
 from fairvision.training.steps import Learner
 
 SAME_STEP = ("jtt", "resampling", "threshold_optimizer")

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from fairvision import datasets, runs, train
-from fairvision.results.table import read_metrics
+from fairvision.results.figures import read_metrics
 
 QUICK = ("--size", 16, "--epochs", 1, "--batch-size", 8, "--device", "cpu")
 SHORT = ("--replicates", 10, "--device", "cpu", "--quiet")

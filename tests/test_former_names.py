@@ -38,9 +38,9 @@ from fairvision.runs.thresholds import Rule
         ("inference", "picture_files", "inference.image_files"),
         ("methods.heads", "Terms", "methods.Terms"),
         ("models.checkpoints", "read_tensors", "models.weights.read_tensors"),
-        ("training.allocation", "keep_freed_memory", "training.devices.keep_freed_memory"),
+        ("training.allocation", "keep_freed_memory", "training.processes.keep_freed_memory"),
         ("training.loop", "Learner", "training.steps.Learner"),
-        ("unfinished", "unfinished", "core.unfinished.unfinished"),
+        ("unfinished", "unfinished", "core.files.unfinished"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning")

@@ -12,7 +12,7 @@ from fairvision import metrics
 from fairvision.auditing.inputs import Codes, Inputs, correct, named, predicted
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
-from fairvision.results.table import Computed, Key
+from fairvision.results.figures import Computed, Key
 
 SET_SIZE = 2  # labels in a set: the number of larger sets grows without bound
 ATTACKED = 2000  # images that attackers see, so that their time does not grow with the audit

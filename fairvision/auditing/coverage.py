@@ -8,7 +8,7 @@ from fairvision import metrics
 from fairvision.auditing.inputs import Inputs, Values, predicted
 from fairvision.auditing.tables import Samples
 from fairvision.errors import shown
-from fairvision.results.table import Computed, Key
+from fairvision.results.figures import Computed, Key
 from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN
 

@@ -11,7 +11,7 @@ from fairvision import metrics
 from fairvision.auditing.inputs import Codes, Inputs, Values, named, predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.results.entries.amplification import APART, INSIDE, OUTSIDE
-from fairvision.results.table import Computed, Key
+from fairvision.results.figures import Computed, Key
 
 Rows = npt.NDArray[np.bool_]
 

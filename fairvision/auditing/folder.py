@@ -19,10 +19,9 @@ from fairvision.core import processes
 from fairvision.core.files import check_vacant, read_json, whole_folder
 from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.results.folder import FinishedAudit, write_audit
+from fairvision.results.figures import CONFIDENCE, read_metrics
+from fairvision.results.folder import AuditSettings, FinishedAudit, write_audit
 from fairvision.results.gallery import GalleryImage
-from fairvision.results.settings import AuditSettings
-from fairvision.results.table import CONFIDENCE, read_metrics
 from fairvision.results.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pandas as pd
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import PlaceOf
 from fairvision.datasets import Dataset
-from fairvision.datasets.layouts import IMAGE_SUFFIXES
+from fairvision.datasets.folder import IMAGE_SUFFIXES
 from fairvision.errors import shown
 from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN, Schema

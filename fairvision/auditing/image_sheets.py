@@ -22,12 +22,12 @@ from fairvision.auditing.telling import clarity, most_telling, reason_codes
 from fairvision.core import checksums, files
 from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
-from fairvision.drawing.contact_sheets import contact_sheet, image_sheet
+from fairvision.drawing.sheets import contact_sheet, image_sheet
 from fairvision.errors import InputError
 from fairvision.results import figures
 from fairvision.results.entries.evidence import REASONS
+from fairvision.results.figures import read_metrics
 from fairvision.results.gallery import GalleryImage
-from fairvision.results.table import read_metrics
 
 if TYPE_CHECKING:
     from fairvision.models import Model

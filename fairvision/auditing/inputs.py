@@ -13,8 +13,8 @@ from fairvision import metrics
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
 from fairvision.metrics import Sampling
+from fairvision.results.figures import Computed, Key
 from fairvision.results.metric import Names
-from fairvision.results.table import Computed, Key
 
 Codes = npt.NDArray[Any]
 """(n,) positions of groups or labels, -1 unknown; or (n, labels) 0 and 1, where many may hold."""

@@ -19,7 +19,7 @@ from fairvision.auditing.collect import class_order
 from fairvision.auditing.columns import score_columns
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.core import processes
-from fairvision.core.draws import draw
+from fairvision.core.checksums import draw
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import elsewhere, widened
 from fairvision.datasets.regions import SIDES, box_mask

@@ -12,8 +12,8 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.errors import InputError
 from fairvision.metrics import Result, Sampling
+from fairvision.results.figures import Computed, Key, difference_of, differences, tabulate
 from fairvision.results.leaning import CONTEXT, FEW, PERSON
-from fairvision.results.table import Computed, Key, difference_of, differences, tabulate
 
 __all__ = ["CONTEXT", "KINDS", "NOTHING", "PERSON", "figures", "warnings"]
 

@@ -19,10 +19,7 @@ from fairvision.auditing.task_figures import accuracy_by_group, calibration_figu
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError, is_of_memory
 from fairvision.metrics import Sampling
-from fairvision.results.metric import Compute
-from fairvision.results.registry import registered
-from fairvision.results.sections import Scope
-from fairvision.results.table import (
+from fairvision.results.figures import (
     CONFIDENCE,
     Computed,
     Key,
@@ -30,6 +27,9 @@ from fairvision.results.table import (
     differences,
     tabulate,
 )
+from fairvision.results.metric import Compute
+from fairvision.results.registry import registered
+from fairvision.results.sections import Scope
 
 
 def measure(

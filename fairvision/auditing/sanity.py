@@ -31,8 +31,8 @@ from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
 from fairvision.metrics import Result, Sampling
 from fairvision.models import Model, Network
+from fairvision.results.figures import COLUMNS, CONFIDENCE, NUMBERS
 from fairvision.results.registry import unit_of
-from fairvision.results.table import COLUMNS, CONFIDENCE, NUMBERS
 
 PICTURES = 200
 """How many images are looked at, drawn at random."""

@@ -9,7 +9,7 @@ from fairvision import metrics
 from fairvision.auditing.inputs import Inputs, Values, correct, named, predicted
 from fairvision.datasets import Dataset
 from fairvision.metrics import Result
-from fairvision.results.table import Computed, Key
+from fairvision.results.figures import Computed, Key
 from fairvision.schema import UNKNOWN
 
 

@@ -8,10 +8,9 @@ import pandas as pd
 
 from fairvision.results.entries.amplification import A_TO_T, MALS, SPLIT, T_TO_A
 from fairvision.results.entries.evidence import REASONS
-from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.figures import CONFIDENCE, Figure, Figures, difference_of, read
 from fairvision.results.registry import in_section, registered
 from fairvision.results.sections import CHANGES
-from fairvision.results.table import CONFIDENCE, difference_of
 from fairvision.results.verdict import (
     BEFORE,
     Answer,

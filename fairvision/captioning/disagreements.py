@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fairvision.captioning.files import identity
-from fairvision.captioning.labels import Labels
+from fairvision.captioning.labels import Labels, identity
 from fairvision.captioning.measures import ModelCaptions
 from fairvision.datasets.images import Doubts, read_image
 from fairvision.errors import InputError

@@ -12,18 +12,17 @@ from rich.console import Console
 
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
-from fairvision.captioning.cautions import cautions, left_out
 from fairvision.captioning.disagreements import ASKED, choose, items, listing
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import ModelCaptions, measure
+from fairvision.captioning.verdict import cautions, left_out
 from fairvision.core.files import check_vacant, whole_folder
 from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.results.folder import FinishedAudit, write_audit
+from fairvision.results.figures import CONFIDENCE
+from fairvision.results.folder import CaptionSettings, FinishedAudit, write_audit
 from fairvision.results.gallery import CaptionedImage
-from fairvision.results.settings import CaptionSettings
-from fairvision.results.table import CONFIDENCE
 from fairvision.results.verdict import Verdict
 
 MARKER = "captions.json"

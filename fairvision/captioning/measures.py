@@ -16,7 +16,7 @@ from fairvision.metrics import Result, Sampling
 from fairvision.metrics.caption_leakage import LicResult
 from fairvision.metrics.caption_words import OTHER
 from fairvision.results.entries.amplification import MALS
-from fairvision.results.table import (
+from fairvision.results.figures import (
     CONFIDENCE,
     Computed,
     Key,

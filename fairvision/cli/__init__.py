@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fairvision.cli import endings
+from fairvision.cli import printing
 from fairvision.core.version import __version__
 from fairvision.errors import FairvisionWarning, InputError, shown
 
@@ -69,12 +69,12 @@ def fairvision() -> None:
 def main() -> None:
     """Run the command line: bad input is one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
-    endings.prepare()
+    printing.prepare()
     try:
         _refuse_other_than_utf8([os.getcwd(), *sys.argv[1:]])
         fairvision(standalone_mode=False)
     except BaseException as error:
-        endings.end(error)
+        printing.end(error)
 
 
 def _refuse_other_than_utf8(given: list[str]) -> None:

@@ -40,7 +40,7 @@ def command(**settings: Any) -> None:
     person.
     """
     from fairvision.demonstration import demo
-    from fairvision.training.devices import keep_freed_memory
+    from fairvision.training.processes import keep_freed_memory
 
     keep_freed_memory()
     audit = demo(**settings, say=(lambda _: None) if settings["quiet"] else say)

@@ -57,7 +57,7 @@ def command(
     fairvision sweep DATA --methods baseline,equalizer --seeds 0,1,2 -o sweep
     """
     from fairvision.sweeping import sweep
-    from fairvision.training.devices import keep_freed_memory
+    from fairvision.training.processes import keep_freed_memory
 
     keep_freed_memory()
     silent = given.pop("quiet") or as_json

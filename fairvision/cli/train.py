@@ -48,7 +48,7 @@ def command(context: click.Context, /, output: Path, as_json: bool, **settings: 
     from fairvision import runs
     from fairvision.core.processes import is_first
     from fairvision.training import stored_options, train
-    from fairvision.training.devices import keep_freed_memory
+    from fairvision.training.processes import keep_freed_memory
 
     keep_freed_memory()
     method = settings["method"]

@@ -6,13 +6,12 @@ What needs torch (`Batch`, `batches`, `hide_person`, …) is imported when it is
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fairvision.core.deprecation import warn_renamed
+from fairvision.core.moved import warn_renamed
 from fairvision.datasets.cache import open_pixels
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.description import describe
 from fairvision.datasets.folder import load, save
-from fairvision.datasets.images import read_image
-from fairvision.datasets.masks import read_mask
+from fairvision.datasets.images import read_image, read_mask
 from fairvision.datasets.pixels import Pixels
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco

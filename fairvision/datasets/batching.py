@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairvision.core.deprecation import former_names, renamed_arguments
+from fairvision.core.moved import former_names, renamed_arguments
 from fairvision.datasets.cache import CachedPixels
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.pixels import Pixels, Taken, resize

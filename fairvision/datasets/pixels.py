@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from fairvision.core.deprecation import warn_renamed
+from fairvision.core.moved import warn_renamed
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.images import Doubts, image_size, read_image
-from fairvision.datasets.masks import read_mask
+from fairvision.datasets.images import Doubts, image_size, read_image, read_mask
 from fairvision.errors import InputError
 
 LARGEST_SIDE = 4096

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from fairvision.core.deprecation import renamed_arguments
+from fairvision.core.moved import renamed_arguments
 
 COLOURS, DARKEST = "inferno", 0.25
 OPACITY, DIMMED = 0.7, 0.55

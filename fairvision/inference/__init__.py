@@ -1,6 +1,6 @@
 """What a trained model predicts for any image files, how far to trust it, and images of why."""
 
-from fairvision.core.deprecation import former_names
+from fairvision.core.moved import former_names
 from fairvision.inference.confidence import features_and_scores
 from fairvision.inference.images import PREPARATIONS, as_batch, image_files, prepares_digits
 from fairvision.inference.predictions import ANSWER, predict, predicted_labels

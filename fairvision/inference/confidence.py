@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.neighbors import NearestNeighbors
 
 from fairvision import runs
-from fairvision.core.deprecation import former_attributes
+from fairvision.core.moved import former_attributes
 from fairvision.datasets import Dataset, batches, load, open_pixels
 from fairvision.errors import InputError
 from fairvision.models import Network, find_device

@@ -12,8 +12,8 @@ from PIL import Image
 from scipy import ndimage
 
 from fairvision.core.csv_files import write_csv
-from fairvision.core.deprecation import renamed_arguments
 from fairvision.core.files import path_text, whole_folder
+from fairvision.core.moved import renamed_arguments
 from fairvision.datasets import read_image
 from fairvision.datasets.images import Doubts
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fairvision.core.deprecation import renamed_arguments
 from fairvision.core.files import is_of_system
+from fairvision.core.moved import renamed_arguments
 from fairvision.datasets import image_tensor
 from fairvision.errors import InputError
 from fairvision.models import Model

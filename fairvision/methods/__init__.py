@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from fairvision.core.deprecation import warn_renamed
+from fairvision.core.moved import warn_renamed
 from fairvision.core.plugins import Plugins, Summaries
 from fairvision.errors import InputError
 

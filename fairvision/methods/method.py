@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fairvision.core.deprecation import warn_renamed
+from fairvision.core.moved import warn_renamed
 from fairvision.datasets import Batch, Dataset
 from fairvision.models import Domains, Network
 from fairvision.runs.thresholds import Rule

@@ -22,7 +22,15 @@ from fairvision.metrics.caption_words import caption_genders, mask_words
 from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics.cifar10s import cifar10s_bias
 from fairvision.metrics.consistency import counterfactual_flips, counterfactual_misses
-from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
+from fairvision.metrics.contrasts import (
+    GroupResult,
+    gap,
+    group_ratio,
+    mean,
+    mean_by_group,
+    small_groups,
+    worst_group,
+)
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
 from fairvision.metrics.evidence import (
@@ -38,7 +46,6 @@ from fairvision.metrics.evidence import (
 )
 from fairvision.metrics.group_table import GroupMetrics, group_metrics
 from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
-from fairvision.metrics.means import mean, mean_by_group, small_groups
 from fairvision.metrics.multi_attribute import (
     MultiAttributeResult,
     multi_attribute_bias_amplification,

@@ -17,7 +17,7 @@ from fairvision.metrics._engine.containers import as_column, check_rows, is_tabl
 from fairvision.metrics._engine.inputs import read_labels, read_mask
 from fairvision.metrics._engine.result import Result
 from fairvision.metrics._engine.rows import Rows
-from fairvision.metrics.means import mean, mean_of_units
+from fairvision.metrics.contrasts import mean, mean_of_units
 
 _LABELS = ("truth", "predicted", "changed_truth", "changed_predicted")
 

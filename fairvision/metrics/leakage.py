@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels
 from fairvision.metrics._engine.attacks import (
     Attack,
     LeakageResult,
@@ -22,7 +22,6 @@ from fairvision.metrics._engine.attacks import (
 )
 from fairvision.metrics._engine.containers import check_rows, is_table, require
 from fairvision.metrics._engine.inputs import read_labels, read_table, read_values
-from fairvision.metrics._engine.labels import Labels
 
 
 def dataset_leakage(

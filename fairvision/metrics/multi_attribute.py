@@ -18,13 +18,14 @@ from fairvision.metrics._engine.arrays import (
     Bools,
     Floats,
     Ints,
+    Labels,
     mean_of_defined,
+    one_label_each,
     ratio,
     tally,
 )
 from fairvision.metrics._engine.attacks import check_whole
 from fairvision.metrics._engine.bootstrap import Sampling, Statistic
-from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
 from fairvision.metrics.amplification import sign_of_dependence

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Array, Floats, Ints, mean_of_defined, ratio
+from fairvision.metrics._engine.arrays import (
+    Array,
+    Floats,
+    Ints,
+    mean_of_defined,
+    one_label_each,
+    ratio,
+)
 from fairvision.metrics._engine.attacks import (
     EXACT,
     Attack,
@@ -25,7 +32,6 @@ from fairvision.metrics._engine.attacks import (
 from fairvision.metrics._engine.bootstrap import Sampling, Statistic
 from fairvision.metrics._engine.containers import check_rows, require
 from fairvision.metrics._engine.inputs import read_groups, read_labels
-from fairvision.metrics._engine.labels import one_label_each
 from fairvision.metrics._engine.result import summarise
 
 _QUALITIES = ("accuracy", "inverse_error", "inverse_cross_entropy")

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import nn
 
-from fairvision.core.deprecation import renamed_arguments
+from fairvision.core.moved import renamed_arguments
 from fairvision.core.plugins import Plugins
 from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from fairvision.core.deprecation import renamed_arguments
+from fairvision.core.moved import renamed_arguments
 from fairvision.models.network import Network
 
 REGIMES = ("head", "last", "all")

@@ -17,9 +17,9 @@ from fairvision.report.template import SIDE, data_uri, fill, looks
 from fairvision.results.entries.evidence import REASONS
 from fairvision.results.expectations import checks
 from fairvision.results.figures import Figure, Figures, Row, read
+from fairvision.results.folder import AuditSettings, settings_from
 from fairvision.results.gallery import KINDS, GalleryImage
 from fairvision.results.sections import TASK
-from fairvision.results.settings import AuditSettings, settings_from
 from fairvision.results.verdict import Verdict
 from fairvision.schema import UNKNOWN
 

@@ -10,9 +10,9 @@ import pandas as pd
 from fairvision.report import plots
 from fairvision.report.template import Look, fill, looks
 from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.folder import CaptionSettings, settings_from
 from fairvision.results.gallery import CaptionedImage
 from fairvision.results.sections import CAPTIONED_OBJECTS, CAPTIONED_PERSON, CAPTIONED_REST
-from fairvision.results.settings import CaptionSettings, settings_from
 from fairvision.results.verdict import Verdict
 
 OUTCOMES = ("correct", "incorrect", "other")

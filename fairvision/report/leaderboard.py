@@ -15,9 +15,9 @@ from fairvision.report.scatter import looks as distinct_looks
 from fairvision.report.template import fill, looks
 from fairvision.results import words
 from fairvision.results.entries.amplification import DIRECTIONS
+from fairvision.results.folder import SweepSettings
 from fairvision.results.leaderboard import Board, Column
 from fairvision.results.metric import Words
-from fairvision.results.settings import SweepSettings
 from fairvision.results.verdict import Verdict
 
 STYLES = ("style.css", "leaderboard.css")

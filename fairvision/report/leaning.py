@@ -9,9 +9,8 @@ import pandas as pd
 from fairvision.report import plots
 from fairvision.report.panels import Panel
 from fairvision.results import words
-from fairvision.results.figures import Difference, Figure, Figures
+from fairvision.results.figures import Difference, Figure, Figures, difference_of
 from fairvision.results.leaning import FEW, ranked
-from fairvision.results.table import difference_of
 
 _DRAWN, _LISTED = 12, 30
 

@@ -1,13 +1,12 @@
 """What figures are and how they are said: the register of metrics, the metrics table, verdicts."""
 
 from fairvision.results import sections
-from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.figures import Figure, Figures, Key, read, read_metrics
+from fairvision.results.folder import AuditSettings
 from fairvision.results.gallery import GalleryImage, ModelAnswer
 from fairvision.results.metric import Expectation, LeaderboardEntry, Metric, MetricInputs, Place
 from fairvision.results.registry import find, register, registered, unregister
 from fairvision.results.sections import Section
-from fairvision.results.settings import AuditSettings
-from fairvision.results.table import Key, read_metrics
 from fairvision.results.verdict import Answer, Verdict
 
 __all__ = [

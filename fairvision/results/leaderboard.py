@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fairvision.results.figures import Figure, Figures
+from fairvision.results.figures import Figure, Figures, difference_of
 from fairvision.results.metric import Unit, Words
 from fairvision.results.registry import registered, unit_of
 from fairvision.results.sections import BOARD_PARTS
-from fairvision.results.table import difference_of
 from fairvision.schema import UNKNOWN
 
 

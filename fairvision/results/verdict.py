@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fairvision.core.deprecation import warn_renamed
-from fairvision.results.figures import Figure
-from fairvision.results.table import CONFIDENCE
+from fairvision.core.moved import warn_renamed
+from fairvision.results.figures import CONFIDENCE, Figure
 
 Status = Literal["yes", "no", "unclear"]
 

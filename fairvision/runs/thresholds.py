@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision.core import shapes
-from fairvision.core.deprecation import former_attributes
-from fairvision.core.draws import draw
+from fairvision.core.checksums import draw
 from fairvision.core.files import write_json
+from fairvision.core.moved import former_attributes
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError, shown
 from fairvision.runs import folder as runs

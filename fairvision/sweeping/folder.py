@@ -28,9 +28,8 @@ from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods import METHODS
 from fairvision.results import leaderboard
-from fairvision.results.figures import Figures, read
-from fairvision.results.settings import SweepSettings
-from fairvision.results.table import read_metrics
+from fairvision.results.figures import Figures, read, read_metrics
+from fairvision.results.folder import SweepSettings
 from fairvision.results.verdict import Verdict
 from fairvision.sweeping import verdict
 from fairvision.sweeping.plan import Plan, check_learnable, make_plan

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from fairvision import runs
-from fairvision.core.files import whole_file
-from fairvision.core.unfinished import clear_inside
+from fairvision.core.files import clear_inside, whole_file
 from fairvision.errors import FairvisionWarning, InputError, reading
 
 PREVIOUS = "previous.ckpt"

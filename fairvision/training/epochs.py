@@ -24,12 +24,17 @@ from fairvision.runs import thresholds
 from fairvision.training import checkpoint, output
 from fairvision.training.averages import Averages, NotFinite, WorstGroup
 from fairvision.training.chance import dropout_in_bulk, generator_of_epoch, seed_step
-from fairvision.training.devices import compiler_errors_in_a_line
 from fairvision.training.log import Log
-from fairvision.training.optimization import AveragedNetwork, make_optimizer
-from fairvision.training.processes import Place, Rows, cut, sum_over_all, whole_batch_norm
+from fairvision.training.processes import (
+    Place,
+    Rows,
+    compiler_errors_in_a_line,
+    cut,
+    sum_over_all,
+    whole_batch_norm,
+)
 from fairvision.training.settings import Settings
-from fairvision.training.steps import Learner, evaluate, train_step
+from fairvision.training.steps import AveragedNetwork, Learner, evaluate, make_optimizer, train_step
 
 
 @dataclass(frozen=True)

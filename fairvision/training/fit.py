@@ -22,11 +22,15 @@ from fairvision.methods.method import Scores
 from fairvision.models import Network
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
-from fairvision.training.devices import check_compiles, make_fabric, quiet_libraries
 from fairvision.training.epochs import Part, Training, predict
 from fairvision.training.log import is_quiet
 from fairvision.training.preparation import Plan, check, first_network, make_plan
-from fairvision.training.processes import arrays_of_first
+from fairvision.training.processes import (
+    arrays_of_first,
+    check_compiles,
+    make_fabric,
+    quiet_libraries,
+)
 from fairvision.training.settings import Settings, takes_settings
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import read_predictions
-from fairvision.results.table import COLUMNS
+from fairvision.results.figures import COLUMNS
 
 GROUPS, LABELS, OBJECTS = ("a", "b", "c"), ("ski", "surf", "chess"), ("kite", "tie")
 UNITS = {"fraction", "difference", "probability"}

@@ -13,7 +13,7 @@ from fairvision.auditing import amplification_figures, cautions
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import read_predictions
 from fairvision.errors import FairvisionWarning
-from fairvision.results.table import COLUMNS
+from fairvision.results.figures import COLUMNS
 
 GROUPS, LABELS, OBJECTS = ("a", "b", "c"), ("ski", "surf", "chess"), ("kite", "tie")
 CHANCE = {"replicates": 100, "confidence": 0.95, "seed": 0}

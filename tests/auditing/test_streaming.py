@@ -20,7 +20,7 @@ from fairvision.auditing import cautions, streaming
 from fairvision.core.tables import Place
 from fairvision.datasets.label_columns import read_labels
 from fairvision.errors import InputError
-from fairvision.results.table import COLUMNS
+from fairvision.results.figures import COLUMNS
 from fairvision.schema import Schema, Task, pack, unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")

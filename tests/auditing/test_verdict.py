@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from fairvision.auditing.verdict import judge
+from fairvision.results.figures import COLUMNS
 from fairvision.results.registry import unit_of
-from fairvision.results.table import COLUMNS
 
 A, B = "baseline", "equalizer"
 UP, DOWN, ACROSS = (0.2, 0.1, 0.3), (-0.2, -0.3, -0.1), (0.02, -0.1, 0.1)

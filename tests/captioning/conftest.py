@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from fairvision.captioning.labels import Labels
+from fairvision.captioning.material import named_objects
 from fairvision.captioning.measures import ModelCaptions
-from fairvision.captioning.objects import named_objects
 from fairvision.datasets import Dataset
 from fairvision.metrics import caption_genders
 from fairvision.metrics.caption_words import words_for

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fairvision.captioning.files import identity, read_captions, read_human, read_words
+from fairvision.captioning.labels import identity, read_captions, read_human, read_words
 from fairvision.errors import InputError
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from fairvision import metrics
-from fairvision.captioning.files import read_captions
-from fairvision.captioning.labels import read_labels
+from fairvision.captioning.labels import read_captions, read_labels
 from fairvision.captioning.measures import measure
 from fairvision.metrics.caption_words import words_for
 

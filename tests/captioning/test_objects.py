@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairvision.captioning.objects import named_objects, plural
+from fairvision.captioning.material import named_objects, plural
 from fairvision.errors import InputError
 
 COCO = {

@@ -12,7 +12,7 @@ import time
 import click
 import pytest
 
-from fairvision.cli import endings
+from fairvision.cli import printing
 from fairvision.errors import InputError
 
 
@@ -51,9 +51,9 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
     ],
 )
 def test_one_line_and_a_code(capsys, monkeypatch, error, code, words):
-    monkeypatch.delenv(endings.TRACEBACK, raising=False)
+    monkeypatch.delenv(printing.TRACEBACK, raising=False)
     with pytest.raises(SystemExit) as caught:
-        endings.end(error)
+        printing.end(error)
     assert caught.value.code == code
     line = capsys.readouterr().err
     assert line.startswith("fairvision: ")
@@ -63,9 +63,9 @@ def test_one_line_and_a_code(capsys, monkeypatch, error, code, words):
 
 
 def test_what_nobody_foresaw_can_be_seen(monkeypatch):
-    monkeypatch.setenv(endings.TRACEBACK, "1")
+    monkeypatch.setenv(printing.TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
-        endings.end(ZeroDivisionError())
+        printing.end(ZeroDivisionError())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

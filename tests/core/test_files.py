@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from fairvision.core import unfinished
+from fairvision.core import files
 from fairvision.core.files import digest, inside, read_json, whole_file, whole_folder, write_json
 from fairvision.errors import InputError
 
@@ -134,7 +134,7 @@ def test_what_others_put_in_place_of_a_folder_to_replace_stays(tmp_path):
 @pytest.mark.parametrize("at_once", [True, False])
 def test_replacing(tmp_path, monkeypatch, at_once):
     if not at_once:
-        monkeypatch.setattr(unfinished, "_exchanged_at_once", lambda a, b: False)
+        monkeypatch.setattr(files, "_exchanged_at_once", lambda a, b: False)
     path = tmp_path / "out"
     for content in ("old", "new"):
         with whole_folder(path, marker="m.json", overwrite=True) as part:
@@ -167,7 +167,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
         assert len(list(tmp_path.iterdir())) == 1
         with whole_folder(path, marker="m") if kind == "folder" else whole_file(path) as part:
             assert [p.name for p in tmp_path.iterdir()] == [part.name]
-        unfinished.remove(path)
+        files.remove(path)
 
 
 def test_what_another_process_is_writing_is_left_alone(tmp_path):
@@ -200,14 +200,14 @@ def test_killed_while_the_old_is_removed(tmp_path):
         (part / "m").write_text("old")
     _killed(f"""
         import time
-        from fairvision.core import unfinished
+        from fairvision.core import files
         from fairvision.core.files import whole_folder
-        unfinished.remove = lambda path: (print("removing", flush=True), time.sleep(60))
+        files.remove = lambda path: (print("removing", flush=True), time.sleep(60))
         with whole_folder({str(path)!r}, marker="m", overwrite=True) as part:
             (part / "m").write_text("new")
     """)
     assert (path / "m").read_text() == "new"
-    unfinished.clear(path)
+    files.clear(path)
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
@@ -217,9 +217,9 @@ def test_killed_between_two_renames(tmp_path):
         (part / "m").write_text("old")
     _killed(f"""
         import pathlib, time
-        from fairvision.core import unfinished
+        from fairvision.core import files
         from fairvision.core.files import whole_folder
-        unfinished._exchanged_at_once = lambda a, b: False
+        files._exchanged_at_once = lambda a, b: False
         rename, renamed = pathlib.Path.rename, []
         def slow(self, to):
             if renamed:
@@ -231,7 +231,7 @@ def test_killed_between_two_renames(tmp_path):
             (part / "m").write_text("new")
     """)
     assert not path.exists()
-    unfinished.clear(path)
+    files.clear(path)
     assert (path / "m").read_text() == "old"
 
 

@@ -12,8 +12,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from fairvision.datasets import from_coco, load, read_mask, read_regions
-from fairvision.datasets.readers.coco import WORDS, perceived_gender
-from fairvision.datasets.readers.coco_masks import box_of, draw_masks, run_lengths
+from fairvision.datasets.readers.coco import (
+    WORDS,
+    box_of,
+    draw_masks,
+    perceived_gender,
+    run_lengths,
+)
 from fairvision.errors import FairvisionWarning, InputError
 
 pytestmark = [

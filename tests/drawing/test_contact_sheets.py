@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairvision.drawing.contact_sheets import contact_sheet, image_sheet
+from fairvision.drawing.sheets import contact_sheet, image_sheet
 from fairvision.results.gallery import GalleryImage, ModelAnswer
 
 

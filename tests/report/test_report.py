@@ -14,8 +14,8 @@ import pytest
 
 from fairvision.report import render
 from fairvision.results import words
+from fairvision.results.folder import AuditSettings, settings_from
 from fairvision.results.gallery import KINDS, GalleryImage
-from fairvision.results.settings import AuditSettings, settings_from
 from fairvision.results.verdict import Verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

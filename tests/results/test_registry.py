@@ -29,8 +29,8 @@ from fairvision.results import (
     unregister,
 )
 from fairvision.results.documentation import BEGIN, END, metrics_table, with_table
+from fairvision.results.figures import read_metrics
 from fairvision.results.registry import in_section, unit_of
-from fairvision.results.table import read_metrics
 
 DESIGN = Path(__file__).parents[2] / "docs" / "design.md"
 METRIC = Metric(

@@ -25,7 +25,7 @@ from fairvision.report.leaderboard import render
 from fairvision.report.scatter import looks
 from fairvision.results import leaderboard as board
 from fairvision.results.figures import read
-from fairvision.results.settings import SweepSettings
+from fairvision.results.folder import SweepSettings
 from fairvision.sweeping import verdict
 from fairvision.sweeping.plan import make_plan
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fairvision.datasets import Batch
-from fairvision.training.augment import augment
+from fairvision.training.chance import augment
 
 
 def make_batch(n: int, size: int = 32) -> Batch:

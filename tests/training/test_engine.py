@@ -13,7 +13,7 @@ from fairvision import runs
 from fairvision.datasets import batches, load, open_pixels
 from fairvision.errors import InputError
 from fairvision.training import chance, epochs
-from fairvision.training.optimization import AveragedNetwork
+from fairvision.training.steps import AveragedNetwork
 
 QUICK = {"size": 16, "epochs": 3, "batch_size": 8, "device": "cpu"}
 

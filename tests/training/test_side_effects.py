@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 import fairvision
 from fairvision.errors import InputError
-from fairvision.training import devices
+from fairvision.training import processes
 
 QUICK = {"size": 16, "epochs": 1, "batch_size": 8, "device": "cpu"}
 LOGGERS = ("lightning_fabric", "torch", "PIL", "tensorboard", "matplotlib", "")
@@ -76,7 +76,7 @@ def test_of_several_processes_only_the_first_warns_and_filters_are_restored(
     monkeypatch.setenv("RANK", "1")
     before = list(warnings.filters)
 
-    @devices.quiet_libraries()
+    @processes.quiet_libraries()
     def stopped() -> None:
         assert warnings.filters != before
         raise KeyboardInterrupt
@@ -91,7 +91,7 @@ def test_the_command_asks_for_memory_and_the_function_does_not(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Any]
 ) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(devices, "keep_freed_memory", lambda: asked.append(True))
+    monkeypatch.setattr(processes, "keep_freed_memory", lambda: asked.append(True))
     fairvision.train(folder, output=tmp_path / "run", **QUICK)
     assert asked == []
     quick = ("--size", 16, "--epochs", 1, "--device", "cpu")

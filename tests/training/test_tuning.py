@@ -13,8 +13,7 @@ import fairvision
 from fairvision import models, runs
 from fairvision.errors import InputError
 from fairvision.methods.method import Objective, Terms
-from fairvision.training.optimization import make_optimizer
-from fairvision.training.steps import Learner
+from fairvision.training.steps import Learner, make_optimizer
 
 # name: side of the images, and what of the backbone moves in --tune last
 FAMILIES = {

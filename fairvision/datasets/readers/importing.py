@@ -21,8 +21,7 @@ from fairvision.datasets.counterfactuals import ORIGINAL, is_counterfactual
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.description import small_groups
 from fairvision.datasets.folder import load, save
-from fairvision.datasets.images import Doubts, read_image
-from fairvision.datasets.masks import read_mask
+from fairvision.datasets.images import Doubts, read_image, read_mask
 from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError, one_line, shown
 from fairvision.schema import parse_schema

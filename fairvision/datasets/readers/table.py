@@ -15,9 +15,9 @@ import pyarrow as pa
 from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import counterfactuals
 from fairvision.datasets.dataset import SPLITS, TEXT, Dataset
+from fairvision.datasets.folder import refuse_layouts
 from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.label_texts import coded
-from fairvision.datasets.layouts import refuse_layouts
 from fairvision.datasets.readers.importing import (
     Source,
     import_dataset,

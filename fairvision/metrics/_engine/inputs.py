@@ -12,14 +12,13 @@ from numpy.typing import ArrayLike
 
 from fairvision.core.spellings import warn_of_spellings
 from fairvision.errors import InputError, warn_caller
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels, one_label_each
 from fairvision.metrics._engine.containers import (
     as_column,
     check_rows,
     is_table,
     to_numpy_or_pandas,
 )
-from fairvision.metrics._engine.labels import Labels, one_label_each
 from fairvision.schema import UNKNOWN
 
 _NUMBERS = (bool, int, float, np.bool_, np.number)

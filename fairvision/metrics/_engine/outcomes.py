@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError, warn_caller
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, mean_of_defined, ratio
+from fairvision.metrics._engine.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    Labels,
+    mean_of_defined,
+    ratio,
+)
 from fairvision.metrics._engine.bootstrap import Sample, Sampling
 from fairvision.metrics._engine.grouping import (
     Grouping,
@@ -21,7 +29,6 @@ from fairvision.metrics._engine.grouping import (
     warn_of_small,
 )
 from fairvision.metrics._engine.inputs import read_labels
-from fairvision.metrics._engine.labels import Labels
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 

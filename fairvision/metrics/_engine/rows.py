@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
 from fairvision.metrics._engine.containers import as_column, check_rows, is_table, take_rows
 from fairvision.metrics._engine.inputs import (
@@ -21,7 +21,6 @@ from fairvision.metrics._engine.inputs import (
     read_values,
     zeros_and_ones,
 )
-from fairvision.metrics._engine.labels import Labels
 
 _MOST = 1 << 53  # images: floats count no further one by one
 _HEAVIEST = 1e100  # a weight that can still be added up
