@@ -7,12 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fairvision.core.moved import warn_renamed
-from fairvision.datasets.cache import open_pixels
 from fairvision.datasets.dataset import SPLITS, Dataset
-from fairvision.datasets.description import describe
-from fairvision.datasets.folder import load, save
+from fairvision.datasets.folder import describe, load, save
 from fairvision.datasets.images import read_image, read_mask
-from fairvision.datasets.pixels import Pixels
+from fairvision.datasets.pixels import Pixels, open_pixels
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco
 from fairvision.datasets.readers.mnist import from_mnist

@@ -11,9 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from fairvision.core.moved import former_names, renamed_arguments
-from fairvision.datasets.cache import CachedPixels
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.pixels import Pixels, Taken, resize
+from fairvision.datasets.pixels import CachedPixels, Pixels, Taken, resize
 
 
 @dataclass

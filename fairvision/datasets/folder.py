@@ -1,4 +1,4 @@
-"""The dataset folder: `dataset.json`, one table with a row per image, the images and masks."""
+"""The dataset folder: `dataset.json`, a table of images, images and masks; what is in one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairvision.core.files import is_of_system, read_json, whole_file, write_json
 from fairvision.core.moved import former_names
-from fairvision.datasets.dataset import TEXT, Dataset
+from fairvision.datasets.dataset import SPLITS, TEXT, Dataset
 from fairvision.datasets.samples import read_samples
 from fairvision.errors import InputError
-from fairvision.schema import parse_schema
+from fairvision.schema import UNKNOWN, parse_schema
 
 _RECIPE = "docs/data.md, 'Layouts of known data sets', has the five lines that make a table of it"
 _UTKFACE = re.compile(r"\d{1,3}_[01]_(\d_)?\d{8,}.*\.(jpe?g|png)(\.chip\.jpg)?", re.IGNORECASE)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _LOOKED_AT = 50  # entries of a folder
+FEW = 30
+_NAMED = 8  # groups, in a warning
+"""Below this number of images a share is called uncertain."""
 
 
 def refuse_layouts(path: Path) -> None:
@@ -153,3 +158,173 @@ __getattr__ = former_names(
         "UNKNOWN": "fairvision.schema.UNKNOWN",
     },
 )
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return what is in a dataset, as plain data.
+
+    Returns
+    -------
+    dict with
+        `name`, `source`, `licence`, `folder` : text
+        `counts` : a row for `images`, for `masks`, per attribute and group and per task and
+            label, with the number of images per split and in `all`. The row `unknown` counts
+            images whose group or label is not known; where many labels may hold, `none` counts
+            those for which none does. Counterfactuals have a row of their own, where there are
+            any, and are in no other number.
+        `skew` : see `skew`
+        `warnings` : lines about what makes figures uncertain or impossible
+
+    Both tables are `pandas.DataFrame`.
+    """
+    made, dataset = dataset.counterfactuals(), dataset.originals()
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "folder": str(dataset.root),
+        "counts": counts(dataset, made),
+        "skew": skew(dataset),
+        "warnings": cautions(dataset),
+    }
+
+
+def counts(dataset: Dataset, made: Dataset | None = None) -> pd.DataFrame:
+    """Count images per split.
+
+    Parameters
+    ----------
+    dataset : the images
+    made : counterfactuals of them
+
+    Returns
+    -------
+    DataFrame with the columns `kind` (pictures, masks, counterfactuals, attribute or task), `name`
+    (of the attribute or task), `value` (group or label), one per split that has images, and `all`.
+    """
+    splits = dataset.samples["split"].to_numpy()
+    columns = {s: splits == s for s in SPLITS if (splits == s).any()}
+    columns["all"] = np.ones(len(dataset), bool)
+    rows = []
+
+    def count(kind: str, name: str, value: str, chosen: np.ndarray) -> None:
+        numbers = {column: int((chosen & there).sum()) for column, there in columns.items()}
+        rows.append({"kind": kind, "name": name, "value": value, **numbers})
+
+    count("pictures", "", "", columns["all"])
+    count("masks", "", "", dataset.samples["mask"].notna().to_numpy())
+    if made is not None and len(made):
+        numbers = {s: int((made.samples["split"] == s).sum()) for s in columns} | {"all": len(made)}
+        rows.append({"kind": "counterfactuals", "name": "", "value": "", **numbers})
+    for kind, names in (("attribute", dataset.attributes), ("task", dataset.tasks)):
+        for name in names:
+            values, holds = _indicators(dataset, name)
+            for value, column in zip(values, holds.T):
+                count(kind, name, value, column == 1)
+            unknown = (holds == -1).any(axis=1)
+            if kind == "task" and dataset.tasks[name].many:
+                count(kind, name, "none", (holds == 0).all(axis=1))
+            if unknown.any():
+                count(kind, name, UNKNOWN, unknown)
+    return pd.DataFrame(rows)
+
+
+def skew(dataset: Dataset) -> pd.DataFrame:
+    """Say which labels go with which groups more, or less, than the groups' shares.
+
+    Of the images with a label, `share` belong to the group; of all images whose group and
+    label are known, `overall` do. `skew` is the difference: 0 where group and label are
+    independent. All splits count.
+
+    Returns
+    -------
+    DataFrame with the columns `attribute`, `group`, `task`, `label`, `share`, `overall`, `skew`,
+    `n` (images with the label and a known group) and `few` (whether n is below 30). The largest
+    skews come first, those of few images after all others. Labels without images have none.
+    """
+    tables = []
+    for attribute in dataset.attributes:
+        for task in dataset.tasks:
+            groups, member = _indicators(dataset, attribute)
+            labels, holds = _indicators(dataset, task)
+            labelled = (member >= 0).all(axis=1) & (holds >= 0).all(axis=1)
+            together = member[labelled].astype(int).T @ holds[labelled]
+            n = together.sum(axis=0)
+            if not n.any():
+                continue
+            overall = member[labelled].mean(axis=0)
+            table = pd.DataFrame(
+                {
+                    "attribute": attribute,
+                    "group": np.repeat(groups, len(labels)),
+                    "task": task,
+                    "label": np.tile(labels, len(groups)),
+                    "share": (together / np.where(n, n, np.nan)).ravel(),
+                    "overall": np.repeat(overall, len(labels)),
+                    "n": np.tile(n, len(groups)),
+                }
+            )
+            tables.append(table[table["n"] > 0])
+    if not tables:
+        columns = ["attribute", "group", "task", "label", "share", "overall", "skew", "n", "few"]
+        return pd.DataFrame(columns=columns)
+    every = pd.concat(tables, ignore_index=True)
+    every.insert(6, "skew", every["share"] - every["overall"])
+    every["few"] = every["n"] < FEW
+    order = np.lexsort((-every["skew"].abs().round(9), every["few"]))
+    return every.iloc[order].reset_index(drop=True)
+
+
+def small_groups(dataset: Dataset) -> list[str]:
+    """Return a line per attribute with groups of fewer than 30 images in some split."""
+    table = counts(dataset)
+    lines = []
+    for attribute in dataset.attributes:
+        part = table[(table["name"] == attribute) & (table["value"] != UNKNOWN)]
+        small = [
+            f"{row['value']} in {split} ({row[split]})"
+            for row in part.to_dict("records")
+            for split in SPLITS
+            if split in part and row[split] < FEW
+        ]
+        if small:
+            more = [f"… ({len(small) - _NAMED} more)"] if len(small) > _NAMED else []
+            named = ", ".join([*small[:_NAMED], *more])
+            lines.append(
+                f"few pictures of {attribute} {named}: figures for fewer than {FEW} "
+                "are very uncertain"
+            )
+    return lines
+
+
+def cautions(dataset: Dataset) -> list[str]:
+    """Return lines about what makes figures uncertain or impossible."""
+    lines = small_groups(dataset)
+    table = counts(dataset)
+    for row in table[table["value"] == UNKNOWN].to_dict("records"):
+        lines.append(f"{row['name']} is unknown for {row['all']} of {len(dataset)} pictures")
+    absent = [split for split in SPLITS if split not in table]
+    if absent:
+        lines.append(f"no pictures in split {' or '.join(absent)}")
+    for task in dataset.tasks:
+        part = table[(table["kind"] == "task") & (table["name"] == task)]
+        unused = part.loc[(part["all"] == 0) & part["value"].isin(dataset.tasks[task].labels)]
+        if len(unused):
+            lines.append(f"{len(unused)} labels of {task} have no pictures")
+    without = int(dataset.samples["mask"].isna().sum())
+    if without:
+        lines.append(f"{without} pictures have no mask of a person: no evidence figures for them")
+    return lines
+
+
+def _indicators(dataset: Dataset, name: str) -> tuple[list[str], np.ndarray]:
+    """Return an attribute's groups or a task's labels, and (n, values) of 0, 1 or -1 = unknown."""
+    if name in dataset.tasks and dataset.tasks[name].many:
+        return list(dataset.tasks[name].labels), dataset.targets(name)
+    if name in dataset.tasks:
+        values, codes = dataset.tasks[name].labels, dataset.targets(name)
+    else:
+        values, codes = dataset.attributes[name], dataset.codes(name)
+    holds = (codes[:, None] == np.arange(len(values))).astype(np.int8)
+    holds[codes < 0] = -1
+    return list(values), holds

@@ -2,8 +2,15 @@
 
 from fairvision.core.moved import former_names
 from fairvision.inference.confidence import features_and_scores
-from fairvision.inference.images import PREPARATIONS, as_batch, image_files, prepares_digits
-from fairvision.inference.predictions import ANSWER, predict, predicted_labels
+from fairvision.inference.predictions import (
+    ANSWER,
+    PREPARATIONS,
+    as_batch,
+    image_files,
+    predict,
+    predicted_labels,
+    prepares_digits,
+)
 from fairvision.runs import as_run
 
 __all__ = [

@@ -35,8 +35,12 @@ from fairvision.inference.explanation_sheets import (
     kernel_sheet,
     page,
 )
-from fairvision.inference.images import as_batch, image_files, prepares_digits
-from fairvision.inference.predictions import predicted_labels
+from fairvision.inference.predictions import (
+    as_batch,
+    image_files,
+    predicted_labels,
+    prepares_digits,
+)
 from fairvision.models import Model, Network, find_device
 from fairvision.models.architectures import sees_places_apart
 from fairvision.runs import Run

@@ -1,32 +1,92 @@
-"""Probabilities for any image files, from a trained run or any other model."""
+"""From image files to probabilities, by a trained run or any other model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from fairvision import metrics
-from fairvision.core.files import path_text
-from fairvision.datasets import read_image
+from fairvision.core.files import is_of_system, path_text
+from fairvision.core.moved import renamed_arguments
+from fairvision.datasets import image_tensor, read_image
 from fairvision.datasets.images import Doubts
 from fairvision.datasets.pixels import read_to_size
 from fairvision.errors import InputError
 from fairvision.inference.confidence import Familiarity, features_and_scores
 from fairvision.inference.digits import prepare_digit
-from fairvision.inference.images import as_batch, image_files, prepares_digits
 from fairvision.models import Model, Network, find_device
 from fairvision.runs import Run
-from fairvision.runs.model import as_model
+from fairvision.runs.model import RunModel, as_model
+
+PREPARATIONS = ("auto", "digit", "none")
 
 ANSWER = "answer"  # in front of the columns of predicted labels, which are never those of the truth
 CONFIDENCE = "confidence"
 DISTANCE = "distance_percentile"
+
+
+def image_files(images: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return the files; in place of a folder, the image files that lie in it, by name.
+
+    Raises
+    ------
+    InputError
+        If there are none, a folder holds none, or a path does not exist.
+    """
+    if isinstance(images, str | Path):
+        images = [images]
+    files = [file for path in images for file in _files_at(Path(path))]
+    if not files:
+        raise InputError("no pictures were given")
+    return files
+
+
+def _files_at(path: Path) -> Iterator[Path]:
+    """Yield the file at a path, or the readable images of a folder, sorted by name."""
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError(f"picture {path} is missing")
+        yield path
+        return
+    readable = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in readable and not is_of_system(file.name) and file.is_file()
+    )
+    if not files:
+        raise InputError(f"folder {path} holds no pictures")
+    yield from files
+
+
+@renamed_arguments(run="model")
+def prepares_digits(model: Model | Run, prepare: str) -> bool:
+    """Return whether images are made like those of MNIST for a model.
+
+    Parameters
+    ----------
+    model : a model or a run
+    prepare : "digit", "none", or "auto": they are for a run that was trained on MNIST
+    """
+    if prepare not in PREPARATIONS:
+        raise InputError(f"prepare {prepare!r} is not one of {', '.join(PREPARATIONS)}")
+    run = model.run if isinstance(model, RunModel) else model
+    of_mnist = isinstance(run, Run) and run.config["data"].get("name") == "mnist"
+    return prepare == "digit" or (prepare == "auto" and of_mnist)
+
+
+@renamed_arguments(pictures="images")
+def as_batch(images: list[Image.Image], size: int, device: torch.device) -> torch.Tensor:
+    """Return images as a network takes them, (n, 3, size, size) float32 in [0, 1]."""
+    return torch.stack([image_tensor(image, size) for image in images]).to(device)
 
 
 def predict(

@@ -27,8 +27,13 @@ from fairvision.metrics._engine.arrays import (
     tally,
 )
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling, Statistic
-from fairvision.metrics._engine.containers import check_rows, require
-from fairvision.metrics._engine.inputs import read_groups, read_labels, read_values
+from fairvision.metrics._engine.inputs import (
+    check_rows,
+    read_groups,
+    read_labels,
+    read_values,
+    require,
+)
 from fairvision.metrics._engine.result import UNDIRECTED, Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows, read_labels_and_groups, training_rows
 

@@ -21,7 +21,7 @@ from fairvision.metrics._engine.attacks import (
     untrained_copy,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.containers import check_rows
+from fairvision.metrics._engine.inputs import check_rows
 from fairvision.metrics.caption_words import (
     MASK,
     Caption,

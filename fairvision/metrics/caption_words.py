@@ -17,7 +17,7 @@ import pandas as pd
 
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Objects
-from fairvision.metrics._engine.containers import to_numpy_or_pandas
+from fairvision.metrics._engine.inputs import to_numpy_or_pandas
 from fairvision.schema import UNKNOWN
 
 OTHER = "other"  # what a caption is that names several groups, or none

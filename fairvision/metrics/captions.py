@@ -14,8 +14,7 @@ from scipy.special import rel_entr
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.containers import as_column
-from fairvision.metrics._engine.inputs import read_groups
+from fairvision.metrics._engine.inputs import as_column, read_groups
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows, split_counts
 from fairvision.metrics.caption_words import (

@@ -22,8 +22,13 @@ from fairvision.metrics._engine.arrays import (
     tally,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.containers import as_column, check_rows, is_table
-from fairvision.metrics._engine.inputs import read_groups, read_labels
+from fairvision.metrics._engine.inputs import (
+    as_column,
+    check_rows,
+    is_table,
+    read_groups,
+    read_labels,
+)
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 

@@ -13,8 +13,13 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Bools, Floats, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.containers import as_column, check_rows, is_table
-from fairvision.metrics._engine.inputs import read_labels, read_mask
+from fairvision.metrics._engine.inputs import (
+    as_column,
+    check_rows,
+    is_table,
+    read_labels,
+    read_mask,
+)
 from fairvision.metrics._engine.result import Result
 from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.contrasts import mean, mean_of_units

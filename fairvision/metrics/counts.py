@@ -10,8 +10,7 @@ import pandas as pd
 
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Objects
-from fairvision.metrics._engine.containers import as_column, is_table
-from fairvision.metrics._engine.inputs import read_table
+from fairvision.metrics._engine.inputs import as_column, is_table, read_table
 from fairvision.metrics._engine.rows import condense, split_counts
 
 

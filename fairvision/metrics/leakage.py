@@ -20,8 +20,14 @@ from fairvision.metrics._engine.attacks import (
     to_accuracy,
     to_f1,
 )
-from fairvision.metrics._engine.containers import check_rows, is_table, require
-from fairvision.metrics._engine.inputs import read_labels, read_table, read_values
+from fairvision.metrics._engine.inputs import (
+    check_rows,
+    is_table,
+    read_labels,
+    read_table,
+    read_values,
+    require,
+)
 
 
 def dataset_leakage(

@@ -30,8 +30,7 @@ from fairvision.metrics._engine.attacks import (
     warn_of_few,
 )
 from fairvision.metrics._engine.bootstrap import Sampling, Statistic
-from fairvision.metrics._engine.containers import check_rows, require
-from fairvision.metrics._engine.inputs import read_groups, read_labels
+from fairvision.metrics._engine.inputs import check_rows, read_groups, read_labels, require
 from fairvision.metrics._engine.result import summarise
 
 _QUALITIES = ("accuracy", "inverse_error", "inverse_cross_entropy")

@@ -13,10 +13,11 @@ from scipy import sparse
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.containers import check_rows, is_table
 from fairvision.metrics._engine.grouping import Groups, group_columns, read_grouping, warn_of_small
 from fairvision.metrics._engine.inputs import (
+    check_rows,
     common_columns,
+    is_table,
     read_indicators,
     read_labels,
     read_scores,

@@ -18,8 +18,8 @@ from fairvision.core.processes import Share
 from fairvision.datasets import Batch
 from fairvision.methods.method import Objective, Terms, add_auxiliary
 from fairvision.models import Network, learning_parts
-from fairvision.training.averages import Averages, WorstGroup, measure
 from fairvision.training.chance import augment
+from fairvision.training.log import Averages, WorstGroup, measure
 from fairvision.training.processes import Place, means_over_all
 from fairvision.training.settings import Settings
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fairvision.datasets import Dataset, Task, describe, scenes
-from fairvision.datasets.description import skew
+from fairvision.datasets.folder import skew
 
 
 def dataset(tmp_path, groups, places, things=None, splits=None):

@@ -10,9 +10,8 @@ from PIL import Image
 
 from fairvision import datasets
 from fairvision.datasets import open_pixels
-from fairvision.datasets.cache import CachedPixels
 from fairvision.datasets.images import image_size, read_image
-from fairvision.datasets.pixels import StreamedPixels, read_to_size, resize
+from fairvision.datasets.pixels import CachedPixels, StreamedPixels, read_to_size, resize
 from fairvision.errors import InputError
 
 

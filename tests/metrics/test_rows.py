@@ -8,7 +8,7 @@ import pytest
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._engine.containers import is_table
+from fairvision.metrics._engine.inputs import is_table
 from fairvision.metrics._engine.rows import condense
 
 

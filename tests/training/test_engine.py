@@ -12,7 +12,7 @@ import fairvision
 from fairvision import runs
 from fairvision.datasets import batches, load, open_pixels
 from fairvision.errors import InputError
-from fairvision.training import chance, epochs
+from fairvision.training import chance, fit
 from fairvision.training.steps import AveragedNetwork
 
 QUICK = {"size": 16, "epochs": 3, "batch_size": 8, "device": "cpu"}
@@ -40,13 +40,13 @@ def test_small_batches_accumulated_are_the_large_one(folder, tmp_path, monkeypat
 
 def test_sgd_takes_the_steps_of_its_definition(folder, tmp_path, monkeypatch):
     optimizers = []
-    real = epochs.make_optimizer
+    real = fit.make_optimizer
 
     def made(*given, **told):
         optimizers.append(real(*given, **told))
         return optimizers[-1]
 
-    monkeypatch.setattr(epochs, "make_optimizer", made)
+    monkeypatch.setattr(fit, "make_optimizer", made)
     run = train(folder, tmp_path / "run", optimizer="sgd", momentum=0.8, schedule="steps", epochs=8)
     ((optimizer, _),) = optimizers
     assert isinstance(optimizer, torch.optim.SGD)

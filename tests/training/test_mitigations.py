@@ -15,7 +15,7 @@ from fairvision import inference, methods, runs
 from fairvision.datasets import Dataset, Task, save
 from fairvision.errors import InputError
 from fairvision.methods.method import Objective
-from fairvision.training import epochs
+from fairvision.training import fit
 
 QUICK = {"size": 16, "epochs": 2, "batch_size": 8, "device": "cpu"}
 OPTIONS = {"jtt": {"upweight": 3}, "adversarial": {"ramp": 5}}
@@ -130,7 +130,7 @@ def test_methods_for_subgroups_answer_less_by_the_colour(skewed, tmp_path):
 def test_jtt_repeats_the_errors_of_a_first_run(skewed, tmp_path, monkeypatch):
     seen: list[Objective] = []
 
-    class Training(epochs.Training):
+    class Training(fit.Training):
         def run(self):
             seen.append(self.objective)
             super().run()

@@ -19,8 +19,7 @@ from rich.progress import track
 from fairvision.core.files import whole_folder
 from fairvision.datasets.counterfactuals import ORIGINAL, is_counterfactual
 from fairvision.datasets.dataset import SPLITS, Dataset
-from fairvision.datasets.description import small_groups
-from fairvision.datasets.folder import load, save
+from fairvision.datasets.folder import load, save, small_groups
 from fairvision.datasets.images import Doubts, read_image, read_mask
 from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError, one_line, shown

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Ints, as_objects
-from fairvision.metrics._engine.containers import to_numpy_or_pandas
-from fairvision.metrics._engine.inputs import read_groups
+from fairvision.metrics._engine.inputs import read_groups, to_numpy_or_pandas
 from fairvision.metrics._engine.result import pair_keys
 from fairvision.metrics._engine.rows import Rows
 from fairvision.schema import UNKNOWN

@@ -23,7 +23,7 @@ from array_api_compat import (
 from numpy.typing import NDArray
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.containers import to_numpy_or_pandas
+from fairvision.metrics._engine.inputs import to_numpy_or_pandas
 
 Array: TypeAlias = Any  # a NumPy array, a torch tensor, or of another array library
 OneSign: TypeAlias = Literal["positive", "negative", "absolute"]

@@ -13,12 +13,15 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
-from fairvision.metrics._engine.containers import as_column, check_rows, is_table, take_rows
 from fairvision.metrics._engine.inputs import (
+    as_column,
+    check_rows,
+    is_table,
     read_groups,
     read_labels,
     read_mask,
     read_values,
+    take_rows,
     zeros_and_ones,
 )
 
