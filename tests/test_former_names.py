@@ -26,7 +26,7 @@ from fairvision.runs.thresholds import Rule
         (
             "attribution.together",
             "answers_and_gradcam",
-            "attribution.gradcam.logits_and_gradcam",
+            "attribution.one_pass.logits_and_maps",
         ),
         ("auditing.pictures", "pictures", "auditing.image_sheets.image_sheets"),
         ("auditing.schema", "Schema", "schema.Schema"),

@@ -21,7 +21,7 @@ TUNNELS = ("smoothgrad", "smoothgrad_sq", "vargrad")
 NOT_REACHED = (
     "gradients do not reach the picture: the network runs without them (no_grad, detach, numpy), "
     "or its answer is made of whole numbers (argmax, rounding) or does not depend on the picture; "
-    "take that away, or use occlusion or feature_ablation, which need no gradients"
+    "take that away, or use occlusion, feature_ablation or rise, which need no gradients"
 )
 _WITHOUT_GRADIENTS = ("nference tensor", "Can't call numpy() on Tensor that requires grad")
 _HOOKS = (
@@ -49,13 +49,14 @@ class Options:
     noise: float | None = None
     window: int | None = None
     stride: int | None = None
+    masks: int = 1000
     segments: Tensor | None = None
     seed: int = 0
     precision: str = "32"
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("steps", "samples", "window", "stride", "batch_size"):
+        for name in ("steps", "samples", "window", "stride", "masks", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")

@@ -141,11 +141,61 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     if layer is not None:
         _check(network, images, layer)
         return layer
-    return _last_that_matters(network, images[:1])
+    return _that_matter(network, images[:1])[-1][0]
 
 
-def map_size(network: nn.Module, images: Tensor) -> tuple[int, int]:
-    """Return (height, width) of a map of Grad-CAM before it is enlarged to the image.
+def stage_layers(network: nn.Module, images: Tensor, fewest: int) -> list[str]:
+    """Return the dotted names of the last layers of a network's stages, the deepest first.
+
+    A stage is what has one number of positions; its last layer is the deepest through which all
+    passes that the answer depends on (Lin et al., CVPR 2017, section 3, for networks of any
+    make). A layer beside a shortcut, which holds only a part, is none. The list ends with the first
+    stage of at least `fewest` rows and columns, or with the shallowest that there is. A vision
+    transformer has one stage.
+
+    Parameters
+    ----------
+    network : any network
+    images : (n, 3, height, width); the first one is run through the network, some ten times
+    fewest : rows and columns of the last of the list
+
+    Raises
+    ------
+    InputError
+        As `gradcam_layer` does. A network all of whose layers lie beside a shortcut has the layer
+        of `gradcam_layer` for its only stage.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> network = nn.Sequential(
+    ...     nn.Conv2d(3, 4, 3, padding=1),
+    ...     nn.ReLU(),
+    ...     nn.MaxPool2d(2),
+    ...     nn.Conv2d(4, 4, 3, padding=1),
+    ...     nn.AdaptiveAvgPool2d(1),
+    ... )
+    >>> stage_layers(network, torch.zeros(1, 3, 8, 8), fewest=5)
+    ['3', '1']
+    """
+    image = images[:1]
+    deepest_first = _that_matter(network, image)[::-1]
+    by_size: dict[tuple[int, int], list[str]] = {}
+    for name, size in deepest_first:
+        by_size.setdefault(size, []).append(name)
+    last: list[str] = []
+    for size, names in by_size.items():
+        whole = next((name for name in names if _carries_all(network, image, name)), None)
+        if whole is not None:
+            last.append(whole)
+            if min(size) >= fewest:
+                break
+    return last or [deepest_first[0][0]]
+
+
+def map_size(network: nn.Module, images: Tensor, layer: str | None = None) -> tuple[int, int]:
+    """Return (height, width) of what a layer gives, by default that of Grad-CAM.
 
     >>> import torch
     >>> from torch import nn
@@ -153,7 +203,7 @@ def map_size(network: nn.Module, images: Tensor) -> tuple[int, int]:
     >>> map_size(network, torch.zeros(1, 3, 8, 8))
     (6, 6)
     """
-    layer, prefix = gradcam_layer(network, images), prefix_tokens(network)
+    layer, prefix = gradcam_layer(network, images, layer), prefix_tokens(network)
     sizes: list[tuple[int, int]] = []
 
     def see(name: str, module: nn.Module, output: Tensor) -> None:
@@ -182,8 +232,24 @@ def _check(network: nn.Module, images: Tensor, layer: str) -> None:
         )
 
 
-def _last_that_matters(network: nn.Module, image: Tensor) -> str:
-    """Return the name of the last layer with positions that the logits depend on."""
+def _carries_all(network: nn.Module, image: Tensor, layer: str) -> bool:
+    """Return whether the logits depend on the image through a layer's output only."""
+
+    def cut(module: nn.Module, _: object, output: Tensor) -> Tensor:
+        return output.detach()
+
+    with torch.inference_mode(False), torch.enable_grad(), undisturbed(network, frozen=True):
+        network.get_submodule(layer).register_forward_hook(cut)
+        output = run_network(network, image.detach().clone().requires_grad_().clone())
+    heads = outputs_by_head(output).values()
+    return not any(isinstance(head, Tensor) and head.requires_grad for head in heads)
+
+
+def _that_matter(network: nn.Module, image: Tensor) -> list[tuple[str, tuple[int, int]]]:
+    """Return name and (height, width) of the layers with positions that the logits depend on.
+
+    In order of execution; there is at least one.
+    """
     prefix = prefix_tokens(network)
     seen: dict[str, Tensor] = {}
 
@@ -215,7 +281,7 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
             usual = widths[output.shape[1]].most_common(1)[0][0]
             inside = isinstance(network.get_submodule(name), nn.Linear) or output.shape[2] != usual
         if maps is not None and maps.isnan().any() and not inside:
-            usable.append(name)
+            usable.append((name, (maps.shape[2], maps.shape[3])))
     if not usable and (first is None or not first.isnan().any()):
         raise InputError(NOT_REACHED)
     if not usable:
@@ -223,7 +289,7 @@ def _last_that_matters(network: nn.Module, image: Tensor) -> str:
             "the answer of this network depends on no layer with positions (maps, or tokens of a "
             "grid), which Grad-CAM needs: use integrated_gradients or saliency"
         )
-    return usable[-1]
+    return usable
 
 
 def _reached(output: Any, layers: list[Tensor]) -> tuple[Tensor | None, ...]:

@@ -26,8 +26,10 @@ from fairvision.attribution.gradients import (
     integrated_gradients,
     saliency,
 )
+from fairvision.attribution.layercam import layercam
 from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
 from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
+from fairvision.attribution.rise import rise
 from fairvision.attribution.rules import deep_lift, guided_backprop
 from fairvision.errors import InputError
 
@@ -40,6 +42,7 @@ Raw = Callable[[Explained, Tensor, Tensor, Tensor], Tensor]
 _RAW: dict[str, Raw] = {
     "gradcam": gradcam,
     "gradcam_plus_plus": gradcam_plus_plus,
+    "layercam": layercam,
     "guided_gradcam": guided_gradcam,
     "guided_backprop": guided_backprop,
     "saliency": saliency,
@@ -49,6 +52,7 @@ _RAW: dict[str, Raw] = {
     "gradient_shap": gradient_shap,
     "occlusion": occlusion,
     "feature_ablation": feature_ablation,
+    "rise": rise,
 }
 # Gradients per pixel: how sharply the logit answers to a change, in whichever direction.
 _UNSIGNED = ("guided_gradcam", "guided_backprop", "saliency")
@@ -70,6 +74,7 @@ def attribute(
     noise: float | None = None,
     window: int | None = None,
     stride: int | None = None,
+    masks: int = 1000,
     segments: Tensor | None = None,
     signed: bool = False,
     seed: int = 0,
@@ -92,11 +97,12 @@ def attribute(
     method : one of `METHODS`
     head : which logits, where the network returns several: the name in its dictionary, or the
         position in its tuple ("0"); by default the only ones, or those called "logits"
-    layer : dotted name of the layer for the Grad-CAM methods; default: see `gradcam_layer`
+    layer : dotted name of the layer for the Grad-CAM methods; default: see `gradcam_layer`. For
+        layercam, by default several, see `stage_layers`
     baseline : the plain image of integrated_gradients, deep_lift, gradient_shap, and what hides
-        in occlusion and feature_ablation; anything that broadcasts to `images`; by default each
-        image's mean colour, which also hides the person. For gradient_shap, four dimensions are
-        any number of plain images to draw from.
+        in occlusion, feature_ablation and rise; anything that broadcasts to `images`; by default
+        each image's mean colour, which also hides the person. For gradient_shap, four dimensions
+        are any number of plain images to draw from.
     steps : points on the line of integrated_gradients (Gauss-Legendre)
     tolerance : double the steps of an image, up to 1024, until its signed map adds up to the
         difference of the logits between image and plain image within so much; an image that
@@ -107,7 +113,8 @@ def attribute(
     noise : standard deviation, in units of the images; by default 0.15 for a noise tunnel, 0 for
         gradient_shap
     window, stride : pixels, of occlusion; by default a seventh of the image, and half of that.
-        For feature_ablation, `window` is the side of its squares
+        For feature_ablation, `window` is the side of its squares, for rise that of its cells
+    masks : how many random masks rise draws for each image
     segments : (height, width) whole numbers, the parts that feature_ablation hides together
     signed : keep what speaks against the target, as negative values. Without effect on saliency,
         guided_backprop and guided_gradcam, which have no sign
@@ -158,6 +165,7 @@ def attribute(
         noise=noise,
         window=window,
         stride=stride,
+        masks=masks,
         segments=segments,
         seed=seed,
         precision=precision,
@@ -268,8 +276,9 @@ def module_of(model: Model, method: str) -> nn.Module:
         return model.module
     if method in WITHOUT_GRADIENTS:
         return _LogProbabilities(model)
+    *others, last = WITHOUT_GRADIENTS
     raise InputError(
-        f"{model} has no gradients, which {method} needs: choose {' or '.join(WITHOUT_GRADIENTS)}"
+        f"{model} has no gradients, which {method} needs: choose {', '.join(others)} or {last}"
     )
 
 

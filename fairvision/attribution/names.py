@@ -3,6 +3,7 @@
 METHODS = (
     "gradcam",
     "gradcam_plus_plus",
+    "layercam",
     "guided_gradcam",
     "guided_backprop",
     "integrated_gradients",
@@ -12,7 +13,8 @@ METHODS = (
     "gradient_shap",
     "occlusion",
     "feature_ablation",
+    "rise",
 )
 
-WITHOUT_GRADIENTS = ("occlusion", "feature_ablation")
+WITHOUT_GRADIENTS = ("occlusion", "feature_ablation", "rise")
 """The methods that need no gradients: they look at what a model makes of changed images."""

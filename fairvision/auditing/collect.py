@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from fairvision import metrics
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
-from fairvision.attribution.gradcam import logits_and_gradcam
 from fairvision.attribution.maps import module_of
+from fairvision.attribution.one_pass import IN_ONE_PASS, logits_and_maps
 from fairvision.auditing.columns import score_columns
 from fairvision.auditing.probabilities import ROUNDING, TOLERANCE
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
@@ -158,11 +158,11 @@ def _predict_and_explain(
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
     """Return probabilities on the whole, without and with only the person, and the evidence.
 
-    The model is asked three times; Grad-CAM comes from the first of these runs.
+    The model is asked three times; evidence from layers comes from the first of these runs.
     """
-    if method == "gradcam":
+    if method in IN_ONE_PASS:
         labelled = any(bool((target >= 0).any()) for target in targets.values())
-        logits, maps = logits_and_gradcam(module, batch.images, targets if labelled else {})
+        logits, maps = logits_and_maps(module, batch.images, targets if labelled else {}, method)
         with torch.inference_mode():
             whole = probabilities(logits, model.schema)
         blank = torch.full_like(batch.masks[:, 0], torch.nan)

@@ -31,7 +31,7 @@ MOVED = {
     "fairvision.attribution.sheets": ("fairvision.drawing.sheets",),
     "fairvision.attribution.state": ("fairvision.attribution.explained",),
     "fairvision.attribution.stream": ("fairvision.attribution",),
-    "fairvision.attribution.together": ("fairvision.attribution.gradcam",),
+    "fairvision.attribution.together": ("fairvision.attribution.one_pass",),
     "fairvision.auditing.absences": ("fairvision.auditing.cautions",),
     "fairvision.auditing.answers": ("fairvision.auditing.inputs",),
     "fairvision.auditing.cells": (
@@ -112,7 +112,7 @@ MOVED = {
 """Where the names of a module are now."""
 
 RENAMED = {
-    "fairvision.attribution.together.answers_and_gradcam": "logits_and_gradcam",
+    "fairvision.attribution.together.answers_and_gradcam": "logits_and_maps",
     "fairvision.auditing.pictures.pictures": "image_sheets",
 }
 """What names are called now that are called otherwise where they are."""

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fairvision.attribution import attribute
-from fairvision.attribution.gradcam import _PLANS
+from fairvision.attribution.at_layers import PLANS
 from fairvision.errors import InputError
 
 
@@ -53,7 +53,7 @@ def _seeded():
 
 
 def linear_of(network):
-    (plan,) = _PLANS[network].values()
+    (plan,) = PLANS[network].values()
     return plan.linear
 
 

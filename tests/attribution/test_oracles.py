@@ -195,6 +195,7 @@ def test_equals_pytorch_grad_cam(layer):
     for method, name in (
         (pytorch_grad_cam.GradCAM, "gradcam"),
         (pytorch_grad_cam.GradCAMPlusPlus, "gradcam_plus_plus"),
+        (pytorch_grad_cam.LayerCAM, "layercam"),
     ):
         with method(network, [network.get_submodule(layer)]) as theirs:
             expected = torch.from_numpy(theirs(images, targets))

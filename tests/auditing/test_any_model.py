@@ -139,8 +139,8 @@ def test_what_needs_gradients_says_so_in_a_line(function, tested):
     with pytest.raises(InputError) as error:
         collect(function, tested, attribution="gradcam")
     assert str(error.value) == (
-        "function 'function' has no gradients, which gradcam needs: choose occlusion or "
-        "feature_ablation"
+        "function 'function' has no gradients, which gradcam needs: choose occlusion, "
+        "feature_ablation or rise"
     )
     with pytest.raises(InputError, match="has no weights to shuffle, as sanity checks do"):
         examine(function, tested)
