@@ -15,6 +15,7 @@ import pandas as pd
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import PlaceOf
 from fairvision.datasets import Dataset
+from fairvision.datasets.counterfactuals import COLUMNS, ORIGINAL, is_counterfactual
 from fairvision.datasets.folder import IMAGE_SUFFIXES
 from fairvision.errors import shown
 from fairvision.results.words import shares
@@ -146,6 +147,23 @@ class Given:
                     f"model belong into a column answer/{head})"
                 )
 
+    def pairs(self, ids: npt.NDArray[Any]) -> dict[str, pd.Series]:
+        """Return the columns of counterfactuals for ids (n,) of a table, missing where none.
+
+        Originals are named as the table does; the dataset's name stays where it has no such row.
+        """
+        samples, rows = self.data.samples, self.rows(ids)
+        is_made = np.append(is_counterfactual(samples), False)[rows]
+        if not is_made.any():
+            return {}
+        called = dict(zip(samples["id"].to_numpy(object)[rows[rows >= 0]], ids[rows >= 0]))
+        columns = {name: np.full(len(ids), None, object) for name in COLUMNS}
+        for name, values in columns.items():
+            values[is_made] = samples[name].to_numpy(object)[rows[is_made]]
+        originals = columns[ORIGINAL]
+        originals[is_made] = [called.get(name, name) for name in originals[is_made]]
+        return {name: pd.Series(values, dtype=object) for name, values in columns.items()}
+
     def notes(self, path: Path, split: str, has_split: bool) -> list[str]:
         """Return what to know of how ids were found, and of images that are in one only."""
         notes = [
@@ -171,7 +189,8 @@ class Given:
 
     def _absent(self, path: Path, split: str) -> list[str]:
         """Return which images of the audited split have no row, if others of it have one."""
-        audited = (self.data.samples["split"] == split).to_numpy()
+        samples = self.data.samples
+        audited = (samples["split"] == split).to_numpy() & ~is_counterfactual(samples)
         absent = audited & ~self._seen
         if not absent.any() or (absent == audited).all():
             return []

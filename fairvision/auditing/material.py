@@ -15,16 +15,18 @@ import pandas as pd
 from fairvision import datasets
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
-from fairvision.auditing.tables import MEASURES, Samples
+from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
 from fairvision.core.processes import device_of_process
 from fairvision.datasets import Dataset
+from fairvision.datasets.counterfactuals import ORIGINAL
 from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
     from fairvision.models import Model
     from fairvision.runs import Run
+    from fairvision.runs.thresholds import Rule
 
 FEW_POSITIONS = 4  # below, a map of Grad-CAM does not tell a person from what is around
 
@@ -120,10 +122,23 @@ def of_runs(
         if rule is not None:
             samples = material.models[i]
             notes.append(f"{samples.model}: {rule.note(samples.truth)}")
-            scores = rule.applied(samples.scores, samples.truth, run.config["seed"])
-            material.models[i] = replace(samples, scores=scores)
+            material.models[i] = _post_processed(samples, rule, run.config["seed"])
     material.notes = [*notes, *material.notes]
     return material
+
+
+def _post_processed(samples: Samples, rule: Rule, seed: int) -> Samples:
+    """Return samples with the scores that a rule makes of theirs.
+
+    What chance decides is decided for counterfactuals as for their originals.
+    """
+    made = samples.counterfactuals
+    if made is not None:
+        drawn_as = made.truth.samples.assign(id=made.truth.samples[ORIGINAL])
+        scores = rule.applied(made.scores, replace(made.truth, samples=drawn_as), seed)
+        made = replace(made, scores=scores)
+    scores = rule.applied(samples.scores, samples.truth, seed)
+    return replace(samples, scores=scores, counterfactuals=made)
 
 
 def of_models(
@@ -150,13 +165,16 @@ def of_models(
     how : further options of `collect`
     """
     from fairvision.auditing.collect import check_agrees, collect
+    from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
 
-    regions, whole = datasets.read_regions(whole), whole.originals()
+    made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
+    whole = whole.originals()
     audited = whole.split(split)
     for model in models:
         check_agrees(model, whole)
     samples = [collect(model, audited, attribution=attribution, **how) for model in models]
+    samples = with_counterfactuals(models, samples, made, **how)
     material = Material(
         models=samples,
         reference=_training(whole),
@@ -221,7 +239,7 @@ def of_tables(
     for path in (*files, *([Path(train)] if train is not None else [])):
         _check_of_audit(path)
     called = model_names(files, names)
-    whole = None if data is None else datasets.load(data).originals()
+    whole = None if data is None else datasets.load(data)
     train_counts = None
     options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
     with warnings.catch_warnings(record=True) as caught:
@@ -239,13 +257,13 @@ def of_tables(
     elif train is not None:
         reference, train_counts = tables.read_truth(Path(train), models[0].truth), None
     elif whole is not None:
-        reference, train_counts = _training(whole), None
+        reference, train_counts = _training(whole.originals()), None
     return Material(
         models=models,
         reference=reference,
         train_counts=train_counts,
         dataset=files[0].name if whole is None else whole.name,
-        fingerprint=None if whole is None else whole.fingerprint(),
+        fingerprint=None if whole is None else whole.originals().fingerprint(),
         about=[{"name": name, "file": str(file)} for name, file in zip(called, files)],
         notes=notes,
     )
@@ -268,6 +286,8 @@ def write(material: Material, folder: Path) -> None:
         for model in material.models:
             (folder / model.model).mkdir()
             tables.write(model, folder / model.model / "samples.parquet")
+            if model.counterfactuals is not None:
+                tables.write(model.counterfactuals, folder / model.model / COUNTERFACTUALS)
     if reference is not None and counts is not None:
         streaming.write_truth(reference, counts, folder / "train_counts.parquet")
     elif reference is not None:

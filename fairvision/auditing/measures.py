@@ -11,6 +11,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.amplification_figures import attack_figures, context_figures, set_figures
+from fairvision.auditing.counterfactual_figures import counterfactual_figures
 from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import evidence_figures, judged
 from fairvision.auditing.inputs import Inputs, Training, correct, predicted
@@ -153,9 +154,19 @@ def _computed(name: str, compute: Compute, inputs: Inputs) -> metrics.Result | N
 
 
 FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
-    "attribute": (attribute_figures, evidence_figures, registered_figures),
-    "attribute and task": (context_figures, registered_figures, attack_figures),
-    "task": (task_figures, registered_figures),
+    "attribute": (
+        attribute_figures,
+        evidence_figures,
+        counterfactual_figures,
+        registered_figures,
+    ),
+    "attribute and task": (
+        context_figures,
+        counterfactual_figures,
+        registered_figures,
+        attack_figures,
+    ),
+    "task": (task_figures, counterfactual_figures, registered_figures),
 }
 """What is computed for each attribute, task, or pair of both, in the order of the table."""
 

@@ -27,6 +27,7 @@ from fairvision.core.files import whole_file
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import Table, is_csv, open_table
 from fairvision.datasets import Dataset
+from fairvision.datasets.counterfactuals import ORIGINAL
 from fairvision.datasets.label_columns import look, names
 from fairvision.errors import InputError, shown
 from fairvision.schema import Schema, pack, unpack
@@ -131,6 +132,10 @@ def read_predictions(
             columns |= _flat(i, {k: v for k, v in batch.codes.items() if i == 0 or k[0] != TRUTH})
         _count(counts, columns, first.path)
     notes += tables.notes_of(opened, given, split, rounded)
+    if any(ORIGINAL in table.types for table in opened):
+        notes.append(
+            "tables too large to be held are counted: their counterfactuals are in no figure"
+        )
     truth, decided, images = _counted(counts, first.path, schema, len(opened))
     models = [
         Samples(name, truth, pd.DataFrame(index=truth.samples.index), predicted, images)
@@ -240,27 +245,40 @@ def _audited(
 ) -> Iterator[_Batch]:
     """Yield the rows of a split, or all; count the truth of the training rows on the way."""
     tables.check_truth(table, schema, given)
-    also = ["id", "split"] if split is not None and "split" in table.types else ["id"]
+    has_split = split is not None and "split" in table.types
+    pairs = [ORIGINAL] if ORIGINAL in table.types else []
+    also = ["id", *["split"] * has_split, *pairs]
     all_splits: set[str] = set()
     audited = 0
     scored = tables.scored_heads(table, schema)
     for start, batch, codes in _decided(table, schema, scored, also, given, rounded):
         ids = _ids(table, start, batch.column("id"))
-        rows = np.arange(len(batch))
+        is_image = ~_is_counterfactual(batch, pairs, given)
+        rows = np.flatnonzero(is_image)
         if split is not None:
-            splits = names(batch.column("split")) if len(also) > 1 else np.array([None])
+            splits = names(batch.column("split")) if has_split else np.array([None])
             all_splits |= {name for name in set(splits) if name is not None}
             if training is not None:
-                of_training = splits == "train"
+                of_training = (splits == "train") & is_image
                 truth = {k: v[of_training] for k, v in codes.items() if k[0] == TRUTH}
                 _count(training, _flat(0, truth), table.path)
-            rows = np.flatnonzero(splits == split)
+            rows = np.flatnonzero((splits == split) & is_image)
         audited += len(rows)
         if len(rows) < len(batch):
             ids, codes = ids.take(rows), {key: values[rows] for key, values in codes.items()}
         yield _Batch(start + rows, ids, codes)
     if not audited and split is not None:
         raise tables.no_split(table, split, all_splits)
+
+
+def _is_counterfactual(
+    batch: pa.RecordBatch, pairs: Sequence[str], given: Given | None
+) -> npt.NDArray[np.bool_]:
+    """Return which rows, (n,) bool, were made of others, as the table or the dataset says."""
+    if pairs:
+        return ~pd.isna(names(batch.column(pairs[0])))
+    made = {} if given is None else given.pairs(names(batch.column("id")))
+    return np.asarray(made[ORIGINAL].notna()) if made else np.zeros(len(batch), bool)
 
 
 def _ids(table: Table, start: int, column: Any) -> Any:

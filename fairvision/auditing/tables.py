@@ -6,7 +6,7 @@ means is decided in `columns.py`. Tables too large to be held are in `streaming.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,17 @@ from fairvision.auditing.given import Given, same_ids
 from fairvision.auditing.probabilities import check_probabilities, fractions
 from fairvision.core.files import whole_file
 from fairvision.core.tables import Place, Table, open_table
-from fairvision.datasets import Dataset
+from fairvision.datasets import Dataset, counterfactuals
+from fairvision.datasets.counterfactuals import is_counterfactual
 from fairvision.datasets.label_columns import look, names, read_labels
-from fairvision.errors import InputError, shown
+from fairvision.errors import InputError, reading, shown
 from fairvision.schema import Schema
 
 SCORES = ("score", "hidden", "person")
 MEASURES = ("pointing_game", "relevance_mass")
 CHANCE = "evidence/chance"
+COUNTERFACTUALS = "counterfactuals.parquet"
+"""Beside the samples table that an audit writes."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Samples:
         then, and each row stands for many images
     counts : (n,) images that each row stands for; None for one each
     missing_wrong : whether images without an answer count as answered wrong
+    counterfactuals : what it says about images that were made of these, or None
     """
 
     model: str
@@ -52,6 +56,7 @@ class Samples:
     decided: Mapping[tuple[str, str], npt.NDArray[Any]] | None = None
     counts: npt.NDArray[np.int64] | None = None
     missing_wrong: bool = False
+    counterfactuals: Samples | None = None
 
     @property
     def images(self) -> int:
@@ -126,7 +131,7 @@ def read_predictions(
     InputError
         One line naming file, row and column.
     """
-    tables = [open_predictions(path) for path in paths]
+    tables = [_with_beside(open_predictions(path)) for path in paths]
     held = tables[0].read()
     given = [None if data is None else Given(data) for _ in tables]
     schema, notes = infer_schema(
@@ -142,13 +147,20 @@ def read_predictions(
         for i, (table, name) in enumerate(zip(tables, model_names))
     ]
     notes += notes_of(tables, given, split, rounded)
+    is_made = [is_counterfactual(model.truth.samples) for model in models]
     splits = models[0].truth.samples["split"]
-    training = np.flatnonzero(splits == "train")
+    training = np.flatnonzero((splits == "train") & ~is_made[0])
     reference = models[0].truth.rows(training) if len(training) and split != "train" else None
     audited = [np.arange(len(model.truth)) for model in models]
     if splits.notna().any():
         audited = [_of_split(table, model, split) for table, model in zip(tables, models)]
-    return _align(tables, models, audited, notes), reference, notes
+    made = [rows[made[rows]] for rows, made in zip(audited, is_made)]
+    audited = [rows[~made[rows]] for rows, made in zip(audited, is_made)]
+    aligned = _align(tables, models, audited, notes)
+    if any(map(len, made)):
+        pairs = _align(tables, models, made, notes)
+        aligned = [replace(m, counterfactuals=pair) for m, pair in zip(aligned, pairs)]
+    return aligned, reference, notes
 
 
 def open_predictions(path: Path) -> Table:
@@ -159,6 +171,22 @@ def open_predictions(path: Path) -> Table:
         if name in table.types:
             table.check_text(name)
     return table
+
+
+def _with_beside(table: Table) -> Table:
+    """Return a table that an audit wrote with the counterfactuals that lie beside it."""
+    beside = table.path.with_name(COUNTERFACTUALS)
+    if table.note is None or table.path == beside or not beside.is_file():
+        return table
+    other = open_predictions(beside)
+    with reading(beside):
+        parts = [table.read(), other.read()]
+        content = pa.concat_tables(parts, promote_options="permissive")
+    types = dict(zip(content.column_names, content.schema.types))
+    rows_of = (table.rows, other.rows)
+    return replace(
+        table, parts=(*table.parts, beside), rows_of=rows_of, types=types, content=content
+    )
 
 
 def look_at(table: Table, name: str, column: Any) -> tuple[bool, set[str] | None]:
@@ -311,7 +339,8 @@ def check_truth(table: Table, schema: Schema, given: Given | None = None) -> Non
 
 def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
     """Write ids, splits, annotations and scores as parquet, with the schema as metadata."""
-    columns = ["id", "split", *truth.schema]
+    of_pairs = counterfactuals.COLUMNS if is_counterfactual(truth.samples).any() else ()
+    columns = ["id", "split", *truth.schema, *of_pairs]
     table = pd.concat([truth.samples[columns], scores], axis=1)
     table.attrs["fairvision"] = truth.schema.as_json()
     with whole_file(path) as part:
@@ -352,8 +381,33 @@ def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = N
     codes = truth_of(table, held, schema, given)
     splits = names(held["split"]) if "split" in table.types else np.full(table.rows, None)
     samples = pd.DataFrame({"id": ids, "split": pd.Series(splits, dtype=object)})
+    samples = _with_pairs(table, held, samples, given)
     columns = {head: schema.decode(head, codes[head]) for head in schema}
     return Dataset.of_columns(schema, samples, columns, root=table.path, name=table.path.stem)
+
+
+def _with_pairs(
+    table: Table, held: pa.Table, samples: pd.DataFrame, given: Given | None
+) -> pd.DataFrame:
+    """Return ids and splits with what each row is a counterfactual of, if the table or data say."""
+    if counterfactuals.ORIGINAL in table.types:
+        table.check_columns(counterfactuals.COLUMNS)
+        pairs = {
+            name: pd.Series(names(held[name]), dtype=object) for name in counterfactuals.COLUMNS
+        }
+    else:
+        pairs = {} if given is None else given.pairs(samples["id"].to_numpy(object))
+    if not any(column.notna().any() for column in pairs.values()):
+        return samples
+
+    def refuse(wrong: npt.NDArray[np.bool_], column: str, problem: Callable[[int], str]) -> None:
+        for row in np.flatnonzero(wrong):
+            place = replace(table.place(int(row), column), id=samples["id"][row])
+            raise place.error(problem(int(row)))
+
+    samples = samples.assign(**pairs)
+    counterfactuals.check_originals(samples, refuse)
+    return samples
 
 
 def _of_split(table: Table, model: Samples, split: str) -> npt.NDArray[np.int64]:

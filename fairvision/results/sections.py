@@ -30,6 +30,7 @@ class Section:
 RIGHT = Section("right", "How often it is right")
 EVIDENCE = Section("evidence", "Where the evidence lies")
 WITHOUT_PERSON = Section("without person", "What it says without the person, and with nothing else")
+COUNTERFACTUALS = Section("counterfactuals", "What it says when one thing is changed")
 TOGETHER = Section("together", "Together with {task}", "attribute and task")
 
 # The same, folded away.
@@ -53,7 +54,7 @@ CHANGES = Section("changes", "What changed")
 CAPTION_CHANGES = Section("caption changes", "Which captioner is better")
 
 REPORT = (
-    *(RIGHT, EVIDENCE, WITHOUT_PERSON, TOGETHER),
+    *(RIGHT, EVIDENCE, WITHOUT_PERSON, COUNTERFACTUALS, TOGETHER),
     *(PROBABILITIES, EVIDENCE_GAPS, ALL_TASKS, MORE_TOGETHER),
 )
 """The sections of each attribute in the report of an audit."""

@@ -3,6 +3,7 @@
 from fairvision.results.entries import (
     amplification,
     captions,
+    counterfactuals,
     evidence,
     groups,
     guessing,
@@ -10,5 +11,5 @@ from fairvision.results.entries import (
     sanity,
 )
 
-FAMILIES = (groups, evidence, amplification, guessing, captions, leaning, sanity)
+FAMILIES = (groups, evidence, counterfactuals, amplification, guessing, captions, leaning, sanity)
 METRICS = tuple(metric for family in FAMILIES for metric in family.METRICS)
