@@ -31,7 +31,7 @@ from PIL import Image
 from fairvision import datasets, models
 from fairvision.auditing.collect import collect
 from fairvision.datasets import Dataset, Task
-from fairvision.runs import Run
+from fairvision.runs import Config, Run
 from fairvision.runs.model import RunModel
 
 ATTRIBUTES = {"gender": ("female", "male"), "age": ("young", "middle", "old")}
@@ -121,7 +121,18 @@ def _dataset(root: Path, count: int) -> Dataset:
 
 def _model(given: argparse.Namespace) -> RunModel:
     tasks = {name: {"labels": task.labels, "many": task.many} for name, task in TASKS.items()}
-    run = Run(Path("none"), {"attributes": ATTRIBUTES, "tasks": tasks, "size": given.size})
+    config: Config = {
+        "method": "baseline",
+        "model": given.model,
+        "weights": None,
+        "size": given.size,
+        "attributes": {name: list(groups) for name, groups in ATTRIBUTES.items()},
+        "tasks": tasks,
+        "options": {},
+        "seed": 0,
+        "data": {},
+    }
+    run = Run(Path("none"), config)
     torch.manual_seed(0)
     heads = {name: len(labels) for name, labels in run.heads.items()}
     network = models.build(given.model, heads, size=given.size).eval().to(given.device)

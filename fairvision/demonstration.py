@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairvision.core.files import drop_replaced, keep_replaced, whole_folder, write_json
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # The equalizer's beta of 10 is that of captioners that were trained before. This network starts
 # from nothing, and with 10 it is long busy with the hidden images before it learns the shirts.
-METHODS: dict[str, dict[str, Any]] = {"baseline": {}, "equalizer": {"beta": 3.0}}
+METHODS: Mapping[str, Mapping[str, float]] = {"baseline": {}, "equalizer": {"beta": 3.0}}
 _MARKER = "demo.json"
 
 
@@ -66,33 +66,40 @@ def demo(
     from fairvision.training import train
 
     output = Path(output)
-    drawn: dict[str, Any] = {
-        "count": count,
-        "bias": bias,
-        "groups": groups,
-        "size": size,
-        "seed": seed,
-    }
-    computing: dict[str, Any] = {"device": device, "workers": workers, "quiet": quiet}
     with whole_folder(output, marker=_MARKER, overwrite=overwrite) as part:
+        drawn = {"count": count, "bias": bias, "groups": groups, "size": size, "seed": seed}
         write_json(part / _MARKER, drawn)
         keep_replaced(output, part, "audit/report.html")
 
     say(f"drawing {count} pictures: in {bias:.0%} of them the surroundings go with the group")
     data = output / "data"
-    scenes(data, test_fraction=0.3, **drawn)
+    scenes(data, count=count, bias=bias, groups=groups, size=size, seed=seed, test_fraction=0.3)
     for method, options in METHODS.items():
         say(f"training the {method}")
-        learning: dict[str, Any] = {
-            "model": "small_cnn",
-            "size": size,
-            "epochs": epochs,
-            "lr": 0.002,
+        train(
+            data,
+            output=output / method,
+            method=method,
+            model="small_cnn",
+            size=size,
+            epochs=epochs,
+            lr=0.002,
+            seed=seed,
+            device=device,
+            workers=workers,
+            quiet=quiet,
             **options,
-        }
-        train(data, output=output / method, method=method, seed=seed, **learning, **computing)
+        )
     say("auditing both on the test pictures")
     runs = [output / method for method in METHODS]
-    audited = audit(runs, data=data, output=output / "audit", seed=seed, **computing)
+    audited = audit(
+        runs,
+        data=data,
+        output=output / "audit",
+        seed=seed,
+        device=device,
+        workers=workers,
+        quiet=quiet,
+    )
     drop_replaced(output)
     return audited

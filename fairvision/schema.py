@@ -173,7 +173,7 @@ class Schema:
         ]
         return Column(index, cell_codes, _objects(names))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the form in which `dataset.json` and the tables of an audit hold it."""
         return {
             "attributes": {name: list(groups) for name, groups in self.attributes.items()},

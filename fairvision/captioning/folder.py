@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings as python_warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -234,7 +233,7 @@ def _gallery(material: Material, seed: int) -> list[CaptionedImage]:
 
 def _table(models: Sequence[ModelCaptions], truth: Labels) -> pd.DataFrame:
     """Return a row per image: the truth, and of each model its caption and what that names."""
-    columns: dict[str, Any] = {"id": truth.rows["id"], truth.attribute: truth.rows["group"]}
+    columns: dict[str, object] = {"id": truth.rows["id"], truth.attribute: truth.rows["group"]}
     if truth.task:
         columns[truth.task] = truth.rows["objects"]
     for model in models:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fairvision.captioning.labels import Labels
 from fairvision.metrics import Result, Sampling
 from fairvision.metrics.caption_leakage import LicResult
 from fairvision.metrics.caption_words import OTHER
-from fairvision.results.entries.amplification import MALS
+from fairvision.results.entries.amplification import MALS, Training
 from fairvision.results.figures import (
     CONFIDENCE,
     Computed,
@@ -162,15 +163,14 @@ def _object_figures(
     named = pd.Categorical.from_codes(  # "other" is none of them
         pd.Index(groups).get_indexer(pd.Index(model.named)), categories=pd.Index(groups)
     )
-    training: dict[str, Any] = {
+    training: Training = {
         "train_labels": reference.objects(labels),
         "train_groups": reference.codes(groups),
     }
-    predictions: list[dict[str, Any]] = [{"pred_labels": model.objects}, {"pred_groups": named}]
-    for predicted in predictions:
-        result = metrics.directional_bias_amplification(
-            held, codes, **predicted, **training, **sampling
-        )
+    directional = partial(
+        metrics.directional_bias_amplification, held, codes, **training, **sampling
+    )
+    for result in (directional(pred_labels=model.objects), directional(pred_groups=named)):
         yield Key(result.name, attribute, task), result
     labelled = model.objects.copy()  # of images whose truth is known, as all other figures
     labelled.loc[(held < 0).any(axis=1) | (codes.codes < 0)] = -1

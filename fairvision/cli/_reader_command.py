@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -18,7 +18,7 @@ from fairvision.errors import InputError
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : (.*(?:\n(?: +.*)?)*)", re.MULTILINE)
 
 
-def reader_command(name: str, run: Callable[[Reader, dict[str, Any]], None]) -> click.Command:
+def reader_command(name: str, run: Callable[[Reader, Mapping[str, Any]], None]) -> click.Command:
     """Return the command that calls a reader.
 
     Parameters

@@ -102,7 +102,7 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
         return
     options = _options(context.command)
     of_methods = option_names()
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, object] = {}
     plain: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
     for spelled, value in _read(path, options).items():
@@ -134,7 +134,7 @@ option = click.option(
 )
 
 
-def _read(path: Path, options: Mapping[str, click.Parameter]) -> dict[str, Any]:
+def _read(path: Path, options: Mapping[str, click.Parameter]) -> Mapping[str, object]:
     """Return keys and values of a file, those of a run's config.json by the options' names."""
     if path.name == runs.CONFIG:
         from fairvision.training import stored_options

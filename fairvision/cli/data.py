@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -313,8 +314,8 @@ def show(folder: Path, as_json: bool) -> None:
 
     description = datasets.describe(datasets.load(folder))
     if as_json:
-        frames = {key: description[key].to_dict("records") for key in ("counts", "skew")}
-        say_json(description | frames)
+        counts, skew = (description[key].to_dict("records") for key in ("counts", "skew"))
+        say_json({**description, "counts": counts, "skew": skew})
         return
 
     from fairvision.cli import tables
@@ -322,10 +323,10 @@ def show(folder: Path, as_json: bool) -> None:
     tables.show_dataset(description)
 
 
-def _read(reader: Reader, values: dict[str, Any]) -> None:
+def _read(reader: Reader, values: Mapping[str, Any]) -> None:
     """Call a reader with the values of its options, and print what it has written."""
     if "quiet" in values:
-        values["quiet"] = _is_quiet(values["quiet"])
+        values = {**values, "quiet": _is_quiet(values["quiet"])}
     from fairvision.datasets import Dataset
 
     dataset = reader(**values)

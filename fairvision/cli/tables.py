@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.text import Text
 from fairvision.errors import visible
 
 if TYPE_CHECKING:
+    from fairvision.datasets.folder import Description
     from fairvision.inference.confidence import Familiarity
 
 WIDTH_OF_PIPES = 160
@@ -24,13 +25,13 @@ _MOST_COLUMNS = 12
 _FEW = 200  # held-out images on which a temperature is a rough number
 
 
-def show_dataset(description: dict[str, Any]) -> None:
+def show_dataset(description: Description) -> None:
     """Print what `fairvision.datasets.describe` returned."""
     console = Console(markup=False, highlight=False, emoji=False)
     console.print(visible(f"{description['name']} ({description['folder']})"), style="bold")
-    for key in ("source", "licence"):
-        if description[key]:
-            console.print(visible(f"{key}: {description[key]}"))
+    for key, value in (("source", description["source"]), ("licence", description["licence"])):
+        if value:
+            console.print(visible(f"{key}: {value}"))
     counts = description["counts"]
     overview = counts[counts["name"] == ""]
     console.print(_table("", overview, overview["kind"]))

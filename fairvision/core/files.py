@@ -426,7 +426,7 @@ def read_json(path: str | Path) -> Any:
     return value
 
 
-def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     """Return the pairs of a JSON object as a dict; raise `ValueError` if a name is repeated."""
     names = dict(pairs)
     if len(names) < len(pairs):

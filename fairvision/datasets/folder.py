@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -160,7 +160,19 @@ __getattr__ = former_names(
 )
 
 
-def describe(dataset: Dataset) -> dict[str, Any]:
+class Description(TypedDict):
+    """What is in a dataset, see `describe`."""
+
+    name: str
+    source: str
+    licence: str
+    folder: str
+    counts: pd.DataFrame
+    skew: pd.DataFrame
+    warnings: list[str]
+
+
+def describe(dataset: Dataset) -> Description:
     """Return what is in a dataset, as plain data.
 
     Returns

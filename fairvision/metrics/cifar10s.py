@@ -13,6 +13,7 @@ from scipy import sparse
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import (
     Array,
+    Columns,
     Floats,
     Ints,
     as_objects,
@@ -99,7 +100,7 @@ def cifar10s_bias(
     """
     if is_table("predicted", predicted):
         raise InputError("predicted must hold one class per row, not a table; see metrics.decide")
-    columns: dict[str, Any] = {"predicted": predicted, "domains": domains}
+    columns: Columns = {"predicted": predicted, "domains": domains}
     if images is not None:
         rows, names, kinds, predictions = _by_image(columns, images, sampling)
     else:

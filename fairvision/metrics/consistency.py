@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Bools, Floats, ratio
+from fairvision.metrics._engine.arrays import Bools, Columns, Floats, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import (
     as_column,
@@ -143,7 +143,7 @@ def counterfactual_misses(
 
 
 def _share(
-    columns: dict[str, Any],
+    columns: Columns,
     originals: ArrayLike | None,
     where: ArrayLike | None,
     sampling: Sampling,

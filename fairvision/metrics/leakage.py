@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels
+from fairvision.metrics._engine.arrays import Array, Bools, Columns, Floats, Ints, Labels
 from fairvision.metrics._engine.attacks import (
     Attack,
     LeakageResult,
@@ -308,7 +308,7 @@ def _stack(read: Mapping[str, Labels], *arguments: str) -> tuple[Array, Bools]:
 
 def _read_outputs(outputs: ArrayLike, test_outputs: ArrayLike | None) -> tuple[Array, Bools]:
     """Return a model's outputs as labels are stacked, or as scores, and which are valid."""
-    given: dict[str, Any] = {"outputs": outputs, "test_outputs": test_outputs}
+    given: Columns = {"outputs": outputs, "test_outputs": test_outputs}
     given = {arg: values for arg, values in given.items() if values is not None}
     if any(_has_fractions(arg, values) for arg, values in given.items()):
         given = {arg: read_values(arg, values)[:, None] for arg, values in given.items()}

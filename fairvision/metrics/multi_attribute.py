@@ -16,6 +16,7 @@ from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import (
     Array,
     Bools,
+    Columns,
     Floats,
     Ints,
     Labels,
@@ -253,7 +254,7 @@ class _Changes:
 
 
 def _summarise(
-    rows: Rows, changes: _Changes, sets: LabelSets, pairs: dict[str, Any], n: int
+    rows: Rows, changes: _Changes, sets: LabelSets, pairs: Columns, n: int
 ) -> MultiAttributeResult:
     """Make the result; of very many sets without the intervals of pairs."""
     values, turned = changes.of(rows.sample.base)[..., 0], changes.turned

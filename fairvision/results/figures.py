@@ -70,7 +70,7 @@ def tabulate(results: Iterable[tuple[str, Key, Result]]) -> pd.DataFrame:
     the table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
     by_name = registered()
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for model, key, result in results:
         metric = by_name[key.metric]
         unit = "difference" if " - " in model else metric.unit

@@ -121,7 +121,7 @@ def settings_from(kind: type[_Settings], values: _Settings | Mapping[str, Any]) 
     return values
 
 
-def as_json(settings: AuditSettings | CaptionSettings) -> dict[str, Any]:
+def as_json(settings: AuditSettings | CaptionSettings) -> dict[str, object]:
     """Return the form in which `audit.json` and `captions.json` hold settings."""
     return asdict(settings)
 

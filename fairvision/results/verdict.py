@@ -22,7 +22,7 @@ class _Readable(Mapping[str, Any]):
     """Lets a dataclass be read by keys, as the dictionaries were that it has taken the place of."""
 
     @abstractmethod
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the dictionary."""
 
     def __getitem__(self, name: str) -> Any:
@@ -52,7 +52,7 @@ class Answer(_Readable):
     answer: str
     status: Status
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the form in which `Verdict.as_json` holds it."""
         return {"question": self.question, "status": self.status, "answer": self.answer}
 
@@ -74,7 +74,7 @@ class Verdict(_Readable):
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the form in which `audit.json` and `--json` hold it."""
         return {
             "headline": self.headline,

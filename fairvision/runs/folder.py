@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,39 @@ _SHAPE = shapes.table(
 WEIGHTS = {"best": BEST, "last": LAST}
 
 
+class Config(TypedDict):
+    """What config.json holds: all that is needed to train a run again."""
+
+    method: str
+    model: str
+    weights: str | None
+    size: int
+    attributes: Mapping[str, list[str]]
+    tasks: Mapping[str, Mapping[str, Any]]
+    options: Mapping[str, Any]
+    seed: int
+    data: Mapping[str, str]
+    domains: NotRequired[Mapping[str, Mapping[str, Any]]]
+    postprocessing: NotRequired[str | None]
+    chosen: NotRequired[Mapping[str, str]]
+    sha256: NotRequired[Mapping[str, str]]
+    fairvision: NotRequired[str]
+    versions: NotRequired[Mapping[str, str]]
+
+
+class Summary(TypedDict):
+    """What a training came to, see `summary`."""
+
+    run: str
+    method: str
+    model: str
+    epochs: int
+    best_epoch: int
+    best: Mapping[str, float | None]
+    training_pictures: int
+    pictures: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished training.
@@ -71,7 +104,7 @@ class Run:
     """
 
     folder: Path
-    config: Mapping[str, Any]
+    config: Config
 
     @property
     def name(self) -> str:
@@ -128,11 +161,11 @@ def as_run(run: Run | str | Path) -> Run:
     return run if isinstance(run, Run) else load(run)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> Config:
     """Read the config.json of a run, finished or not; `InputError` where it cannot be used."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is not a run folder: it holds no {CONFIG}")
-    config: dict[str, Any] = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
+    config: Config = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
     if not parse_schema(folder / CONFIG, config):
         raise InputError(f"{folder / CONFIG} is damaged: it names nothing to predict: {AGAIN}")
     return config
@@ -212,7 +245,7 @@ def score(table: pd.DataFrame, select: str) -> pd.Series:
     return table[f"val/{select}"] * (-1 if select == "loss" else 1)
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: Run) -> Summary:
     """Return what a training came to, ready for JSON.
 
     `best` holds the figures of the epoch whose weights were kept: the one with the largest `score`,

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
@@ -54,6 +54,14 @@ _AUDIT = shapes.table(
         "verdict": shapes.table({"warnings": shapes.each(shapes.text)}),
     }
 )
+
+
+class AuditOptions(TypedDict):
+    """How the runs of each seed are audited."""
+
+    split: str
+    attribution: str
+    replicates: int
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ def sweep(
     _take_up(folder, described, overwrite=overwrite)
 
     failed = _train_all(Path(data), folder, plan, say)
-    how = {"split": split, "attribution": attribution, "replicates": replicates}
+    how: AuditOptions = {"split": split, "attribution": attribution, "replicates": replicates}
     by_seed, notes = _audit_all(folder, plan, whole, how, failed, say)
     made = leaderboard.collect(by_seed, plan.methods, len(plan.seeds))
     decided = verdict.judge(made, notes=[*failed.values(), *notes])
@@ -166,7 +174,7 @@ def sweep(
     return Sweep(folder, table, decided)
 
 
-def _take_up(folder: Path, described: dict[str, Any], *, overwrite: bool) -> None:
+def _take_up(folder: Path, described: Mapping[str, Any], *, overwrite: bool) -> None:
     """Begin a sweep, or check that the one in the folder can be continued."""
     before = folder / MARKER
     if not before.is_file() or overwrite:
@@ -226,7 +234,7 @@ def _audit_all(
     folder: Path,
     plan: Plan,
     whole: Dataset,
-    how: dict[str, Any],
+    how: AuditOptions,
     failed: Mapping[tuple[str, int], str],
     say: Callable[[str], None],
 ) -> tuple[dict[int, Figures], list[str]]:
@@ -272,7 +280,7 @@ def _audit_all(
 
 
 def _audited(
-    place: Path, sources: Sequence[Path], methods: Sequence[str], how: dict[str, Any]
+    place: Path, sources: Sequence[Path], methods: Sequence[str], how: AuditOptions
 ) -> tuple[Figures, list[str]] | None:
     """Return an audit of these runs, made in this way, if it is there already and whole."""
     if not (place / AUDIT).is_file():

@@ -34,10 +34,10 @@ class Plan:
 
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
-    shared: dict[str, Any]
-    specific: dict[str, dict[str, Any]]
+    shared: Mapping[str, Any]
+    specific: Mapping[str, Mapping[str, Any]]
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Mapping[str, Any]:
         """Return what is written down of it."""
         return {
             "methods": list(self.methods),
@@ -133,7 +133,7 @@ def _try(name: str, options: Mapping[str, Any], whole: Dataset, dataset: Dataset
             method.start(network, training)
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(options: Mapping[str, Any]) -> Mapping[str, object]:
     """Return options as JSON has them."""
     return {
         name: str(value)

@@ -20,6 +20,7 @@ from torch import Tensor
 from fairvision import runs
 from fairvision.core.files import clear_inside, whole_file
 from fairvision.errors import FairvisionWarning, InputError, reading
+from fairvision.training.log import Sums
 
 PREVIOUS = "previous.ckpt"
 
@@ -64,7 +65,7 @@ class Progress:
     best_score: float = -math.inf
     step: int = 0
     begun: dict[str, float] = field(default_factory=dict)
-    sums: dict[str, Any] = field(default_factory=dict)
+    sums: Sums = field(default_factory=Sums)
 
     def take(self, row: dict[str, float], network: torch.nn.Module, select: str) -> None:
         """Add an epoch, whose figures and weights these are; `select` says which is best."""
@@ -207,7 +208,7 @@ def _save(content: Mapping[str, Any], file: BinaryIO) -> None:
         raise stop or error from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Mapping[str, Any]:
     """Return the content of a checkpoint; raise if it is damaged or of another version."""
     with path.open("rb") as file:
         if file.read(len(_HEAD)) != _HEAD:
@@ -218,7 +219,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise _DamagedError("cut off or changed: its checksum differs")
         file.seek(start)
         try:
-            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:
             raise _DamagedError(f"not what torch writes: {type(error).__name__}") from None
     if not isinstance(content, dict) or content.get("format") != _FORMAT:

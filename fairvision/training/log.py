@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar
 
 import pandas as pd
 import torch
@@ -32,6 +32,14 @@ class NotFinite(ArithmeticError):
     """A loss term became infinite or NaN; the message names it."""
 
 
+class Sums(TypedDict, total=False):
+    """Sums and counts by name, and the number of images: empty, or all three."""
+
+    sums: dict[str, float]
+    counts: dict[str, int]
+    pictures: int
+
+
 class Averages:
     """Loss terms and accuracies, summed batch by batch.
 
@@ -47,7 +55,7 @@ class Averages:
     ({'loss': 1.0}, {'loss': 3})
     """
 
-    def __init__(self, state: dict[str, Any] | None = None):
+    def __init__(self, state: Sums | None = None):
         state = state or {"sums": {}, "counts": {}, "pictures": 0}
         self._sums: dict[str, float] = dict(state["sums"])
         self._counts: dict[str, int] = dict(state["counts"])
@@ -76,7 +84,7 @@ class Averages:
                 self._sums[name] = self._sums.get(name, 0.0) + value * count
                 self._counts[name] = self._counts.get(name, 0) + int(count)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Sums:
         """Return what a new one continues from."""
         self.settle()
         return {"sums": self._sums, "counts": self._counts, "pictures": self.images}

@@ -33,6 +33,8 @@ from fairvision.runs import thresholds
 from fairvision.training.preparation import Plan
 from fairvision.training.settings import LEARNING, Settings
 
+_PLAIN = ("method", "model", "weights", "size")
+
 
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> bool:
     """Return whether the folder holds a run to continue.
@@ -69,7 +71,7 @@ def begin(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
         keep_replaced(folder, part, runs.BEST)
 
 
-def take_up(folder: Path, config: Mapping[str, Any]) -> bool:
+def take_up(folder: Path, config: runs.Config) -> bool:
     """Check that a run was started with these settings; return whether it is finished."""
     check_same(folder, runs.read_config(folder), config)
     return (folder / runs.BEST).is_file()
@@ -124,7 +126,7 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
     drop_replaced(folder)
 
 
-def run_config(plan: Plan) -> dict[str, Any]:
+def run_config(plan: Plan) -> runs.Config:
     """Return the contents of config.json."""
     settings, dataset = plan.settings, plan.learnt
     config = {
@@ -147,11 +149,11 @@ def run_config(plan: Plan) -> dict[str, Any]:
         "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
         **({"chosen": plan.why} if plan.why else {}),
     }
-    contents: dict[str, Any] = json.loads(json.dumps(config))
+    contents: runs.Config = json.loads(json.dumps(config))
     return contents
 
 
-def stored_options(folder: str | Path) -> dict[str, Any]:
+def stored_options(folder: str | Path) -> Mapping[str, Any]:
     """Return the keywords of `fairvision.train` with which a run was started; none if no run."""
     folder = Path(folder)
     if not (folder / runs.CONFIG).exists():
@@ -165,14 +167,14 @@ def stored_options(folder: str | Path) -> dict[str, Any]:
         folder / runs.CONFIG, shapes.table({"options": shapes.table({}, kinds)}), runs.AGAIN
     )
     return {
-        **{name: config[name] for name in ("method", "model", "weights", "size", "seed")},
+        **{name: value for name, value in config.items() if name in (*_PLAIN, "seed")},
         "attribute": list(config["attributes"]),
         "task": list(config["tasks"]),
         **config["options"],
     }
 
 
-def check_same(folder: Path, stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same(folder: Path, stored: runs.Config, now: runs.Config) -> None:
     """Raise `InputError` unless a run is continued with the settings that it was started with."""
     if stored["data"]["fingerprint"] != now["data"]["fingerprint"]:
         raise InputError(
@@ -192,7 +194,8 @@ def check_same(folder: Path, stored: Mapping[str, Any], now: Mapping[str, Any]) 
         )
 
 
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(config: runs.Config) -> Mapping[str, Any]:
     """Return settings of a run and the options of its method as one level of names."""
-    names = ("method", "model", "weights", "size", "attributes", "tasks", "seed")
-    return {**{name: config[name] for name in names}, **config["options"]}
+    names = (*_PLAIN, "attributes", "tasks", "seed")
+    plain = {name: value for name, value in config.items() if name in names}
+    return {**plain, **config["options"]}

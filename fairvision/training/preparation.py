@@ -99,7 +99,7 @@ def with_defaults(settings: Settings, dataset: Dataset) -> tuple[Settings, dict[
         pretrained = settings.weights is not None
         tune, why["tune"] = models.choose_regime(images, pretrained=pretrained)
         settings = replace(settings, tune=tune)
-    chosen: dict[str, Any] = {
+    chosen: Mapping[str, Any] = {
         "lr": default_lr(settings.tune, settings.weights, settings.optimizer),
         "weight_decay": default_weight_decay(settings.optimizer),
         "augment": default_augment(settings.tune, settings.model),
@@ -223,12 +223,8 @@ def first_network(
     models.fit(network.backbone, source.backbone.state_dict(), source=f"of run {weights}")
     trained = dict(zip(source.head_names, source.heads))
     for name, head in zip(network.head_names, network.heads):
-        is_alike = run.config.get("domains", {}).get(name) == _stored(domains, name)
+        here = asdict(domains[name]) if domains and name in domains else None
+        is_alike = run.config.get("domains", {}).get(name) == here
         if run.heads.get(name) == labels[name] and is_alike:
             head.load_state_dict(trained[name].state_dict())
     return network
-
-
-def _stored(domains: Mapping[str, Domains] | None, name: str) -> dict[str, Any] | None:
-    """Return the domains of a head as config.json holds them."""
-    return asdict(domains[name]) if domains and name in domains else None

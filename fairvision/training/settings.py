@@ -240,11 +240,11 @@ class Settings:
         """Return the method with its options; `InputError` where there is no such one."""
         return methods.settings(self.method, self.method_options)
 
-    def as_options(self) -> dict[str, Any]:
+    def as_options(self) -> Mapping[str, Any]:
         """Return the keywords of `fairvision.train`, but for those of the method."""
         return {name: getattr(self, name) for name in OPTIONS}
 
-    def learning(self) -> dict[str, Any]:
+    def learning(self) -> Mapping[str, Any]:
         """Return the options on which the weights depend, but for the seed and the method's."""
         return {name: getattr(self, name) for name in LEARNING}
 
@@ -254,8 +254,8 @@ OPTIONS: dict[str, Option] = {
     for declared in fields(Settings)
     if "option" in declared.metadata
 }
-TYPES: dict[str, Any] = {name: get_type_hints(Settings)[name] for name in OPTIONS}
-DEFAULTS: dict[str, Any] = {
+TYPES: Mapping[str, Any] = {name: get_type_hints(Settings)[name] for name in OPTIONS}
+DEFAULTS: Mapping[str, Any] = {
     declared.name: declared.default for declared in fields(Settings) if declared.name in OPTIONS
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError, shown
 from fairvision.metrics.caption_words import GENDER_WORDS, named_group, tokens
 from fairvision.schema import Task
+
+Entry: TypeAlias = dict[str, Any]
+"""Of a list in one of COCO's files, as it was read."""
 
 _TOLERANCE = 1.0
 """Pixels by which a polygon may leave the image: exports round."""
@@ -59,7 +62,7 @@ def draw_masks(segmentations: Iterable[tuple[str, Any]], height: int, width: int
 
 
 def box_of(
-    place: str, annotation: dict[str, Any], size: tuple[int, int]
+    place: str, annotation: Entry, size: tuple[int, int]
 ) -> tuple[float, float, float, float] | None:
     """Return left, top, right, bottom of an object as shares of width and height.
 
@@ -101,7 +104,7 @@ def box_of(
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def leaves_image(annotation: dict[str, Any], size: tuple[int, int]) -> bool:
+def leaves_image(annotation: Entry, size: tuple[int, int]) -> bool:
     """Return whether the box of an annotation, which is one of four numbers, is to be cut off.
 
     >>> leaves_image({"bbox": [-3, 0, 5, 5]}, (60, 40)), leaves_image({}, (60, 40))
@@ -297,7 +300,7 @@ class _Instances:
     boxes : rows of regions, one for each object whose place is given
     """
 
-    images: dict[Any, dict[str, Any]]
+    images: dict[Any, Entry]
     categories: dict[Any, str]
     people: defaultdict[Any, list[tuple[str, Any]]]
     objects: defaultdict[Any, set[str]]
@@ -307,7 +310,7 @@ class _Instances:
 def _read_instances(path: Path, skip_broken: bool) -> _Instances:
     """Return images, categories, person masks, objects and boxes of an instances file."""
     content = read_json(path)
-    images: dict[Any, dict[str, Any]] = {}
+    images: dict[Any, Entry] = {}
     names: set[str] = set()
     wanted = {"id": (int, str), "file_name": str, "width": int, "height": int}
     for place, entry in _entries(path, content, "images", wanted):
@@ -404,8 +407,8 @@ def _check_captions(path: Path, content: Any) -> None:
 
 
 def _entries(
-    path: Path, content: Any, key: str, wanted: dict[str, Any]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+    path: Path, content: Any, key: str, wanted: Mapping[str, Any]
+) -> Iterator[tuple[str, Entry]]:
     """Yield (where it stands, entry) of one of a file's lists, checked for what is wanted."""
     entries = content.get(key) if isinstance(content, dict) else None
     if not isinstance(entries, list):

@@ -16,6 +16,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Ints: TypeAlias = NDArray[np.integer[Any]]
 Objects: TypeAlias = NDArray[np.object_]
+Columns: TypeAlias = dict[str, Any]  # arrays, Series, tables by the names of arguments
 
 
 def ratio(part: Array, whole: Array) -> Floats:

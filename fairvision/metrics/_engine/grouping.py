@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError, warn_caller
-from fairvision.metrics._engine.arrays import Array, Bools, Ints, as_objects
+from fairvision.metrics._engine.arrays import Array, Bools, Columns, Ints, as_objects
 from fairvision.metrics._engine.inputs import read_groups, to_numpy_or_pandas
 from fairvision.metrics._engine.result import pair_keys
 from fairvision.metrics._engine.rows import Rows
@@ -51,7 +51,7 @@ class Grouping:
         return pair_keys(self.names, labels) if self.attributes else {"label": as_objects(labels)}
 
 
-def group_columns(groups: Groups) -> dict[str, Any]:
+def group_columns(groups: Groups) -> Columns:
     """Return the columns of groups, one for each attribute, named as `Rows` shall name them."""
     groups = _by_attribute(groups)
     if groups is None:

@@ -82,7 +82,7 @@ class Result(float):
         return f"<p><b>{escape(repr(self))}</b></p>{pairs}"
 
 
-def _restored(kind: type[Result], kept: dict[str, Any]) -> Result:
+def _restored(kind: type[Result], kept: Mapping[str, Any]) -> Result:
     """Make a copied result of its attributes."""
     return kind(**kept)
 
@@ -264,7 +264,7 @@ def compare(a: Result, b: Result) -> Result:
     return summarise(joint, of_joint, n, name, pairs=pairs, estimates=difference(*parts))
 
 
-def _common_pairs(a: Result, b: Result) -> tuple[dict[str, Any] | None, list[Ints]]:
+def _common_pairs(a: Result, b: Result) -> tuple[Mapping[str, Any] | None, list[Ints]]:
     """Return keys and n of the pairs of either, and of each the places of value and pairs.
 
     The value alone where one of them has no pairs, or so many that their resamples are not

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels
+from fairvision.metrics._engine.arrays import Array, Bools, Columns, Floats, Ints, Labels
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
 from fairvision.metrics._engine.inputs import (
     as_column,
@@ -121,7 +121,7 @@ def read_labels_and_groups(
 
 def split_counts(
     columns: Mapping[str, Any], keyword: str = "counts"
-) -> tuple[dict[str, Any], Ints | None]:
+) -> tuple[Columns, Ints | None]:
     """Return the columns that are given, as from `as_column`, and how often each row counts.
 
     A row that counts 0 times is not there: whatever it holds, it is not looked at.
@@ -139,7 +139,7 @@ def split_counts(
 
 def condense(
     columns: Mapping[str, Any], row_counts: Ints | None = None, tables: bool = True
-) -> tuple[tuple[Ints, Ints] | None, Ints, dict[str, Any]]:
+) -> tuple[tuple[Ints, Ints] | None, Ints, Columns]:
     """Take rows that are alike together; not so if `tables` is false and there are some.
 
     To look for alike rows of a table takes longer than to add all of them up once.

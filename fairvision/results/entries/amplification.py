@@ -1,10 +1,13 @@
 """What models make of a bias: context, amplification in both directions, pictures in versions."""
 
-from typing import Any
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
 
 from fairvision import metrics
 from fairvision.metrics import Result
-from fairvision.results.metric import LeaderboardEntry, Metric, MetricInputs, Place
+from fairvision.results.metric import LeaderboardEntry, Metric, MetricInputs, Names, Place
 from fairvision.results.sections import (
     ALL_TASKS,
     BOARD_AMPLIFIES,
@@ -59,7 +62,15 @@ def _directional(inputs: MetricInputs, **predictions: Any) -> Result | None:
     )
 
 
-def _of_training(inputs: MetricInputs) -> dict[str, Any]:
+class Training(TypedDict, total=False):
+    """The arguments that give metrics of amplification the training data."""
+
+    train_labels: Names
+    train_groups: Names
+    train_counts: npt.NDArray[np.int64] | None
+
+
+def _of_training(inputs: MetricInputs) -> Training:
     """Return the arguments that give metrics of amplification the training data."""
     return {
         "train_labels": inputs.training_labels,
