@@ -74,15 +74,8 @@ MARKS: dict[str, Colour] = {
 }
 """Marks in the corner by name."""
 
-HATS: dict[str, Colour] = {
-    "pink": (255, 0, 128),
-    "green": (0, 160, 0),
-    "violet": (128, 0, 255),
-    "orange": (255, 100, 0),
-    "navy": (0, 0, 128),
-    "teal": (0, 128, 128),
-}
-"""Hats by name."""
+HATS: dict[str, Colour] = dict(reversed(MARKS.items()))
+"""Hats by name: in the colours of marks, the first three of which are other ones."""
 
 
 def draw_thing(canvas: Canvas, thing: str, random: Random) -> None:
