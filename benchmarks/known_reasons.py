@@ -395,24 +395,29 @@ def make_tables(cells: Sequence[Cell]) -> list[str]:
     asking = figures[figures["score"].isin(SHARES)]
     maps = figures.drop(asking.index)
     maps[["attribution", "measure"]] = maps["score"].str.split(", ", expand=True).to_numpy()
-    networks = [*dict.fromkeys(figures["network"])]
-    best = maps.pivot_table(index="attribution", columns="measure", values="AUC")[_measures(maps)]
-    by_network = maps.pivot_table(index="score", columns="network", values="AUC")[networks]
-    return [
-        "AUC of what asks the model, by network:\n\n"
-        + markdown(asking.pivot_table(index="score", columns="network", values="AUC")[networks]),
-        "The same within each world, where at least five answers hold and five turn:\n\n"
-        + markdown(asking.pivot_table(index="score", columns="network", values="within")),
-        "Error of the share:\n\n"
-        + markdown(asking.pivot_table(index="score", columns="network", values="error")[networks]),
-        "AUC of maps, mean over networks:\n\n" + markdown(best),
-        "AUC of maps, the best measure of each attribution, by network:\n\n"
-        + markdown(by_network.loc[[f"{a}, {m}" for a, m in best.idxmax(axis=1).items()]]),
-        "Error of the share, maps:\n\n"
-        + markdown(maps.pivot_table(index="attribution", columns="measure", values="error")),
-        "The rule for `right and holds`:\n\n" + markdown(of_rules(right)),
-        "What is known:\n\n" + markdown(of_worlds(images)),
-    ]
+    best = by(maps, "attribution", "measure", "AUC")[_measures(maps)]
+    winners = [f"{row}, {measure}" for row, measure in best.idxmax(axis=1).items()]
+    titled = {
+        "AUC of what asks the model, by network": by(asking, "score", "network", "AUC"),
+        "The same within each world, where at least five answers hold and five turn": by(
+            asking, "score", "network", "within"
+        ),
+        "Error of the share": by(asking, "score", "network", "error"),
+        "AUC of maps, mean over networks": best,
+        "AUC of maps, the best measure of each attribution, by network": by(
+            maps, "score", "network", "AUC"
+        ).loc[winners],
+        "Error of the share, maps": by(maps, "attribution", "measure", "error"),
+        "The rule for `right and holds`": of_rules(right),
+        "What is known": of_worlds(images),
+    }
+    return [f"{title}:\n\n{markdown(table)}" for title, table in titled.items() if len(table)]
+
+
+def by(figures: pd.DataFrame, index: str, columns: str, values: str) -> pd.DataFrame:
+    """Return means of a figure, by two of its keys, in the order in which they come."""
+    table = figures.pivot_table(index=index, columns=columns, values=values, dropna=False)
+    return table.reindex(index=figures[index].unique(), columns=figures[columns].unique())
 
 
 def of_cell(cell: Cell) -> pd.DataFrame:
