@@ -6,10 +6,9 @@ from fairvision.results.entries import (
     counterfactuals,
     evidence,
     groups,
-    guessing,
     leaning,
     sanity,
 )
 
-FAMILIES = (groups, evidence, counterfactuals, amplification, guessing, captions, leaning, sanity)
+FAMILIES = (groups, evidence, counterfactuals, amplification, captions, leaning, sanity)
 METRICS = tuple(metric for family in FAMILIES for metric in family.METRICS)

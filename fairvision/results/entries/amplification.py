@@ -1,5 +1,6 @@
-"""What models make of a bias: context, amplification in both directions, pictures in versions."""
+"""What models make of a bias: context, amplification, what attackers guess of either side."""
 
+from functools import partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from fairvision import metrics
 from fairvision.metrics import Result
+from fairvision.results.entries.groups import NEEDS_GROUPS
 from fairvision.results.metric import LeaderboardEntry, Metric, MetricInputs, Names, Place
 from fairvision.results.sections import (
     ALL_TASKS,
@@ -84,40 +86,68 @@ _NEEDS_BOTH = "needs labels that pictures of both kinds have"
 _KEYS = "attribute, task; +group, label"
 _SETS = "attribute, task (many); attribute (all tasks together, of two or more)"
 
+_in_context = partial(Metric, undefined=_NEEDS_TYPICAL, keys="attribute, task")
+
+_amplification = partial(
+    Metric, unit="difference", better="zero", undefined=NEEDS_COUNTS, keys=_KEYS
+)
+
+_by_evidence = partial(
+    Metric, unit="difference", undefined=_NEEDS_BOTH, keys=_KEYS, places=(Place(TOGETHER, 2),)
+)
+
+_of_sets = partial(
+    Metric,
+    unit="difference",
+    better="lower",
+    undefined=NEEDS_COUNTS,
+    keys=_SETS,
+    definition="multi-attribute amplification over single labels and pairs",
+    rows="whole",
+    places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
+)
+
+_leakage = partial(
+    Metric, undefined=NEEDS_GROUPS, keys="attribute, task; +group", places=(Place(MORE_TOGETHER),)
+)
+
+_predictability = partial(
+    Metric,
+    unit="difference",
+    better="zero",
+    undefined=NEEDS_COUNTS,
+    definition="directional predictability amplification",
+    places=(Place(MORE_TOGETHER),),
+)
+
 METRICS = (
-    Metric(
+    _in_context(
         name="accuracy_context_agrees",
         unit="fraction",
         better="higher",
         title="Accuracy where the context agrees",
         meaning="{task} are typical, in training, of the person’s group",
-        undefined=_NEEDS_TYPICAL,
-        keys="attribute, task",
         definition="accuracy where the picture's labels are typical of its group in training",
         places=(Place(TOGETHER),),
     ),
-    Metric(
+    _in_context(
         name="accuracy_context_disagrees",
         unit="fraction",
         better="higher",
         title="Accuracy where the context disagrees",
         meaning="{task} are typical, in training, of another group",
-        undefined=_NEEDS_TYPICAL,
         noun="accuracy where {task} disagrees",
-        keys="attribute, task",
         definition="accuracy where the picture's labels are typical of another group",
         places=(Place(TOGETHER), Place(CHANGES, 4)),
     ),
-    Metric(
+    _in_context(
         name="context_gap",
         unit="difference",
         better="zero",
         title="Agrees minus disagrees",
         meaning="what is lost when the context points to another group; 0 = the context does not "
         "matter",
-        undefined=_NEEDS_TYPICAL,
         noun="accuracy lost where {task} disagrees",
-        keys="attribute, task",
         definition="accuracy where the context agrees minus accuracy where it disagrees",
         places=(Place(TOGETHER), Place(CHANGES, 4)),
     ),
@@ -138,119 +168,110 @@ METRICS = (
             BOARD_AMPLIFIES, ("attribute and task",), only_where_defined=True
         ),
     ),
-    Metric(
+    _amplification(
         name=MALS,
-        unit="difference",
-        better="zero",
         title="Amplification, undirected (MALS)",
         meaning="how much further predictions lean to each label’s majority group than training "
         "did; above 0 amplifies",
-        undefined=NEEDS_COUNTS,
         noun="amplification by MALS ({task})",
-        keys=_KEYS,
         definition="MALS",
         places=(Place(TOGETHER, 1), Place(CAPTIONED_OBJECTS, 2), Place(CHANGES, 2)),
         leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",), rank=1),
         compute=_mals,
     ),
-    Metric(
+    _amplification(
         name=A_TO_T,
-        unit="difference",
-        better="zero",
         title="Amplification, {attribute} → {task} (A→T)",
         meaning="dependence of predicted {task} on {attribute} less that of the true; above 0 "
         "amplifies",
-        undefined=NEEDS_COUNTS,
         noun="amplification A->T ({task})",
-        keys=_KEYS,
         definition="directional amplification",
         places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS, 1), Place(CHANGES, 1)),
         leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
         compute=_a_to_t,
     ),
-    Metric(
+    _amplification(
         name=T_TO_A,
-        unit="difference",
-        better="zero",
         title="Amplification, {task} → {attribute} (T→A)",
         meaning="dependence of predicted {attribute} on {task} less that of the true; above 0 "
         "amplifies",
-        undefined=NEEDS_COUNTS,
         noun="amplification T->A ({task})",
-        keys=_KEYS,
         definition="directional amplification",
         places=(Place(TOGETHER), Place(CAPTIONED_OBJECTS), Place(CHANGES)),
         leaderboard=LeaderboardEntry(BOARD_AMPLIFIES, ("attribute and task",)),
         compute=_t_to_a,
     ),
-    Metric(
+    _by_evidence(
         name=INSIDE,
-        unit="difference",
         better="zero",
         title="Amplification T→A, evidence on the person",
         meaning="amplification of the pictures whose strongest evidence lies on the person",
-        undefined=_NEEDS_BOTH,
-        keys=_KEYS,
         definition="T->A of the pictures whose evidence lies on the person (as in `reasons`); "
         "labels that both kinds have",
-        places=(Place(TOGETHER, 2),),
     ),
-    Metric(
+    _by_evidence(
         name=OUTSIDE,
-        unit="difference",
         better="zero",
         title="Amplification T→A, evidence elsewhere",
         meaning="amplification of the pictures whose strongest evidence lies outside the person",
-        undefined=_NEEDS_BOTH,
-        keys=_KEYS,
         definition="T->A of the others; labels that both kinds have",
-        places=(Place(TOGETHER, 2),),
     ),
-    Metric(
+    _by_evidence(
         name=APART,
-        unit="difference",
         title="Amplification T→A, elsewhere minus on the person",
         meaning="above 0, pictures with their evidence outside the person amplify more",
-        undefined=_NEEDS_BOTH,
-        keys=_KEYS,
         definition="their difference, in the same resamples",
-        places=(Place(TOGETHER, 2),),
     ),
-    Metric(
+    _of_sets(
         name="multi-attribute T->A",
-        unit="difference",
-        better="lower",
         title="Sets of labels, labels → {attribute}",
         meaning="as T→A over single labels and pairs; compare models only",
-        undefined=NEEDS_COUNTS,
-        keys=_SETS,
-        definition="multi-attribute amplification over single labels and pairs",
-        rows="whole",
-        places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
     ),
-    Metric(
+    _of_sets(
         name="multi-attribute A->T",
-        unit="difference",
-        better="lower",
         title="Sets of labels, {attribute} → labels",
         meaning="as A→T over single labels and pairs; compare models only",
-        undefined=NEEDS_COUNTS,
-        keys=_SETS,
-        definition="multi-attribute amplification over single labels and pairs",
-        rows="whole",
-        places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
     ),
-    Metric(
+    _of_sets(
         name="multi-attribute MALS",
-        unit="difference",
-        better="lower",
         title="Sets of labels, undirected",
         meaning="as MALS over single labels and pairs, without letting signs cancel: chance alone "
         "makes it positive, so compare models only",
-        undefined=NEEDS_COUNTS,
-        keys=_SETS,
-        definition="multi-attribute amplification over single labels and pairs",
-        rows="whole",
-        places=(Place(ALL_TASKS), Place(MORE_TOGETHER)),
+    ),
+    _leakage(
+        name="leakage_amplification",
+        unit="difference",
+        better="zero",
+        title="Leakage amplification",
+        meaning="predictions minus truth; above 0, predictions give the group away more",
+        definition="`model_leakage` minus `perturbed_leakage`",
+    ),
+    _leakage(
+        name="model_leakage",
+        unit="fraction",
+        title="Leakage of predictions",
+        meaning="how often an attacker names the group from the predicted {task}",
+        definition="how often attackers tell the group from predicted labels",
+    ),
+    _leakage(
+        name="perturbed_leakage",
+        unit="fraction",
+        title="Leakage of the truth",
+        meaning="the same from true {task} with as many errors as the model makes, at random",
+        definition="the same from true labels with as many errors",
+    ),
+    _predictability(
+        name="predictability T->A",
+        title="Predictability, {task} → {attribute}",
+        meaning="above 0, predicted {attribute} can be guessed from {task} better than errors at "
+        "random leave it",
+        keys="attribute, task",
+    ),
+    _predictability(
+        name="predictability A->T",
+        title="Predictability, {attribute} → {task}",
+        meaning="above 0, predicted {task} can be guessed from {attribute} better than errors at "
+        "random leave them",
+        keys="attribute, task (one label)",
     ),
 )

@@ -1,10 +1,16 @@
 """Whom captions name, and what the rest of them tells."""
 
+from functools import partial
+
 from fairvision.results.entries.groups import NEEDS_GROUPS
 from fairvision.results.metric import Metric, Place
 from fairvision.results.sections import CAPTION_CHANGES, CAPTIONED_PERSON, CAPTIONED_REST
 
 _NEEDS_NAMED = "needs captions that name a group"
+
+_named = partial(Metric, undefined=_NEEDS_NAMED)
+
+_lic = partial(Metric, undefined=NEEDS_GROUPS, keys="attribute")
 
 METRICS = (
     Metric(
@@ -17,13 +23,12 @@ METRICS = (
         keys="attribute",
         places=(Place(CAPTIONED_PERSON),),
     ),
-    Metric(
+    _named(
         name="accuracy_when_named",
         unit="fraction",
         better="higher",
         title="Right when named",
         meaning="share right of the captions that name one group",
-        undefined=_NEEDS_NAMED,
         keys="attribute; +group",
         places=(Place(CAPTIONED_PERSON),),
     ),
@@ -36,22 +41,20 @@ METRICS = (
         keys="attribute, group, label = correct, incorrect, other",
         rows="pairs",
     ),
-    Metric(
+    _named(
         name="ratio",
         unit="ratio",
         title="Ratio",
         meaning="captions that name the first group, for each that names the second",
-        undefined=_NEEDS_NAMED,
         keys="attribute (two groups)",
         places=(Place(CAPTIONED_PERSON),),
     ),
-    Metric(
+    _named(
         name="ratio_difference",
         unit="difference",
         better="zero",
         title="Δ ratio",
         meaning="the same ratio of the annotations, minus this one",
-        undefined=_NEEDS_NAMED,
         noun="ratio difference",
         keys="attribute (two groups)",
         places=(Place(CAPTIONED_PERSON), Place(CAPTION_CHANGES, 1)),
@@ -67,33 +70,27 @@ METRICS = (
         keys="attribute",
         places=(Place(CAPTIONED_PERSON), Place(CAPTION_CHANGES)),
     ),
-    Metric(
+    _lic(
         name="lic_model",
         unit="score",
         better="lower",
         title="LIC_M",
         meaning="how well all other words tell {attribute}",
-        undefined=NEEDS_GROUPS,
-        keys="attribute",
         places=(Place(CAPTIONED_REST), Place(CAPTION_CHANGES, 3)),
     ),
-    Metric(
+    _lic(
         name="lic_human",
         unit="score",
         title="LIC_D",
         meaning="the same of captions that people wrote",
-        undefined=NEEDS_GROUPS,
-        keys="attribute",
         places=(Place(CAPTIONED_REST),),
     ),
-    Metric(
+    _lic(
         name="lic",
         unit="difference",
         better="lower",
         title="LIC",
         meaning="LIC_M − LIC_D; above 0 tells more than people do",
-        undefined=NEEDS_GROUPS,
-        keys="attribute",
         places=(Place(CAPTIONED_REST), Place(CAPTION_CHANGES, 2)),
     ),
 )

@@ -1,5 +1,7 @@
 """How often answers are right, for whom, and how far groups lie apart."""
 
+from functools import partial
+
 from fairvision.results.metric import LeaderboardEntry, Metric, Place
 from fairvision.results.sections import (
     BOARD_RIGHT,
@@ -18,6 +20,8 @@ NEEDS_GROUPS = "needs pictures of two groups"
 _EVERYWHERE = "attribute; attribute+group; task; attribute+task+group"
 _BETWEEN = "attribute; attribute+task"
 _PAIR = "attribute, task; +label"
+
+_parity = partial(Metric, keys=_PAIR, places=(Place(MORE_TOGETHER),))
 
 METRICS = (
     Metric(
@@ -105,28 +109,24 @@ METRICS = (
         definition="mean over labels",
         places=(Place(TASK),),
     ),
-    Metric(
+    _parity(
         name="demographic_parity_difference",
         unit="difference",
         title="Demographic parity difference",
         meaning="how much more often a label is predicted for one group than for another, mean "
         "over labels; a model that is always right has the difference of the truth",
         undefined=NEEDS_GROUPS,
-        keys=_PAIR,
         definition="fairlearn's, for each label as the positive one; without label their mean",
-        places=(Place(MORE_TOGETHER),),
     ),
-    Metric(
+    _parity(
         name="demographic_parity_ratio",
         unit="fraction",
         title="Demographic parity ratio",
         meaning="the same as the smallest share divided by the largest; 100% = alike",
         undefined=NEEDS_GROUPS,
-        keys=_PAIR,
         definition="fairlearn's, as for the difference",
-        places=(Place(MORE_TOGETHER),),
     ),
-    Metric(
+    _parity(
         name="equalized_odds_difference",
         unit="difference",
         better="lower",
@@ -134,11 +134,9 @@ METRICS = (
         meaning="largest gap between groups in true or in false positive rates, mean over labels; "
         "0 = errors do not depend on the group",
         undefined=NEEDS_GROUPS,
-        keys=_PAIR,
         definition="fairlearn's, as for demographic parity",
-        places=(Place(MORE_TOGETHER),),
     ),
-    Metric(
+    _parity(
         name="equalized_odds_ratio",
         unit="fraction",
         better="higher",
@@ -146,9 +144,7 @@ METRICS = (
         meaning="the same as the smallest ratio of rates; 100% = alike, 0% once a group has no "
         "error of a kind",
         undefined="needs errors in some group",
-        keys=_PAIR,
         definition="fairlearn's, as for demographic parity",
-        places=(Place(MORE_TOGETHER),),
     ),
     Metric(
         name="calibration_error",

@@ -1,45 +1,41 @@
 """Whether the evidence depends on the weights, the image and the mask, and what is expected."""
 
+from functools import partial
+
 from fairvision.results.metric import Expectation, Metric
 
 _PER_MEASURE = "attribute, label = measure"
 
+_per_measure = partial(Metric, unit="difference", keys=_PER_MEASURE)
+
 METRICS = (
-    Metric(
+    _per_measure(
         name="sanity_random_maps",
-        unit="difference",
         title="Random maps",
         meaning="each map moved to random places: evidence on the person minus the person’s area",
-        keys=_PER_MEASURE,
         definition="with `--sanity`: evidence of moved maps ([sanity.md](sanity.md))",
         expected=Expectation("zero", 0.05),
     ),
-    Metric(
+    _per_measure(
         name="sanity_shuffled_masks",
-        unit="difference",
         title="Shuffled masks",
         meaning="each map against the people of all other pictures, minus their area; above 0, "
         "maps and people favour the same places, such as the middle",
-        keys=_PER_MEASURE,
         definition="evidence on others' masks, minus their area",
         expected=Expectation("zero", 0.05),
     ),
-    Metric(
+    _per_measure(
         name="sanity_own_masks",
-        unit="difference",
         title="Own masks beyond shuffled ones",
         meaning="how much more evidence lies on the person than would by favouring the same places "
         "alone",
-        keys=_PER_MEASURE,
         definition="evidence on the own mask beyond others'",
     ),
-    Metric(
+    _per_measure(
         name="sanity_randomised_localisation",
-        unit="difference",
         title="Randomised networks",
         meaning="all weights shuffled: evidence on the person minus that on the people of other "
         "pictures; n counts networks",
-        keys=_PER_MEASURE,
         definition="evidence of wholly shuffled networks on the own mask beyond others'; n counts "
         "networks",
         expected=Expectation("zero", 0.05),
