@@ -12,6 +12,8 @@ SAY_NOTHING = {
     *("absences", "aside", "bend", "cells", "found", "known"),
     *("own", "said", "some", "told", "what"),
 }
+TERMS = {"evidence_cells"}
+"""What a metric is called, in the words of its table."""
 MOST_LINES = 600
 
 
@@ -30,7 +32,7 @@ def test_names_say_what_they_hold() -> None:
         f"{path.relative_to(ROOT)}:{line} {name}"
         for path in SOURCES
         for line, name in names(path)
-        if not SAY_NOTHING.isdisjoint(name.lower().split("_"))
+        if name.lower() not in TERMS and not SAY_NOTHING.isdisjoint(name.lower().split("_"))
     ]
     assert not empty
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.auditing.amplification_figures import not_attacked
+from fairvision.auditing.cause_figures import causes
 from fairvision.auditing.coverage import missing
 from fairvision.auditing.inputs import Codes, predicted, tied
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
@@ -168,8 +169,8 @@ def _without_evidence(model: Samples, attribute: str, predictions: Codes) -> Ite
         ]
         yield (
             f"{attribute}: {model.model} has no evidence for the annotated group in "
-            f"{blank.sum()} of {judged.sum()} pictures ({', '.join(parts)}): they are in none of "
-            "the figures of evidence"
+            f"{blank.sum()} of {judged.sum()} pictures ({', '.join(parts)}): of the figures of "
+            "evidence they are in the cell “no evidence” only"
         )
 
 
@@ -190,10 +191,12 @@ def _left_out_of(model: Samples) -> Iterator[str]:
                 yield f"{model.model}, {attribute}: no figures with {words} (no masks)"
         if model.counts is not None:
             continue
-        if all(model.evidence(measure, attribute) is None for measure in MEASURES):
+        if causes(model, attribute) is None:
             yield (
-                f"{model.model}, {attribute}: whether it is right for the right reasons "
-                "(no masks, or no map with evidence)"
+                f"{model.model}, {attribute}: whether it is right for the right reasons (no masks, "
+                "or surroundings were not exchanged)"
             )
+        if all(model.evidence(measure, attribute) is None for measure in MEASURES):
+            yield f"{model.model}, {attribute}: where the evidence lies (no masks, or no evidence)"
         elif CHANCE not in model.scores:
             yield f"{model.model}, {attribute}: evidence has no chance level beside it"

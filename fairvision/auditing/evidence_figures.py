@@ -22,6 +22,17 @@ def judged(model: Samples, attribute: str) -> Rows:
     return np.zeros(len(model.truth), bool) if inside is None else ~np.isnan(inside)
 
 
+def has_place(model: Samples, attribute: str) -> Rows:
+    """Return (n,) bool, whether there is a person, and something else, for evidence to lie on.
+
+    Where a table does not say how large the persons are, it is where there is evidence.
+    """
+    if CHANCE not in model.scores:
+        return judged(model, attribute)
+    share = model.scores[CHANCE].to_numpy(np.float64)
+    return (share > 0) & (share < 1)
+
+
 def evidence_figures(inputs: Inputs, rows: Rows | None = None) -> Computed:
     """Yield the figures of evidence, on all images that have any, or on some rows (n,).
 
@@ -43,16 +54,26 @@ def evidence_figures(inputs: Inputs, rows: Rows | None = None) -> Computed:
     predictions, inside = predicted(model, attribute), _evidence(inputs, MEASURES[0], rows)
     if predictions is None or inside is None:
         return
-    truth = inputs.truth.codes(attribute)
-    right = metrics.correct(truth, predictions)
-    yield Key("reasons", attribute), metrics.reasons(right, inside, **inputs.sampling)
-    for code, group in enumerate(inputs.truth.attributes[attribute]):
-        of_group = metrics.reasons(right, inside, where=truth == code, **inputs.sampling)
-        yield Key("reasons", attribute, "", group), of_group
     for task in inputs.truth.tasks:
         both = inputs.of(attribute, task)
         if both.in_training:
             yield from _split_figures(both, inside, predictions)
+
+
+def cell_figures(inputs: Inputs) -> Computed:
+    """Yield right and wrong by where the evidence lies, of all images with a place for it."""
+    model, attribute = inputs.samples, inputs.attribute
+    predictions, inside = predicted(model, attribute), model.evidence(MEASURES[0], attribute)
+    if predictions is None or inside is None:
+        return
+    truth = inputs.truth.codes(attribute)
+    right = metrics.correct(truth, predictions)
+    rows = {"": has_place(model, attribute)}
+    for code, group in enumerate(inputs.truth.attributes[attribute]):
+        rows[group] = rows[""] & (truth == code)
+    for group, of_group in rows.items():
+        result = metrics.evidence_cells(right, inside, where=of_group, **inputs.sampling)
+        yield Key("evidence_cells", attribute, "", group), result
 
 
 def _evidence(inputs: Inputs, measure: str, rows: Rows | None) -> Values | None:

@@ -10,12 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
+from fairvision.auditing.cause_figures import codes_by_cause, column
 from fairvision.auditing.inputs import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
-from fairvision.auditing.telling import in_turn
+from fairvision.auditing.telling import in_turn, telling_labels
 from fairvision.datasets import Dataset, open_pixels, read_image, read_mask
 from fairvision.datasets.images import Doubts
-from fairvision.results.gallery import KINDS, GalleryImage, ModelAnswer
+from fairvision.metrics.causes import REASONS
+from fairvision.results.gallery import EVIDENCE_KINDS, KINDS, GalleryImage, ModelAnswer
 
 if TYPE_CHECKING:
     from fairvision.models import Model
@@ -41,17 +43,22 @@ def choose(
 
     Yields
     ------
-    (kind, row), see `KINDS`. Images of unknown group are of no kind, and those without evidence (no
-    mask, or nothing positive in the map) of no kind but "wrong".
+    (kind, row), see `KINDS`; and `EVIDENCE_KINDS` where surroundings were not exchanged. Images of
+    unknown group are of no kind. Of the former kinds those without a mask are of none; of the
+    latter those without evidence of none but "wrong".
     """
     codes = models[0].truth.codes(attribute)
-    kinds = [_kinds(model, attribute) for model in models]
+    by_cause = telling_labels(models, attribute) == REASONS
+    names, kinds_of_model = (
+        (KINDS, _kinds_by_cause) if by_cause else (EVIDENCE_KINDS, _kinds_by_evidence)
+    )
+    kinds = [kinds_of_model(model, attribute) for model in models]
     probabilities = np.array([_true_probability(model, attribute, codes) for model in models])
     differs = (np.array(kinds) != kinds[0]).any(axis=0)
     spread = np.ptp(probabilities, axis=0)
     blank = np.any([np.isnan(_hits(model, attribute)) for model in models], axis=0)
     order = np.lexsort((np.arange(len(codes)), -spread, ~differs, blank))
-    for position, kind in enumerate(KINDS):
+    for position, kind in enumerate(names):
         rows = order[kinds[0][order] == position]
         for row in in_turn(rows, codes)[:per_kind]:
             yield kind, int(row)
@@ -105,8 +112,20 @@ def draw(
     return images
 
 
-def _kinds(samples: Samples, attribute: str) -> npt.NDArray[np.int64]:
+def _kinds_by_cause(samples: Samples, attribute: str) -> npt.NDArray[np.int64]:
     """Return each image's position in `KINDS`; -1 where it is of none."""
+    codes, inside = codes_by_cause(samples, attribute), _hits(samples, attribute)
+    turns, is_misled = codes == REASONS.index(KINDS[0]), codes == REASONS.index(KINDS[2])
+    holds, is_wrong = codes == REASONS.index(KINDS[4]), codes == REASONS.index(KINDS[3])
+    return np.select(
+        [turns & (inside > 0.5), turns, is_misled, is_wrong, holds & (inside <= 0.5), holds],
+        [1, 0, 2, 3, 5, 4],
+        -1,
+    )
+
+
+def _kinds_by_evidence(samples: Samples, attribute: str) -> npt.NDArray[np.int64]:
+    """Return each image's position in `EVIDENCE_KINDS`; -1 where it is of none."""
     guess, truth = predicted(samples, attribute), samples.truth.codes(attribute)
     if guess is None:
         return np.full(len(truth), -1)
@@ -161,7 +180,7 @@ def _maps(
     return maps.cpu().numpy()
 
 
-def _value(column: pd.Series | npt.NDArray[np.float64] | None, row: int) -> float | None:
+def _value(column: pd.Series | npt.NDArray[np.floating] | None, row: int) -> float | None:
     """Return a value of a column, which may be absent; None where it is undefined."""
     return None if column is None or np.isnan(column[row]) else float(column[row])
 
@@ -202,6 +221,7 @@ def _answer(
         map=np.asarray(large.resize(size, Image.Resampling.BILINEAR)),
         inside=None if hit is None else hit > 0.5,
         mass=_value(samples.evidence(MEASURES[1], attribute), row),
+        holds=_value(column(samples, "holds", attribute), row),
     )
 
 

@@ -18,14 +18,14 @@ from fairvision.attribution import METHODS
 from fairvision.auditing import gallery, tables
 from fairvision.auditing.folder import MARKER as AUDIT_MARKER
 from fairvision.auditing.tables import MEASURES, Samples
-from fairvision.auditing.telling import clarity, most_telling, reason_codes
+from fairvision.auditing.telling import clarity, most_telling, telling_codes, telling_labels
 from fairvision.core import checksums, files
 from fairvision.core.version import __version__
 from fairvision.datasets import Dataset
 from fairvision.drawing.sheets import contact_sheet, image_sheet
 from fairvision.errors import InputError
+from fairvision.metrics.causes import REASONS
 from fairvision.results import figures
-from fairvision.results.entries.evidence import REASONS
 from fairvision.results.figures import read_metrics
 from fairvision.results.gallery import GalleryImage
 
@@ -85,7 +85,7 @@ def image_sheets(
     Raises
     ------
     InputError
-        If the folder is no audit of runs with evidence, or runs or data are not those that were
+        If the folder is no audit of runs with reasons, or runs or data are not those that were
         audited. Nothing is written then.
     """
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
@@ -183,7 +183,7 @@ def _rows_by_reason(
                     is_empty = False
                     yield model, attribute, reason, rows
     if is_empty:
-        raise InputError(f"{audited.folder} has no evidence: it takes pictures with masks")
+        raise InputError(f"{audited.folder} has no reasons: it takes pictures with masks")
 
 
 def _draw(
@@ -247,16 +247,18 @@ def _describe_share(audited: _Audited, model: Samples, attribute: str, reason: s
     """Return which share of the images has this reason, with the audit's interval."""
     table = read_metrics(audited.folder / "metrics.csv")
     read = figures.read(table, [samples.model for samples in audited.models])
-    figure = read.get(model.model, "reasons", attribute, label=reason)
+    metric = "reasons" if reason in REASONS else "evidence_cells"
+    figure = read.get(model.model, metric, attribute, label=reason)
     share = figure.sentence(before="95% interval ") if figure else "an unknown share"
-    return f"{share} of the pictures that have evidence"
+    return f"{share} of the pictures with a mask"
 
 
 def _describe_choice(
     audited: _Audited, model: Samples, attribute: str, reason: str, rows: npt.NDArray[np.integer]
 ) -> str:
     """Return which images of the reason are shown, and what the maps are."""
-    count = int((reason_codes(model, attribute) == REASONS.index(reason)).sum())
+    labels = telling_labels([model], attribute)
+    count = int((telling_codes(model, attribute, labels) == labels.index(reason)).sum())
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
     return (
         f"Shown: {which}, the groups in turn. Evidence for the annotated {attribute} by "
@@ -270,7 +272,6 @@ def _entry(
     """Return what `pictures.json` says of an image."""
     answer = next(answer for answer in image.models if answer.name == model.model)
     hit = model.evidence(MEASURES[0], attribute)
-    assert hit is not None
     return {
         "model": model.model,
         "attribute": attribute,
@@ -279,7 +280,8 @@ def _entry(
         "group": image.truth,
         "answer": answer.answer,
         "probability": answer.probability,
-        MEASURES[0]: float(hit[row]),
+        "holds": answer.holds,
+        MEASURES[0]: None if hit is None or np.isnan(hit[row]) else float(hit[row]),
         MEASURES[1]: answer.mass,
         "chance": image.chance,
         "telling": None if np.isnan(clear[row]) else float(clear[row]),

@@ -11,9 +11,10 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.amplification_figures import attack_figures, context_figures, set_figures
+from fairvision.auditing.cause_figures import cause_figures
 from fairvision.auditing.counterfactual_figures import counterfactual_figures
 from fairvision.auditing.coverage import coverage_figures
-from fairvision.auditing.evidence_figures import evidence_figures, judged
+from fairvision.auditing.evidence_figures import cell_figures, evidence_figures, judged
 from fairvision.auditing.inputs import Inputs, Training, correct, predicted
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
@@ -156,7 +157,9 @@ def _computed(name: str, compute: Compute, inputs: Inputs) -> metrics.Result | N
 FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
     "attribute": (
         attribute_figures,
+        cause_figures,
         evidence_figures,
+        cell_figures,
         counterfactual_figures,
         registered_figures,
     ),

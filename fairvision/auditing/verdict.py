@@ -6,23 +6,25 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.results.entries.amplification import A_TO_T, MALS, SPLIT, T_TO_A
-from fairvision.results.entries.evidence import REASONS
 from fairvision.results.figures import CONFIDENCE, Figure, Figures, difference_of, read
 from fairvision.results.registry import in_section, registered
 from fairvision.results.sections import CHANGES
 from fairvision.results.verdict import (
     BEFORE,
     Answer,
+    Status,
     Verdict,
     shown_as,
     status_of,
 )
 from fairvision.results.words import written
 
-BUT_LEANS = (
-    "Its answers lean on the context too (see below), so evidence on the person is not the whole "
-    "reason."
+NOTHING_CLAIMED = (
+    "In surroundings of other groups it names the groups no better than a guess, and neither do "
+    "the surroundings decide: answers that do not depend on the picture hold everywhere. So "
+    "nothing is claimed."
 )
 DIRECTIONAL = {
     T_TO_A: "T->A, guessing {attribute} from {task}",
@@ -50,7 +52,7 @@ def judge(
     answers = [
         ask(figures, model, attribute)
         for attribute in figures.attributes
-        for ask in (_amplifies, _right_reasons, _leans)
+        for ask in (_right_reasons, _amplifies, _leans, _evidence)
         for model in models
     ]
     answers += [
@@ -129,10 +131,15 @@ def _split(figures: Figures, model: str, attribute: str, task: str) -> str | Non
 
 
 def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | None:
-    """Yes needs evidence beyond chance, clearly more right reasons, and no lean on the context."""
+    """Answer by cause: what happens to the answers when the surroundings are exchanged.
+
+    Yes needs more right answers that hold than such that turn, people who are named better than by
+    a guess in surroundings of other groups, and no shown background gap. No is said where clearly
+    more turn, or the surroundings matter and people are named no better than by a guess.
+    """
     shares = [figures.defined(model, "reasons", attribute, label=reason) for reason in REASONS]
-    right, wrong = shares[:2]
-    if right is None or wrong is None:
+    right_holds, right_turns = shares[:2]
+    if right_holds is None or right_turns is None:
         return None
     sentences = [
         "Share of the pictures: "
@@ -141,8 +148,47 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
         )
         + "."
     ]
+    holds = figures.defined(model, "holds", attribute)
+    if holds is not None:
+        sentences.append(
+            f"A right answer stays in {holds.sentence()} of the surroundings of other groups."
+        )
+    gap = figures.defined(model, "background_gap", attribute)
+    if gap is not None:
+        shown = shown_as(
+            gap, "so the surroundings decide some answers", "other surroundings even help"
+        )
+        sentences.append(
+            "Accuracy in surroundings of its own group is higher than in those of other groups by "
+            f"{gap.sentence()}: {shown}."
+        )
+    clear = int(right_holds.low > right_turns.high) - int(right_turns.low > right_holds.high)
+    named, decides = _named_elsewhere(figures, model, attribute), 0 if gap is None else gap.sign
+    if named == decides == 0 and clear != -1:
+        sentences.append(NOTHING_CLAIMED)
+    status: Status = "unclear"
+    if clear == -1 or (decides == 1 and named < 1):
+        status = "no"
+    elif clear == named == 1 and decides < 1:
+        status = "yes"
+    return Answer(
+        f"Is {model} right about {attribute} for the right reasons?", " ".join(sentences), status
+    )
+
+
+def _named_elsewhere(figures: Figures, model: str, attribute: str) -> int:
+    """Return whether groups are named better (1) or worse (-1) than by a guess, elsewhere.
+
+    Elsewhere is in surroundings of other groups; it takes two standard errors.
+    """
+    recall = figures.recall(model, "swapped_accuracy", attribute)
+    return 0 if recall is None else recall.sign
+
+
+def _evidence(figures: Figures, model: str, attribute: str) -> Answer | None:
+    """Answer whether the evidence of a map lies on the person, more than by chance."""
     chance = figures.defined(model, "chance_level", attribute)
-    beyond = 0
+    sentences, signs = [], []
     for metric, subject in (
         ("pointing_game", "The strongest evidence lies on the person in"),
         ("relevance_mass", "The share of evidence on the person is"),
@@ -151,22 +197,27 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
         lift = figures.defined(model, f"{metric}_lift", attribute)
         if share is None or lift is None or chance is None:
             continue
-        if metric == "pointing_game":
-            beyond = lift.sign
+        signs.append(lift.sign)
         sentences.append(
             f"{subject} {share.sentence()}; by chance it would be {written(chance.value)}: a "
             f"difference of {lift.sentence()}, "
             f"{shown_as(lift, 'more than chance', 'less than chance')}."
         )
-    clear = int(right.low > wrong.high) - int(wrong.low > right.high)
-    leans = _leans(figures, model, attribute)
-    if beyond == clear == 1 and leans is not None and leans.status == "yes":
-        clear = 0
-        sentences.append(BUT_LEANS)
+    if not signs:
+        return None
+    shares = [
+        f"{label} {share.sentence()}"
+        for label in EVIDENCE_CELLS
+        if (share := figures.defined(model, "evidence_cells", attribute, label=label))
+    ]
+    if shares:
+        sentences.append(f"Share of the pictures: {'; '.join(shares)}.")
+    sentences.append("A map shows where evidence lies, not what would change the answer.")
+    status: Status = "yes" if signs[0] == 1 else "no" if signs[0] == -1 else "unclear"
     return Answer(
-        f"Is {model} right about {attribute} for the right reasons?",
+        f"Does the evidence of {model} for {attribute} lie on the person?",
         " ".join(sentences),
-        "yes" if beyond == clear == 1 else "no" if -1 in (beyond, clear) else "unclear",
+        status,
     )
 
 
@@ -263,8 +314,8 @@ def _headline_change(figures: Figures, first: str, other: str, attribute: str) -
     """Tell the differences in what the headline says, and where the context disagrees."""
     task = next(iter(figures.tasks), "")
     asked = {
+        "right answers that hold elsewhere": ("holds", "", ""),
         "amplification T->A": (T_TO_A, task, ""),
-        REASONS[0]: ("reasons", "", REASONS[0]),
         f"accuracy where {task} disagrees": ("accuracy_context_disagrees", task, ""),
     }
     changes = [
@@ -280,16 +331,37 @@ def _headline_change(figures: Figures, first: str, other: str, attribute: str) -
 
 
 def _headline_of(figures: Figures, model: str, attribute: str) -> str:
-    """Return the headline of an attribute: amplification, and right for the right reasons."""
+    """Return the headline of an attribute: right for the right reasons, and amplification."""
     amplified = _headline_amplifies(figures, model, attribute)
-    reasons = figures.defined(model, "reasons", attribute, label=REASONS[0])
-    first = amplified or f"whether {model} amplifies a bias of {attribute} was not measured"
-    second = (
-        f"right about {attribute} for the right reasons in {reasons.sentence(BEFORE)}"
-        if reasons is not None
-        else "whether it is right for the right reasons was not measured"
+    second = amplified or f"whether {model} amplifies a bias of {attribute} was not measured"
+    return f"{_headline_reasons(figures, model, attribute)}; {second}."
+
+
+def _headline_reasons(figures: Figures, model: str, attribute: str) -> str:
+    """Tell how many answers are right, and how many of these hold in other surroundings."""
+    accuracy = figures.defined(model, "accuracy", attribute)
+    first = (
+        f"{model} is right about {attribute} in {accuracy.sentence(BEFORE)}"
+        if accuracy is not None
+        else f"how often {model} is right about {attribute} was not measured"
     )
-    return f"{first}; {second}."
+    holds, answer = (
+        figures.defined(model, "holds", attribute),
+        _right_reasons(figures, model, attribute),
+    )
+    if holds is None or answer is None:
+        return f"{first}; whether for the right reasons was not measured"
+    if answer.answer.endswith(NOTHING_CLAIMED):
+        return f"{first}, for reasons of which nothing can be claimed"
+    but, so = {
+        "no": ("but of", ": it goes by the surroundings"),
+        "unclear": ("and of", ""),
+        "yes": ("and of", ": it goes by the person"),
+    }[answer.status]
+    return (
+        f"{first}, {but} these right answers {holds.sentence()} hold when the surroundings are "
+        f"exchanged for those of other groups{so}"
+    )
 
 
 def _headline_amplifies(figures: Figures, model: str, attribute: str) -> str | None:

@@ -258,6 +258,8 @@ def _lines(image: GalleryImage, answer: ModelAnswer) -> list[str]:
     if answer.answer is not None:
         judged = "right" if answer.answer == image.truth else f"wrong ({image.truth})"
         first = f"{answer.answer} {answer.probability:.2f}, {judged}"
+    if answer.holds is not None:
+        first += f", holds in {answer.holds:.0%}"
     if answer.inside is None or answer.mass is None or image.chance is None:
         return [first, "no evidence to judge", ""]
     peak = "on the person" if answer.inside else "elsewhere"

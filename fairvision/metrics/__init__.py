@@ -20,6 +20,7 @@ from fairvision.metrics.amplification import (
 from fairvision.metrics.caption_leakage import LicResult, lic
 from fairvision.metrics.caption_words import caption_genders, mask_words
 from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
+from fairvision.metrics.causes import evidence_cells, reasons
 from fairvision.metrics.cifar10s import cifar10s_bias
 from fairvision.metrics.consistency import counterfactual_flips, counterfactual_misses
 from fairvision.metrics.contrasts import (
@@ -39,7 +40,6 @@ from fairvision.metrics.evidence import (
     evidence_auc,
     localisation,
     pointing_game,
-    reasons,
     relevance_mass,
     relevance_rank,
     top_k_intersection,
@@ -118,6 +118,7 @@ __all__ = [
     "equalized_odds_ratio",
     "error_rate",
     "evidence_auc",
+    "evidence_cells",
     "f1_score",
     "false_negative_rate",
     "false_positive_rate",

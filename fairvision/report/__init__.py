@@ -12,18 +12,20 @@ from typing import Any
 import pandas as pd
 
 from fairvision.drawing.overlays import overlay, scale_bar
+from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.report import leaning, panels, plots
 from fairvision.report.template import SIDE, data_uri, fill, looks
-from fairvision.results.entries.evidence import REASONS
 from fairvision.results.expectations import checks
 from fairvision.results.figures import Figure, Figures, Row, read
 from fairvision.results.folder import AuditSettings, settings_from
-from fairvision.results.gallery import KINDS, GalleryImage
+from fairvision.results.gallery import GalleryImage, kinds_of
 from fairvision.results.sections import TASK
 from fairvision.results.verdict import Verdict
 from fairvision.schema import UNKNOWN
 
 __all__ = ["render"]
+
+_LABELS = {"reasons": REASONS, "evidence_cells": EVIDENCE_CELLS}
 
 
 def render(
@@ -43,11 +45,11 @@ def render(
     verdict : what the figures say; or `headline` (text), `answers` (each with `question`, `answer`
         and `status`, which is `yes`, `no` or `unclear`), `left_out` and `warnings` (texts)
     gallery : images to show; or dictionaries, each with `cell` (one of
-        `fairvision.results.gallery.KINDS`), `id`, `attribute`, `truth`, `labels`, `picture`
-        (height, width, 3; uint8), `mask` (height, width; bool) or None, and per model `name`,
-        `answer`, `probability`, `map` (height, width; float) and `inside` (whether the evidence
-        lies on the person); where they are known, `mass` (share of the model's evidence that does)
-        and the image's `chance`, or None
+        `KINDS` or `EVIDENCE_KINDS` of `fairvision.results.gallery`), `id`, `attribute`, `truth`,
+        `labels`, `picture` (height, width, 3; uint8), `mask` (height, width; bool) or None, and
+        per model `name`, `answer`, `probability`, `map` (height, width; float) and `inside`
+        (whether the evidence lies on the person); where they are known, `mass` (share of the
+        model's evidence that does) and the image's `chance`, or None
     settings : how the audit was made; or `dataset`, `split`, `n` (images), `attribution`,
         `replicates`, `confidence`, `seed`, `versions`, `runs` and `counts` (lists of records)
 
@@ -86,11 +88,13 @@ def render(
         tasks={task: figures.rows(TASK, task=task) for task in figures.tasks},
         looks=looks(models, plots.looks(len(models))),
         verdict=Verdict.of(verdict),
-        gallery={kind: [image for image in images if image.kind == kind] for kind in KINDS},
+        gallery={
+            kind: [image for image in images if image.kind == kind] for kind in kinds_of(images)
+        },
         map_uri=_map_uri,
         scale=data_uri(scale_bar(SIDE, 16)) if images else "",
         settings=settings_from(AuditSettings, settings),
-        reasons=REASONS,
+        labels_of=_LABELS,
         leaning=leaning.section(metrics, figures),
         sanity=checks(figures),
     )
@@ -105,7 +109,7 @@ class _Attribute:
     name, groups, annotated : its name, its groups, and these without `unknown`
     parts, more : rows of the comparison, under headings, shown and folded away
     panels : plots by the question that they answer
-    reasons : model, group and the figures of `REASONS`
+    shares : of `reasons` and of `evidence_cells`: model, group and the figure of each label
     confusion : whether there are figures of it
     """
 
@@ -115,7 +119,7 @@ class _Attribute:
     parts: dict[str, list[Row]]
     more: dict[str, list[Row]]
     panels: dict[str, list[panels.Panel]]
-    reasons: list[tuple[str, str, list[Figure | None]]]
+    shares: dict[str, list[tuple[str, str, list[Figure | None]]]]
     confusion: bool
 
 
@@ -133,15 +137,6 @@ def _attribute(figures: Figures, name: str) -> _Attribute:
             *panels.split(figures, name),
         ),
     }
-    reasons = [
-        (
-            model,
-            group,
-            [figures.get(model, "reasons", name, group=group, label=label) for label in REASONS],
-        )
-        for group in ("", *groups)
-        for model in figures.models
-    ]
     return _Attribute(
         name=name,
         groups=groups,
@@ -149,9 +144,27 @@ def _attribute(figures: Figures, name: str) -> _Attribute:
         parts=figures.parts(name),
         more=figures.parts(name, folded=True),
         panels={question: list(plotted) for question, plotted in drawn.items()},
-        reasons=[(model, group, shares) for model, group, shares in reasons if any(shares)],
+        shares={
+            metric: _shares(figures, name, metric, labels) for metric, labels in _LABELS.items()
+        },
         confusion=any(key[:2] == ("confusion", name) for _, key in figures.table),
     )
+
+
+def _shares(
+    figures: Figures, attribute: str, metric: str, labels: Sequence[str]
+) -> list[tuple[str, str, list[Figure | None]]]:
+    """Return model, group and the figure of each label, of all images and of each group."""
+    rows = [
+        (
+            model,
+            group,
+            [figures.get(model, metric, attribute, group=group, label=label) for label in labels],
+        )
+        for group in ("", *figures.groups(attribute))
+        for model in figures.models
+    ]
+    return [row for row in rows if any(row[2])]
 
 
 def _map_uri(image: GalleryImage, model: int) -> str:

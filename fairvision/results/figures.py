@@ -159,6 +159,27 @@ class Figure:
         return f"{self} ({before}{self.interval}, n = {self.n})"
 
 
+class Recall(NamedTuple):
+    """How often the groups are named right, averaged over them.
+
+    Attributes
+    ----------
+    mean : over the known groups
+    guess : what it is for answers that do not depend on the image, 1 / groups
+    error : its standard error
+    """
+
+    mean: float
+    guess: float
+    error: float
+
+    @property
+    def sign(self) -> int:
+        """Whether it is above (1) or below (-1) a guess by more than two standard errors."""
+        beyond = self.mean - self.guess
+        return (1 if beyond > 0 else -1) * (abs(beyond) > 2 * self.error + 1e-9)
+
+
 class Difference(NamedTuple):
     """A difference from the first model, and what it shows in a word or two."""
 
@@ -266,6 +287,19 @@ class Figures:
             for task in (self.tasks if section.scope == "attribute and task" else [""])
         }
         return {heading: rows for heading, rows in parts.items() if rows}
+
+    def recall(self, model: str, metric: str, attribute: str) -> Recall | None:
+        """Return the mean of an accuracy over the known groups; None with fewer than two."""
+        by_group = [
+            figure
+            for group in self.groups(attribute)
+            if group != UNKNOWN and (figure := self.defined(model, metric, attribute, group=group))
+        ]
+        if len(by_group) < 2:
+            return None
+        guess = 1 / len(by_group)
+        error = guess * math.sqrt(sum(f.value * (1 - f.value) / f.n for f in by_group))
+        return Recall(sum(figure.value for figure in by_group) * guess, guess, error)
 
     def majority(self, attribute: str) -> float:
         """Return the share of the largest known group among images that have a person hidden."""

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-KINDS = ("wrong", "right for the wrong reasons", "right for the right reasons")
-"""The headings of a gallery: what the first model made of an image."""
+from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
+
+KINDS = (
+    REASONS[1],
+    "turns with the surroundings, though the evidence lies on the person",
+    REASONS[2],
+    REASONS[3],
+    REASONS[0],
+    "holds, though the evidence lies elsewhere",
+)
+"""The headings of a gallery: what the first model made of an image, and where its map misleads."""
+
+EVIDENCE_KINDS = ("wrong", EVIDENCE_CELLS[1], EVIDENCE_CELLS[0])
+"""The headings where surroundings were not exchanged, so that only maps tell images apart."""
+
+_FORMER = {
+    "right for the wrong reasons": EVIDENCE_KINDS[1],
+    "right for the right reasons": EVIDENCE_KINDS[2],
+}
+
+
+def kinds_of(images: Sequence[GalleryImage]) -> tuple[str, ...]:
+    """Return the headings under which images stand: `KINDS`, or else `EVIDENCE_KINDS`."""
+    return KINDS if any(image.kind in KINDS for image in images) else EVIDENCE_KINDS
 
 
 @dataclass(frozen=True)
@@ -24,6 +46,7 @@ class ModelAnswer:
     map : (height, width) evidence for the annotated group
     inside : whether the strongest evidence lies on the person; None where undefined
     mass : share of the evidence that does, or None
+    holds : share of the swapped surroundings in which the answer stays, or None
     """
 
     name: str
@@ -32,6 +55,7 @@ class ModelAnswer:
     map: npt.NDArray[np.floating]
     inside: bool | None
     mass: float | None = None
+    holds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +64,7 @@ class GalleryImage:
 
     Attributes
     ----------
-    kind : one of `KINDS`
+    kind : one of `KINDS`, or of `EVIDENCE_KINDS`
     id : of the image
     attribute, truth : what was asked, and the annotated group
     labels : of its tasks
@@ -71,7 +95,7 @@ class GalleryImage:
         values = {name: item[name] for name in ("id", "attribute", "truth", "mask")}
         return cls(
             **values,
-            kind=item["cell"],
+            kind=_FORMER.get(item["cell"], item["cell"]),
             labels=tuple(item["labels"]),
             image=np.asarray(item["picture"]),
             models=tuple(ModelAnswer(**answer) for answer in item["models"]),

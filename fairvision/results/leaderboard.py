@@ -14,7 +14,6 @@ from fairvision.results.figures import Figure, Figures, difference_of
 from fairvision.results.metric import Unit, Words
 from fairvision.results.registry import registered, unit_of
 from fairvision.results.sections import BOARD_PARTS
-from fairvision.schema import UNKNOWN
 
 
 class Column(NamedTuple):
@@ -303,22 +302,14 @@ def _columns(part: str, attribute: str, audit: Figures, methods: Sequence[str]) 
 
 def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:
     """Return a method's recall averaged over groups and seeds, beside that of a guess."""
-    recalls, shown, guess = [], 0, math.nan
-    for audit in audits:
-        by_group = [
-            figure
-            for group in audit.groups(attribute)
-            if group != UNKNOWN
-            and (figure := audit.defined(method, "accuracy", attribute, group=group))
-        ]
-        if len(by_group) < 2:
-            continue
-        guess = 1 / len(by_group)
-        recall = sum(figure.value for figure in by_group) * guess
-        error = guess * math.sqrt(sum(f.value * (1 - f.value) / f.n for f in by_group))
-        recalls.append(recall)
-        shown += recall > guess + 2 * error + 1e-9
-    return Learnt(_mean(recalls), guess, shown, len(recalls))
+    recalls = [
+        recall
+        for audit in audits
+        if (recall := audit.recall(method, "accuracy", attribute)) is not None
+    ]
+    guess = recalls[-1].guess if recalls else math.nan
+    shown = sum(recall.sign == 1 for recall in recalls)
+    return Learnt(_mean([recall.mean for recall in recalls]), guess, shown, len(recalls))
 
 
 def _summary(by_seed: dict[int, Figure | None]) -> Summary:

@@ -28,6 +28,7 @@ class Section:
 
 # The report of an audit, per attribute.
 RIGHT = Section("right", "How often it is right")
+CAUSES = Section("causes", "What holds when the surroundings are exchanged")
 EVIDENCE = Section("evidence", "Where the evidence lies")
 WITHOUT_PERSON = Section("without person", "What it says without the person, and with nothing else")
 COUNTERFACTUALS = Section("counterfactuals", "What it says when one thing is changed")
@@ -37,6 +38,7 @@ TOGETHER = Section("together", "Together with {task}", "attribute and task")
 PROBABILITIES = Section(
     "probabilities", "How well its probabilities and its worst group fare", folded=True
 )
+CAUSE_CONTROLS = Section("cause controls", "What pasting people alone does", folded=True)
 EVIDENCE_GAPS = Section("evidence gaps", "How far evidence differs between groups", folded=True)
 ALL_TASKS = Section("all tasks", "All tasks together", folded=True)
 MORE_TOGETHER = Section("more together", "Together with {task}", "attribute and task", folded=True)
@@ -54,13 +56,14 @@ CHANGES = Section("changes", "What changed")
 CAPTION_CHANGES = Section("caption changes", "Which captioner is better")
 
 REPORT = (
-    *(RIGHT, EVIDENCE, WITHOUT_PERSON, COUNTERFACTUALS, TOGETHER),
-    *(PROBABILITIES, EVIDENCE_GAPS, ALL_TASKS, MORE_TOGETHER),
+    *(RIGHT, CAUSES, EVIDENCE, WITHOUT_PERSON, COUNTERFACTUALS, TOGETHER),
+    *(PROBABILITIES, CAUSE_CONTROLS, EVIDENCE_GAPS, ALL_TASKS, MORE_TOGETHER),
 )
 """The sections of each attribute in the report of an audit."""
 
 # The parts of the leaderboard, by their headings.
 BOARD_RIGHT = "How often it is right"
 BOARD_AMPLIFIES = "Does it amplify"
+BOARD_CAUSES = "Is it right for the right reasons"
 BOARD_EVIDENCE = "Where the evidence lies"
-BOARD_PARTS = (BOARD_RIGHT, BOARD_AMPLIFIES, BOARD_EVIDENCE)
+BOARD_PARTS = (BOARD_RIGHT, BOARD_CAUSES, BOARD_AMPLIFIES, BOARD_EVIDENCE)

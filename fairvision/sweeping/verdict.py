@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
-from fairvision.results.entries.evidence import REASONS
 from fairvision.results.leaderboard import Board, Column, Learnt
 from fairvision.results.verdict import Answer, Status, Verdict
 from fairvision.results.words import written
@@ -98,7 +97,7 @@ def _headline(board: Board) -> str:
         leaders = {
             "fewest errors": _first(board, columns, ("accuracy",)),
             "least amplification": _first(board, columns, (T_TO_A, A_TO_T)),
-            f"most {REASONS[0]}": _first(board, columns, ("reasons",)),
+            "most right for the right reasons": _first(board, columns, ("reasons",)),
         }
         phrases = []
         for title, column in leaders.items():

@@ -13,7 +13,7 @@ from fairvision.auditing.collect import collect
 from fairvision.auditing.gallery import choose, draw
 from fairvision.auditing.tables import Samples
 from fairvision.datasets import Dataset
-from fairvision.results.gallery import KINDS
+from fairvision.results.gallery import EVIDENCE_KINDS, KINDS
 from fairvision.runs.model import as_model
 
 GROUPS = ("f", "m")
@@ -40,10 +40,10 @@ def test_images_are_in_the_cell_of_the_first_model():
     nan = float("nan")
     model = samples("A", [0, 0, 0, 1, -1, 0], [1, 0, 0, 1, 0, 0], [1, 0, 1, 1, 1, nan])
     assert list(choose([model], "gender")) == [
-        (KINDS[0], 0),
-        (KINDS[1], 1),
-        (KINDS[2], 2),
-        (KINDS[2], 3),
+        (EVIDENCE_KINDS[0], 0),
+        (EVIDENCE_KINDS[1], 1),
+        (EVIDENCE_KINDS[2], 2),
+        (EVIDENCE_KINDS[2], 3),
     ]
 
 
@@ -58,7 +58,7 @@ def test_both_directions_are_shown():
     """Where the first model was right and the second is wrong, the image is shown as well."""
     a = samples("A", [0, 0, 0], [0, 0, 0], [1, 1, 1])
     b = samples("B", [0, 0, 0], [0, 1, 0], [1, 0, 1])
-    assert next(iter(choose([a, b], "gender", per_kind=1))) == (KINDS[2], 1)
+    assert next(iter(choose([a, b], "gender", per_kind=1))) == (EVIDENCE_KINDS[2], 1)
 
 
 def test_groups_take_turns():
@@ -70,7 +70,24 @@ def test_groups_take_turns():
 def test_without_evidence_only_wrong_answers_are_shown():
     a = samples("A", [0, 0], [0, 1], [0, 0])
     a.scores.pop("evidence/gradcam/pointing_game")
-    assert list(choose([a], "gender")) == [(KINDS[0], 1)]
+    assert list(choose([a], "gender")) == [(EVIDENCE_KINDS[0], 1)]
+
+
+def test_by_cause_the_map_is_shown_where_it_contradicts():
+    nan = float("nan")
+    model = samples("A", [0] * 7, [0, 0, 0, 0, 1, 1, 0], [1, 0, 1, 0, 1, 1, nan])
+    model.scores["holds/gender"] = [1, 1, 0, 0, 1, 0, 1]
+    model.scores["swapped_right/gender"] = [1, 1, 0, 0, 0, 1, 1]
+    assert {row: kind for kind, row in choose([model], "gender")} == {
+        0: "right and holds",
+        1: "holds, though the evidence lies elsewhere",
+        2: "turns with the surroundings, though the evidence lies on the person",
+        3: "right, turns with the surroundings",
+        4: "wrong everywhere",
+        5: "wrong, right elsewhere",
+        6: "right and holds",
+    }
+    assert {kind for kind, _ in choose([model], "gender")} == set(KINDS)
 
 
 @pytest.fixture(scope="module")

@@ -149,22 +149,24 @@ def test_evidence_its_chance_level_and_the_lift(drawn, value, measure):
 
 
 @pytest.mark.parametrize("group", ["", *GROUPS])
-def test_right_and_wrong_by_reasons(drawn, value, group):
+def test_right_and_wrong_by_evidence(drawn, value, group):
     table = drawn["A"]
     inside = table["evidence/gradcam/pointing_game"]
-    rows = known(table["group"]) & inside.notna()
+    rows = known(table["group"]) & table["evidence/chance"].between(0, 1, inclusive="neither")
     if group:
         rows &= table["group"] == group
     right = (guess(table, "group", GROUPS) == table["group"])[rows]
-    on_person = inside[rows] > 0.5
+    on_person, elsewhere = inside[rows] > 0.5, inside[rows] <= 0.5
     expected = {
-        "right for the right reasons": right & on_person,
-        "right for the wrong reasons": right & ~on_person,
+        "right, evidence on the person": right & on_person,
+        "right, evidence elsewhere": right & elsewhere,
         "wrong, evidence on the person": ~right & on_person,
-        "wrong, evidence elsewhere": ~right & ~on_person,
+        "wrong, evidence elsewhere": ~right & elsewhere,
+        "no evidence": inside[rows].isna(),
     }
-    for cell, holds in expected.items():
-        assert value("A", "reasons", "group", "", group, cell) == pytest.approx(holds.mean())
+    for cell, members in expected.items():
+        share = value("A", "evidence_cells", "group", "", group, cell)
+        assert share == pytest.approx(members.mean())
 
 
 def co_occurrences(group, labels, names):

@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 
 from fairvision import metrics
 from fairvision.auditing.tables import Samples
-from fairvision.auditing.telling import clarity, in_turn, most_telling, reason_codes
+from fairvision.auditing.telling import (
+    EVIDENCE,
+    clarity,
+    codes_by_evidence,
+    in_turn,
+    most_telling,
+    telling_labels,
+)
 from fairvision.datasets import Dataset
-from fairvision.results.entries.evidence import REASONS
+from fairvision.metrics.causes import REASONS
 
 GROUPS = ("f", "m")
 NAN = float("nan")
@@ -40,10 +47,10 @@ def test_each_cell():
             (1, 0, 0.6, 0, 0.9, 0.4),
         ]
     )
-    assert reason_codes(model, "gender").tolist() == [0, 1, 2, 3]
+    assert codes_by_evidence(model, "gender").tolist() == [0, 1, 2, 3]
     np.testing.assert_allclose(clarity(model, "gender"), [0.4, 0.16, 0.3, -0.3])
     assert [(name, rows.tolist()) for name, rows in most_telling(model, "gender")] == [
-        (name, [i]) for i, name in enumerate(REASONS)
+        (name, [i]) for i, name in enumerate(EVIDENCE)
     ]
 
 
@@ -57,14 +64,14 @@ def test_what_cannot_be_judged_is_in_no_cell():
             (1, 1, 0.8, 1, 0.5, 0.2),
         ]
     )
-    assert reason_codes(model, "gender").tolist() == [-1, -1, -1, -1, 0]
+    assert codes_by_evidence(model, "gender").tolist() == [-1, -1, -1, -1, 0]
     assert np.isnan(clarity(model, "gender")[:4]).all()
     assert sum(len(rows) for _, rows in most_telling(model, "gender")) == 1
 
 
 def test_without_evidence_there_are_no_cells():
     model = samples([(0, 0, 0.8, NAN, NAN, NAN)] * 3)
-    assert (reason_codes(model, "gender") == -1).all()
+    assert (codes_by_evidence(model, "gender") == -1).all()
     assert all(len(rows) == 0 for _, rows in most_telling(model, "gender"))
 
 
@@ -73,6 +80,45 @@ def test_the_clearest_come_first_and_ties_stay_in_order():
     model = samples([(0, 0, 0.8, 1, mass, 0.2) for mass in masses])
     assert most_telling(model, "gender")[0][1].tolist() == [1, 3, 2, 0, 4]
     assert most_telling(model, "gender", 2)[0][1].tolist() == [1, 3]
+
+
+def by_cause(rows):
+    """A model's samples from (truth, guess, probability, holds, elsewhere) of each image."""
+    model = samples([(*row[:3], 1, 0.5, 0.2) for row in rows])
+    holds, elsewhere = (np.array([row[i] for row in rows], float) for i in (3, 4))
+    for name, values in (("holds", holds), ("swapped_right", elsewhere)):
+        model.scores[f"{name}/gender"] = values
+    return model
+
+
+def test_causes_come_before_maps():
+    model = by_cause(
+        [
+            (0, 0, 0.8, 1, 1),
+            (0, 0, 0.8, 0.25, 0.25),
+            (0, 1, 0.6, 0.5, 0.5),
+            (1, 0, 0.6, 1, 0),
+            (-1, 0, 0.6, 1, 0),
+        ]
+    )
+    assert telling_labels([model], "gender") == REASONS
+    assert [(name, rows.tolist()) for name, rows in most_telling(model, "gender")] == [
+        (name, [i]) for i, name in enumerate(REASONS)
+    ]
+    np.testing.assert_allclose(clarity(model, "gender"), [0.8, 0.6, 0.3, 0.6, NAN])
+
+
+def test_who_is_recognised_among_their_own_is_right_elsewhere():
+    model = by_cause([(0, 1, 0.9, 1, 0)])
+    assert [len(rows) for _, rows in most_telling(model, "gender")] == [0, 0, 0, 1]
+    model.scores["same_swapped_right/gender"] = [0.75]
+    assert [len(rows) for _, rows in most_telling(model, "gender")] == [0, 0, 1, 0]
+
+
+def test_one_model_without_swaps_has_all_told_apart_by_maps():
+    model = by_cause([(0, 0, 0.8, 1, 1)])
+    other = samples([(0, 0, 0.8, 1, 0.7, 0.2)])
+    assert telling_labels([model, other], "gender") == EVIDENCE
 
 
 def test_groups_take_turns():
@@ -98,17 +144,18 @@ def tables(draw):
 
 @given(tables(), st.integers(1, 5))
 def test_by_brute_force(rows, per_cell):
-    """Cells are those that `metrics.reasons` counts; the first of a group is its clearest."""
+    """Cells are those of `metrics.evidence_cells`; the first of a group is its clearest."""
     model = samples(rows)
-    reasons, clear = reason_codes(model, "gender"), clarity(model, "gender")
+    reasons, clear = codes_by_evidence(model, "gender"), clarity(model, "gender")
     truth, guess, hits = (np.array(c, float) for c in (list(zip(*rows))[i] for i in (0, 1, 3)))
     right = np.where(truth < 0, NAN, np.where(guess == truth, 1, 0))
     undecided = np.array([p == 0.5 for _, _, p, *_ in rows])
     if not undecided.any():
-        expected = metrics.reasons(right, hits, replicates=1).pairs["value"]
+        judged = ~np.isnan(hits)
+        expected = metrics.evidence_cells(right, hits, where=judged, replicates=1).pairs["value"]
         counts = np.bincount(reasons[reasons >= 0], minlength=4)
         if counts.sum():
-            np.testing.assert_allclose(counts / counts.sum(), expected)
+            np.testing.assert_allclose(counts / counts.sum(), expected[:4])
     for cell, (_, chosen) in enumerate(most_telling(model, "gender", per_cell)):
         assert len(chosen) == min(per_cell, (reasons == cell).sum())
         assert len(set(chosen)) == len(chosen)

@@ -5,18 +5,13 @@ import math
 import pandas as pd
 import pytest
 
-from fairvision.auditing.verdict import judge
+from fairvision.auditing.verdict import NOTHING_CLAIMED, judge
+from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.results.figures import COLUMNS
 from fairvision.results.registry import unit_of
 
 A, B = "baseline", "equalizer"
 UP, DOWN, ACROSS = (0.2, 0.1, 0.3), (-0.2, -0.3, -0.1), (0.02, -0.1, 0.1)
-CELLS = (
-    "right for the right reasons",
-    "right for the wrong reasons",
-    "wrong, evidence on the person",
-    "wrong, evidence elsewhere",
-)
 
 
 def row(model, metric, figure, *, task="", group="", label="", n=100, attribute="gender"):
@@ -29,9 +24,18 @@ def table(*rows):
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def reasons(model, right, wrong):
+def reasons(model, right, wrong, *, gap=ACROSS, elsewhere=(0.9, 0.9), holds=(0.8, 0.7, 0.9)):
+    """Figures by cause; `elsewhere` is the accuracy of both groups in others' surroundings."""
     figures = [right, wrong, (0.1, 0.05, 0.15), (0.1, 0.05, 0.15)]
-    return [row(model, "reasons", f, label=cell) for f, cell in zip(figures, CELLS)]
+    return [
+        *(row(model, "reasons", f, label=label) for f, label in zip(figures, REASONS)),
+        row(model, "holds", holds),
+        row(model, "background_gap", gap),
+        *(
+            row(model, "swapped_accuracy", (share, share, share), group=group)
+            for share, group in zip(elsewhere, ("female", "male"))
+        ),
+    ]
 
 
 def evidence(model, lift):
@@ -110,23 +114,48 @@ def test_undefined_figures_give_no_answer():
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "lift", "status"),
+    ("right", "wrong", "gap", "elsewhere", "status"),
     [
-        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), UP, "yes"),
-        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), ACROSS, "unclear"),
-        ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5), UP, "unclear"),
-        ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), UP, "no"),
-        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), DOWN, "no"),
+        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), ACROSS, (0.9, 0.9), "yes"),
+        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), UP, (0.9, 0.9), "unclear"),
+        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), UP, (0.5, 0.5), "no"),
+        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), UP, (0.2, 0.2), "no"),
+        ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5), ACROSS, (0.9, 0.9), "unclear"),
+        ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), UP, (0.9, 0.9), "no"),
     ],
 )
-def test_right_reasons_need_evidence_beyond_chance_and_more_right_than_wrong(
-    right, wrong, lift, status
+def test_right_reasons_need_answers_that_hold_and_people_who_are_named_elsewhere(
+    right, wrong, gap, elsewhere, status
 ):
-    verdict = judge(table(*reasons(A, right, wrong), *evidence(A, lift)), [A])
+    verdict = judge(table(*reasons(A, right, wrong, gap=gap, elsewhere=elsewhere)), [A])
     said = answer(verdict, "for the right reasons")
     assert said.status == status
+    assert "A right answer stays in 80.0%" in said.answer
+    assert all(reason in said.answer for reason in REASONS)
+
+
+def test_of_answers_that_do_not_depend_on_the_image_nothing_is_claimed():
+    constant = reasons(
+        A, (0.5, 0.4, 0.6), (0.0, 0.0, 0.0), gap=(0, 0, 0), elsewhere=(1, 0), holds=(1, 1, 1)
+    )
+    verdict = judge(table(row(A, "accuracy", (0.5, 0.4, 0.6)), *constant), [A])
+    said = answer(verdict, "for the right reasons")
+    assert said.status == "unclear"
+    assert said.answer.endswith(NOTHING_CLAIMED)
+    assert "for reasons of which nothing can be claimed" in verdict.headline
+    assert "100.0%" not in verdict.headline
+
+
+@pytest.mark.parametrize(("lift", "status"), [(UP, "yes"), (ACROSS, "unclear"), (DOWN, "no")])
+def test_where_the_evidence_lies_is_a_question_of_its_own(lift, status):
+    cells = [row(A, "evidence_cells", (0.2, 0.1, 0.3), label=label) for label in EVIDENCE_CELLS]
+    verdict = judge(table(*evidence(A, lift), *cells), [A])
+    said = answer(verdict, "Does the evidence of baseline for gender lie on the person?")
+    assert said.status == status
     assert "by chance it would be 30.0%" in said.answer
-    assert all(cell in said.answer for cell in CELLS)
+    assert all(cell in said.answer for cell in EVIDENCE_CELLS)
+    assert not any("right reasons" in a.question for a in verdict.answers)
+    assert "for the right reasons was not measured" in verdict.headline
 
 
 def hidden(figure, counts=(40, 60)):
@@ -180,17 +209,20 @@ def test_the_headline_answers_both_questions_for_each_model():
         row(A, "directional T->A", ACROSS, task="sport"),
         row(A, "directional A->T", UP, task="sport"),
         row(B, "directional T->A", ACROSS, task="sport"),
-        *reasons(A, (0.3, 0.2, 0.4), (0.5, 0.4, 0.6)),
+        row(A, "accuracy", (0.8, 0.7, 0.9)),
+        *reasons(A, (0.3, 0.2, 0.4), (0.5, 0.45, 0.6), holds=(0.3, 0.2, 0.4)),
         *reasons(B, (0.7, 0.6, 0.8), (0.1, 0.0, 0.2)),
     ]
     headline = judge(table(*rows), [A, B]).headline
     first, second, *_ = headline.splitlines()
     assert first.startswith(
-        "baseline amplifies the bias between gender and sport (A->T, predicting "
+        "baseline is right about gender in 80.0% (95% interval 70.0% to 90.0%, n = 100), but of "
+        "these right answers 30.0% (20.0% to 40.0%, n = 100) hold when the surroundings are "
+        "exchanged for those of other groups: it goes by the surroundings; baseline amplifies the "
+        "bias between gender and sport (A->T, predicting "
     )
-    assert "right about gender for the right reasons in 30.0% (95% interval 20.0% to" in first
-    assert second.startswith("equalizer: no amplification between gender and sport was shown")
-    assert "right about gender for the right reasons in 70.0%" in second
+    assert "and of these right answers 80.0%" in second
+    assert "it goes by the person; equalizer: no amplification between gender" in second
 
 
 def test_without_an_attribute_the_headline_says_that_nothing_can_be_said():
@@ -243,21 +275,3 @@ def test_the_headline_tells_what_changed():
 def test_an_interval_without_width_shows_nothing():
     verdict = judge(table(row(A, "directional T->A", (0.2, 0.2, 0.2), task="sport")), [A])
     assert verdict.answers[0].status == "unclear"
-
-
-def test_evidence_on_the_person_is_no_yes_for_a_model_that_leans_on_the_context():
-    rows = [
-        *reasons(A, (0.9, 0.8, 0.95), (0.1, 0.05, 0.2)),
-        row(A, "chance_level", (0.2, 0.2, 0.2)),
-        row(A, "pointing_game", (0.9, 0.8, 0.95)),
-        row(A, "pointing_game_lift", (0.7, 0.6, 0.75)),
-    ]
-    (said,) = [a for a in judge(table(*rows), [A]).answers if "reasons" in a.question]
-    assert said.status == "yes"
-    rows += [
-        row(A, metric, UP, task="sport")
-        for metric in ("accuracy_context_agrees", "accuracy_context_disagrees", "context_gap")
-    ]
-    (said,) = [a for a in judge(table(*rows), [A]).answers if "reasons" in a.question]
-    assert said.status == "unclear"
-    assert "lean on the context" in said.answer

@@ -210,20 +210,42 @@ def confusion(images: list[Image], groups: list[Any]) -> Expected:
 
 
 def reasons(images: list[Image]) -> Expected:
-    used = [i for i in images if i["where"] and None not in (i["right"], i["inside"])]
-    cells = [(True, True), (True, False), (False, True), (False, False)]
-    names = (
-        "right for the right reasons",
-        "right for the wrong reasons",
-        "wrong, evidence on the person",
-        "wrong, evidence elsewhere",
-    )
-    shares = [
-        share(weigh(i for i in used if (i["right"] > 0.5, i["inside"] > 0.5) == cell), weigh(used))
-        for cell in cells
+    """Of causes: what stays in three quarters of the swaps, what a quarter of them puts right."""
+    cells = {
+        "right and holds": lambda i: i["right"] and i["holds"] >= 0.75,
+        "right, turns with the surroundings": lambda i: i["right"] and i["holds"] < 0.75,
+        "wrong, right elsewhere": lambda i: not i["right"] and i["elsewhere"] > 0.25,
+        "wrong everywhere": lambda i: not i["right"] and i["elsewhere"] <= 0.25,
+    }
+    used = [
+        i
+        for i in images
+        if i["where"]
+        and i["right"] is not None
+        and i["holds" if i["right"] else "elsewhere"] is not None
     ]
-    pairs = {(name,): (value, len(used)) for name, value in zip(names, shares)}
-    return Expected(shares[0], len(used), pairs)
+    return _shares_of_cells(cells, used)
+
+
+def evidence_cells(images: list[Image]) -> Expected:
+    """Of right or wrong and where a map has its evidence."""
+    cells = {
+        f"{word}, evidence {place}": lambda i, right=right, inside=inside: (
+            i["inside"] is not None and (bool(i["right"]), i["inside"] > 0.5) == (right, inside)
+        )
+        for word, right in (("right", True), ("wrong", False))
+        for place, inside in (("on the person", True), ("elsewhere", False))
+    }
+    cells["no evidence"] = lambda i: i["inside"] is None
+    return _shares_of_cells(cells, [i for i in images if i["where"] and i["right"] is not None])
+
+
+def _shares_of_cells(cells: dict[str, Any], used: list[Image]) -> Expected:
+    pairs = {
+        (name,): (share(weigh(i for i in used if is_in(i)), weigh(used)), len(used))
+        for name, is_in in cells.items()
+    }
+    return Expected(next(iter(pairs.values()))[0], len(used), pairs)
 
 
 def divergence(images: list[Image], groups: list[Any], other: Any = "other") -> Expected:

@@ -230,12 +230,23 @@ def captions(draw: Draw) -> None:
 
 def reasons(draw: Draw) -> None:
     draw.column("right", [0, 1], "numbers")
+    draw.column("holds", [0, 0.25, 0.5, 0.75, 1], "numbers")
+    draw.column("elsewhere", [0, 0.25, 0.5, 0.75, 1], "numbers")
+    draw.column("where", [True, False, True], "bits")
+    draw.sampled()
+    names = {name: name for name in ("right", "holds", "elsewhere", "where")}
+    result = draw.call(metrics.reasons, draw.arguments(**names))
+    assert_is(result, brute.reasons(draw.images(**names)))
+
+
+def evidence_cells(draw: Draw) -> None:
+    draw.column("right", [0, 1], "numbers")
     draw.column("inside", [0, 0.25, 0.5, 0.75, 1], "numbers")
     draw.column("where", [True, False, True], "bits")
     draw.sampled()
     names = {name: name for name in ("right", "inside", "where")}
-    result = draw.call(metrics.reasons, draw.arguments(**names))
-    assert_is(result, brute.reasons(draw.images(**names)))
+    result = draw.call(metrics.evidence_cells, draw.arguments(**names))
+    assert_is(result, brute.evidence_cells(draw.images(**names)))
 
 
 def cifar10s(draw: Draw) -> None:
@@ -427,6 +438,7 @@ CASES: dict[str, Callable[[Draw], None]] = {
     "outcome_divergence": outcome_divergence,
     "captions": captions,
     "reasons": reasons,
+    "evidence_cells": evidence_cells,
     "cifar10s": cifar10s,
     "average_precision": average_precision,
     "calibration": calibration,

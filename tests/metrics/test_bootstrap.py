@@ -97,7 +97,8 @@ SHARES = {
     "selection_rate": lambda **more: metrics.selection_rate(None, ONES, **more),
     "mean": lambda **more: metrics.mean(ONES, **more),
     "confusion": lambda **more: metrics.confusion(NAMES, NAMES, **more),
-    "reasons": lambda **more: metrics.reasons(ONES, ONES, **more),
+    "reasons": lambda **more: metrics.reasons(ONES, ONES, ONES, **more),
+    "evidence_cells": lambda **more: metrics.evidence_cells(ONES, ONES, **more),
     "captions": lambda **more: metrics.caption_report(NAMES, NAMES, **more).error,
 }
 ONES, TABLE = [1] * 60, [[1, 0]] * 60

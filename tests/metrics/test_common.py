@@ -69,7 +69,8 @@ MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
             "where": "where",
         },
     ),
-    "reasons": (metrics.reasons, {"right": "right", "inside": "inside"}),
+    "reasons": (metrics.reasons, {"right": "right", "holds": "inside", "elsewhere": "inside"}),
+    "evidence_cells": (metrics.evidence_cells, {"right": "right", "inside": "inside"}),
     "outcome_divergence": (
         metrics.outcome_divergence,
         {"truth": "group", "predicted": "pred_group"},

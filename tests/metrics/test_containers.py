@@ -119,7 +119,10 @@ def test_counts_keep_every_digit():
         (lambda: metrics.Counts().merge({}), "only Counts can be merged"),  # type: ignore[arg-type]
         (lambda: metrics.Counts().update(a=None), "a must be given"),
         (lambda: metrics.probability_gap([[0.5, 1.5]]), "between 0 and 1"),
-        (lambda: metrics.reasons([2, 0], [0.5, 0.2]), "right must hold numbers between 0 and 1"),
+        (
+            lambda: metrics.evidence_cells([2, 0], [0.5, 0.2]),
+            "right must hold numbers between 0 and 1",
+        ),
         (
             lambda: metrics.mean([1, 2], where=pd.array([True, None], dtype="boolean")),
             "some are unknown",

@@ -9,12 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-CELLS = ["wrong", "right for the wrong reasons", "right for the right reasons"]
+CELLS = ["right, turns with the surroundings", "wrong, right elsewhere", "right and holds"]
 REASONS = {
-    "right for the right reasons": 0.45,
-    "right for the wrong reasons": 0.3,
+    "right and holds": 0.45,
+    "right, turns with the surroundings": 0.3,
+    "wrong, right elsewhere": 0.1,
+    "wrong everywhere": 0.15,
+}
+EVIDENCE = {
+    "right, evidence on the person": 0.4,
+    "right, evidence elsewhere": 0.3,
     "wrong, evidence on the person": 0.1,
     "wrong, evidence elsewhere": 0.15,
+    "no evidence": 0.05,
 }
 
 
@@ -127,9 +134,13 @@ def _add_attribute(rows: Rows, attribute: str, groups: tuple[str, ...], masks: b
         rows.add("hidden_accuracy", 0.7, -0.15, **keys)
         rows.add("person_accuracy", 0.7, 0.05, **keys)
         rows.add("hidden_probability_gap", 0.6, -0.5, "probability", **keys)
-        for cell, share in REASONS.items():
-            step = {"right for the right reasons": 0.1, "right for the wrong reasons": -0.1}
-            rows.add("reasons", share, step.get(cell, 0), label=cell, noise=0, **keys)
+        rows.add("holds", 0.3, 0.3, **keys)
+        rows.add("swapped_accuracy", 0.4, 0.3, **keys)
+        rows.add("background_gap", 0.4, -0.3, "difference", **keys)
+        for metric, cells in (("reasons", REASONS), ("evidence_cells", EVIDENCE)):
+            for i, (cell, share) in enumerate(cells.items()):
+                step = (0.1, -0.1)[i] if i < 2 else 0
+                rows.add(metric, share, step, label=cell, noise=0, **keys)
     for group, label in itertools.product(groups, repeat=2):
         share = 0.72 if group == label else 0.28 / max(1, len(groups) - 1)
         keys = {"group": group, "label": label, "n": sizes[group]}
@@ -224,12 +235,12 @@ def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> lis
         truth = groups[i % len(groups)]
         answers = []
         for j, model in enumerate(models):
-            inside = cell == "right for the right reasons" or j > 0
+            inside = cell == "right and holds" or j > 0
             cy, cx = np.argwhere(person if inside else thing).mean(axis=0) / size
             answers.append(
                 {
                     "name": model,
-                    "answer": groups[(i + (cell == "wrong" and j == 0)) % len(groups)],
+                    "answer": groups[(i + (cell.startswith("wrong") and j == 0)) % len(groups)],
                     "probability": float(rng.uniform(0.5, 1)),
                     "map": np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.02).astype(np.float32),
                     "inside": inside,
@@ -239,7 +250,7 @@ def make_gallery(models, attributes, tasks, masks, items, seed, size=224) -> lis
         gallery.append(
             {
                 "cell": cell,
-                "id": f"{cell[:5]}-{i}",
+                "id": f"{CELLS.index(cell)}-{i}",
                 "attribute": attribute,
                 "truth": truth,
                 "labels": list(labels[: i % 3]),

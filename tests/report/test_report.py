@@ -154,7 +154,7 @@ def test_page_is_deterministic(report_input):
 
 
 def test_sections_without_data_say_so(pages):
-    assert "Not measured: it takes pictures with a person mask" in pages["no masks"].words
+    assert "By cause this was not measured: it takes models" in pages["no masks"].words
     assert "evidence and reasons: no picture has a person mask" in pages["no masks"].words
     assert "No attribute was audited" in pages["no attribute"].words
     assert "Difference" not in pages["one model"].words

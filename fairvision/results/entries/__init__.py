@@ -3,6 +3,7 @@
 from fairvision.results.entries import (
     amplification,
     captions,
+    causes,
     counterfactuals,
     evidence,
     groups,
@@ -10,5 +11,8 @@ from fairvision.results.entries import (
     sanity,
 )
 
-FAMILIES = (groups, evidence, counterfactuals, amplification, captions, leaning, sanity)
+FAMILIES = (
+    *(groups, causes, evidence, counterfactuals),
+    *(amplification, captions, leaning, sanity),
+)
 METRICS = tuple(metric for family in FAMILIES for metric in family.METRICS)

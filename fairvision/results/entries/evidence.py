@@ -1,4 +1,4 @@
-"""Where the evidence lies, for which reasons, and what is left without the person."""
+"""Where the evidence lies, and what is left without the person."""
 
 from fairvision.results.entries.groups import NEEDS_GROUPS
 from fairvision.results.metric import LeaderboardEntry, Metric, Place
@@ -9,14 +9,6 @@ from fairvision.results.sections import (
     EVIDENCE_GAPS,
     WITHOUT_PERSON,
 )
-
-REASONS = (
-    "right for the right reasons",
-    "right for the wrong reasons",
-    "wrong, evidence on the person",
-    "wrong, evidence elsewhere",
-)
-"""The labels of `reasons`, as `fairvision.metrics.reasons` counts them."""
 
 NEEDS_MASK = "needs pictures with a person mask"
 NEEDS_EVIDENCE = "needs a person mask and a map with positive evidence"
@@ -125,15 +117,14 @@ METRICS = (
         places=(Place(EVIDENCE_GAPS),),
     ),
     Metric(
-        name="reasons",
+        name="evidence_cells",
         unit="fraction",
-        title="Right for the right reasons",
+        title="Right, with evidence on the person",
         meaning="share of pictures answered right with the strongest evidence on the person",
         undefined=NEEDS_EVIDENCE,
         keys="attribute, (group), label = cell",
-        definition="share of pictures in each of the four cells",
+        definition="share of pictures with a mask in each of the five cells",
         rows="pairs",
-        leaderboard=LeaderboardEntry(BOARD_EVIDENCE, label=REASONS[0]),
         better="higher",
     ),
     Metric(
