@@ -53,17 +53,17 @@ def set_figures(inputs: Inputs) -> Computed:
     for together in sets:
         task = together[0] if len(together) == 1 else ""
         shared = {
-            "train_labels": _label_table(training.truth, together),
+            "train_labels": label_table(training.truth, together),
             "train_groups": inputs.training_groups,
             "train_counts": training.counts,
-            "labels": _label_table(inputs.truth, together),
+            "labels": label_table(inputs.truth, together),
             "groups": inputs.groups,
             "max_size": SET_SIZE,
         }
         predictions: dict[str, Any] = {}
         by_task = {name: predicted(inputs.samples, name) for name in together}
         if all(codes is not None for codes in by_task.values()):
-            predictions["pred_labels"] = _label_table(inputs.truth, together, by_task)
+            predictions["pred_labels"] = label_table(inputs.truth, together, by_task)
         if (groups := inputs.predicted_groups) is not None:
             predictions["pred_groups"] = groups
         arguments = {"A->T": ["pred_labels"], "T->A": ["pred_groups"], "MALS": [*predictions]}
@@ -124,7 +124,7 @@ def not_attacked(model: Samples, attribute: str, task: str) -> str:
     return ""
 
 
-def _label_table(
+def label_table(
     truth: Dataset, tasks: list[str], codes: Mapping[str, Codes | None] | None = None
 ) -> pd.DataFrame:
     """Return the labels of all tasks as one table of 0 and 1; -1 where any of them is unknown."""

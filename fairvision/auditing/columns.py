@@ -85,7 +85,10 @@ def _guessed(table: Table, look: Look, attributes: Sequence[str]) -> tuple[Schem
     chosen = list(attributes) or [
         head
         for head in heads
-        if any(name.startswith((f"hidden/{head}/", f"person/{head}/")) for name in table.names)
+        if any(
+            name.startswith((f"hidden/{head}/", f"person/{head}/", f"swapped/{head}/"))
+            for name in table.names
+        )
     ]
     if not chosen:
         chosen = _attribute(table, [name for name in columns if name not in lists], heads, look)

@@ -18,6 +18,7 @@ from fairvision.auditing.tables import Samples
 from fairvision.core import processes
 from fairvision.core.files import check_vacant, read_json, whole_folder
 from fairvision.core.version import versions
+from fairvision.datasets import FILLS
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.results.figures import CONFIDENCE, read_metrics
 from fairvision.results.folder import AuditSettings, FinishedAudit, write_audit
@@ -55,6 +56,8 @@ def audit(
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
+    swaps: int = 8,
+    fill: str = FILLS[0],
     leaning: bool | None = None,
     sanity: bool = False,
     sanity_pictures: int = 200,
@@ -82,6 +85,10 @@ def audit(
     seed : of the bootstrap; the models share its draws, so differences are paired
     device, batch_size, workers : where and how the models run
     cache : whether decoded images are kept on the disk, see `fairvision.datasets.open_pixels`
+    swaps : in the surroundings of so many images of other groups each person is shown; 0 for none.
+        See docs/swaps.md.
+    fill : how the place of a person in these is filled, one of
+        `fairvision.datasets.FILLS`
     leaning : hide the person, the context and each class of objects and ask the models again; by
         default where the dataset says where objects are. See docs/leaning.md for what it costs.
     sanity, sanity_pictures : check whether the evidence depends on the weights, the image and the
@@ -121,6 +128,10 @@ def audit(
         raise InputError("tables cannot be asked again: --sanity is for runs")
     if missing not in MISSING:
         raise InputError(f"missing {missing!r} is not one of {', '.join(MISSING)}")
+    if swaps < 0:
+        raise InputError("swaps must be 0 or more")
+    if fill not in FILLS:
+        raise InputError(f"unknown fill {fill!r}: one of {', '.join(FILLS)}")
     if sanity_pictures < 1:
         raise InputError("sanity_pictures must be 1 or more")
     if models and (train is not None or attributes):
@@ -134,6 +145,8 @@ def audit(
             material = of_runs_or_models(
                 *(models, names, split, data),
                 attribution=attribution,
+                swaps=swaps,
+                fill=fill,
                 leaning=leaning,
                 sanity=sanity,
                 sanity_pictures=sanity_pictures,
@@ -146,7 +159,7 @@ def audit(
                 quiet=quiet or not first,
             )
     elif first:
-        attribution = "as given in the tables"
+        attribution, swaps = "as given in the tables", 0
         material = of_tables(files, names, split, data, train, attributes)
     if first:
         wrong = missing == "wrong"
@@ -156,6 +169,8 @@ def audit(
             split=split,
             n=material.models[0].images,
             attribution=attribution,
+            swaps=swaps,
+            fill=fill if swaps else "",
             missing=missing,
             replicates=replicates,
             confidence=CONFIDENCE,

@@ -147,6 +147,8 @@ def of_models(
     split: str,
     *,
     attribution: str,
+    swaps: int,
+    fill: str,
     leaning: bool | None,
     sanity: bool,
     sanity_pictures: int,
@@ -161,7 +163,7 @@ def of_models(
     models : whatever they are; their labels are those of the data
     whole : a dataset with all its splits
     split : which images are audited
-    attribution, leaning, sanity, sanity_pictures, replicates, seed : as for `audit`
+    attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed : as for `audit`
     how : further options of `collect`
     """
     from fairvision.auditing.collect import check_agrees, collect
@@ -175,12 +177,14 @@ def of_models(
         check_agrees(model, whole)
     samples = [collect(model, audited, attribution=attribution, **how) for model in models]
     samples = with_counterfactuals(models, samples, made, **how)
+    samples, notes = _swapped(models, samples, audited, swaps=swaps, fill=fill, seed=seed, **how)
     material = Material(
         models=samples,
         reference=_training(whole),
         dataset=whole.name,
         fingerprint=whole.fingerprint(),
         about=[{"name": model.name} for model in models],
+        notes=notes,
         networks=list(models),
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
@@ -199,6 +203,30 @@ def of_models(
             **how,
         )
     return material
+
+
+def _swapped(
+    models: Sequence[Model],
+    samples: list[Samples],
+    audited: Dataset,
+    *,
+    swaps: int,
+    fill: str,
+    seed: int,
+    workers: int | None = None,
+    **how: Any,
+) -> tuple[list[Samples], list[str]]:
+    """Return samples with what models answer in swapped surroundings, and notes on these."""
+    from fairvision.auditing.swaps import few_donors, plan, swap
+
+    if not swaps or not audited.has_masks:
+        return samples, []
+    donors = plan(audited, swaps=swaps, seed=seed, workers=workers)
+    swapped = []
+    for model, of_model in zip(models, samples):
+        table = swap(model, of_model, donors, method=fill, workers=workers, **how)
+        swapped.append(replace(of_model, scores=pd.concat([of_model.scores, table], axis=1)))
+    return swapped, few_donors(donors)
 
 
 def _unsuited(samples: Samples, model: Model) -> str | None:

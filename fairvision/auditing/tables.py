@@ -28,6 +28,8 @@ from fairvision.errors import InputError, reading, shown
 from fairvision.schema import Schema
 
 SCORES = ("score", "hidden", "person")
+SWAPPED = ("swapped", "same_swapped", "pasted", "others_here")
+SHARES = ("holds", "swapped_right", "same_swapped_right")
 MEASURES = ("pointing_game", "relevance_mass")
 CHANCE = "evidence/chance"
 COUNTERFACTUALS = "counterfactuals.parquet"
@@ -42,7 +44,8 @@ class Samples:
     ----------
     model : name of the model
     truth : the audited rows of the dataset, n of them; images need not exist
-    scores : (n rows) float64 columns `score/…`, `hidden/…`, `person/…`, `evidence/…`
+    scores : (n rows) float64 columns `score/…`, `hidden/…`, `person/…`, `evidence/…`, and those of
+        `SWAPPED` and `SHARES`
     decided : what is predicted, by (kind, head), where tables were counted: there are no scores
         then, and each row stands for many images
     counts : (n,) images that each row stands for; None for one each
@@ -77,6 +80,11 @@ class Samples:
             return None
         values = self.scores[columns].to_numpy(np.float64)
         return None if kind != "score" and np.isnan(values).all() else values
+
+    def share(self, kind: str, attribute: str) -> npt.NDArray[np.float64] | None:
+        """Return (n,) shares of swaps, one of `SHARES`, NaN where undefined; None where all are."""
+        values = self.scores.get(f"{kind}/{attribute}")
+        return None if values is None or values.isna().all() else values.to_numpy(np.float64)
 
     def evidence(self, measure: str, attribute: str) -> npt.NDArray[np.float64] | None:
         """Return (n,) values in [0, 1], NaN where undefined; None where all are."""
@@ -237,10 +245,12 @@ def schema_of_truth(table: Table, like: Schema) -> Schema:
     return schema
 
 
-def scored_heads(table: Table, schema: Schema) -> dict[tuple[str, str], list[str]]:
-    """Return the score columns that a table has, by (kind, head)."""
+def scored_heads(
+    table: Table, schema: Schema, kinds: Sequence[str] = SCORES
+) -> dict[tuple[str, str], list[str]]:
+    """Return the score columns that a table has, by (kind, head); `InputError` without any."""
     scored = {}
-    for kind in SCORES:
+    for kind in kinds:
         for head in schema:
             columns = score_columns(kind, head, schema.labels(head))
             prefix = f"{kind}/{head}/"
@@ -357,15 +367,16 @@ def _samples(
 ) -> Samples:
     """Return a table of predictions as samples: truth, probabilities and evidence."""
     truth = _truth(table, held, schema, given)
-    scored = scored_heads(table, schema)
+    scored = scored_heads(table, schema, (*SCORES, *SWAPPED))
     values = probabilities_of(table, held, schema, scored, rounded)
     scores = {
         column: of_label
         for key, columns in scored.items()
         for column, of_label in zip(columns, values[key].T)
     }
+    shares = {f"{kind}/{attribute}" for kind in SHARES for attribute in schema.attributes}
     for column in table.names:
-        if column.startswith("evidence/"):
+        if column.startswith("evidence/") or column in shares:
             scores[column] = fractions(held[column], column, table.place)
     return Samples(name, truth, pd.DataFrame(scores))
 

@@ -11,6 +11,7 @@ import click
 from fairvision.attribution import METHODS
 from fairvision.cli import options
 from fairvision.cli.printing import say, say_json
+from fairvision.datasets import FILLS
 
 
 @click.command("audit")
@@ -69,6 +70,21 @@ from fairvision.cli.printing import say, say_json
     default=64,
     show_default=True,
     help="Pictures in the network at a time.",
+)
+@click.option(
+    "--swaps",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="In the surroundings of how many pictures of other groups each person is shown (see "
+    "docs/swaps.md); 0 for none.",
+)
+@click.option(
+    "--fill",
+    type=click.Choice(FILLS),
+    default=FILLS[0],
+    show_default=True,
+    help="How the place of a person is filled in surroundings that are swapped.",
 )
 @click.option(
     "--leaning/--no-leaning",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairvision.core.moved import warn_renamed
 from fairvision.datasets.dataset import SPLITS, Dataset
+from fairvision.datasets.fills import FILLS
 from fairvision.datasets.folder import describe, load, save
 from fairvision.datasets.images import read_image, read_mask
 from fairvision.datasets.pixels import Pixels, open_pixels
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fairvision.datasets.hiding import hide, hide_person, only_person
 
 __all__ = [
+    "FILLS",
     "SPLITS",
     "UNKNOWN",
     "Batch",

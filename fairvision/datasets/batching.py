@@ -96,15 +96,21 @@ def serve(
     pieces = list(pieces)
     for taken, rows in zip(pixels.each(pieces), pieces):
         index = torch.from_numpy(rows)
-        images, masks, has_mask = (torch.as_tensor(values).to(device) for values in taken)
+        images, masks = images_of(taken, device)
         yield Batch(
             rows=rows,
-            images=_to_images(images),
-            masks=masks.unsqueeze(1).float(),
-            has_mask=has_mask,
+            images=images,
+            masks=masks,
+            has_mask=torch.as_tensor(taken.has_mask).to(device),
             attributes={name: targets[name][index].to(device) for name in dataset.attributes},
             tasks={name: targets[name][index].to(device) for name in dataset.tasks},
         )
+
+
+def images_of(taken: Taken, device: str | torch.device = "cpu") -> tuple[Tensor, Tensor]:
+    """Return images (n, 3, height, width) in [0, 1] and masks (n, 1, height, width), as floats."""
+    images, masks = (torch.as_tensor(values).to(device) for values in (taken.images, taken.masks))
+    return _to_images(images), masks.unsqueeze(1).float()
 
 
 @renamed_arguments(picture="image")

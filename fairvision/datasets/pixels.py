@@ -109,6 +109,33 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     return (inside if inside.any() else share > 0).astype(np.uint8)
 
 
+def small_masks(dataset: Dataset, size: int, *, workers: int | None = None) -> np.ndarray:
+    """Return the masks of all images, and none of the images, at a small size.
+
+    Parameters
+    ----------
+    dataset : n images
+    size : height and width
+    workers : threads that decode; by default one per core
+
+    Returns
+    -------
+    (n, size, size) uint8, 1 on the person, 0 elsewhere and where there is no mask
+    """
+    masks = np.zeros((len(dataset), size, size), np.uint8)
+    decoder = Decoder(dataset, size)
+
+    def read(row: int) -> None:
+        person = decoder.mask(row)
+        if person is not None:
+            masks[row] = person
+
+    if dataset.has_masks:
+        with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+            deque(pool.map(read, range(len(dataset))), maxlen=0)
+    return masks
+
+
 _PIECE = 256
 
 Work = list[Future[None]]

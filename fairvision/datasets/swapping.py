@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fairvision.datasets.fills import FILLS
 from fairvision.datasets.hiding import WIDEN, hide, widened
 from fairvision.errors import InputError
 
@@ -57,7 +58,7 @@ def fill(images: Tensor, masks: Tensor, method: str = "rows", *, widen: float = 
     """
     if method not in FILLS:
         raise InputError(f"unknown fill {method!r}: one of {', '.join(FILLS)}")
-    return FILLS[method](images, widened(masks, widen))
+    return _WAYS[method](images, widened(masks, widen))
 
 
 def paste(people: Tensor, masks: Tensor, surroundings: Tensor) -> Tensor:
@@ -181,9 +182,8 @@ def _rows(images: Tensor, hidden: Tensor) -> Tensor:
     return _smooth(filled, (empty & (hidden > 0)).to(images.dtype)) if bool(empty.any()) else filled
 
 
-FILLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mean": _mean,
-    "smooth": _smooth,
+_WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "rows": _rows,
+    "smooth": _smooth,
+    "mean": _mean,
 }
-"""Ways to fill the place of a person."""

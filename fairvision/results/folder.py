@@ -30,6 +30,8 @@ class AuditSettings:
     ----------
     dataset, split, n : name of the data, which part of it, and of how many images
     attribution : the method of the evidence
+    swaps, fill : in how many surroundings of other groups each person was shown, 0 for none, and
+        how their places were filled
     missing : what images without an answer are to accuracies
     replicates, confidence, seed : of the intervals
     versions : of packages
@@ -40,6 +42,8 @@ class AuditSettings:
     split: str
     n: int
     attribution: str
+    swaps: int = 0
+    fill: str = ""
     missing: str = ""
     replicates: int
     confidence: float

@@ -77,7 +77,7 @@ def test_edges_of_the_hidden_person_are_widened_and_those_of_the_pasted_are_not(
 
 
 def test_an_unknown_fill_is_named():
-    with pytest.raises(InputError, match="unknown fill 'paint': one of mean"):
+    with pytest.raises(InputError, match="unknown fill 'paint': one of rows"):
         fill(torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4), "paint")
 
 

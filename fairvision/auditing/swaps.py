@@ -1,0 +1,252 @@
+"""What a model answers about the same people in other surroundings.
+
+After Xiao, Engstrom, Ilyas & Madry, "Noise or Signal: The Role of Image Backgrounds in Object
+Recognition", ICLR 2021, arXiv 2006.09994. Needs no gradients. docs/swaps.md says what is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from fairvision import metrics
+from fairvision.auditing.amplification_figures import label_table
+from fairvision.auditing.collect import class_order
+from fairvision.auditing.columns import score_columns
+from fairvision.auditing.tables import Samples
+from fairvision.core import processes
+from fairvision.core.checksums import draw
+from fairvision.datasets import Batch, Dataset, Pixels, batches, open_pixels
+from fairvision.datasets.batching import images_of
+from fairvision.datasets.pixels import small_masks
+from fairvision.datasets.swapping import DONOR_SIDE, choose_donors, fill, paste
+from fairvision.models import Model
+
+SWAPS = 8
+"""In how many surroundings of other groups each person is shown."""
+
+
+@dataclass(frozen=True)
+class Donors:
+    """Whose surroundings the people of one attribute's groups are shown in.
+
+    Attributes
+    ----------
+    others : (n, swaps) rows of images of other groups; -1 for none
+    same : (n, swaps / 2) rows of other images of the same group; -1 for none
+    """
+
+    others: npt.NDArray[np.int64]
+    same: npt.NDArray[np.int64]
+
+
+def plan(
+    dataset: Dataset, *, swaps: int = SWAPS, seed: int = 0, workers: int | None = None
+) -> dict[str, Donors]:
+    """Choose donors for each attribute: the same for all models, in any order of the images.
+
+    Both persons need a mask and a known group. Of other groups those images are donors whose
+    labels are typical of their group (`fairvision.metrics.context_typical_group`, of all tasks
+    together): what is asked is whether an answer holds in surroundings of another group, and an
+    image that shows those of the person's own group does not ask it. Where a group has no such
+    image, and where nothing but groups is annotated, all of its images are donors.
+
+    Parameters
+    ----------
+    dataset : the images, n of them
+    swaps : surroundings of other groups for each image; half as many, rounded up, are of the same
+    seed : of the draws of each image, which depend on it and the image's id only
+    workers : threads that read masks
+    """
+    masks = torch.from_numpy(small_masks(dataset, DONOR_SIDE, workers=workers))
+    draws = torch.tensor([draw(seed, name, "swaps") for name in dataset.samples["id"]]).double()
+    donors = {}
+    for attribute in dataset.attributes:
+        groups = torch.from_numpy(dataset.codes(attribute))
+        typical = torch.from_numpy(_typical(dataset, attribute))
+        donors[attribute] = Donors(
+            choose_donors(masks, groups, draws, swaps, may_give=typical).numpy(),
+            choose_donors(masks, groups, draws, -(-swaps // 2), same=True).numpy(),
+        )
+    return donors
+
+
+def few_donors(donors: Mapping[str, Donors]) -> list[str]:
+    """Return a line for each attribute of which some people have fewer donors than asked for."""
+    lines = []
+    for attribute, chosen in donors.items():
+        swaps = chosen.others.shape[1]
+        number, has_same = (chosen.others >= 0).sum(axis=1), (chosen.same >= 0).any(axis=1)
+        people = has_same | (number > 0)
+        short = int((people & (number < swaps)).sum())
+        if short:
+            lines.append(
+                f"{attribute}: {short} of {people.sum()} people are shown in fewer than {swaps} "
+                "surroundings of other groups: too few of their pictures have a mask"
+            )
+    return lines
+
+
+def swap(
+    model: Model,
+    samples: Samples,
+    donors: Mapping[str, Donors],
+    *,
+    method: str,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str = "auto",
+    quiet: bool = True,
+) -> pd.DataFrame:
+    """Show each person in the surroundings of others and ask the model again.
+
+    Several processes share the images, and each gets the whole table.
+
+    Parameters
+    ----------
+    model : what to ask
+    samples : what the model says of the whole images, n of them; its truth is their dataset
+    donors : as `plan` chooses them
+    method : how the place of a person is filled, one of `fairvision.datasets.FILLS`
+    batch_size, workers, cache, quiet : how it runs. With 8 donors of other groups an image costs 13
+        forwards for each attribute, and no more than `batch_size` images are in the network at a
+        time.
+
+    Returns
+    -------
+    (n rows) the columns of docs/design.md: `swapped/…`, `holds/…`, `swapped_right/…`,
+    `same_swapped/…`, `same_swapped_right/…`, `pasted/…` and `others_here/…`. NaN without a mask,
+    a known group or a donor.
+    """
+    dataset = samples.truth
+    heads = [head for head in dataset.attributes if head in model.schema.attributes]
+    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+    rows = processes.rows_of_process(len(dataset), batch_size)
+    parts: dict[str, list[pd.DataFrame]] = {head: [] for head in heads}
+    for batch in track(
+        batches(
+            *(dataset, pixels, batch_size),
+            device=model.device,
+            order=np.arange(len(dataset))[rows],
+        ),
+        description=f"swaps surroundings for {model.name}",
+        total=-(-(rows.stop - rows.start) // batch_size),
+        disable=quiet,
+        transient=True,
+    ):
+        for head in heads:
+            pairs = _pairs(batch.rows, donors[head])
+            asked = list(_asked(model, batch, pixels, pairs, head, method, batch_size))
+            order = class_order(model, dataset, head)
+            scores = torch.cat(asked)[:, order] if asked else torch.zeros(0, len(order))
+            parts[head].append(pd.concat([pairs, _table(scores)], axis=1))
+        pixels.release()
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for head in heads:
+        tables = parts[head] or [pd.DataFrame()]  # a process may have no images
+        pairs = processes.gathered(pd.concat(tables, ignore_index=True))
+        columns |= _columns(pairs, samples, head)
+    return pd.DataFrame(columns, index=samples.scores.index)
+
+
+def _typical(dataset: Dataset, attribute: str) -> npt.NDArray[np.bool_]:
+    """Return which images show surroundings that are not typical of another group, (n,)."""
+    groups = dataset.codes(attribute)
+    if not dataset.tasks or not (groups >= 0).any():
+        return np.ones(len(dataset), bool)
+    labels = label_table(dataset, list(dataset.tasks))
+    typical = metrics.context_typical_group(labels, groups, labels)
+    gives = (typical == groups) | (typical < 0)
+    for group in set(groups[groups >= 0]) - set(groups[gives]):
+        gives |= groups == group
+    return np.asarray(gives, bool)
+
+
+def _pairs(rows: npt.NDArray[np.int64], donors: Donors) -> pd.DataFrame:
+    """Return `row`, `donor` and `kind` of all that is shown of some people."""
+    chosen = {"others": donors.others[rows], "same": donors.same[rows], "own": rows[:, None]}
+    lonely = (np.hstack([chosen["others"], chosen["same"]]) < 0).all(axis=1, keepdims=True)
+    chosen["own"] = np.where(lonely, -1, chosen["own"])
+    tables = []
+    for kind, donor in chosen.items():
+        place, column = np.nonzero(donor >= 0)
+        tables.append(
+            pd.DataFrame({"row": rows[place], "donor": donor[place, column], "kind": kind})
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _asked(
+    model: Model,
+    batch: Batch,
+    pixels: Pixels,
+    pairs: pd.DataFrame,
+    head: str,
+    method: str,
+    batch_size: int,
+) -> Iterator[Tensor]:
+    """Yield probabilities (pairs, groups) of a head, of people in others' surroundings."""
+    place = {row: i for i, row in enumerate(batch.rows)}
+    for start in range(0, len(pairs), batch_size):
+        piece = pairs.iloc[start : start + batch_size]
+        people = torch.tensor([place[row] for row in piece["row"]], device=model.device)
+        names, index = np.unique(piece["donor"], return_inverse=True)
+        images, masks = images_of(pixels.take(names), model.device)
+        surroundings = fill(images, masks, method)[torch.from_numpy(index).to(model.device)]
+        with torch.inference_mode():
+            shown = paste(batch.images[people], batch.masks[people], surroundings)
+            yield model.predict(shown)[head]
+
+
+def _table(scores: Tensor) -> pd.DataFrame:
+    """Return probabilities as a table with a column per group."""
+    values = scores.double().cpu().numpy()
+    return pd.DataFrame(values, columns=[f"{i}" for i in range(values.shape[1])])
+
+
+def _columns(
+    pairs: pd.DataFrame, samples: Samples, head: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the columns of an attribute, from what the model says of each pair."""
+    groups = samples.truth.attributes[head]
+    whole = samples.probabilities("score", head)
+    assert whole is not None
+    n, truth = len(samples.truth), samples.truth.codes(head)
+    before = metrics.decide(whole, many=False)
+    scores = pairs[[f"{i}" for i in range(len(groups))]].to_numpy()
+    row, donor, kind = (pairs[name].to_numpy() for name in ("row", "donor", "kind"))
+    after = metrics.decide(scores, many=False)
+    others, same, back = (kind == name for name in ("others", "same", "own"))
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+
+    def add(name: str, values: npt.NDArray[np.float64]) -> None:
+        shaped = values.reshape(n, -1)
+        names = [f"{name}/{head}"] if shaped.shape[1] == 1 else score_columns(name, head, groups)
+        columns.update(zip(names, shaped.T))
+
+    add("swapped", _means(scores[others], row[others], n))
+    add("holds", _means((after == before[row])[others], row[others], n))
+    add("swapped_right", _means((after == truth[row])[others], row[others], n))
+    add("same_swapped", _means(scores[same], row[same], n))
+    add("same_swapped_right", _means((after == truth[row])[same], row[same], n))
+    add("pasted", _means(scores[back], row[back], n))
+    add("others_here", _means(scores[others], donor[others], n))
+    return columns
+
+
+def _means(
+    values: npt.NDArray[np.floating] | npt.NDArray[np.bool_], rows: npt.NDArray[np.int64], n: int
+) -> npt.NDArray[np.float64]:
+    """Return the mean of the values of each of n rows, NaN where there is none."""
+    values = values.astype(np.float64)
+    sums, number = np.zeros((n, *values.shape[1:])), np.bincount(rows, minlength=n)
+    np.add.at(sums, rows, values)
+    number = number.reshape(-1, *[1] * (sums.ndim - 1))
+    return np.where(number > 0, sums / np.maximum(number, 1), np.nan)
