@@ -99,6 +99,25 @@ class ThresholdLearner(Protocol):
         ...
 
 
+class LastLayer(Protocol):
+    """Changes the heads of a trained network by what its features of a split are."""
+
+    @property
+    def split(self) -> str:
+        """Of whose images it takes the features."""
+        ...
+
+    def __call__(self, network: Network, features: npt.NDArray[np.floating[Any]]) -> None:
+        """Give the heads of a network new weights.
+
+        Parameters
+        ----------
+        network : in evaluation mode, with its best weights
+        features : (n, width) of the split's images, as they stand
+        """
+        ...
+
+
 class _FormerName:
     """What `Method.Settings` was, before a method was a dataclass of its options."""
 
@@ -155,6 +174,16 @@ class Method:
     def pretraining(self) -> dict[str, Any]:
         """Return how a training differs that is done before; by default there is none."""
         return {}
+
+    def last_layer(self, dataset: Dataset, heads: Collection[str]) -> LastLayer | None:
+        """Return what changes the heads when training has ended; by default nothing does.
+
+        Parameters
+        ----------
+        dataset : all splits, with all annotations
+        heads : attributes and tasks that are learnt
+        """
+        return None
 
     def thresholds(self, dataset: Dataset, heads: Collection[str]) -> ThresholdLearner | None:
         """Return what learns thresholds when training has ended; by default nothing does.

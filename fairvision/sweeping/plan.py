@@ -125,6 +125,7 @@ def _try(name: str, options: Mapping[str, Any], whole: Dataset, dataset: Dataset
     heads = [*dataset.schema]
     method = all_methods.settings(name, options)
     domains = method.domains(training, heads)
+    method.last_layer(whole, heads)
     method.thresholds(whole, heads)
     method.check(dataset.split("train"))
     if not method.pretraining():

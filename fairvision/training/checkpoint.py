@@ -75,11 +75,16 @@ class Progress:
         score = float(runs.score(pd.DataFrame([row]), select).iloc[0])
         if score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
-            self.best = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+            self.best = weights(network)
 
     def has_waited(self, patience: int | None) -> bool:
         """Return whether so many epochs have brought nothing better."""
         return bool(patience and self.best_epoch and self.epoch - self.best_epoch >= patience)
+
+
+def weights(network: torch.nn.Module) -> dict[str, Tensor]:
+    """Return a copy of a network's weights, on the CPU."""
+    return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
 
 
 def save(folder: Path, progress: Progress, state: Mapping[str, Stateful]) -> None:

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from fairvision import datasets, models, runs
 from fairvision.core.processes import Share, is_first, none_lost, share
 from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.datasets.batching import hold, serve
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.methods.method import Objective, Scores, ThresholdLearner
+from fairvision.methods.method import LastLayer, Objective, Scores, ThresholdLearner
 from fairvision.models import Network
 from fairvision.runs import thresholds
 from fairvision.training import checkpoint
@@ -63,7 +65,8 @@ class Training:
     fabric, network, objective : what computes, what learns, and by which loss
     parts : "train", and "val" if there is one
     settings : how the network learns, with every default filled in
-    threshold_learner : learns thresholds when training has ended
+    last_layer : changes the heads when training has ended
+    threshold_learner : learns thresholds when that is done
     """
 
     def __init__(
@@ -74,11 +77,13 @@ class Training:
         objective: Objective,
         parts: dict[str, Part],
         settings: Settings,
+        *,
+        last_layer: LastLayer | None = None,
         threshold_learner: ThresholdLearner | None = None,
     ):
         self.folder, self.fabric, self.parts, self.settings = folder, fabric, parts, settings
         self.network, self.objective = network, objective
-        self.threshold_learner = threshold_learner
+        self.last_layer, self.threshold_learner = last_layer, threshold_learner
         network.to(memory_format=torch.channels_last)
         self.steps = len(self._steps(epoch=1))
         self.optimizer, self.schedule = make_optimizer(
@@ -116,14 +121,23 @@ class Training:
                         "--overwrite or into another folder"
                     ) from None
         if is_first():
-            last = {k: v.detach().cpu().clone() for k, v in self.result.state_dict().items()}
-            best = progress.best or last
-            if self.threshold_learner is not None:
-                self.result.load_state_dict(best)
-                scores = predict(self.result.eval(), self.parts["val"], settings.batch_size)
-                thresholds.write(self.folder, self.threshold_learner(scores))
-            outputs.finish(self.folder, best, last)
+            last = checkpoint.weights(self.result)
+            outputs.finish(self.folder, self._finished(progress.best or last), last)
         self.fabric.barrier()
+
+    def _finished(self, best: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the best weights with the heads that the method wants; write its thresholds."""
+        network, batch_size = self.result, self.settings.batch_size
+        network.load_state_dict(best)
+        network.eval()
+        if self.last_layer is not None:
+            part = self.parts[self.last_layer.split]
+            self.last_layer(network, features(network, part, batch_size))
+            best = checkpoint.weights(network)
+        if self.threshold_learner is not None:
+            scores = predict(network, self.parts["val"], batch_size)
+            thresholds.write(self.folder, self.threshold_learner(scores))
+        return best
 
     @contextmanager
     def _network_at_work(self) -> Iterator[Log]:
@@ -261,6 +275,18 @@ def predict(network: Network, part: Part, batch_size: int) -> Scores:
     return {k: np.concatenate([batch[k].cpu().numpy() for batch in scores]) for k in scores[0]}
 
 
+@torch.inference_mode()
+def features(network: Network, part: Part, batch_size: int) -> npt.NDArray[np.float32]:
+    """Return the features (n, width) of the images as they stand."""
+    device = network.mean.device
+    return np.concatenate(
+        [
+            network.features(batch.images).float().cpu().numpy()
+            for batch in batches(part.dataset, part.pixels, batch_size, device=device)
+        ]
+    )
+
+
 def _figures(split: str, averages: Averages, excluded: Collection[str]) -> dict[str, float]:
     """Return a split's part of a row of history.csv; the loss leaves out what is `excluded`."""
     means = averages.means()
@@ -346,7 +372,14 @@ def _train(data: str | Path, folder: Path, settings: Settings) -> runs.Run:
                 scores = _scores_of_last(first, parts["train"], fabric, settings.batch_size)
                 objective = plan.method.start(network, splits["train"], scores)
             Training(
-                folder, fabric, network, objective, parts, plan.settings, plan.thresholds
+                folder,
+                fabric,
+                network,
+                objective,
+                parts,
+                plan.settings,
+                last_layer=plan.last_layer,
+                threshold_learner=plan.thresholds,
             ).run()
     return runs.load(folder)
 

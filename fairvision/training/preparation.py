@@ -13,7 +13,7 @@ import numpy as np
 from fairvision import models, runs
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.methods.method import Method, ThresholdLearner
+from fairvision.methods.method import LastLayer, Method, ThresholdLearner
 from fairvision.models import Domains, Network
 from fairvision.training.settings import Settings
 
@@ -30,7 +30,8 @@ class Plan:
     annotated : the dataset with all annotations
     learnt : the dataset with the attributes and tasks that are learnt
     domains : heads that have a classifier per group
-    thresholds : learns thresholds when training has ended, if the method wants that
+    last_layer : changes the heads when training has ended, if the method wants that
+    thresholds : learns thresholds when that is done, if the method wants that
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class Plan:
     annotated: Dataset
     learnt: Dataset
     domains: Mapping[str, Domains]
+    last_layer: LastLayer | None
     thresholds: ThresholdLearner | None
 
     @property
@@ -65,9 +67,10 @@ def make_plan(annotated: Dataset, settings: Settings) -> Plan:
     learnt = choose_heads(annotated, settings.attribute, settings.task)
     heads = [*learnt.schema]
     domains = method.domains(annotated.split("train"), heads)
+    last_layer = method.last_layer(annotated, heads)
     thresholds = method.thresholds(annotated, heads)
     settings, why = with_defaults(settings, annotated)
-    return Plan(settings, why, method, annotated, learnt, domains, thresholds)
+    return Plan(settings, why, method, annotated, learnt, domains, last_layer, thresholds)
 
 
 def check(plan: Plan, splits: Mapping[str, Dataset], processes: int) -> None:
