@@ -69,6 +69,7 @@ _METHODS: Plugins[type[Method]] = Plugins(
         "group_dro": "fairvision.methods.group_dro:GroupDRO",
         "jtt": "fairvision.methods.jtt:JustTrainTwice",
         "threshold_optimizer": "fairvision.methods.threshold_optimizer:ThresholdOptimizer",
+        "swap": "fairvision.methods.swap:Swap",
         "dfr": "fairvision.methods.dfr:DFR",
         "leace": "fairvision.methods.leace:Leace",
     },

@@ -218,7 +218,7 @@ def retrain(
     >>> partners = np.repeat([0, 1, 0, 1], [90, 10, 10, 90])
     >>> features = np.stack([answers, partners], axis=1) + random.normal(size=(200, 2)) / 5
     >>> weight, bias = retrain(features, answers, partners, draws=5, random=random)
-    >>> abs(weight[1, 0]) > 10 * abs(weight[1, 1])
+    >>> bool(abs(weight[1, 0]) > 10 * abs(weight[1, 1]))
     True
     """
     from sklearn.preprocessing import StandardScaler

@@ -132,8 +132,8 @@ def fit_eraser(
     deviations, axes = np.sqrt(variances[there]), axes[:, there]
     # In the axes of the features, in which their covariance is the identity.
     shared, strengths, _ = np.linalg.svd(axes.T @ (x.T @ z / len(x)) / deviations[:, None])
-    # Labels that follow from the others, as of one label in two, leave strengths that are rounding.
-    rank = int((strengths > strengths.max(initial=0) * np.sqrt(np.finfo(np.float64).eps)).sum())
+    # What is uncorrelated, and labels that follow from the others, leave strengths of rounding.
+    rank = int((strengths > z.std(axis=0).max() * np.sqrt(np.finfo(np.float64).eps)).sum())
     shared = shared[:, :rank]
     erased = (axes * deviations) @ shared @ (axes / deviations @ shared).T
     return np.eye(len(mean)) - erased, mean

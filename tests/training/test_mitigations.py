@@ -18,7 +18,7 @@ from fairvision.methods.method import Objective
 from fairvision.training import fit
 
 QUICK = {"size": 16, "epochs": 2, "batch_size": 8, "device": "cpu"}
-OPTIONS = {"jtt": {"upweight": 3}, "adversarial": {"ramp": 5}}
+OPTIONS = {"jtt": {"upweight": 3}, "adversarial": {"ramp": 5}, "leace": {"context": "side"}}
 
 
 def train(data, output, **settings):
@@ -28,7 +28,7 @@ def train(data, output, **settings):
 @pytest.fixture(scope="module")
 def plain(squares) -> Path:
     """Squares with unknown groups and images without a mask."""
-    return squares(unknown=4, without_mask=3)
+    return squares(60, unknown=4, without_mask=3, splits=("train", "train", "val", "test", "val"))
 
 
 @pytest.mark.parametrize("method", methods.METHODS)
@@ -61,7 +61,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(plain, tmp_path, mon
 
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_learning_a_task_alone_may_use_groups_that_are_not_learnt(plain, tmp_path, method):
-    about_attributes = ("equalizer", "attribution_penalty")
+    about_attributes = ("equalizer", "attribution_penalty", "swap")
     options = {"method": method, "task": ["side"], **OPTIONS.get(method, {})}
     if method in about_attributes:
         with pytest.raises(InputError, match="needs an attribute"):
