@@ -26,7 +26,7 @@ from fairvision.models import Network
 
 STRENGTHS = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
 """Inverse strengths of the penalty that are tried, as in the authors' program."""
-_LEAST = 2  # images of a cell: one in each half
+_LEAST = 2  # images of a combination: one in each half
 _MOST_NAMED = 8
 
 Codes = npt.NDArray[np.int64]
@@ -225,38 +225,43 @@ def retrain(
 
     scaler = StandardScaler().fit(features.astype(np.float64))
     values = scaler.transform(features.astype(np.float64))
-    cells = np.unique(np.stack([answers, partners], axis=1), axis=0, return_inverse=True)[1]
-    strength = _choose_strength(values, answers, cells.ravel(), random)
+    combinations = np.unique(np.stack([answers, partners], axis=1), axis=0, return_inverse=True)[1]
+    strength = _choose_strength(values, answers, combinations.ravel(), random)
     classes = int(answers.max()) + 1
     fitted = []
     for _ in range(draws):
-        rows = balanced(cells.ravel(), random)
+        rows = balanced(combinations.ravel(), random)
         fitted.append(_fit(values[rows], answers[rows], classes, strength))
     weight = np.mean([weight for weight, _ in fitted], axis=0) / scaler.scale_
     bias = np.mean([bias for _, bias in fitted], axis=0)
     return weight, bias - weight @ scaler.mean_
 
 
-def balanced(cells: Codes, random: np.random.Generator) -> Codes:
-    """Return rows with as many of each cell as the rarest has, drawn without replacement.
+def balanced(combinations: Codes, random: np.random.Generator) -> Codes:
+    """Return rows with as many of each combination as the rarest has, drawn without replacement.
 
     >>> rows = balanced(np.array([0, 0, 0, 1, 1]), np.random.default_rng(0))
     >>> np.array([0, 0, 0, 1, 1])[rows].tolist()
     [0, 0, 1, 1]
     """
-    by_cell = [random.permutation(np.flatnonzero(cells == cell)) for cell in np.unique(cells)]
-    fewest = min(map(len, by_cell))
-    return np.concatenate([np.sort(rows[:fewest]) for rows in by_cell])
+    by_combination = _shuffled(combinations, random)
+    fewest = min(map(len, by_combination))
+    return np.concatenate([np.sort(rows[:fewest]) for rows in by_combination])
+
+
+def _shuffled(combinations: Codes, random: np.random.Generator) -> list[Codes]:
+    """Return the rows of each combination in a random order."""
+    return [random.permutation(np.flatnonzero(combinations == c)) for c in np.unique(combinations)]
 
 
 def _choose_strength(
-    values: Matrix, answers: Codes, cells: Codes, random: np.random.Generator
+    values: Matrix, answers: Codes, combinations: Codes, random: np.random.Generator
 ) -> float:
-    """Return the inverse strength by which the worst cell of a half fares best."""
-    by_cell = [random.permutation(np.flatnonzero(cells == cell)) for cell in np.unique(cells)]
-    half = np.concatenate([rows[: len(rows) // 2] for rows in by_cell])
-    others = [rows[len(rows) // 2 :] for rows in by_cell]
-    rows, classes = half[balanced(cells[half], random)], int(answers.max()) + 1
+    """Return the inverse strength by which the worst combination of a half fares best."""
+    by_combination = _shuffled(combinations, random)
+    half = np.concatenate([rows[: len(rows) // 2] for rows in by_combination])
+    others = [rows[len(rows) // 2 :] for rows in by_combination]
+    rows, classes = half[balanced(combinations[half], random)], int(answers.max()) + 1
     worst = {}
     for strength in STRENGTHS:
         weight, bias = _fit(values[rows], answers[rows], classes, strength)

@@ -63,6 +63,11 @@ def test_options_of_the_method(run_cli, data, tmp_path):
 @pytest.mark.parametrize("method", list(METHODS))
 def test_train_writes_a_run_and_says_where(run_cli, data, tmp_path, method):
     result = run_cli("train", data, "--method", method, *QUICK, "-o", tmp_path / "run")
+    if method == "dfr":
+        assert result.code == 2
+        assert "dfr needs 2 validation pictures of each combination" in result.err
+        assert not (tmp_path / "run").exists()
+        return
     assert result.code == 0
     if method != "threshold_optimizer":  # which tells the labels that so few images give none
         assert result.err == ""

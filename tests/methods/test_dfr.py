@@ -56,13 +56,13 @@ def test_with_one_balanced_draw_it_is_scikit_learns(classes):
     features, answers, partners = drawn(np.full((classes, 2), 30))
     weight, bias = fitted(features, answers, partners)
     z = features @ weight.T + bias
-    scores = set()
+    alike = set()
     for strength in dfr.STRENGTHS:
         model = make_pipeline(StandardScaler(), OneVsRestClassifier(dfr._logistic(strength)))
         theirs = model.fit(features, answers).decision_function(features)
         ours = z if classes > 2 else z[:, 1] - z[:, 0]
-        scores.add(bool(np.allclose(ours, theirs, atol=1e-6)))
-    assert True in scores
+        alike.add(bool(np.allclose(ours, theirs, atol=1e-6)))
+    assert True in alike  # for the strength that was chosen
 
 
 @pytest.mark.parametrize("counts", [[[190, 10], [10, 190]], [[90, 8], [8, 90], [50, 9]]])
@@ -95,12 +95,10 @@ def test_the_unit_of_features_does_not_matter_and_dead_ones_get_nothing():
 
 def test_more_draws_differ_less():
     features, answers, partners = drawn([[60, 6], [6, 60]])
-    spreads = [
-        np.std(
-            [fitted(features, answers, partners, n, seed)[0][1] for seed in range(5)], axis=0
-        ).sum()
-        for n in (1, 30)
-    ]
+    spreads = []
+    for draws in (1, 30):
+        weights = [fitted(features, answers, partners, draws, seed)[0][1] for seed in range(5)]
+        spreads.append(np.std(weights, axis=0).sum())
     assert spreads[1] < spreads[0]
 
 

@@ -22,11 +22,8 @@ def drawn(n=400, width=6, groups=3, seed=0):
     """Return features in whose mean the group shows, and the groups as columns of 0 and 1."""
     random = np.random.default_rng(seed)
     codes = random.integers(groups, size=n)
-    mixed = random.normal(size=(width, width))
-    features = (
-        random.normal(size=(n, width)) @ mixed + 2 * random.normal(size=(groups, width))[codes]
-    )
-    return features, np.eye(groups)[codes]
+    features = random.normal(size=(n, width)) @ random.normal(size=(width, width))
+    return features + 2 * random.normal(size=(groups, width))[codes], np.eye(groups)[codes]
 
 
 def erased(features, concept):
