@@ -17,8 +17,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fairvision.datasets import Batch, Dataset
-from fairvision.datasets.swapping import FILLS, choose_donors, fill, paste
+from fairvision.datasets import FILLS, Batch, Dataset
+from fairvision.datasets.swapping import choose_donors, fill, paste
 from fairvision.errors import InputError
 from fairvision.methods.method import Method, Terms, classify
 from fairvision.methods.needs import check_person_masks

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairvision.datasets.swapping import FILLS, fill
+from fairvision.datasets import FILLS
+from fairvision.datasets.swapping import fill
 from fairvision.errors import InputError
 from fairvision.methods.baseline import Baseline
 from fairvision.methods.swap import Swap, jensen_shannon
@@ -133,5 +134,5 @@ def test_it_says_what_it_needs():
         Swap().check(make_dataset(samples=pd.DataFrame({"mask": [None]})))
     with pytest.raises(InputError, match="probability must be between 0 and 1, not 2"):
         Swap(probability=2.0).check(make_dataset())
-    with pytest.raises(InputError, match="fill 'paint' is not one of mean, "):
+    with pytest.raises(InputError, match="fill 'paint' is not one of rows, "):
         Swap(fill="paint").check(make_dataset())
