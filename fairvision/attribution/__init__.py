@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fairvision.attribution.completeness import convergence_delta
     from fairvision.attribution.layers import gradcam_layer
     from fairvision.attribution.maps import attribute, attribute_stream
-    from fairvision.drawing.overlays import overlay
+    from fairvision.drawing.sheets import overlay
 
 __all__ = [
     "METHODS",
@@ -29,7 +29,7 @@ _HOMES = {
     "attribute_stream": "fairvision.attribution.maps",
     "convergence_delta": "fairvision.attribution.completeness",
     "gradcam_layer": "fairvision.attribution.layers",
-    "overlay": "fairvision.drawing.overlays",
+    "overlay": "fairvision.drawing.sheets",
 }
 
 

@@ -18,15 +18,15 @@ R = TypeVar("R")
 MOVED = {
     "fairvision.attribution.answers": ("fairvision.attribution.explained",),
     "fairvision.attribution.curves": ("fairvision.attribution.faithfulness",),
-    "fairvision.attribution.drawings": ("fairvision.inference.explanation_sheets",),
+    "fairvision.attribution.drawings": ("fairvision.inference.explanations",),
     "fairvision.attribution.explain": ("fairvision.inference.explanations",),
     "fairvision.attribution.noise": (
         "fairvision.attribution.explained",
         "fairvision.attribution.perturbations",
     ),
     "fairvision.attribution.options": ("fairvision.attribution.explained",),
-    "fairvision.attribution.overlays": ("fairvision.drawing.overlays",),
-    "fairvision.attribution.page": ("fairvision.inference.explanation_sheets",),
+    "fairvision.attribution.overlays": ("fairvision.drawing.sheets",),
+    "fairvision.attribution.page": ("fairvision.inference.explanations",),
     "fairvision.attribution.reach": ("fairvision.attribution.completeness",),
     "fairvision.attribution.sheets": ("fairvision.drawing.sheets",),
     "fairvision.attribution.state": ("fairvision.attribution.explained",),

@@ -22,8 +22,8 @@ from fairvision.metrics._engine.arrays import (
     ratio,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.grouping import SMALL
 from fairvision.metrics._engine.inputs import read_groups, read_values
+from fairvision.metrics._engine.outcomes import SMALL
 from fairvision.metrics._engine.result import Result, compare, recipe_of, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.schema import UNKNOWN

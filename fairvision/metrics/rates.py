@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 
 from fairvision.metrics._engine.arrays import Array, Floats, one_label_each, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.grouping import Groups
 from fairvision.metrics._engine.inputs import check_rows, read_groups, read_labels, require
-from fairvision.metrics._engine.outcomes import Decisions, read_outcomes
+from fairvision.metrics._engine.outcomes import Decisions, Groups, read_outcomes
 from fairvision.metrics._engine.result import Result, pair_keys, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.contrasts import mean_of_units

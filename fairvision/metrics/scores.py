@@ -13,7 +13,6 @@ from scipy import sparse
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio, tally
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.grouping import Groups, group_columns, read_grouping, warn_of_small
 from fairvision.metrics._engine.inputs import (
     check_rows,
     common_columns,
@@ -22,6 +21,7 @@ from fairvision.metrics._engine.inputs import (
     read_labels,
     read_scores,
 )
+from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grouping, warn_of_small
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fairvision.drawing.overlays import overlay, scale_bar
+from fairvision.drawing.sheets import overlay, scale_bar
 from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.report import leaning, panels, plots
 from fairvision.report.template import SIDE, data_uri, fill, looks

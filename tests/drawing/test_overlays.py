@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairvision.attribution import overlay
-from fairvision.drawing.overlays import scale_bar
+from fairvision.drawing.sheets import scale_bar
 
 
 def colour(drawn):
@@ -118,5 +118,5 @@ def test_a_very_long_image_makes_no_huge_drawing():
 
 
 def test_needs_no_torch():
-    code = "import sys, fairvision.drawing.overlays; sys.exit('torch' in sys.modules)"
+    code = "import sys, fairvision.drawing.sheets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

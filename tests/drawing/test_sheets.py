@@ -18,7 +18,7 @@ from fairvision.drawing.sheets import (
     gauge,
     sheet,
 )
-from fairvision.inference.explanation_sheets import activation_sheet, evidence_sheet, kernel_sheet
+from fairvision.inference.explanations import activation_sheet, evidence_sheet, kernel_sheet
 
 
 def stage(maps):

@@ -10,8 +10,7 @@ from PIL import Image
 import fairvision
 from fairvision import runs
 from fairvision.datasets import read_image
-from fairvision.inference.explanation_sheets import page
-from fairvision.inference.explanations import MOST_GROUPS
+from fairvision.inference.explanations import MOST_GROUPS, page
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from fairvision.core.files import check_vacant, is_of_system, whole_folder
+from fairvision.core.files import check_vacant, is_of_system
 from fairvision.core.tables import Place, read_parquet
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.folder import load, save
 from fairvision.datasets.images import quiet_warnings
-from fairvision.datasets.readers.importing import held_out, image_paths, write_images
+from fairvision.datasets.readers.importing import held_out, image_paths, write_dataset
 from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.schema import Task
 
@@ -103,12 +102,11 @@ def from_cifar10(
     paths = image_paths("train", len(grey))
     for domain in DOMAINS:
         paths += image_paths(f"test-{domain}", len(test.labels))
-    shown = ["train-{:05d}"] * len(grey)
     tests = [f"test-{i:05d}-{domain}" for domain in DOMAINS for i in range(len(test.labels))]
     labels = np.concatenate([train.labels, test.labels, test.labels])
     samples = pd.DataFrame(
         {
-            "id": [*(name.format(i) for i, name in enumerate(shown)), *tests],
+            "id": [*(f"train-{i:05d}" for i in range(len(grey))), *tests],
             "image": paths,
             "mask": None,
             "split": [*held_out(len(grey), val, seed), *["test"] * len(tests)],
@@ -119,20 +117,18 @@ def from_cifar10(
             "class": [CLASSES[label] for label in labels],
         }
     )
-    with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
-        write_images(part, paths, np.concatenate(images), workers=workers, quiet=quiet)
-        dataset = Dataset(
-            root=part,
-            name="cifar10s",
-            attributes={"colour": DOMAINS},
-            tasks={"class": Task(CLASSES)},
-            samples=samples,
-            source=f"CIFAR-10 {train.origin}; skew {skew:g}, seed {seed}",
-            licence="as CIFAR-10: none stated; for research",
-            size=(32, 32),
-        )
-        save(dataset, part)
-    return load(folder)
+    dataset = Dataset(
+        root=Path(folder),
+        name="cifar10s",
+        attributes={"colour": DOMAINS},
+        tasks={"class": Task(CLASSES)},
+        samples=samples,
+        source=f"CIFAR-10 {train.origin}; skew {skew:g}, seed {seed}",
+        licence="as CIFAR-10: none stated; for research",
+        size=(32, 32),
+    )
+    every = np.concatenate(images)
+    return write_dataset(dataset, every, overwrite=overwrite, workers=workers, quiet=quiet)
 
 
 def _choose_grey(labels: np.ndarray, skew: float, seed: int) -> np.ndarray:

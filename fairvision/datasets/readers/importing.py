@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from fairvision.errors import FairvisionWarning, InputError, one_line, shown
 from fairvision.schema import parse_schema
 
 _MOST_NAMED = 3
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -155,28 +158,39 @@ def _store_all(
     workers: int | None,
     quiet: bool,
 ) -> list[_Stored | InputError]:
-    """Store all images with threads; return, in order, what was stored or its error."""
+    """Store all images; return, in order, what was stored or its error."""
 
-    def attempt(source: Source, name: str) -> _Stored | InputError:
+    def attempt(named: tuple[Source, str]) -> _Stored | InputError:
+        source, name = named
         try:
             return _store(source, name, folder, doubts)
         except InputError as error:
-            return InputError(f"{source.place}: {error}")
+            problem = f"{source.place}: {error}"
+            if skip_broken:
+                return InputError(problem)
+            raise InputError(f"{problem} (--skip-broken leaves such pictures out)") from None
 
-    stored: list[_Stored | InputError] = []
+    return _in_threads(attempt, [*zip(sources, names)], "reading pictures", workers, quiet)
+
+
+def _in_threads(
+    work: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    title: str,
+    workers: int | None,
+    quiet: bool,
+) -> list[_Result]:
+    """Return what work makes of each item, by default with a thread per core; show how far it is.
+
+    The error of the first item that has one is raised, and what is not begun then is left.
+    """
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        results = pool.map(attempt, sources, names)
+        results = pool.map(work, items)
         try:
-            for result in track(
-                results, "reading pictures", total=len(sources), transient=True, disable=quiet
-            ):
-                if isinstance(result, InputError) and not skip_broken:
-                    raise InputError(f"{result} (--skip-broken leaves such pictures out)")
-                stored.append(result)
+            return list(track(results, title, total=len(items), transient=True, disable=quiet))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return stored
 
 
 def first_few(problems: Sequence[str], origin: Path) -> str:
@@ -258,15 +272,28 @@ def image_paths(part: str, count: int) -> list[str]:
     return [f"images/{part}/{i // _PER_FOLDER:02d}/{i:05d}.png" for i in range(count)]
 
 
-def write_images(
-    folder: Path,
-    paths: Sequence[str],
+def write_dataset(
+    dataset: Dataset,
     images: np.ndarray,
     *,
+    overwrite: bool,
     workers: int | None = None,
     quiet: bool = True,
+) -> Dataset:
+    """Write a dataset folder, `dataset.root`, and its images as PNG files; all of it or nothing.
+
+    Images are (n, height, width) or (n, height, width, 3) uint8, in the order of the samples.
+    """
+    with whole_folder(dataset.root, marker="dataset.json", overwrite=overwrite) as part:
+        _write_images(part, list(dataset.samples["image"]), images, workers, quiet)
+        save(replace(dataset, root=part), part)
+    return load(dataset.root)
+
+
+def _write_images(
+    folder: Path, paths: Sequence[str], images: np.ndarray, workers: int | None, quiet: bool
 ) -> None:
-    """Write images, (n, height, width) or (n, height, width, 3) uint8, as PNG files."""
+    """Write images as PNG files."""
     for parent in {(folder / path).parent for path in paths}:
         parent.mkdir(parents=True, exist_ok=True)
 
@@ -274,20 +301,7 @@ def write_images(
         for path, image in zip(paths[start : start + _PER_FOLDER], images[start:]):
             Image.fromarray(image).save(folder / path, compress_level=1)
 
-    starts = range(0, len(paths), _PER_FOLDER)
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        try:
-            for _ in track(
-                pool.map(write, starts),
-                "writing pictures",
-                total=len(starts),
-                transient=True,
-                disable=quiet,
-            ):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    _in_threads(write, range(0, len(paths), _PER_FOLDER), "writing pictures", workers, quiet)
 
 
 def held_out(count: int, val: int, seed: int) -> np.ndarray:

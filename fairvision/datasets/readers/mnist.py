@@ -18,10 +18,9 @@ from urllib.error import URLError
 import numpy as np
 import pandas as pd
 
-from fairvision.core.files import check_vacant, whole_folder
+from fairvision.core.files import check_vacant
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.folder import load, save
-from fairvision.datasets.readers.importing import held_out, image_paths, write_images
+from fairvision.datasets.readers.importing import held_out, image_paths, write_dataset
 from fairvision.errors import InputError, check_file
 from fairvision.schema import Task
 
@@ -93,21 +92,18 @@ def from_mnist(
         }
     )
     samples["id"] = samples["id"].str.replace(r"/\d+/", "-", regex=True)
-    with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
-        images = np.concatenate([train, test])
-        write_images(part, paths, images, workers=workers, quiet=quiet)
-        dataset = Dataset(
-            root=part,
-            name="mnist",
-            attributes={},
-            tasks={"digit": Task(DIGITS)},
-            samples=samples,
-            source="MNIST, idx files read by torchvision",
-            licence="CC BY-SA 3.0",
-            size=(28, 28),
-        )
-        save(dataset, part)
-    return load(folder)
+    dataset = Dataset(
+        root=Path(folder),
+        name="mnist",
+        attributes={},
+        tasks={"digit": Task(DIGITS)},
+        samples=samples,
+        source="MNIST, idx files read by torchvision",
+        licence="CC BY-SA 3.0",
+        size=(28, 28),
+    )
+    images = np.concatenate([train, test])
+    return write_dataset(dataset, images, overwrite=overwrite, workers=workers, quiet=quiet)
 
 
 def _read(source: Path | None) -> list[tuple[np.ndarray, np.ndarray]]:

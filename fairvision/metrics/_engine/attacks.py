@@ -21,8 +21,8 @@ from fairvision.metrics._engine.arrays import (
     ratio,
 )
 from fairvision.metrics._engine.bootstrap import Drawing, Sampling
-from fairvision.metrics._engine.grouping import SMALL
 from fairvision.metrics._engine.inputs import read_groups
+from fairvision.metrics._engine.outcomes import SMALL
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 
