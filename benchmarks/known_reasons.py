@@ -41,8 +41,9 @@ from fairvision import datasets, metrics, models
 from fairvision.attribution import METHODS, WITHOUT_GRADIENTS, attribute
 from fairvision.auditing.collect import collect
 from fairvision.auditing.leaning import lean
+from fairvision.auditing.swaps import plan, swap
 from fairvision.core.files import whole_file
-from fairvision.datasets import Dataset, draw_scene, redraw
+from fairvision.datasets import FILLS, Dataset, draw_scene, redraw
 from fairvision.datasets.batching import image_tensor
 from fairvision.datasets.readers.reasons import CAUSES
 from fairvision.datasets.regions import empty_regions
@@ -139,7 +140,7 @@ def run(
     warnings.simplefilter("ignore", FairvisionWarning)
     if "vit" not in models.names():
         models.register("vit", vision_transformer, size=sizes.size, keeps_small_images=True)
-    parts: dict[str, Callable[[Cell], pd.DataFrame]] = {"asked": asked}
+    parts: dict[str, Callable[[Cell], pd.DataFrame]] = {"asked": asked, "swaps": swapped}
     parts |= {method: partial(explained, method) for method in methods}
     parts[RANDOM_MAPS] = random_maps
     done: list[Cell] = []
@@ -292,25 +293,37 @@ def asked(cell: Cell) -> pd.DataFrame:
     """Return what is known, and what the model says with the person hidden, alone, and leaning."""
     model = model_of(cell)
     dataset, head = audited(cell)
-    codes, columns = dataset.codes(head), known(cell, model)
+    columns = known(cell, model)
     samples = collect(model, dataset, batch_size=64).scores
-    groups = dataset.attributes[head]
-
-    def of_truth(kind: str, table: pd.DataFrame) -> Values:
-        scores = table[[f"{kind}/{head}/{group}" for group in groups]].to_numpy()
-        chosen: Values = scores[np.arange(len(codes)), codes]
-        return chosen
-
-    columns["probability"] = of_truth("score", samples)
-    columns["person alone"] = of_truth("person", samples)
-    columns["person hidden"] = 1 - of_truth("hidden", samples)
+    of = partial(of_truth, dataset, head)
+    columns["probability"] = of("score", samples)
+    columns["person alone"] = of("person", samples)
+    columns["person hidden"] = 1 - of("hidden", samples)
     things = lean(model, dataset, empty_regions(), batch_size=64)
     person, context = (
         things[things["label"] == label].reset_index(drop=True) for label in ("person", "context")
     )
-    columns["leaning on the person"] = of_truth("control", person) - of_truth("hidden", person)
-    columns["leaning on the context"] = of_truth("hidden", context) - columns["probability"]
+    columns["leaning on the person"] = of("control", person) - of("hidden", person)
+    columns["leaning on the context"] = of("hidden", context) - columns["probability"]
     return columns
+
+
+def swapped(cell: Cell) -> pd.DataFrame:
+    """Return the mean probability of the true group over swapped surroundings, and `holds`."""
+    model = model_of(cell)
+    dataset, head = audited(cell)
+    samples = collect(model, dataset, batch_size=64)
+    donors = plan(dataset, swaps=cell.sizes.swaps, seed=cell.seed)
+    table = swap(model, samples, donors, method=FILLS[0], batch_size=64)
+    scores = of_truth(dataset, head, "swapped", table)
+    return pd.DataFrame({"swapped, probability": scores, "swapped, share": table[f"holds/{head}"]})
+
+
+def of_truth(dataset: Dataset, head: str, kind: str, table: pd.DataFrame) -> Values:
+    """Return from the columns of all groups that of each image's true group."""
+    scores = table[[f"{kind}/{head}/{group}" for group in dataset.attributes[head]]].to_numpy()
+    chosen: Values = scores[np.arange(len(scores)), dataset.codes(head)]
+    return chosen
 
 
 def explained(method: str, cell: Cell) -> pd.DataFrame:

@@ -70,13 +70,20 @@ def test_what_is_known_is_exact_and_the_tables_are_made(tmp_path):
     asked = {"networks": ["small_cnn"], "worlds": ["person", known_reasons.BIAS]}
     methods = ["gradcam", "saliency"]
     tables = known_reasons.run(tmp_path, TINY, methods=methods, seeds=[0], **asked)
-    for words in ("| person alone |", "| gradcam |", "| random maps |", "| hand-set | hand-set |"):
+    for words in (
+        "| person alone |",
+        "| swapped, share |",
+        "| gradcam |",
+        "| random maps |",
+        "| hand-set | hand-set |",
+    ):
         assert words in tables
     for reason, share in (("person", 1.0), ("surroundings", 0.0)):
         cell = known_reasons.Cell(tmp_path, known_reasons.HAND_SET, reason, 0, TINY)
         table = known_reasons.of_cell(cell)
         assert table["right"].all()
         np.testing.assert_allclose(table["truth"], share)
+        np.testing.assert_allclose(table["swapped, share"], share)
         assert (table["everywhere"] == bool(share)).all()
     cell = known_reasons.Cell(tmp_path, known_reasons.HAND_SET, "both", 0, TINY)
     table = known_reasons.of_cell(cell)
