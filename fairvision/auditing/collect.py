@@ -124,10 +124,9 @@ def collect(
         for head in heads:
             labels = dataset.schema.labels(head)
             for kind, scores in shown.items():
-                if kind == "score" or head in dataset.attributes:
-                    values = _numpy(scores[head][:, order[head]])
-                    for i, column in enumerate(score_columns(kind, head, labels)):
-                        parts[column].append(values[:, i])
+                values = _numpy(scores[head][:, order[head]])
+                for i, column in enumerate(score_columns(kind, head, labels)):
+                    parts[column].append(values[:, i])
         for head, of_head in maps.items():
             for measure, values in _measure_evidence(of_head, people).items():
                 parts[evidence_column(attribution, measure, head, dataset)].append(values)

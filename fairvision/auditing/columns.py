@@ -38,9 +38,10 @@ def infer_schema(
     """Decide what the columns of a table are.
 
     In this order: what the file itself carries (a table that an audit wrote); what `data` says;
-    `attributes`; columns of truth that hold lists are tasks; heads with the person hidden are
-    attributes; otherwise the first column of truth is the attribute, which is noted, unless
-    columns with and without scores compete for it, which is refused.
+    `attributes`; columns of truth that hold lists are tasks; heads with swapped surroundings are
+    attributes, or those with the person hidden, which is noted of several; otherwise the first
+    column of truth is the attribute, which is noted, unless columns with and without scores
+    compete for it, which is refused.
 
     Parameters
     ----------
@@ -82,14 +83,15 @@ def _guessed(table: Table, look: Look, attributes: Sequence[str]) -> tuple[Schem
     for name in set(lists) & set(attributes):
         raise InputError(f"{path} column {shown(name)} holds lists: it is a task, not an attribute")
     notes = []
-    chosen = list(attributes) or [
-        head
-        for head in heads
-        if any(
-            name.startswith((f"hidden/{head}/", f"person/{head}/", f"swapped/{head}/"))
-            for name in table.names
-        )
-    ]
+    chosen = list(attributes) or _with_columns(table, heads, "swapped")  # of attributes only
+    if not chosen:  # tasks may have these as well
+        hidden = _with_columns(table, heads, "hidden", "person")
+        chosen = [head for head in hidden if head not in lists]
+        if len(chosen) > 1:
+            notes.append(
+                f"columns {_listed(chosen)} have probabilities with the person hidden, and were "
+                "taken for attributes (see --attribute)"
+            )
     if not chosen:
         chosen = _attribute(table, [name for name in columns if name not in lists], heads, look)
         if len(columns) > 1 and chosen:
@@ -112,6 +114,15 @@ def _guessed(table: Table, look: Look, attributes: Sequence[str]) -> tuple[Schem
         {name: labels[name] for name in chosen},
         {name: Task(labels[name], name in lists) for name in tasks},
     ), notes
+
+
+def _with_columns(table: Table, heads: Collection[str], *kinds: str) -> list[str]:
+    """Return the heads that have columns of some kind, such as `hidden`."""
+    return [
+        head
+        for head in heads
+        if any(name.startswith(tuple(f"{kind}/{head}/" for kind in kinds)) for name in table.names)
+    ]
 
 
 def renamed_columns(names: Sequence[str]) -> list[str]:

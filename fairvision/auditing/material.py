@@ -15,7 +15,7 @@ import pandas as pd
 from fairvision import datasets
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
-from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
+from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, SCORES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
 from fairvision.core.processes import device_of_process
@@ -130,14 +130,22 @@ def of_runs(
 def _post_processed(samples: Samples, rule: Rule, seed: int) -> Samples:
     """Return samples with the scores that a rule makes of theirs.
 
-    What chance decides is decided for counterfactuals as for their originals.
+    What chance decides is decided for counterfactuals as for their originals, and for an image of
+    which a part is hidden as for the whole.
     """
-    made = samples.counterfactuals
+    made, scores = samples.counterfactuals, samples.scores
     if made is not None:
         drawn_as = made.truth.samples.assign(id=made.truth.samples[ORIGINAL])
-        scores = rule.applied(made.scores, replace(made.truth, samples=drawn_as), seed)
-        made = replace(made, scores=scores)
-    scores = rule.applied(samples.scores, samples.truth, seed)
+        of_made = rule.applied(made.scores, replace(made.truth, samples=drawn_as), seed)
+        made = replace(made, scores=of_made)
+    for kind in SCORES:
+        names = {
+            f"{kind}/{rest}": f"score/{rest}"
+            for begins, _, rest in (str(column).partition("/") for column in scores)
+            if begins == kind
+        }
+        changed = rule.applied(scores[[*names]].rename(columns=names), samples.truth, seed)
+        scores = scores.assign(**{column: changed[name] for column, name in names.items()})
     return replace(samples, scores=scores, counterfactuals=made)
 
 
@@ -169,6 +177,7 @@ def of_models(
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
+    from fairvision.auditing.task_evidence import with_task_evidence
 
     made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
     whole = whole.originals()
@@ -177,6 +186,7 @@ def of_models(
         check_agrees(model, whole)
     samples = [collect(model, audited, attribution=attribution, **how) for model in models]
     samples = with_counterfactuals(models, samples, made, **how)
+    samples = with_task_evidence(models, samples, regions, attribution=attribution, **how)
     samples, notes = _swapped(models, samples, audited, swaps=swaps, fill=fill, seed=seed, **how)
     material = Material(
         models=samples,

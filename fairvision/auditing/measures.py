@@ -16,7 +16,9 @@ from fairvision.auditing.counterfactual_figures import counterfactual_figures
 from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import cell_figures, evidence_figures, judged
 from fairvision.auditing.inputs import Inputs, Training, correct, predicted
+from fairvision.auditing.person_effect import person_effect_figures
 from fairvision.auditing.tables import Samples
+from fairvision.auditing.task_evidence_figures import judged_objects, task_evidence_figures
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError, is_of_memory
@@ -78,6 +80,12 @@ def _table(models: Sequence[Inputs]) -> pd.DataFrame:
             for inputs, results in ((first, ours), (other, theirs)):
                 if (both != judged(inputs.samples, attribute)).any():
                     results |= dict(evidence_figures(inputs.of(attribute), both))
+        for task in first.truth.tasks:
+            both = judged_objects(first.samples, task) & judged_objects(other.samples, task)
+            for inputs, results in ((first, ours), (other, theirs)):
+                if (both != judged_objects(inputs.samples, task)).any():
+                    for attribute in ("", *first.truth.attributes):
+                        results |= dict(task_evidence_figures(inputs.of(attribute, task), both))
         change = difference_of(name, other.samples.model)
         computed[change] = dict(differences(ours, theirs))
     return tabulate(
@@ -166,10 +174,18 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
     "attribute and task": (
         context_figures,
         counterfactual_figures,
+        task_evidence_figures,
+        person_effect_figures,
         registered_figures,
         attack_figures,
     ),
-    "task": (task_figures, counterfactual_figures, registered_figures),
+    "task": (
+        task_figures,
+        counterfactual_figures,
+        task_evidence_figures,
+        person_effect_figures,
+        registered_figures,
+    ),
 }
 """What is computed for each attribute, task, or pair of both, in the order of the table."""
 

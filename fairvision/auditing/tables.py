@@ -86,19 +86,19 @@ class Samples:
         values = self.scores.get(f"{kind}/{attribute}")
         return None if values is None or values.isna().all() else values.to_numpy(np.float64)
 
-    def evidence(self, measure: str, attribute: str) -> npt.NDArray[np.float64] | None:
+    def evidence(self, measure: str, head: str) -> npt.NDArray[np.float64] | None:
         """Return (n,) values in [0, 1], NaN where undefined; None where all are."""
-        ending = evidence_column("", measure, attribute, self.truth).removeprefix("evidence/")
+        ending = evidence_column("", measure, head, self.truth).removeprefix("evidence/")
         for column, values in self.scores.items():
             if str(column).startswith("evidence/") and str(column).endswith(ending):
                 return values.to_numpy(np.float64) if values.notna().any() else None
         return None
 
 
-def evidence_column(method: str, measure: str, attribute: str, truth: Dataset) -> str:
+def evidence_column(method: str, measure: str, head: str, truth: Dataset) -> str:
     """Return the column of a measure: the first attribute's is plain, others add their name."""
-    first = attribute == next(iter(truth.attributes))
-    return f"evidence/{method}/{measure}" + ("" if first else f"/{attribute}")
+    first = head == next(iter(truth.attributes), None)
+    return f"evidence/{method}/{measure}" + ("" if first else f"/{head}")
 
 
 def write(samples: Samples, path: Path) -> None:

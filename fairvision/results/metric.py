@@ -137,6 +137,7 @@ class Metric:
     title : what pages call it
     meaning : what it says, for somebody who has not seen it before
     undefined : why it may be undefined
+    task_title, task_meaning : of figures about a task alone, where they are not the same
     keys : which keys its rows fill, for the documentation
     definition : for the documentation, where `meaning` is not precise enough
     noun : what sentences call it, where it is not the title
@@ -155,6 +156,8 @@ class Metric:
     title: str
     meaning: str
     undefined: str = "cannot be computed from these pictures"
+    task_title: str = ""
+    task_meaning: str = ""
     keys: str
     definition: str = ""
     noun: str = ""
@@ -168,9 +171,12 @@ class Metric:
     def words(self, attribute: str = "", task: str = "") -> Words:
         """Return the words with the names of attribute and task filled in."""
         names = {"attribute": attribute, "task": task, "subject": task or attribute}
+        title, meaning = self.title, self.meaning
+        if task and not attribute:
+            title, meaning = self.task_title or title, self.task_meaning or meaning
         return Words(
-            self.title.format(**names),
-            self.meaning.format(**names),
+            title.format(**names),
+            meaning.format(**names),
             self.better,
             self.undefined.format(**names),
         )

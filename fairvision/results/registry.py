@@ -88,7 +88,8 @@ def _add(metric: Metric) -> Metric:
 
 def _check_texts(metric: Metric) -> None:
     """Raise `InputError` where a text has braces that pages cannot fill."""
-    texts = {name: getattr(metric, name) for name in ("title", "meaning", "noun", "undefined")}
+    names = ("title", "meaning", "noun", "undefined", "task_title", "task_meaning")
+    texts = {name: getattr(metric, name) for name in names}
     if metric.leaderboard is not None:
         for name in ("title", "meaning", "undefined"):
             texts[f"{name} on the leaderboard"] = getattr(metric.leaderboard, name)

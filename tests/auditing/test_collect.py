@@ -46,10 +46,11 @@ def test_columns_hold_what_the_network_says(run, tested, collected, seen):
         ("person", only_person(seen.images, seen.masks)),
     ):
         with torch.inference_mode():
-            expected = network.probabilities(images)["shirt"].numpy()
-        assert collected.probabilities(kind, "shirt") == pytest.approx(expected, abs=1e-5)
+            expected = network.probabilities(images)
+        for head in ("shirt", "context"):
+            there = collected.probabilities(kind, head)
+            assert there == pytest.approx(expected[head].numpy(), abs=1e-5)
     assert collected.probabilities("score", "context").sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert collected.probabilities("hidden", "context") is None
     assert collected.truth is tested
 
 

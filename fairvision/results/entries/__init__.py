@@ -9,10 +9,11 @@ from fairvision.results.entries import (
     groups,
     leaning,
     sanity,
+    tasks,
 )
 
 FAMILIES = (
-    *(groups, causes, evidence, counterfactuals),
+    *(groups, causes, evidence, counterfactuals, tasks),
     *(amplification, captions, leaning, sanity),
 )
 METRICS = tuple(metric for family in FAMILIES for metric in family.METRICS)

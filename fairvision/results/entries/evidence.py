@@ -7,6 +7,7 @@ from fairvision.results.sections import (
     CHANGES,
     EVIDENCE,
     EVIDENCE_GAPS,
+    TASK,
     WITHOUT_PERSON,
 )
 
@@ -14,6 +15,7 @@ NEEDS_MASK = "needs pictures with a person mask"
 NEEDS_EVIDENCE = "needs a person mask and a map with positive evidence"
 
 _KEYS = "attribute; +group"
+_KEYS_OF_BOTH = "attribute; attribute+group; task; attribute+task+group"
 
 METRICS = (
     Metric(
@@ -22,10 +24,13 @@ METRICS = (
         better="higher",
         title="Evidence on the person",
         meaning="share of pictures whose strongest point of evidence lies on the person",
+        task_title="Evidence for {task} on its objects",
+        task_meaning="share of pictures whose strongest point of evidence for the true {task} lies "
+        "on its objects",
         undefined=NEEDS_EVIDENCE,
         noun="how often the strongest evidence lies on the person",
-        keys=_KEYS,
-        places=(Place(EVIDENCE), Place(CHANGES, 3)),
+        keys=_KEYS_OF_BOTH,
+        places=(Place(EVIDENCE), Place(TASK), Place(CHANGES, 3)),
         leaderboard=LeaderboardEntry(BOARD_EVIDENCE),
     ),
     Metric(
@@ -33,21 +38,24 @@ METRICS = (
         unit="fraction",
         title="Chance level",
         meaning="the person’s share of the picture: what evidence placed at random would reach",
+        task_title="Chance level, {task}",
+        task_meaning="the objects’ share of the picture: what evidence at random would reach",
         undefined=NEEDS_MASK,
-        keys=_KEYS,
+        keys=_KEYS_OF_BOTH,
         definition="the mask's share of the same pictures",
-        places=(Place(EVIDENCE),),
+        places=(Place(EVIDENCE), Place(TASK)),
     ),
     Metric(
         name="pointing_game_lift",
         unit="difference",
         better="higher",
         title="Evidence on the person, above chance",
+        task_title="Evidence for {task} on its objects, above chance",
         meaning="strongest point minus chance level; 0 = no better than random places",
         undefined=NEEDS_EVIDENCE,
-        keys=_KEYS,
+        keys=_KEYS_OF_BOTH,
         definition="evidence minus chance",
-        places=(Place(EVIDENCE),),
+        places=(Place(EVIDENCE), Place(TASK)),
     ),
     Metric(
         name="pointing_game_gap",
@@ -56,9 +64,9 @@ METRICS = (
         title="Evidence on the person, gap between groups",
         meaning="group with the most such pictures minus the one with the fewest; 0 = alike",
         undefined=NEEDS_GROUPS,
-        keys="attribute",
+        keys="attribute; attribute+task",
         definition="largest minus smallest group",
-        places=(Place(EVIDENCE),),
+        places=(Place(EVIDENCE), Place(TASK)),
     ),
     Metric(
         name="pointing_game_lift_gap",
@@ -67,7 +75,7 @@ METRICS = (
         title="Evidence above chance, gap between groups",
         meaning="the same above chance, as persons of one group may be shown larger",
         undefined=NEEDS_GROUPS,
-        keys="attribute",
+        keys="attribute; attribute+task",
         definition="largest minus smallest group, above chance",
         places=(Place(EVIDENCE_GAPS),),
     ),
@@ -77,10 +85,12 @@ METRICS = (
         better="higher",
         title="Evidence mass on the person",
         meaning="share of all positive evidence that lies on the person",
+        task_title="Evidence mass for {task} on its objects",
+        task_meaning="share of all positive evidence for the true {task} that lies on its objects",
         undefined=NEEDS_EVIDENCE,
         noun="the share of evidence on the person",
-        keys=_KEYS,
-        places=(Place(EVIDENCE), Place(CHANGES, 3)),
+        keys=_KEYS_OF_BOTH,
+        places=(Place(EVIDENCE), Place(TASK), Place(CHANGES, 3)),
         leaderboard=LeaderboardEntry(BOARD_EVIDENCE),
     ),
     Metric(
@@ -88,11 +98,12 @@ METRICS = (
         unit="difference",
         better="higher",
         title="Evidence mass on the person, above chance",
+        task_title="Evidence mass for {task} on its objects, above chance",
         meaning="mass minus chance level; 0 = no better than random places",
         undefined=NEEDS_EVIDENCE,
-        keys=_KEYS,
+        keys=_KEYS_OF_BOTH,
         definition="evidence minus chance",
-        places=(Place(EVIDENCE),),
+        places=(Place(EVIDENCE), Place(TASK)),
     ),
     Metric(
         name="relevance_mass_gap",
@@ -101,7 +112,7 @@ METRICS = (
         title="Evidence mass, gap between groups",
         meaning="largest minus smallest mean share of evidence on the person; 0 = alike",
         undefined=NEEDS_GROUPS,
-        keys="attribute",
+        keys="attribute; attribute+task",
         definition="largest minus smallest group",
         places=(Place(EVIDENCE_GAPS),),
     ),
@@ -112,7 +123,7 @@ METRICS = (
         title="Evidence mass above chance, gap between groups",
         meaning="the same above chance",
         undefined=NEEDS_GROUPS,
-        keys="attribute",
+        keys="attribute; attribute+task",
         definition="largest minus smallest group, above chance",
         places=(Place(EVIDENCE_GAPS),),
     ),
