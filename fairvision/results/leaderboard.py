@@ -10,10 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from fairvision.results.entries.amplification import A_TO_T, T_TO_A
 from fairvision.results.figures import Figure, Figures, difference_of
 from fairvision.results.metric import Unit, Words
 from fairvision.results.registry import registered, unit_of
 from fairvision.results.sections import BOARD_PARTS
+
+RANKED_BY = ("worst_group_accuracy", "holds", T_TO_A, A_TO_T)
+"""The metrics by which methods are ranked: the next one where the seeds tell nothing by one."""
 
 
 class Column(NamedTuple):
@@ -176,9 +180,66 @@ class Board:
             return 0
         return 1 if gap > 0 else -1
 
+    def learnt_little(self, method: str, attribute: str = "") -> list[str]:
+        """Return the attributes, or that one, whose groups a method hardly tells apart."""
+        return [
+            name
+            for (of_method, name), learnt in self.learnt.items()
+            if of_method == method and attribute in ("", name) and learnt.little
+        ]
+
+    def rank(self, method: str, attribute: str) -> int | None:
+        """Return how many methods are better, and one more; None where a method has no rank.
+
+        Better is what `compare` says by the first of `RANKED_BY` that tells two methods apart, so
+        methods that none does share a rank. Where a method has learnt little, or has no such
+        figure, it has no rank, and takes none from others: what always names the largest group
+        neither amplifies nor turns with the surroundings.
+        """
+        columns = [
+            column
+            for metric in RANKED_BY
+            for of_part in self.parts[attribute].values()
+            for column in of_part
+            if column.metric == metric and column.attribute == attribute
+        ]
+        ranked = [
+            name
+            for name in self._that_learnt(attribute)
+            if any(self.summaries[name, column].seeds for column in columns)
+        ]
+        if method not in ranked:
+            return None
+        place = 1
+        for other in ranked:
+            if other != method:
+                signs = (self.compare(other, method, column) for column in columns)
+                place += next(filter(None, signs), 0) == 1
+        return place
+
+    def ranking(self, attribute: str) -> list[str]:
+        """Return the methods by their rank, those without one last, else in their order."""
+        ranks = {method: self.rank(method, attribute) for method in self.methods}
+        return sorted(self.methods, key=lambda method: ranks[method] or math.inf)
+
+    def _that_learnt(self, attribute: str) -> list[str]:
+        """Return the methods that have not learnt little of an attribute; all if it is ""."""
+        return [
+            method
+            for method in self.methods
+            if not attribute or not self.learnt_little(method, attribute)
+        ]
+
     def best(self, column: Column) -> str | None:
-        """Return the method that is better than every other by more than the spread, if any."""
-        measured = [method for method in self.methods if self.summaries[method, column].seeds]
+        """Return the method that is better than every other by more than the spread, if any.
+
+        Methods that have learnt little of the column's attribute are left out.
+        """
+        measured = [
+            method
+            for method in self._that_learnt(column.attribute)
+            if self.summaries[method, column].seeds
+        ]
         for method in measured:
             others = [other for other in measured if other != method]
             if others and all(self.compare(method, other, column) == 1 for other in others):
@@ -237,10 +298,12 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
 
 
 def table(board: Board) -> pd.DataFrame:
-    """Return `leaderboard.csv`: a row per method; per column mean, sd, seeds, n and best."""
-    rows: list[dict[str, str | float | bool]] = []
+    """Return `leaderboard.csv`: a row per method, with its ranks; see docs/sweep.md."""
+    rows: list[dict[str, str | float | bool | None]] = []
     for method in board.methods:
-        row: dict[str, str | float | bool] = {"method": method}
+        row: dict[str, str | float | bool | None] = {"method": method}
+        for attribute in filter(None, board.parts):
+            row[f"rank/{attribute}"] = board.rank(method, attribute)
         for column in board.columns:
             summary = board.summaries[method, column]
             row[f"{column.key} mean"] = summary.mean
@@ -249,7 +312,9 @@ def table(board: Board) -> pd.DataFrame:
             row[f"{column.key} n"] = summary.n
             row[f"{column.key} best"] = board.best(column) == method
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype(
+        {name: "Int64" for name in rows[0] if name.startswith("rank/")}
+    )
 
 
 def figures(board: Board) -> pd.DataFrame:

@@ -44,14 +44,19 @@ def judge(board: Board, *, notes: Sequence[str] = ()) -> Verdict:
 
 
 def _better(board: Board, method: str) -> Answer:
-    """Yes where a method is better in something and worse in nothing; no the other way round."""
+    """Yes where a method is better in something and worse in nothing; no the other way round.
+
+    No as well where it has learnt little.
+    """
     first = board.methods[0]
     compared = _compared(board, method, first)
     phrases = {
         sign: [_change(board, method, c) if sign else c.words.title for c in columns]
         for sign, columns in compared.items()
     }
-    sentences = [
+    little = _named_little(board, method)
+    sentences = [f"It has learnt little about {little}."] if little else []
+    sentences += [
         f"{way}: {'; '.join(phrases[sign])}."
         for sign, way in ((1, "Better"), (-1, "Worse"), (0, "Not told apart"))
         if phrases[sign]
@@ -59,8 +64,13 @@ def _better(board: Board, method: str) -> Answer:
     return Answer(
         f"Is {method} better than {first}?",
         " ".join(sentences) or "No figure is defined for both.",
-        _status(compared),
+        "no" if little else _status(compared),
     )
+
+
+def _named_little(board: Board, method: str) -> str:
+    """Return in words the attributes that a method has learnt little about; "" if none."""
+    return ", ".join(board.learnt_little(method))
 
 
 def _compared(board: Board, method: str, other: str) -> dict[int, list[Column]]:
@@ -129,8 +139,10 @@ def _pick(board: Board) -> str:
             f"Which to pick: not to be told from this sweep, as {first} has learnt little about "
             f"{name}: {_recall_and_guess(learnt)}. Train longer (--epochs), or on more pictures."
         )
-    compared = {name: _compared(board, name, first) for name in others}
-    good = [name for name in others if _status(compared[name]) == "yes"]
+    compared = {
+        name: _compared(board, name, first) for name in others if not board.learnt_little(name)
+    }
+    good = [name for name in compared if _status(compared[name]) == "yes"]
     leading = [
         name
         for name in good
@@ -141,7 +153,7 @@ def _pick(board: Board) -> str:
         if len(leading) > 1:
             why = [f"{name} is {reason}" for name, reason in zip(leading, why)]
         return f"Which to pick: {' or '.join(leading)}: {'; '.join(why)}; worse in no column."
-    if mixed := [name for name in others if compared[name][1]]:
+    if mixed := [name for name in compared if compared[name][1]]:
         prices = [
             f"{name} gains in {_named(columns[1])}, and loses in {_named(columns[-1])}."
             for name, columns in compared.items()

@@ -434,6 +434,74 @@ def test_a_method_that_guesses_has_learnt_little():
     assert "not to be told" not in said.headline
 
 
+def with_recalls(values: dict, by_group: dict):
+    """Return figures by seed of both: what `audits` takes, and what `recalls` takes."""
+    one, other = audits(values), recalls(by_group)
+    return {
+        seed: replace(one[seed], table={**other[seed].table, **one[seed].table}) for seed in one
+    }
+
+
+def test_what_has_learnt_little_has_neither_rank_nor_crown_and_takes_none():
+    """Always naming one group neither amplifies nor turns with the surroundings."""
+    amplified = board.Column("directional T->A", "age", "work")
+    values = {
+        ("plain", "worst_group_accuracy"): [0.5, 0.51],
+        ("plain", "holds"): [0.4, 0.41],
+        ("plain", "directional T->A|work"): [0.3, 0.31],
+        ("mended", "worst_group_accuracy"): [0.7, 0.71],
+        ("mended", "holds"): [0.8, 0.81],
+        ("mended", "directional T->A|work"): [0.1, 0.11],
+        ("constant", "worst_group_accuracy"): [0.0, 0.0],
+        ("constant", "holds"): [1.0, 1.0],
+        ("constant", "directional T->A|work"): [0.0, 0.0],
+    }
+    always, learnt = [1.0, 0.0, 0.0], [0.6, 0.5, 0.5]
+    by_group = {name: [learnt, learnt] for name in ("plain", "mended")}
+    figures = with_recalls(values, {**by_group, "constant": [always, always]})
+    made = board.collect(figures, ["plain", "mended", "constant"], 2)
+    assert made.best(board.Column("holds", "age")) == "mended"
+    assert made.best(amplified) == "mended"
+    assert made.compare("constant", "mended", amplified) == 1
+    assert [made.rank(name, "age") for name in made.methods] == [2, 1, None]
+    assert made.ranking("age") == ["mended", "plain", "constant"]
+    told = verdict.judge(made)
+    assert told.headline.startswith("Which to pick: mended: better than plain in")
+    (answer,) = [a for a in told.answers if a.question == "Is constant better than plain?"]
+    assert answer.status == "no"
+    assert answer.answer.startswith("It has learnt little about age.")
+    ranks = board.table(made)["rank/age"]
+    assert ranks.isna().tolist() == [False, False, True]
+    assert ranks.dropna().tolist() == [2, 1]
+    page = page_of(made)
+    assert page.index("rank 1") < page.index("rank 2") < page.index("no rank")
+    crowned = replace(made, learnt={})
+    assert crowned.best(amplified) == "constant"
+
+
+def test_ranks_go_by_the_worst_group_then_what_holds_then_amplification():
+    def ranks(**rows):
+        metrics = ("worst_group_accuracy", "holds", "directional T->A|work")
+        made = made_of(
+            {
+                (name, metric): [value, value + 0.01]
+                for name, row in rows.items()
+                for metric, value in zip(metrics, row)
+            }
+        )
+        return [made.rank(name, "age") for name in made.methods]
+
+    assert ranks(a=[0.5, 0.9, 0.0], b=[0.8, 0.1, 0.4]) == [2, 1]
+    assert ranks(a=[0.5, 0.2, 0.0], b=[0.5, 0.6, 0.4]) == [2, 1]
+    assert ranks(a=[0.5, 0.5, 0.3], b=[0.5, 0.5, -0.1], c=[0.1, 0.9, 0.0]) == [2, 1, 3]
+    assert ranks(a=[0.5, 0.5, 0.1], b=[0.5, 0.5, 0.1], c=[0.1, 0.5, 0.1]) == [1, 1, 3]
+    one = made_of({("a", "holds"): [0.1], ("b", "holds"): [0.9], ("c", "accuracy"): [0.9]})
+    assert [one.rank(name, "age") for name in one.methods] == [1, 1, None]
+    bare = board.collect(audits({("a", "accuracy|work"): [0.5, 0.6]}, attribute=""), ["a"], 2)
+    assert bare.ranking("") == ["a"]
+    assert bare.rank("a", "") is None
+
+
 def test_nothing_is_picked_where_the_first_method_guesses():
     guesses = [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     made = board.collect(recalls({"a": guesses, "b": guesses}), ["a", "b"], 2)
