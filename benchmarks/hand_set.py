@@ -115,7 +115,14 @@ def draw_hand_set(scene: Mapping[str, Any], size: int) -> Drawing:
 
 
 def hand_set_scenes(
-    folder: Path, reason: str, *, count: int, groups: int, seed: int, size: int
+    folder: Path,
+    reason: str,
+    *,
+    count: int,
+    seed: int,
+    size: int,
+    groups: int = 2,
+    test_fraction: float = 0.2,
 ) -> Dataset:
     """Draw images for which the network of a reason is always right.
 
@@ -133,7 +140,7 @@ def hand_set_scenes(
     every = [dict(zip(factors, values)) for values in product(*factors.values())]
     parts = []
     for group in range(groups):
-        splits = random_splits(len(range(group, count, groups)), 0.1, 0.8, random)
+        splits = random_splits(len(range(group, count, groups)), 0.1, test_fraction, random)
         allowed = [scene for scene in every if _group(reason, scene) == group]
         if reason == "mixture":  # as many without a hat as with one
             bare = [scene for scene in allowed if scene["hat"] == "none"]

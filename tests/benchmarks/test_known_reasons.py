@@ -67,7 +67,7 @@ def test_evidence_lies_where_the_reason_is(tmp_path):
 
 
 def test_what_is_known_is_exact_and_the_tables_are_made(tmp_path):
-    asked = {"networks": ["small_cnn"], "worlds": ["person", known_reasons.BIAS]}
+    asked = {"networks": ["small_cnn"], "worlds": ["person", "bias .75"]}
     methods = ["gradcam", "saliency"]
     tables = known_reasons.run(tmp_path, TINY, methods=methods, seeds=[0], **asked)
     for words in (
