@@ -100,7 +100,7 @@ def _change(board: Board, method: str, column: Column) -> str:
 
 
 def _headline(board: Board) -> str:
-    """Tell which method to pick, then who leads in errors, amplification and evidence."""
+    """Tell which method to pick, then who leads in rank, errors, amplification and reasons."""
     lines = []
     for attribute, parts in board.parts.items():
         columns = [column for of_part in parts.values() for column in of_part]
@@ -109,7 +109,7 @@ def _headline(board: Board) -> str:
             "least amplification": _first(board, columns, (T_TO_A, A_TO_T)),
             "most right for the right reasons": _first(board, columns, ("reasons",)),
         }
-        phrases = []
+        phrases = _leading(board, attribute)
         for title, column in leaders.items():
             if column is None:
                 continue
@@ -121,6 +121,15 @@ def _headline(board: Board) -> str:
         if phrases:
             lines.append(f"{attribute or 'All pictures'}: {'; '.join(phrases)}.")
     return "\n".join([_pick(board), *lines] if board.methods[1:] else lines)
+
+
+def _leading(board: Board, attribute: str) -> list[str]:
+    """Return in words who has the first rank, where not all that have one share it."""
+    ranks = {method: board.rank(method, attribute) for method in board.methods}
+    ranked = [rank for rank in ranks.values() if rank is not None]
+    if not ranked or max(ranked) == 1:
+        return []
+    return [f"first in rank: {', '.join(method for method, rank in ranks.items() if rank == 1)}"]
 
 
 def _pick(board: Board) -> str:

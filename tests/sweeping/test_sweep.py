@@ -467,6 +467,7 @@ def test_what_has_learnt_little_has_neither_rank_nor_crown_and_takes_none():
     assert made.ranking("age") == ["mended", "plain", "constant"]
     told = verdict.judge(made)
     assert told.headline.startswith("Which to pick: mended: better than plain in")
+    assert "\nage: first in rank: mended; " in told.headline
     (answer,) = [a for a in told.answers if a.question == "Is constant better than plain?"]
     assert answer.status == "no"
     assert answer.answer.startswith("It has learnt little about age.")
@@ -600,6 +601,7 @@ def test_it_is_said_which_method_to_pick_and_why():
 def test_one_seed_cannot_tell_which_method_to_pick():
     made = made_of({("plain", "accuracy"): [0.5], ("mended", "accuracy"): [0.9]})
     assert verdict.judge(made).headline.startswith("Which to pick: one seed cannot tell.")
+    assert "first in rank" not in verdict.judge(made).headline
 
 
 def page_of(made: board.Board, name: str = "faces") -> str:
