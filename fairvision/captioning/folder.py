@@ -108,7 +108,8 @@ def captions(
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
     if not paths:
         raise InputError("give at least one file of captions")
-    called = model_names([_stem(path) for path in paths], names)
+    stems = [path.stem.removeprefix("captions_") or path.stem for path in paths]
+    called = model_names([path.with_name(stem) for path, stem in zip(paths, stems)], names)
     console = Console(stderr=True, quiet=quiet)
     with console.status("reads captions"), python_warnings.catch_warnings(record=True) as doubts:
         python_warnings.simplefilter("always", FairvisionWarning)
@@ -180,11 +181,6 @@ def captions(
     for message in notes:
         python_warnings.warn(message, FairvisionWarning, stacklevel=2)
     return CaptionAudit(Path(output), figures, decided)
-
-
-def _stem(path: Path) -> Path:
-    """Return the path that names a model: without suffix, and without `captions_` before it."""
-    return path.with_name(path.stem.removeprefix("captions_") or path.stem)
 
 
 def _path(given: str | Path | None) -> Path | None:

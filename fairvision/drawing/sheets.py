@@ -343,7 +343,7 @@ def contact_sheet(
     """
     tiles = []
     for number, image in enumerate(images, start=1):
-        answer = _answer_of(image, model)
+        answer = next(answer for answer in image.models if answer.name == model)
         drawn = overlay(image.image, answer.map, image.mask, peak=True)
         caption, *lines = _lines(image, answer)
         tile = _with_gauge(framed(drawn, SMALL_SIDE), image, answer)
@@ -368,11 +368,6 @@ def image_sheet(title: str, notes: Sequence[str], image: GalleryImage, model: st
         caption, is_strong = f"{answer.name}: {first}", answer.name == model
         tiles.append(Tile(_with_gauge(drawn, image, answer), caption, is_strong, lines))
     return sheet(title, [*notes, BAR_NOTE], [Row("", tiles)], scale=SCALE)
-
-
-def _answer_of(image: GalleryImage, model: str) -> ModelAnswer:
-    """Return a model's answer to an image of the gallery."""
-    return next(answer for answer in image.models if answer.name == model)
 
 
 def _lines(image: GalleryImage, answer: ModelAnswer) -> list[str]:

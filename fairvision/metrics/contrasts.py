@@ -363,7 +363,9 @@ def contrast(
         return each if labels is None else np.vstack([mean_of_defined(each), each])
 
     n = images.min(axis=0) if mean else images[chosen, label]
-    names = [] if mean else [_names(tables[c], rows[c, i]) for i, c in enumerate(chosen)]
+    groups = [[*table["group"], None] for table in tables]  # the place −1
+    names = [tuple(groups[c][row] for row in rows[c, i]) for i, c in enumerate(chosen)]
+    names = [] if mean else names
     pairs = None
     if labels is not None:
         columns = {end: as_objects([row[i] for row in names]) for i, end in enumerate(ends)}
@@ -417,8 +419,3 @@ def _extremes(table: pd.DataFrame, labels: list[Any] | None, needed: int) -> tup
             last = of_label[::-1]  # not the same one where all are equal
             rows[i] = last[value[last].argmin()], of_label[value[of_label].argmax()]
     return rows, images
-
-
-def _names(table: pd.DataFrame, rows: Ints) -> tuple[Any, ...]:
-    """Return the groups in rows of pairs, None where a row is −1."""
-    return tuple(table["group"].iloc[row] if row >= 0 else None for row in rows)

@@ -316,16 +316,12 @@ def _labels(path: Path, table: pa.Table) -> np.ndarray:
     places |= {number: places[name] for number, name in enumerate(names)}
     with reading(path, "parquet"):
         labels = table["label"].to_pylist()
-    strange = next((row for row, label in enumerate(labels) if not _is_among(label, places)), None)
+    valid = (type(label) in (int, str) and label in places for label in labels)
+    strange = next((row for row, is_valid in enumerate(valid) if not is_valid), None)
     if strange is not None:
         label = shown(labels[strange])
         raise Place(path, row=strange + 1).error(f"label {label} is not a class of CIFAR-10")
     return np.array([places[label] for label in labels], np.int64)
-
-
-def _is_among(label: Any, places: dict[Any, int]) -> bool:
-    """Return whether a label is a whole number or text that has a place among the labels."""
-    return type(label) in (int, str) and label in places
 
 
 def _class_names(path: Path, schema: pa.Schema) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels, one_label_each
 from fairvision.schema import UNKNOWN
 
+_SCALARS = (str, int, float, np.generic, type(None))
+_NUMERIC = ("boolean", "integer", "floating", "mixed-integer-float")  # as pandas infers kinds
 _NUMBERS = (bool, int, float, np.bool_, np.number)
 _CACHED = 1 << 20  # bytes of a table looked at together, so that they are fetched once
 _VOID = 255  # what images of classes have where there is none
@@ -152,17 +154,14 @@ def is_table(arg: str, values: Any) -> bool:
         return True
     if isinstance(values, (pd.Series, pd.Index, pd.Categorical)):
         return False
-    if isinstance(values, (list, tuple)) and all(map(_is_scalar, set(map(type, values)))):
+    if isinstance(values, (list, tuple)) and all(
+        issubclass(kind, _SCALARS) for kind in {*map(type, values)}
+    ):
         return False
     try:
         return np.ndim(values) > 1
     except ValueError:
         raise InputError(f"{arg} has rows of different lengths") from None
-
-
-def _is_scalar(kind: type[Any]) -> bool:
-    """Say whether values of a type are single ones, not lists of several."""
-    return issubclass(kind, (str, int, float, np.generic, type(None)))
 
 
 def read_groups(
@@ -212,7 +211,8 @@ def read_indicators(arg: str, values: ArrayLike) -> tuple[Bools, Bools, list[Any
     if held is not None:
         return held, np.ones(len(table), bool), names
     valid = ~((table != table) | (table == -1)).any(axis=1)
-    _tell_of_signs(arg, table)
+    if (table == -1).any() and (table == 1).any() and not (table == 0).any():
+        _tell_of_minus_one(arg)
     if not np.isin(table[valid], (0, 1)).all():
         raise InputError(f"{arg} must hold 0 and 1 only (-1 or NaN: unknown); see metrics.decide")
     return (table == 1) & valid[:, None], valid, names
@@ -389,7 +389,7 @@ def _check_names(arg: str, values: list[Any], names: Sequence[Any] | None) -> li
     kind = _inferred_kind(occurring)
     if kind.startswith("mixed") and all(isinstance(name, _NUMBERS) for name in occurring):
         kind = "integer"  # and booleans among them
-    if not _is_numeric(kind):
+    if kind not in _NUMERIC:
         if kind not in ("string", "empty"):
             raise InputError(f"{arg} must hold names or whole numbers, one per row")
         return values
@@ -412,17 +412,6 @@ def _check_names(arg: str, values: list[Any], names: Sequence[Any] | None) -> li
 def _inferred_kind(values: Sequence[Any] | Array) -> str:
     """Return what kind of values pandas takes them for, the unknown left out."""
     return pd.api.types.infer_dtype(values, skipna=True)
-
-
-def _is_numeric(kind: str) -> bool:
-    """Say whether a kind that pandas infers is one of numbers."""
-    return kind in ("boolean", "integer", "floating", "mixed-integer-float")
-
-
-def _tell_of_signs(arg: str, table: Array) -> None:
-    """Warn where -1 in a table of labels seems to be the other class, not unknown."""
-    if (table == -1).any() and (table == 1).any() and not (table == 0).any():
-        _tell_of_minus_one(arg)
 
 
 def _tell_of_codes(arg: str, names: Iterable[Any]) -> None:

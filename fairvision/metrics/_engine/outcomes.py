@@ -125,18 +125,14 @@ def warn_of_small(pairs: Mapping[str, Mapping[str, Any] | None]) -> None:
         for row in np.flatnonzero(columns["n"] < SMALL):
             if columns["group"][row] != UNKNOWN:
                 label = f", label {columns['label'][row]}" if "label" in columns else ""
-                group = _group_text(columns["group"][row])
+                group = columns["group"][row]
+                group = " × ".join(map(str, group)) if isinstance(group, tuple) else group
                 small.append(f"{measure} of {group}{label} on {columns['n'][row]}")
     if small:
         more = f"; and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
         warn_caller(
             f"figures that rest on fewer than {SMALL} images: {'; '.join(small[:_NAMED])}{more}"
         )
-
-
-def _group_text(group: Any) -> str:
-    """Return the name of a group; of an intersection, the names of its parts."""
-    return " × ".join(map(str, group)) if isinstance(group, tuple) else str(group)
 
 
 def _intersections(
