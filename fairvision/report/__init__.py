@@ -127,10 +127,14 @@ def _attribute(figures: Figures, name: str) -> _Attribute:
     """Return what the page shows of an attribute: its figures, panels and reasons."""
     groups = figures.groups(name)
     drawn = {
-        "Does it amplify?": panels.amplification(figures, name),
+        "Does it amplify?": (
+            *panels.amplification(figures, name),
+            *panels.person_effects(figures, name),
+        ),
         "Does it lean on the context?": (
             *panels.context(figures, name),
             *panels.hidden(figures, name),
+            *panels.consistency(figures, name),
         ),
         "Does the evidence lie on the person?": (
             *panels.evidence(figures, name),

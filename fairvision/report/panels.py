@@ -9,8 +9,10 @@ from fairvision.report import plots
 from fairvision.results import words
 from fairvision.results.entries.amplification import DIRECTIONS, MALS, SPLIT
 from fairvision.results.figures import Figures
+from fairvision.schema import UNKNOWN
 
 _PAIRS = 8
+_LABELS = 4  # with a line for each group
 _ENOUGH = 10  # images, for a pair to be called strong
 
 
@@ -131,6 +133,73 @@ def hidden(figures: Figures, attribute: str) -> Iterator[Panel]:
                 key=_key(figures, "probability", attribute),
             ),
         )
+
+
+def consistency(figures: Figures, attribute: str) -> Iterator[Panel]:
+    """Answers that turn with what was changed, and that stay, by what that was."""
+    for metric in ("counterfactual_flips", "counterfactual_misses"):
+        if not figures.has(metric, attribute):
+            continue
+        changed = [label for group, label in figures.labels(metric, attribute, "") if not group]
+        categories = [
+            plots.Category(
+                label or "all pairs",
+                [figures.get(model, metric, attribute, label=label) for model in figures.models],
+            )
+            for label in ("", *changed)
+        ]
+        title = words.words_of(metric, attribute).title
+        yield Panel(
+            title,
+            "By what was changed between two pictures. The further to the left, the better.",
+            plots.panel(
+                categories,
+                limits=(0, 1),
+                description=title,
+                key=_key(figures, metric, attribute),
+            ),
+        )
+
+
+def person_effects(figures: Figures, attribute: str) -> Iterator[Panel]:
+    """What seeing a person adds to the labels for which groups differ most, a panel per task."""
+    for i, task in enumerate(figures.tasks):
+        categories = [
+            plots.Category(
+                f"{words.short(group, 22)} · {words.short(label, 22)}",
+                [
+                    figures.get(model, "person_effect", attribute, task, group, label)
+                    for model in figures.models
+                ],
+            )
+            for label in _widest(figures, attribute, task)
+            for group in figures.groups(attribute)
+            if group != UNKNOWN
+        ]
+        if categories:
+            yield Panel(
+                f"What seeing the person adds to {task}",
+                "The labels whose probability people of different groups move most differently. "
+                "Right of zero, seeing the person speaks for the label.",
+                plots.panel(
+                    categories,
+                    unit="difference",
+                    description=f"What seeing the person adds to {task}, by {attribute}",
+                    key=_key(figures, "effect", attribute, i),
+                ),
+            )
+
+
+def _widest(figures: Figures, attribute: str, task: str) -> list[str]:
+    """Return the labels for which `person_effect_gap` is widest in some model, widest first."""
+    metric = "person_effect_gap"
+    widest: dict[str, float] = {}
+    for _, label in figures.labels(metric, attribute, task):
+        for model in figures.models:
+            figure = figures.defined(model, metric, attribute, task, label=label)
+            if figure is not None and figure.n >= _ENOUGH:
+                widest[label] = max(figure.value, widest.get(label, 0.0))
+    return sorted(widest, key=lambda label: -widest[label])[:_LABELS]
 
 
 def amplification(figures: Figures, attribute: str) -> Iterator[Panel]:

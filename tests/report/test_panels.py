@@ -68,3 +68,50 @@ def test_majority_is_the_largest_known_group_share(report_input):
     given = report_input(attributes={"age": ("young", "old")}, items=0)
     found = figures.read(given["metrics"], given["models"])
     assert found.majority("age") == 0.5
+
+
+def row(metric: str, value: float, *, n: int = 50, **keys: str) -> dict[str, object]:
+    names = {"model": "m", "attribute": "gender", "task": "", "group": "", "label": "", **keys}
+    ends = {"value": value, "low": value - 0.05, "high": value + 0.05, "n": n}
+    return {**names, "metric": metric, "unit": "fraction", **ends}
+
+
+def test_consistency_stands_by_what_was_changed():
+    found = read(
+        row("counterfactual_flips", 0.4),
+        row("counterfactual_flips", 0.6, label="surroundings"),
+        row("counterfactual_flips", 0.1, label="light"),
+        row("counterfactual_flips", 0.9, group="a", label="light"),
+    )
+    (panel,) = panels.consistency(found, "gender")
+    assert panel.title == "Answers that turn with something else, gender"
+    places = [panel.svg.index(f">{name}<") for name in ("all pairs", "surroundings", "light")]
+    assert places == sorted(places)
+    assert panel.svg.count(">light<") == 1
+    assert list(panels.consistency(found, "age")) == []
+
+
+def test_effects_of_the_person_stand_by_group_widest_gaps_first():
+    labels = {"pan": 0.1, "tie": 0.5, "hat": 0.3, "cup": 0.2, "kite": 0.05, "rare": 0.9}
+    found = read(
+        *(
+            row("person_effect", sign * gap, task="objects", group=group, label=label)
+            for label, gap in labels.items()
+            for group, sign in {"a": 0.5, "b": -0.5}.items()
+        ),
+        *(
+            row(
+                *("person_effect_gap", gap),
+                n=3 if label == "rare" else 50,
+                task="objects",
+                label=label,
+            )
+            for label, gap in labels.items()
+        ),
+    )
+    (panel,) = panels.person_effects(found, "gender")
+    names = [f"{group} · {label}" for label in ("tie", "hat", "cup", "pan") for group in "ab"]
+    places = [panel.svg.index(f">{name}<") for name in names]
+    assert places == sorted(places)
+    assert "kite" not in panel.svg
+    assert "rare" not in panel.svg
