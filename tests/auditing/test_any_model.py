@@ -20,6 +20,7 @@ from fairvision.auditing.material import of_models
 from fairvision.auditing.measures import measure
 from fairvision.auditing.sanity import examine
 from fairvision.core.files import read_json
+from fairvision.datasets import FILLS
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models import Model, probabilities
 from fairvision.schema import Schema, Task
@@ -177,6 +178,8 @@ def test_an_audit_asks_them_all(function, bare, world):
         leaning=None,
         sanity=False,
         sanity_pictures=1,
+        swaps=2,
+        fill=FILLS[0],
         replicates=5,
         seed=0,
     )
