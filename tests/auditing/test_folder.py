@@ -128,7 +128,9 @@ def test_a_dataset_without_task(variant, draw_run, tmp_path):
     (data / "regions.parquet").unlink()  # its objects are labels of a task
     done = audit(draw_run(tmp_path / "run", data), output=tmp_path / "audit", **QUICK)
     assert "no task" in named_out(done)
-    assert {"accuracy", "hidden_accuracy", "evidence_cells"} <= set(done.metrics["metric"])
+    assert {"accuracy", "hidden_accuracy", "reasons", "evidence_cells"} <= set(
+        done.metrics["metric"]
+    )
 
 
 def test_a_dataset_without_masks(variant, draw_run, tmp_path):
