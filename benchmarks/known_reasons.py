@@ -46,6 +46,7 @@ from fairvision.core.files import whole_file
 from fairvision.datasets import FILLS, Dataset, draw_scene, redraw
 from fairvision.datasets.batching import image_tensor
 from fairvision.datasets.readers.reasons import CAUSES
+from fairvision.datasets.readers.scenes import CONTEXTS_PER_GROUP
 from fairvision.datasets.regions import empty_regions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models import Model
@@ -59,7 +60,6 @@ NETWORKS = {"lecture_cnn": 3, "small_cnn": 5, "mobilenet_v2": 7, "resnet18": 2, 
 HAND_SET, RANDOM, BY_HAT = "hand-set", "random weights", " by hat or mark"
 BIASES = {"bias .95": 0.95, "bias .75": 0.75}
 WORLDS = (*CAUSES, *BIASES, f"person{BY_HAT}", f"mixture{BY_HAT}")
-SURROUNDINGS = ("context", "object", "watermark")  # what is drawn otherwise
 CHEAPER: dict[str, dict[str, Any]] = {  # than the defaults: images have 48 pixels
     "integrated_gradients": {"steps": 20},
     "gradient_shap": {"samples": 10},
@@ -148,7 +148,11 @@ def run(
     warnings.simplefilter("ignore", FairvisionWarning)
     if "vit" not in models.names():
         models.register("vit", vision_transformer, size=sizes.size, keeps_small_images=True)
-    parts: dict[str, Callable[[Cell], pd.DataFrame]] = {"asked": asked, "swaps": swapped}
+    parts: dict[str, Callable[[Cell], pd.DataFrame]] = {
+        "known": known,
+        "asked": asked,
+        "swaps": swapped,
+    }
     parts |= {method: partial(explained, method) for method in methods}
     parts[RANDOM_MAPS] = random_maps
     done: list[Cell] = []
@@ -171,9 +175,9 @@ def run(
 
 def is_wanted(cell: Cell, part: str) -> bool:
     """Return whether a part is computed: maps only of networks that have learnt their world."""
-    if part in ("asked", "swaps"):
+    if part in ("known", "asked", "swaps"):
         return True
-    return bool(pd.read_csv(cell.results / "asked.csv")["right"].mean() >= LEAST_ACCURACY)
+    return bool(pd.read_csv(cell.results / "known.csv")["right"].mean() >= LEAST_ACCURACY)
 
 
 def vision_transformer(size: int) -> nn.Module:
@@ -266,33 +270,41 @@ def drawer(cell: Cell) -> Callable[..., Image.Image]:
 # ------------------------------------------------------------------------- what is known
 
 
-def known(cell: Cell, model: Model) -> pd.DataFrame:
+def known(cell: Cell) -> pd.DataFrame:
     """Return for each audited image whether the answer is right, and in how many surroundings.
-
-    Every image is drawn in all surroundings that images of other groups have, and the model asked.
 
     Returns
     -------
-    columns `right`; `truth`, the mean over these surroundings of whether the answer stays, each as
-    often as images of other groups have it; `everywhere`, whether it stays in all of them
+    columns `right`; `truth`, the share of the surroundings `elsewhere` in which the answer stays,
+    by drawing the image in each of them; `everywhere`, whether it stays in all of them
     """
-    dataset, attribute_name = audited(cell)
+    model = model_of(cell)
+    dataset, head = audited(cell)
     rows: list[Any] = dataset.samples.to_dict("records")
-    codes = dataset.codes(attribute_name)
-    names = [name for name in SURROUNDINGS if name in dataset.tasks]
-    draw = drawer(cell)
-    answers = answered(model, attribute_name, [draw(row) for row in rows])
-    holds, everywhere = np.zeros(len(rows)), np.ones(len(rows), bool)
+    codes, draw = dataset.codes(head), drawer(cell)
+    answers = answered(model, head, [draw(row) for row in rows])
+    truth = np.full(len(rows), np.nan)
     for group in np.unique(codes):
-        own = np.flatnonzero(codes == group)
-        elsewhere = dataset.samples.loc[codes != group, names].value_counts(normalize=True)
-        for values, share in elsewhere.items():
-            changed = dict(zip(names, values))
-            images = [draw(rows[i], **changed) for i in own]
-            stays = answered(model, attribute_name, images) == answers[own]
-            holds[own] += share * stays
-            everywhere[own] &= stays
-    return pd.DataFrame({"right": answers == codes, "truth": holds, "everywhere": everywhere})
+        of_group = np.flatnonzero(codes == group)
+        stays = [
+            answered(model, head, [draw(rows[i], **changed) for i in of_group]) == answers[of_group]
+            for changed in elsewhere(dataset, int(group))
+        ]
+        truth[of_group] = np.mean(stays, axis=0)
+    return pd.DataFrame({"right": answers == codes, "truth": truth, "everywhere": truth == 1})
+
+
+def elsewhere(dataset: Dataset, group: int) -> list[dict[str, str]]:
+    """Return the surroundings that stand for other groups than one.
+
+    These are their places; where there is an object or a mark, those of other groups in any place.
+    """
+    places = dataset.tasks["context"].labels
+    for part in ("object", "watermark"):
+        if part in dataset.tasks:
+            others = [label for i, label in enumerate(dataset.tasks[part].labels) if i != group]
+            return [{"context": place, part: other} for place in places for other in others]
+    return [{"context": p} for i, p in enumerate(places) if i // CONTEXTS_PER_GROUP != group]
 
 
 def answered(model: Model, head: str, images: Iterable[Image.Image]) -> npt.NDArray[np.int64]:
@@ -306,10 +318,10 @@ def answered(model: Model, head: str, images: Iterable[Image.Image]) -> npt.NDAr
 
 
 def asked(cell: Cell) -> pd.DataFrame:
-    """Return what is known, and what the model says with the person hidden, alone, and leaning."""
+    """Return what the model says of the whole, with the person hidden, alone, and leaning."""
     model = model_of(cell)
     dataset, head = audited(cell)
-    columns = known(cell, model)
+    columns = pd.DataFrame()
     samples = collect(model, dataset, batch_size=64).scores
     of = partial(of_truth, dataset, head)
     columns["probability"] = of("score", samples)
@@ -371,7 +383,7 @@ def random_maps(cell: Cell) -> pd.DataFrame:
 
 def explained_rows(cell: Cell) -> npt.NDArray[np.int64]:
     """Return the images whose maps are looked at: the first that are answered right."""
-    right = pd.read_csv(cell.results / "asked.csv")["right"].to_numpy(bool)
+    right = pd.read_csv(cell.results / "known.csv")["right"].to_numpy(bool)
     return np.flatnonzero(right)[: cell.sizes.explained]
 
 
@@ -425,7 +437,9 @@ def make_tables(cells: Sequence[Cell]) -> list[str]:
     maps = figures.drop(asking.index)
     maps[["attribution", "measure"]] = maps["score"].str.split(", ", expand=True).to_numpy()
     best = by(maps, "attribution", "measure", "AUC")[_measures(maps)]
-    winners = [f"{row}, {measure}" for row, measure in best.idxmax(axis=1).items()]
+    winners = [
+        f"{row}, {measure}" for row, measure in best.dropna(how="all").idxmax(axis=1).items()
+    ]
     titled = {
         "AUC of what asks the model, by network": by(asking, "score", "network", "AUC"),
         "The same within each world, where at least five answers hold and five turn": by(
@@ -450,13 +464,12 @@ def by(figures: pd.DataFrame, index: str, columns: str, values: str) -> pd.DataF
 
 
 def of_cell(cell: Cell) -> pd.DataFrame:
-    """Return all that is known and said of a cell's images, a row each; none if not audited yet."""
+    """Return all that is known and said of the images of a cell, a row each; at first none."""
     tables = {path.stem: path for path in sorted(cell.results.glob("*.csv"))}
-    if "asked" not in tables:
+    if "known" not in tables:
         return pd.DataFrame()
-    parts = [pd.read_csv(tables.pop("asked"))]
-    if "swaps" in tables:
-        parts.append(pd.read_csv(tables.pop("swaps")))
+    plain = [tables.pop(name) for name in ("known", "asked", "swaps") if name in tables]
+    parts = [pd.read_csv(path) for path in plain]
     parts += [pd.read_csv(path).add_prefix(f"{name}, ") for name, path in tables.items()]
     network = HAND_SET if cell.world == HAND_SET else cell.network
     return pd.concat(parts, axis=1).assign(
