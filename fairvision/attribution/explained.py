@@ -151,7 +151,7 @@ def run_network(network: nn.Module, images: Tensor) -> Any:
         raise
 
 
-def outputs_by_head(output: Any) -> dict[str, Any]:
+def outputs_by_head(output: Any) -> Mapping[str, Any]:
     """Return a network's output by the name of its head; "" where it is one tensor.
 
     The heads of a tuple are numbered, unless it names its fields.

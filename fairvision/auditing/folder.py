@@ -294,7 +294,7 @@ def _gallery(material: Material, attribution: str) -> list[GalleryImage]:
     return items
 
 
-def _counts(samples: Samples) -> list[dict[str, Any]]:
+def _counts(samples: Samples) -> list[dict[str, object]]:
     """Return attribute, group and number of images for each group of people."""
     truth = samples.truth
     return [

@@ -51,7 +51,7 @@ class Material:
     reference: Dataset | None
     dataset: str
     fingerprint: str | None
-    about: list[dict[str, Any]]
+    about: list[dict[str, object]]
     notes: list[str] = field(default_factory=list)
     train_counts: npt.NDArray[np.int64] | None = None
     networks: list[Model] = field(default_factory=list)
@@ -349,7 +349,7 @@ def _training(whole: Dataset) -> Dataset | None:
     return whole.split("train") if (whole.samples["split"] == "train").any() else None
 
 
-def _about(name: str, run: Run) -> dict[str, Any]:
+def _about(name: str, run: Run) -> dict[str, object]:
     """Return the name of a model, and method, network and options of its run."""
     keys = ("method", "model", "weights", "size", "seed", "options")
     return {"name": name, **{key: run.config.get(key) for key in keys}}

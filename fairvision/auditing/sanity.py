@@ -93,7 +93,7 @@ def examine(
             f"{model} has no weights to shuffle, as sanity checks do: leave the checks out"
         )
     pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for head in dataset.attributes:
         if head not in model.schema.attributes:
             continue

@@ -167,7 +167,7 @@ def read_truth(path: Path, like: Dataset) -> tuple[Dataset, npt.NDArray[np.int64
 def write(models: Sequence[Samples], path: Path) -> None:
     """Write the joint counts of models as parquet: a row per combination of truth and answers."""
     truth = models[0].truth
-    columns: dict[str, Any] = {}
+    columns: dict[str, npt.NDArray[np.object_]] = {}
     for model in models:
         for (kind, head), codes in (model.decided or {}).items():
             columns[f"decided/{model.model}/{kind}/{head}"] = truth.schema.decode(head, codes).names

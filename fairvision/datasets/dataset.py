@@ -169,7 +169,7 @@ class Dataset:
         return self.encoded(task)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """What `dataset.json` says of it."""
         size = {} if self.size is None else {"size": list(self.size)}
         return {

@@ -18,8 +18,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fairvision.datasets import Batch, Dataset
-from fairvision.methods.method import Method, Objective, Scores, Terms, classify
-from fairvision.methods.needs import check_person_masks
+from fairvision.methods.method import Method, Objective, Scores, Terms, check_person_masks, classify
 from fairvision.models import Network
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
-from fairvision.methods.needs import chosen_attribute
+from fairvision.methods.method import chosen_attribute
 
 
 def counterparts(

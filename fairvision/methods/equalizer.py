@@ -17,8 +17,7 @@ from torch import Tensor
 
 from fairvision.datasets import Batch, Dataset, hide_person
 from fairvision.errors import InputError
-from fairvision.methods.method import Method, Terms, classify
-from fairvision.methods.needs import check_person_masks
+from fairvision.methods.method import Method, Terms, check_person_masks, classify
 from fairvision.models import Network
 
 CONFIDENT = ("quotient", "difference", "hinge", "none")

@@ -6,7 +6,7 @@ Liu et al., "Just Train Twice: Improving Group Robustness without Training Group
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,7 +38,7 @@ class JustTrainTwice(Method):
             raise InputError("first_epochs and upweight must be at least 1")
         self._choose_head(dataset, [*dataset.schema])
 
-    def pretraining(self) -> dict[str, Any]:
+    def pretraining(self) -> Mapping[str, Any]:
         """Return how the training differs that is done before."""
         return {"method": "baseline", "epochs": self.first_epochs}
 

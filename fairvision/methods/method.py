@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from fairvision.core.moved import warn_renamed
 from fairvision.datasets import Batch, Dataset
+from fairvision.errors import InputError
 from fairvision.models import Domains, Network
 from fairvision.runs.thresholds import Rule
 
@@ -171,7 +172,7 @@ class Method:
         """
         return {}
 
-    def pretraining(self) -> dict[str, Any]:
+    def pretraining(self) -> Mapping[str, Any]:
         """Return how a training differs that is done before; by default there is none."""
         return {}
 
@@ -253,3 +254,36 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, many: bool) -> tuple[Tenso
         )
         return values.mean(dim=1), labelled
     return F.cross_entropy(logits.float(), targets, ignore_index=-1, reduction="none"), targets >= 0
+
+
+def chosen_attribute(dataset: Dataset, name: str, method: str) -> str:
+    """Return the attribute whose groups a method is about: the one named, or the only one.
+
+    Raises
+    ------
+    InputError
+        If there is none, or no such one, or none is named and there are several.
+    """
+    names = list(dataset.attributes)
+    if not names:
+        raise InputError(
+            f"{method} needs an attribute, and {dataset.root} has none: use --method baseline"
+        )
+    if not name and len(names) > 1:
+        raise InputError(f"{method} is about one attribute: say --domain {' or '.join(names)}")
+    if name and name not in names:
+        raise InputError(f"{dataset.root} has no attribute {name!r}: it has {', '.join(names)}")
+    return name or names[0]
+
+
+def check_person_masks(dataset: Dataset, method: str) -> None:
+    """Raise `InputError` unless there are an attribute and masks of the person."""
+    if not dataset.attributes:
+        raise InputError(
+            f"{method} needs an attribute, and {dataset.root} has none: use --method baseline"
+        )
+    if not dataset.has_masks:
+        raise InputError(
+            f"{method} needs masks of the person, and {dataset.root} has none in this split: "
+            "add a column 'mask', or use --method baseline"
+        )

@@ -20,8 +20,7 @@ from torch import Tensor
 from fairvision.datasets import FILLS, Batch, Dataset
 from fairvision.datasets.swapping import choose_donors, fill, paste
 from fairvision.errors import InputError
-from fairvision.methods.method import Method, Terms, classify
-from fairvision.methods.needs import check_person_masks
+from fairvision.methods.method import Method, Terms, check_person_masks, classify
 from fairvision.models import Network
 
 

@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.methods.method import Method, Scores
-from fairvision.methods.needs import chosen_attribute
+from fairvision.methods.method import Method, Scores, chosen_attribute
 from fairvision.runs.thresholds import ALWAYS, NEVER, Interpolation, Rule
 
 CONSTRAINTS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -216,7 +216,7 @@ def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...
     return network, (layers[-1],)
 
 
-def _options(name: str, size: int) -> dict[str, Any]:
+def _options(name: str, size: int) -> Mapping[str, Any]:
     """Return what the constructors of several families need besides."""
     if name.startswith("vit_"):
         return {"image_size": size}

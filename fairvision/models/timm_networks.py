@@ -93,7 +93,7 @@ def load(
     import timm
     from huggingface_hub.utils import logging
 
-    options = _options(name, size)
+    options = {**_options(name, size)}
     if state is not None:
         options["pretrained_cfg_overlay"] = _as_source(name, state)
     verbosity = logging.get_verbosity()
@@ -124,12 +124,12 @@ def is_published(name: str) -> bool:
     return bool(cfg.hf_hub_id or cfg.url or cfg.file)
 
 
-def _options(name: str, size: int) -> dict[str, Any]:
+def _options(name: str, size: int) -> Mapping[str, Any]:
     """Return the constructor's options for the images' size, where the network has one."""
     return {"img_size": size} if _cfg(name).fixed_input_size else {}
 
 
-def _as_source(name: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
+def _as_source(name: str, state: Mapping[str, Tensor]) -> Mapping[str, Any]:
     """Return the options by which timm loads tensors as if it had published them.
 
     With the number of their classes, it loads strictly: nothing may be missing or left over.

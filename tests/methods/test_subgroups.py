@@ -13,15 +13,14 @@ from torch.nn import functional as F
 from fairvision import methods, models
 from fairvision.datasets import Batch, Dataset, Task
 from fairvision.errors import InputError
-from fairvision.methods.confusion import confusion
-from fairvision.methods.domain_discriminative import (
+from fairvision.methods.adversarial import confusion
+from fairvision.methods.domains import (
     DomainDiscriminative,
     log_prior,
     pair_cross_entropy,
 )
 from fairvision.methods.group_dro import GroupDRO
-from fairvision.methods.method import add_auxiliary
-from fairvision.methods.needs import chosen_attribute
+from fairvision.methods.method import add_auxiliary, chosen_attribute
 from fairvision.methods.reweighting import Reweighting
 from fairvision.methods.subgroups import Subgroups
 from fairvision.models import DomainHead, Domains

@@ -48,7 +48,7 @@ class Rows(Mapping[str, Any]):
     def __init__(
         self, columns: Mapping[str, ArrayLike | None], sampling: Sampling | None = None
     ) -> None:
-        options: dict[str, Any] = dict(sampling or {})
+        options: Columns = dict(sampling or {})
         also = {name: options.pop(name, None) for name in ("counts", "weights", "strata")}
         unexpected = options.keys() - {option.name for option in fields(Drawing)}
         if unexpected:
