@@ -6,7 +6,7 @@ What needs torch or captum is imported when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
+from fairvision.attribution.names import DEFAULT, METHODS, WITHOUT_GRADIENTS
 
 if TYPE_CHECKING:
     from fairvision.attribution.completeness import convergence_delta
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fairvision.drawing.sheets import overlay
 
 __all__ = [
+    "DEFAULT",
     "METHODS",
     "WITHOUT_GRADIENTS",
     "attribute",

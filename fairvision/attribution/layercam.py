@@ -57,13 +57,19 @@ def fused(at_layers: list[AtLayer], images: Tensor) -> Tensor:
     maps = [_map_of(layer) for layer in at_layers]
     if len(maps) == 1:
         return maps[0]
+    strongest = maps[0].amax(dim=(1, 2, 3), keepdim=True)
+    scaled = shares(maps, images)
+    scaled[_DEEP:] = [torch.tanh(_GAMMA * share) for share in scaled[_DEEP:]]
+    return torch.stack(scaled).amax(dim=0) * strongest
+
+
+def shares(maps: list[Tensor], images: Tensor) -> list[Tensor]:
+    """Return maps (n, 1, …), not negative, over the maximum of each, at the size of the images."""
     strongest = [values.amax(dim=(1, 2, 3), keepdim=True) for values in maps]
-    shares = [
+    return [
         enlarged(values / torch.where(most > 0, most, 1), images)
         for values, most in zip(maps, strongest)
     ]
-    shares[_DEEP:] = [torch.tanh(_GAMMA * share) for share in shares[_DEEP:]]
-    return torch.stack(shares).amax(dim=0) * strongest[0]
 
 
 def _map_of(layer: AtLayer) -> Tensor:

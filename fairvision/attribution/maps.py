@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
+from fairvision.attribution.at_layers import Choose
 from fairvision.attribution.completeness import Sums, adding_up, check_reach
 from fairvision.attribution.explained import (
     Explained,
@@ -19,14 +20,22 @@ from fairvision.attribution.explained import (
     targets_of,
     undisturbed,
 )
-from fairvision.attribution.gradcam import enlarged, gradcam, gradcam_plus_plus, guided_gradcam
+from fairvision.attribution.gradcam import (
+    enlarged,
+    gradcam,
+    gradcam_plus_plus,
+    guided_gradcam,
+    only_layer,
+)
 from fairvision.attribution.gradients import (
     gradient_shap,
     input_x_gradient,
     integrated_gradients,
     saliency,
 )
-from fairvision.attribution.layercam import layercam
+from fairvision.attribution.hirescam import hirescam
+from fairvision.attribution.layercam import layercam, stages
+from fairvision.attribution.layers import map_size
 from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
 from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
 from fairvision.attribution.rise import rise
@@ -43,6 +52,7 @@ _RAW: dict[str, Raw] = {
     "gradcam": gradcam,
     "gradcam_plus_plus": gradcam_plus_plus,
     "layercam": layercam,
+    "hirescam": hirescam,
     "guided_gradcam": guided_gradcam,
     "guided_backprop": guided_backprop,
     "saliency": saliency,
@@ -54,6 +64,11 @@ _RAW: dict[str, Raw] = {
     "feature_ablation": feature_ablation,
     "rise": rise,
 }
+LAYERS_OF: dict[str, Choose] = {
+    **dict.fromkeys(("gradcam", "gradcam_plus_plus", "guided_gradcam"), only_layer),
+    **dict.fromkeys(("layercam", "hirescam"), stages),
+}
+"""The methods that look at layers, and how these are chosen."""
 # Gradients per pixel: how sharply the logit answers to a change, in whichever direction.
 _UNSIGNED = ("guided_gradcam", "guided_backprop", "saliency")
 
@@ -98,7 +113,7 @@ def attribute(
     head : which logits, where the network returns several: the name in its dictionary, or the
         position in its tuple ("0"); by default the only ones, or those called "logits"
     layer : dotted name of the layer for the Grad-CAM methods; default: see `gradcam_layer`. For
-        layercam, by default several, see `stage_layers`
+        layercam and hirescam by default several, see `stage_layers`
     baseline : the plain image of integrated_gradients, deep_lift, gradient_shap, and what hides
         in occlusion, feature_ablation and rise; anything that broadcasts to `images`; by default
         each image's mean colour, which also hides the person. For gradient_shap, four dimensions
@@ -280,6 +295,32 @@ def module_of(model: Model, method: str) -> nn.Module:
     raise InputError(
         f"{model} has no gradients, which {method} needs: choose {', '.join(others)} or {last}"
     )
+
+
+def grid_of(
+    network: nn.Module, images: Tensor, method: str, layer: str | None = None
+) -> tuple[int, int] | None:
+    """Return rows and columns of a method's map before it is enlarged to the images.
+
+    Parameters
+    ----------
+    network, method, layer : as for `attribute`
+    images : (n, 3, height, width); the first one is run through the network
+
+    Returns
+    -------
+    Those of the finest layer; None of a method that looks at the image itself.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> grid_of(network, torch.zeros(1, 3, 8, 8), "gradcam")
+    (6, 6)
+    """
+    if method not in LAYERS_OF:
+        return None
+    layers = LAYERS_OF[method](network, images[:1], layer)
+    return max(map_size(network, images[:1], name) for name in layers)
 
 
 def numbered(

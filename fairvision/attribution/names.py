@@ -4,6 +4,7 @@ METHODS = (
     "gradcam",
     "gradcam_plus_plus",
     "layercam",
+    "hirescam",
     "guided_gradcam",
     "guided_backprop",
     "integrated_gradients",
@@ -18,3 +19,6 @@ METHODS = (
 
 WITHOUT_GRADIENTS = ("occlusion", "feature_ablation", "rise")
 """The methods that need no gradients: they look at what a model makes of changed images."""
+
+DEFAULT = "hirescam"
+"""What audits and explanations take; docs/attribution.md says on what grounds."""

@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from fairvision import metrics
+from fairvision.attribution import DEFAULT
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.maps import module_of
@@ -63,7 +64,7 @@ def collect(
     model: Model,
     dataset: Dataset,
     *,
-    attribution: str = "gradcam",
+    attribution: str = DEFAULT,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",

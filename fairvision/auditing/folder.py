@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fairvision.attribution import METHODS
+from fairvision.attribution import DEFAULT, METHODS
 from fairvision.auditing import cautions, gallery, leaning_figures, verdict
 from fairvision.auditing.material import Material, of_runs_or_models, of_tables, write
 from fairvision.auditing.measures import measure
@@ -44,7 +44,7 @@ def audit(
     output: str | Path,
     data: str | Path | None = None,
     split: str = "test",
-    attribution: str = "gradcam",
+    attribution: str = DEFAULT,
     predictions: Sequence[str | Path] | str | Path | None = None,
     train: str | Path | None = None,
     attributes: Sequence[str] = (),
@@ -59,8 +59,8 @@ def audit(
     swaps: int = 8,
     fill: str = FILLS[0],
     leaning: bool | None = None,
-    sanity: bool = False,
-    sanity_pictures: int = 200,
+    sanity: bool | None = None,
+    sanity_pictures: int | None = None,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Audit:
@@ -91,8 +91,10 @@ def audit(
         `fairvision.datasets.FILLS`
     leaning : hide the person, the context and each class of objects and ask the models again; by
         default where the dataset says where objects are. See docs/leaning.md for what it costs.
-    sanity, sanity_pictures : check whether the evidence depends on the weights, the image and the
-        mask, on so many images. See docs/sanity.md.
+    sanity : check whether the evidence depends on the weights, the image and the mask, on 200
+        images; by default on a sample of 24, where models have weights and images masks. See
+        docs/sanity.md for what it costs.
+    sanity_pictures : on how many images instead
     overwrite : replace what an earlier audit wrote in `output`
     quiet : show no progress
 
@@ -132,7 +134,7 @@ def audit(
         raise InputError("swaps must be 0 or more")
     if fill not in FILLS:
         raise InputError(f"unknown fill {fill!r}: one of {', '.join(FILLS)}")
-    if sanity_pictures < 1:
+    if sanity_pictures is not None and sanity_pictures < 1:
         raise InputError("sanity_pictures must be 1 or more")
     if models and (train is not None or attributes):
         raise InputError("--train and --attribute are for tables: add --predictions")

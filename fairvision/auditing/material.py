@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision import datasets
+from fairvision.attribution import DEFAULT
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, SCORES, Samples
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from fairvision.runs import Run
     from fairvision.runs.thresholds import Rule
 
-FEW_POSITIONS = 4  # below, a map of Grad-CAM does not tell a person from what is around
+FEW_POSITIONS = 14  # rows and columns; with fewer, a map says little about places in a photograph
 
 
 @dataclass
@@ -158,8 +159,8 @@ def of_models(
     swaps: int,
     fill: str,
     leaning: bool | None,
-    sanity: bool,
-    sanity_pictures: int,
+    sanity: bool | None,
+    sanity_pictures: int | None,
     replicates: int,
     seed: int,
     **how: Any,
@@ -198,20 +199,15 @@ def of_models(
         networks=list(models),
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
-    if attribution in ("gradcam", "gradcam_plus_plus"):
-        unsuited = (_unsuited(*pair) for pair in zip(samples, models))
-        material.notes += [note for note in unsuited if note]
-    if sanity:
-        from fairvision.auditing.sanity import examine_all
-
-        material.sanity = examine_all(
-            *(models, audited),
-            attribution=attribution,
-            images=sanity_pictures,
-            replicates=replicates,
-            seed=seed,
-            **how,
-        )
+    unsuited = (_unsuited(*pair, attribution) for pair in zip(samples, models))
+    material.notes += [note for note in unsuited if note]
+    material.sanity = _sanity(
+        *(models, audited, sanity, sanity_pictures),
+        attribution=attribution,
+        replicates=replicates,
+        seed=seed,
+        **how,
+    )
     return material
 
 
@@ -239,28 +235,50 @@ def _swapped(
     return swapped, few_donors(donors)
 
 
-def _unsuited(samples: Samples, model: Model) -> str | None:
-    """Return why Grad-CAM tells little about the places of a network, if it does."""
+def _sanity(
+    models: Sequence[Model],
+    audited: Dataset,
+    asked: bool | None,
+    images: int | None,
+    **how: Any,
+) -> pd.DataFrame | None:
+    """Check the evidence: on as many images as were asked for, else on a sample, if it can be."""
+    from fairvision.auditing import sanity
+
+    if asked:
+        return sanity.examine_all(models, audited, images=images or sanity.PICTURES, **how)
+    with_weights = [model for model in models if model.module is not None]
+    if asked is False or not with_weights:
+        return None
+    sample, fewer = images or sanity.SAMPLE, sanity.FEWER_OF_SAMPLE
+    rows = sanity.examine_all(with_weights, audited, images=sample, fewer=fewer, **how)
+    return rows if len(rows) else None
+
+
+def _unsuited(samples: Samples, model: Model, attribution: str) -> str | None:
+    """Return why the maps of a network tell little about places, if they do."""
     import torch
 
-    from fairvision.attribution.layers import map_size
+    from fairvision.attribution.maps import grid_of
     from fairvision.models.architectures import sees_places_apart
 
     evidence = [samples.evidence(MEASURES[0], attribute) for attribute in samples.truth.attributes]
     if all(hits is None or np.isnan(hits).all() for hits in evidence) or model.module is None:
         return None
     blank = torch.zeros(1, 3, model.size, model.size, device=model.device)
-    height, width = map_size(model.module, blank)
-    if min(height, width) < FEW_POSITIONS:
+    grid = grid_of(model.module, blank, attribution)
+    if grid is not None and min(grid) < min(FEW_POSITIONS, model.size // 2):
+        finer = grid_of(model.module, blank, DEFAULT)
+        other = f"choose --attribution {DEFAULT} or " if finer and finer > grid else ""
         return (
-            f"{model.name}: its maps have {height} × {width} cells, too coarse to say where the "
-            "evidence lies, and their corners are often strongest: train with larger pictures "
-            "(--size) or choose another --attribution"
+            f"{model.name}: its maps have {grid[0]} × {grid[1]} cells, too coarse to say where in "
+            "a picture the evidence lies, and their corners are often strongest: "
+            f"{other}train with larger pictures (--size)"
         )
-    if sees_places_apart(model.module):
+    if attribution.startswith("gradcam") and sees_places_apart(model.module):
         return (
             f"{model.name}: its dense layer weighs every place by itself, so Grad-CAM says little "
-            "about where its evidence lies: choose --attribution integrated_gradients or saliency"
+            f"about where its evidence lies: choose --attribution {DEFAULT} or integrated_gradients"
         )
     return None
 

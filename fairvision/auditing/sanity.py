@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fairvision import metrics
+from fairvision.attribution import DEFAULT
 from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.faithfulness import faithfulness, move_maps
@@ -36,14 +37,17 @@ from fairvision.results.registry import unit_of
 
 PICTURES = 200
 """How many images are looked at, drawn at random."""
+SAMPLE = 24
+"""How many images of an audit are looked at where nobody asked for it."""
 MOVES = 8
 """To how many random places each map is moved; a single one would often be off by chance."""
 NETWORKS = 8
 """How many networks with shuffled weights."""
 STAGES = 5
 """In how many steps the layers are shuffled, from the top."""
-_FEWER = 50
-"""Images of what takes many forwards for each."""
+FEWER = 50
+"""How many of the images are used for what takes many forwards for each."""
+FEWER_OF_SAMPLE = 6
 _GRID = 64
 """Maps are ranked on a grid of at most so many squares a side."""
 
@@ -55,8 +59,9 @@ def examine(
     model: Model,
     dataset: Dataset,
     *,
-    attribution: str = "gradcam",
+    attribution: str = DEFAULT,
     images: int = PICTURES,
+    fewer: int = FEWER,
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -72,6 +77,7 @@ def examine(
     model, dataset, attribution : as for `fairvision.auditing.collect.collect`; the model's module
         is afterwards as it was
     images : how many with a mask and a known group are drawn, all of them if there are fewer
+    fewer : of how many of them, at most, weights are shuffled and faithfulness is measured
     replicates, confidence, seed : of the intervals; the seed also draws images and weights
     batch_size, workers, cache, quiet : how it runs
 
@@ -109,6 +115,7 @@ def examine(
             true_class(batch.attributes[head], class_order(model, dataset, head)),
             attribution,
             head=head,
+            fewer=fewer,
             batch_size=batch_size,
             replicates=replicates,
             confidence=confidence,
@@ -145,6 +152,7 @@ def checks(
     method: str = "gradcam",
     *,
     head: str | None = None,
+    fewer: int = FEWER,
     batch_size: int = 64,
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
@@ -159,7 +167,7 @@ def checks(
     masks : (n, height, width) bool, the person
     targets : (n,) int64, the classes whose evidence is looked at
     method, head, batch_size : as for `fairvision.attribution.attribute`
-    replicates, confidence, seed : as for `examine`
+    fewer, replicates, confidence, seed : as for `examine`
     """
     sampling: Sampling = {"replicates": replicates, "confidence": confidence, "seed": seed}
     maps_of = partial(attribute_maps, method=method, head=head, batch_size=batch_size, signed=True)
@@ -188,11 +196,13 @@ def checks(
             ("sanity_own_masks", scores - others),
         ):
             yield metric, measure, metrics.mean(values, **sampling)
-    yield from _weight_checks(network, images, people, targets, maps_of_changed, maps, sampling)
+    yield from _weight_checks(
+        network, images, people, targets, maps_of_changed, maps, fewer, sampling
+    )
     values = faithfulness(
         network,
-        images[:_FEWER],
-        targets[:_FEWER],
+        images[:fewer],
+        targets[:fewer],
         method,
         head=head,
         curve_steps=10,
@@ -287,7 +297,7 @@ def randomised(
             norm.momentum = None  # the mean over all that is seen
             norm.train()
         with torch.inference_mode():
-            broken(images[:_FEWER])
+            broken(images[:FEWER])
         for norm, momentum in zip(norms, before):
             norm.momentum = momentum
             norm.eval()
@@ -316,11 +326,12 @@ def _weight_checks(
     targets: Tensor,
     maps_of: Callable[..., Tensor],
     maps: Tensor,
+    fewer: int,
     sampling: Sampling,
 ) -> Figures:
     """Yield what becomes of the maps as weights are shuffled: from the top, then all of them."""
     layers, seed = layers_from_top(network), sampling["seed"]
-    few = slice(_FEWER)
+    few = slice(fewer)
     counts = sorted({1, *(round(len(layers) * k / STAGES) for k in range(1, STAGES))} - {0})
     for count in counts:
         broken = randomised(network, layers[:count], images, seed=seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fairvision.attribution import METHODS
+from fairvision.attribution import DEFAULT, METHODS
 from fairvision.cli import options
 from fairvision.cli.printing import say, say_json
 from fairvision.datasets import FILLS
@@ -26,7 +26,7 @@ from fairvision.datasets import FILLS
 @click.option(
     "--attribution",
     type=click.Choice(METHODS),
-    default="gradcam",
+    default=DEFAULT,
     show_default=True,
     help="How the evidence is found.",
 )
@@ -93,17 +93,15 @@ from fairvision.datasets import FILLS
     "the data say where objects are.",
 )
 @click.option(
-    "--sanity",
-    is_flag=True,
+    "--sanity/--no-sanity",
+    default=None,
     help="Check whether the evidence depends on the weights, the picture and the mask "
-    "(see docs/sanity.md).",
+    "(see docs/sanity.md); by default on a small sample.",
 )
 @click.option(
     "--sanity-pictures",
     type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="With --sanity: on how many pictures.",
+    help="On how many pictures; by default 200 with --sanity, else 24.",
 )
 @options.seed
 @options.device
@@ -148,6 +146,6 @@ def command(
         say_json({**paths, "verdict": done.verdict.as_json()})
     else:
         say(done.verdict.headline)
-        for line in check_lines(done.metrics):
+        for line in check_lines(done.metrics, passed=bool(rest["sanity"])):
             say(line)
         say(f"report: {done.report}")

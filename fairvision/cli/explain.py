@@ -21,11 +21,13 @@ from fairvision.cli.printing import say
     type=click.Choice(["auto", *METHODS]),
     default="auto",
     show_default=True,
-    help="How the evidence is found; auto is gradcam, for lecture_cnn integrated_gradients.",
+    help="How the evidence is found; auto is hirescam, for models without gradients occlusion.",
 )
 @click.option("--head", help="Attribute or task to explain; by default the first attribute.")
 @click.option("--group", help="Only this group (or label); by default the most probable ones.")
-@click.option("--layer", help="Layer for Grad-CAM; by default the last one with positions.")
+@click.option(
+    "--layer", help="Layer for gradcam, hirescam and alike; by default, see docs/attribution.md."
+)
 @options.prepare
 @options.overwrite
 @options.device

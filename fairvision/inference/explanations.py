@@ -23,8 +23,8 @@ from fairvision.attribution.activations import (
     stages,
 )
 from fairvision.attribution.completeness import Sums, adding_up
-from fairvision.attribution.layers import gradcam_layer
-from fairvision.attribution.maps import attribute, module_of
+from fairvision.attribution.maps import LAYERS_OF, attribute, grid_of, module_of
+from fairvision.attribution.names import DEFAULT
 from fairvision.core import files
 from fairvision.core.version import __version__
 from fairvision.datasets import read_image
@@ -48,7 +48,6 @@ from fairvision.inference.predictions import (
     prepares_digits,
 )
 from fairvision.models import Model, Network, find_device
-from fairvision.models.architectures import sees_places_apart
 from fairvision.runs import Run
 from fairvision.runs.model import as_model
 from fairvision.schema import Schema
@@ -212,14 +211,13 @@ def explain(
     run : a run folder, the run loaded from it, or any `fairvision.models.Model`
     images : image files, and folders of them
     output : folder to write
-    method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is Grad-CAM, but
-        integrated gradients for the lecture's network, whose dense layer sees every place by
-        itself, and occlusion for a model that has no gradients
+    method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is HiResCAM, and
+        occlusion for a model that has no gradients
     head : the attribute or task to explain; by default the run's first attribute, else its first
         task
     group : the group or label whose evidence is drawn; by default the `MOST_GROUPS` most probable,
         on one colour scale per image, so that they can be compared
-    layer : dotted name of the layer for Grad-CAM; default: see `gradcam_layer`
+    layer : dotted name of the layer for methods that look at one; default: see `attribute`
     prepare : what is done to the images before, as in `predict`: "auto", "digit" or "none"
     device : "auto", "cpu", "cuda" or "mps"
     overwrite : replace what an earlier call wrote into `output`
@@ -241,7 +239,7 @@ def explain(
     head, groups = _head_and_groups(model.schema, head, group)
     as_digits, grey = prepares_digits(model, prepare), True
     if method == "auto":
-        method = _method_for(model, layer)
+        method = "occlusion" if model.module is None else DEFAULT
     network = module_of(model, method)
     if not quiet:
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
@@ -258,9 +256,12 @@ def explain(
             batch = as_batch([image], model.size, model.device)
             if not entries:
                 layers = [] if model.module is None else stages(network, batch)
-                if "gradcam" in method:
-                    settings["layer"] = layer = gradcam_layer(network, batch, layer)
-                subject = _Subject(model, network, head, groups, method, layer, layers)
+                place = "pixels"
+                if method in LAYERS_OF:
+                    settings["layer"] = ", ".join(LAYERS_OF[method](network, batch, layer))
+                    rows, columns = grid_of(network, batch, method, layer) or (0, 0)
+                    place = f"{settings['layer']} ({rows} × {columns} cells)"
+                subject = _Subject(model, network, head, groups, method, layer, place, layers)
             stem = f"{len(entries) + 1:03d}-{files.plain_name(path.stem)}"
             with adding_up(sums):
                 entry = subject.draw(path, image, batch, folder, stem, as_prepared=as_digits)
@@ -288,7 +289,8 @@ class _Subject:
     ----------
     model, network : a model, and what the attribution explains of it
     head, groups : whose evidence is drawn; without groups that of the most probable
-    method, layer : of the attribution; the layer is that of Grad-CAM
+    method, layer : of the attribution; the layer that was asked for
+    place : where the attribution looks, in words
     layers : whose activations are drawn
     """
 
@@ -298,6 +300,7 @@ class _Subject:
     groups: Sequence[str]
     method: str
     layer: str | None
+    place: str
     layers: list[str]
 
     def draw(
@@ -321,10 +324,9 @@ class _Subject:
         predicted = _predictions(scores, self.model.schema)
         groups = self.groups or _most_probable(scores[self.head])
         entry = {"image": str(path), "answers": predicted, "evidence": f"{stem}-evidence.png"}
-        place = self.layer if "gradcam" in self.method else "pixels"
         drawn = evidence_sheet(
             path.name,
-            [f"{self.model.name} · {self.method} · {place}", predicted],
+            [f"{self.model.name} · {self.method} · {self.place}", predicted],
             image,
             self.maps(batch, groups),
             scores[self.head],
@@ -359,14 +361,6 @@ def _head_and_groups(schema: Schema, head: str | None, group: str | None) -> tup
     if group not in labels:
         raise InputError(f"{head} has no group {group!r}: choose from {', '.join(labels)}")
     return head, [group]
-
-
-def _method_for(model: Model, layer: str | None) -> str:
-    """Return the attribution that suits a model."""
-    if model.module is None:
-        return "occlusion"
-    apart = sees_places_apart(model.module) and layer is None
-    return "integrated_gradients" if apart else "gradcam"
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -94,12 +94,13 @@ def checks(figures: Figures) -> list[Checks]:
     return [part for part in made if part.rows]
 
 
-def check_lines(metrics: pd.DataFrame) -> list[str]:
+def check_lines(metrics: pd.DataFrame, *, passed: bool = True) -> list[str]:
     """Return the checks as lines for a terminal, without those of which nothing is expected.
 
     Parameters
     ----------
     metrics : the metrics table of an audit; without checks there are no lines
+    passed : also those that were passed or are unclear; else only those that failed
     """
     names = [metric.name for metric in _sanity_metrics()]
     models = list(metrics.loc[metrics["metric"].isin(names), "model"].unique())
@@ -109,7 +110,7 @@ def check_lines(metrics: pd.DataFrame) -> list[str]:
         + f" {row.figure.sentence()}; expected: {row.expected}"
         for part in checks(read(metrics, models))
         for row in part.rows
-        if row.status
+        if row.status and (passed or row.status == "fail")
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from fairvision import datasets, runs
+from fairvision.attribution import DEFAULT
 from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
 from fairvision.core import checksums, shapes
@@ -92,7 +93,7 @@ def sweep(
     methods: Sequence[str],
     seeds: Sequence[int] = (0, 1, 2),
     split: str = "test",
-    attribution: str = "gradcam",
+    attribution: str = DEFAULT,
     replicates: int = 1000,
     per_method: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
