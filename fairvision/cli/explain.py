@@ -21,7 +21,7 @@ from fairvision.cli.printing import say
     type=click.Choice(["auto", *METHODS]),
     default="auto",
     show_default=True,
-    help="How the evidence is found; auto is hirescam, for models without gradients occlusion.",
+    help="How the evidence is found; auto is hirescam, for lecture_cnn integrated_gradients.",
 )
 @click.option("--head", help="Attribute or task to explain; by default the first attribute.")
 @click.option("--group", help="Only this group (or label); by default the most probable ones.")

@@ -48,6 +48,7 @@ from fairvision.inference.predictions import (
     prepares_digits,
 )
 from fairvision.models import Model, Network, find_device
+from fairvision.models.architectures import sees_places_apart
 from fairvision.runs import Run
 from fairvision.runs.model import as_model
 from fairvision.schema import Schema
@@ -211,8 +212,9 @@ def explain(
     run : a run folder, the run loaded from it, or any `fairvision.models.Model`
     images : image files, and folders of them
     output : folder to write
-    method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is HiResCAM, and
-        occlusion for a model that has no gradients
+    method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is HiResCAM, but
+        integrated gradients for the lecture's network, whose dense layer sees every pixel by
+        itself, and occlusion for a model that has no gradients
     head : the attribute or task to explain; by default the run's first attribute, else its first
         task
     group : the group or label whose evidence is drawn; by default the `MOST_GROUPS` most probable,
@@ -239,7 +241,7 @@ def explain(
     head, groups = _head_and_groups(model.schema, head, group)
     as_digits, grey = prepares_digits(model, prepare), True
     if method == "auto":
-        method = "occlusion" if model.module is None else DEFAULT
+        method = _method_for(model, layer)
     network = module_of(model, method)
     if not quiet:
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
@@ -361,6 +363,14 @@ def _head_and_groups(schema: Schema, head: str | None, group: str | None) -> tup
     if group not in labels:
         raise InputError(f"{head} has no group {group!r}: choose from {', '.join(labels)}")
     return head, [group]
+
+
+def _method_for(model: Model, layer: str | None) -> str:
+    """Return the attribution that suits a model."""
+    if model.module is None:
+        return "occlusion"
+    apart = sees_places_apart(model.module) and layer is None
+    return "integrated_gradients" if apart else DEFAULT
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -1,4 +1,4 @@
-"""LayerCAM of one layer and of several, and which layers these are."""
+"""LayerCAM and HiResCAM of one layer and of several, and which layers these are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torchvision.models import densenet121, mobilenet_v2, resnet18, swin_t
 from fairvision.attribution import attribute
 from fairvision.attribution.layercam import FINE, stages
 from fairvision.attribution.layers import map_size
+from fairvision.attribution.maps import grid_of
 from fairvision.errors import InputError
 
 
@@ -39,8 +40,8 @@ class Stages(nn.Module):
         return self.head(values.amax(dim=(2, 3)))
 
 
-def by_definition(network, layer, image, target):
-    """Return LayerCAM of one layer and one image, (height, width)."""
+def by_definition(network, layer, image, target, method="layercam"):
+    """Return a map of one layer and one image, (height, width), not negative."""
     kept = []
 
     def keep(module, inputs, output):
@@ -50,34 +51,46 @@ def by_definition(network, layer, image, target):
     handle = network.get_submodule(layer).register_forward_hook(keep)
     (slope,) = torch.autograd.grad(network(image[None])[0, target], kept)
     handle.remove()
-    return (slope.relu() * kept[0]).sum(dim=1)[0].relu().detach()
+    weights = slope.relu() if method == "layercam" else slope
+    return (weights * kept[0]).sum(dim=1)[0].relu().detach()
 
 
 @pytest.mark.parametrize("layer", ["first", "second"])
-def test_one_layer_by_definition(layer):
+@pytest.mark.parametrize("method", ["layercam", "hirescam"])
+def test_one_layer_by_definition(method, layer):
     network, images = Stages().eval(), torch.rand(4, 3, 16, 16)
-    maps = attribute(network, images, torch.tensor([0, 1, 2, 1]), "layercam", layer=layer)
+    maps = attribute(network, images, torch.tensor([0, 1, 2, 1]), method, layer=layer)
     for i, target in enumerate((0, 1, 2, 1)):
-        expected = by_definition(network, layer, images[i], target)
+        expected = by_definition(network, layer, images[i], target, method)
         expected = F.interpolate(expected[None, None], (16, 16), mode="bilinear")[0, 0]
         torch.testing.assert_close(maps[i], expected)
 
 
-def test_several_layers_by_definition():
-    """The largest of what each says, on the scale of the deepest; shallow ones through tanh."""
+def largest(shares):
+    """Return what LayerCAM makes of several layers: shallow ones go through tanh."""
+    return torch.stack(shares[:2] + [torch.tanh(2 * share) for share in shares[2:]]).amax(dim=0)
+
+
+def geometric_mean(shares):
+    return torch.stack(shares).prod(dim=0) ** (1 / len(shares))
+
+
+@pytest.mark.parametrize(
+    ("method", "together"), [("layercam", largest), ("hirescam", geometric_mean)]
+)
+def test_several_layers_by_definition(method, together):
+    """On the scale of the deepest."""
     network, images = resnet18(num_classes=3).eval(), torch.rand(3, 3, 64, 64)
-    maps = attribute(network, images, 2, "layercam")
+    maps = attribute(network, images, 2, method)
     names = stages(network, images)
     assert names == ["layer4", "layer3", "layer2", "layer1"]
     for image, values in zip(images, maps):
-        layers = [by_definition(network, name, image, 2) for name in names]
+        layers = [by_definition(network, name, image, 2, method) for name in names]
         shares = [
             F.interpolate((one / one.max())[None, None], (64, 64), mode="bilinear")[0, 0]
             for one in layers
         ]
-        shares[2:] = [torch.tanh(2 * share) for share in shares[2:]]
-        expected = torch.stack(shares).amax(dim=0) * layers[0].max()
-        torch.testing.assert_close(values, expected)
+        torch.testing.assert_close(values, together(shares) * layers[0].max())
 
 
 def test_layers_beside_a_shortcut_are_no_stage():
@@ -118,14 +131,15 @@ def test_tokens_of_a_transformer():
     assert maps.amax(dim=(1, 2)).min() > 0
 
 
-def test_twice_the_score_is_twice_the_evidence():
+@pytest.mark.parametrize("method", ["layercam", "hirescam"])
+def test_twice_the_score_is_twice_the_evidence(method):
     network, images = Stages().eval(), torch.rand(2, 3, 16, 16)
-    maps = attribute(network, images, 1, "layercam")
+    maps = attribute(network, images, 1, method)
     assert maps.min() >= 0
     with torch.no_grad():
         network.head.weight *= 2
         network.head.bias *= 2
-    torch.testing.assert_close(attribute(network, images, 1, "layercam"), 2 * maps)
+    torch.testing.assert_close(attribute(network, images, 1, method), 2 * maps)
 
 
 def test_what_has_no_positions():
@@ -134,3 +148,34 @@ def test_what_has_no_positions():
     network = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
     with pytest.raises(InputError, match="no layer with positions"):
         attribute(network, torch.rand(1, 3, 4, 4), 0, "layercam")
+
+
+def test_hirescam_is_gradcam_where_a_linear_layer_sees_the_mean():
+    network, images = small(), torch.rand(3, 3, 32, 32)
+    for signed in (True, False):
+        maps = attribute(network, images, 1, "hirescam", signed=signed)
+        torch.testing.assert_close(maps, attribute(network, images, 1, "gradcam", signed=signed))
+
+
+def test_hirescam_says_what_each_place_gives_to_a_dense_layer():
+    """The map of a linear answer adds up to it, which Grad-CAM's does not."""
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    network = nn.Sequential(conv, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 2, bias=False))
+    images = torch.rand(2, 3, 8, 8)
+    maps = attribute(network, images, 1, "hirescam", signed=True)
+    with torch.no_grad():
+        torch.testing.assert_close(maps.sum(dim=(1, 2)), network(images)[:, 1])
+    assert (attribute(network, images, 1, signed=True) - maps).abs().max() > 1e-3
+
+
+def small():
+    """Return a network of one stage, whose answer is linear in the mean over its positions."""
+    conv = nn.Conv2d(3, 6, 3, padding=1)
+    return nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize(
+    ("method", "grid"), [("gradcam", (7, 7)), ("hirescam", (14, 14)), ("saliency", None)]
+)
+def test_rows_and_columns_of_a_map(method, grid):
+    assert grid_of(resnet18(), torch.rand(1, 3, 224, 224), method) == grid

@@ -196,6 +196,7 @@ def test_equals_pytorch_grad_cam(layer):
         (pytorch_grad_cam.GradCAM, "gradcam"),
         (pytorch_grad_cam.GradCAMPlusPlus, "gradcam_plus_plus"),
         (pytorch_grad_cam.LayerCAM, "layercam"),
+        (pytorch_grad_cam.HiResCAM, "hirescam"),
     ):
         with method(network, [network.get_submodule(layer)]) as theirs:
             expected = torch.from_numpy(theirs(images, targets))

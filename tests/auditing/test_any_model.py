@@ -198,7 +198,7 @@ def test_they_predict_and_are_explained(function, bare, tested, tmp_path):
         folder = fairvision.explain(model, files[:1], output=tmp_path / model.name)
         about = read_json(folder / "explain.json")
         assert about["run"] == model.name
-        assert about["method"] == ("occlusion" if model is function else "gradcam")
+        assert about["method"] == ("occlusion" if model is function else "hirescam")
         assert ("activations" in about["pictures"][0]) == (model is bare)
     with pytest.raises(InputError, match="has no gradients, which saliency needs"):
         fairvision.explain(function, files, output=tmp_path / "no", method="saliency")

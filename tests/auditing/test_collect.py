@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fairvision import datasets, metrics, runs
-from fairvision.attribution import attribute
+from fairvision.attribution import DEFAULT, attribute
 from fairvision.auditing.collect import check_agrees, collect, true_class
 from fairvision.datasets import hide_person, only_person
 from fairvision.errors import InputError
@@ -55,7 +55,8 @@ def test_columns_hold_what_the_network_says(run, tested, collected, seen):
 
 
 def test_evidence_is_that_for_the_true_group(run, collected, seen):
-    maps = attribute(runs.network(run), seen.images, seen.attributes["shirt"], head="shirt").numpy()
+    network, targets = runs.network(run), seen.attributes["shirt"]
+    maps = attribute(network, seen.images, targets, DEFAULT, head="shirt").numpy()
     masks = seen.masks[:, 0].numpy()
     assert collected.evidence("pointing_game", "shirt") == pytest.approx(
         metrics.pointing_game(maps, masks), nan_ok=True
@@ -72,7 +73,7 @@ def test_batches_change_nothing(run, tested, collected):
 
 
 def test_each_image_is_in_the_network_three_times(run, tested):
-    """Whole, without and with only the person: Grad-CAM takes no run of its own."""
+    """Whole, without and with only the person: the evidence takes no run of its own."""
     model, seen = as_model(run), []
     collect(model, tested, batch_size=7)  # the layer is looked for once
     model.module.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))

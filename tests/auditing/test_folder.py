@@ -69,7 +69,8 @@ def test_the_written_tables_give_the_same_audit_again(audited, tmp_path):
         output=tmp_path / "again",
         replicates=30,
     )
-    from_tables = ~audited.metrics["metric"].str.startswith("leaning")  # that needs the models
+    of_models = audited.metrics["metric"].str.startswith(("leaning", "sanity"))
+    from_tables = ~of_models
     expected = audited.metrics[from_tables].reset_index(drop=True)
     pd.testing.assert_frame_equal(again.metrics, expected)
     assert again.verdict.answers == audited.verdict.answers
@@ -189,14 +190,16 @@ def test_a_group_with_one_image_and_unknown_ones_are_warned_of(variant, draw_run
 
 def test_maps_of_few_cells_are_warned_of(world, two_runs, draw_run, tmp_path):
     small = draw_run(tmp_path / "small", world, size=9)
-    done = audit([two_runs[0], small], output=tmp_path / "audit", **QUICK)
+    how = {"attribution": "gradcam", **QUICK}
+    done = audit([two_runs[0], small], output=tmp_path / "audit", **how)
     said = [line for line in done.verdict.warnings if "too coarse" in line]
     assert [line.split(",")[0] for line in said] == ["small: its maps have 2 × 2 cells"]
     said = [line for line in done.verdict.warnings if "weighs every place by itself" in line]
     assert [line.split(":")[0] for line in said] == [two_runs[0].name]
-    pixels = audit([small], output=tmp_path / "pixels", attribution="input_x_gradient", **QUICK)
-    for words in ("too coarse", "weighs every place by itself"):
-        assert not [line for line in pixels.verdict.warnings if words in line]
+    for method in ("input_x_gradient", "hirescam"):
+        fine = audit([small], output=tmp_path / method, attribution=method, **QUICK)
+        for words in ("too coarse", "weighs every place by itself"):
+            assert not [line for line in fine.verdict.warnings if words in line]
 
 
 def test_a_group_that_is_never_predicted_is_warned_of(answers, tmp_path):

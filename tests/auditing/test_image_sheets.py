@@ -60,7 +60,7 @@ def test_figures_are_those_of_the_audit(exported, audited):
                 continue
             row = table.loc[entry["id"]]
             for name in ("relevance_mass", "pointing_game"):
-                value = row[f"evidence/gradcam/{name}"]
+                value = row[f"evidence/hirescam/{name}"]
                 assert entry[name] == (None if np.isnan(value) else value)
             assert entry["holds"] == row["holds/shirt"]
             assert entry["chance"] == row["evidence/chance"]

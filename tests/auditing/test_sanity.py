@@ -12,6 +12,8 @@ from torch import nn
 
 from fairvision import datasets, metrics
 from fairvision.auditing.sanity import (
+    FEWER_OF_SAMPLE,
+    SAMPLE,
     checks,
     examine,
     layers_from_top,
@@ -306,9 +308,25 @@ def test_the_command_prints_and_reports_the_checks(two_runs, tmp_path, run_cli):
     page = (folder / "report.html").read_text()
     assert "Can the maps be trusted?" in page
     assert "Random maps, relevance mass" in page
-    bare = run_cli("audit", two_runs[0], "-o", tmp_path / "bare", *how)
+    bare = run_cli("audit", two_runs[0], "-o", tmp_path / "bare", "--no-sanity", *how)
     assert "expected: " not in bare.out
     assert "Can the maps be trusted?" not in (tmp_path / "bare" / "report.html").read_text()
+
+
+def test_by_default_a_sample_is_checked_and_only_what_failed_is_printed(
+    two_runs, tmp_path, run_cli
+):
+    how = ["--replicates", 20, "--device", "cpu", "--no-leaning", "--swaps", 0]
+    done = run_cli("audit", two_runs[0], "-o", tmp_path / "audit", *how)
+    written = pd.read_csv(tmp_path / "audit" / "metrics.csv")
+    counts = written.set_index("metric")["n"]
+    assert counts["sanity_own_masks"].max() <= SAMPLE
+    assert counts["sanity_insertion"] == FEWER_OF_SAMPLE
+    failed = [row for row in checks_of(read(written, ["A"]))[0].rows if row.status == "fail"]
+    assert check_lines(written, passed=False) == [
+        line for line in done.out.splitlines() if "expected: " in line
+    ]
+    assert done.out.count("expected: ") == len(failed)
 
 
 def test_tables_cannot_be_asked_again(tmp_path, run_cli):

@@ -71,13 +71,13 @@ def test_digits_are_prepared_as_for_predict(make_run, tmp_path):
 
 
 def test_the_evidence_is_found_by_what_suits_the_network(make_run, image, tmp_path):
-    for model, expected in (("lecture_cnn", "integrated_gradients"), ("small_cnn", "gradcam")):
+    for model, expected in (("lecture_cnn", "integrated_gradients"), ("small_cnn", "hirescam")):
         run = make_run(f"run-{model}", model=model)
         folder = fairvision.explain(run, image, output=tmp_path / model)
         assert json.loads((folder / "explain.json").read_text())["method"] == expected
     lecture = tmp_path / "run-lecture_cnn"
     folder = fairvision.explain(lecture, image, output=tmp_path / "l", layer="backbone.conv1")
-    assert json.loads((folder / "explain.json").read_text())["method"] == "gradcam"
+    assert json.loads((folder / "explain.json").read_text())["method"] == "hirescam"
 
 
 def width(folder):
