@@ -5,11 +5,11 @@
 Trains baseline, equalizer and attribution penalty on a dataset folder with masks, as `fairvision
 train --model mobilenet_v2 --weights IMAGENET1K_V1 --tune last` does, and makes the checks of
 `fairvision audit --sanity` for each attribution. Every figure is written to the file as soon as it
-is there, and a seed whose figures are there is not made again. Printed is a table: of each check
+is there, and what is there is not made again. Printed is a table: of each check
 the mean over the seeds, and in how many of them it was passed, failed or unclear.
 
-Training at 224 pixels takes most of the time. `--train`, `--epochs`, `--pictures` and `--fewer` make
-it as short as need be; what was taken belongs to the figures.
+Training at 224 pixels takes most of the time. `--train`, `--epochs`, `--pictures` and `--fewer`
+make it as short as need be; what was taken belongs to the figures.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ import fairvision
 from fairvision import datasets
 from fairvision.attribution import DEFAULT, METHODS
 from fairvision.auditing.sanity import FEWER, PICTURES, examine
-from fairvision.results.expectations import status
-from fairvision.results.figures import Figure
-from fairvision.results.registry import registered
+from fairvision.results.expectations import checks
+from fairvision.results.figures import read
 from fairvision.runs import load
 from fairvision.runs.model import as_model
 
@@ -54,7 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     unknown = set(given.attributions.split(",")) - set(METHODS)
     assert not unknown, f"no attribution {unknown}"
-    made = pd.read_csv(given.output, keep_default_na=False) if given.output.exists() else None
+    made = _read(given.output) if given.output.exists() else None
     for seed in map(int, given.seeds.split(",")):
         for method in given.methods.split(","):
             if made is not None and ((made["seed"] == seed) & (made["model"] == method)).any():
@@ -67,6 +66,12 @@ def main() -> None:
         table = _table(made)
         for row in (table.columns, ["---"] * len(table.columns), *table.to_numpy()):
             print("|", " | ".join(map(str, row)), "|")
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """Return what was made before; of numbers only, nothing is NaN."""
+    undefined = {number: [""] for number in ("value", "low", "high")}
+    return pd.read_csv(file, keep_default_na=False, na_values=undefined)
 
 
 def _checked(given: argparse.Namespace, method: str, seed: int) -> pd.DataFrame:
@@ -87,8 +92,8 @@ def _checked(given: argparse.Namespace, method: str, seed: int) -> pd.DataFrame:
             **LEARNING[method],
         )
         history = pd.read_csv(run.folder / "history.csv")
-        right = history.filter(like="val/accuracy/").iloc[-1, 0]
-        model = replace(as_model(load(run.folder)), name=method)
+        right = float(history.filter(like="val/accuracy/").to_numpy()[-1, 0])
+        model = as_model(load(run.folder), name=method)
         parts = [
             examine(
                 model,
@@ -121,24 +126,35 @@ def _fewer_to_train(source: Path, folder: Path, count: int | None) -> Path:
 
 def _table(made: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each check over the seeds, and how many of them were passed."""
-    metrics, rows = registered(), []
-    order = ["attribution", "metric", "label", "model"]
-    for (attribution, metric, label, model), part in made.groupby(order, sort=False):
-        expected = metrics[metric].expected
-        if expected is None:
-            continue
-        found = [
-            status(expected, Figure(row.value, row.low, row.high, row.n))
-            for row in part.itertuples()
-        ]
-        counts = ", ".join(f"{found.count(s)} {s}" for s in dict.fromkeys(found))
-        title = metrics[metric].title + (f" ({label.replace('_', ' ')})" if label else "")
-        cell = f"{part['value'].mean():+.3f} ± {part['value'].std(ddof=1):.3f}: {counts}"
-        rows.append((attribution, title, model, cell))
-    table = pd.DataFrame(rows, columns=["attribution", "check", "model", "cell"])
-    return table.pivot_table(
-        index=["attribution", "check"], columns="model", values="cell", aggfunc="first", sort=False
-    ).reset_index()
+    rows = [
+        (
+            str(attribution),
+            check.metric.title + (f" ({check.label})" if check.label else ""),
+            of_model.model,
+            check.figure.value,
+            check.status,
+        )
+        for (attribution, _), part in made.groupby(["attribution", "seed"], sort=False)
+        for of_model in checks(read(part, list(part["model"].unique())))
+        for check in of_model.rows
+        if check.status
+    ]
+    each = pd.DataFrame(rows, columns=["attribution", "check", "model", "value", "status"])
+    cells = each.groupby(["attribution", "check", "model"], sort=False).apply(_cell)
+    return (
+        cells.rename("cell")
+        .reset_index()
+        .pivot_table("cell", ["attribution", "check"], "model", aggfunc="first", sort=False)
+        .reset_index()
+    )
+
+
+def _cell(part: pd.DataFrame) -> str:
+    """Return a mean over seeds with its standard deviation, and what became of the check."""
+    counts = ", ".join(
+        f"{count} {status}" for status, count in part["status"].value_counts().items()
+    )
+    return f"{part['value'].mean():+.3f} ± {part['value'].std(ddof=1):.3f}: {counts}"
 
 
 if __name__ == "__main__":

@@ -261,6 +261,7 @@ def _audit_all(
                     data=whole.root,
                     names=methods,
                     leaning=False,
+                    sanity=False,
                     overwrite=True,
                     device=plan.shared["device"],
                     workers=plan.shared["workers"],
