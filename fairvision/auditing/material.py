@@ -123,12 +123,12 @@ def of_runs(
         if rule is not None:
             samples = material.models[i]
             notes.append(f"{samples.model}: {rule.note(samples.truth)}")
-            material.models[i] = _post_processed(samples, rule, run.config["seed"])
+            material.models[i] = post_processed(samples, rule, run.config["seed"])
     material.notes = [*notes, *material.notes]
     return material
 
 
-def _post_processed(samples: Samples, rule: Rule, seed: int) -> Samples:
+def post_processed(samples: Samples, rule: Rule, seed: int) -> Samples:
     """Return samples with the scores that a rule makes of theirs.
 
     What chance decides is decided for counterfactuals as for their originals, and for an image of

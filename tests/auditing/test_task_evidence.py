@@ -14,12 +14,13 @@ from torch import nn
 from fairvision import datasets, metrics
 from fairvision.auditing import tables
 from fairvision.auditing.columns import score_columns
-from fairvision.auditing.material import of_models
+from fairvision.auditing.material import of_models, post_processed
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_evidence import with_task_evidence
 from fairvision.datasets import Dataset
 from fairvision.models import probabilities
+from fairvision.runs.thresholds import Interpolation, Rule
 from fairvision.schema import Schema, Task
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
@@ -34,6 +35,9 @@ HOW = {"leaning": False, "sanity": False, "sanity_pictures": 1, "swaps": 0, "fil
     "replicates": 10,
     "seed": 0,
 }
+
+HALF = Interpolation(0.5, 0.2, 0.5, 0.8)
+"""A mixture: yes to .4 in half of the draws."""
 
 
 class Looks(nn.Module):
@@ -312,3 +316,40 @@ def test_who_does_not_look_at_the_person_has_no_effect(photos):
     rows = measure(material.models, None, replicates=10)
     assert figure(rows, "person_effect", task="objects", label="pan")["value"] == 0
     assert figure(rows, "person_effect", "left", task="objects", label="pan")["value"] != 0
+
+
+def test_a_rule_bends_what_is_said_of_parts_and_counterfactuals_too():
+    """One threshold per group; women's is .2, so .4 is yes; and a draw that is the original's."""
+    n = 200
+    schema = Schema({"gender": ("woman", "man")}, {"job": Task(("cook",), many=True)})
+    ids = [f"p{i}" for i in range(n)]
+    columns = {
+        "gender": schema.column("gender", ["woman", "man"] * (n // 2)),
+        "job": schema.column("job", [("cook",)] * n),
+    }
+    truth = Dataset.of_columns(
+        schema, pd.DataFrame({"id": ids, "split": "test"}), columns, root=None, name="n"
+    )
+    pairs = pd.DataFrame({"id": [f"{i}x" for i in ids], "split": "test"})
+    pairs = pairs.assign(counterfactual_of=ids, changed="light")
+    made = Dataset.of_columns(schema, pairs, columns, root=None, name="n")
+    rule = Rule(
+        "gender",
+        {"job": {"cook": {"woman": Interpolation(1, 0.2, 0, 0.2), "man": HALF}}},
+        with_group=n,
+        images=n,
+    )
+    scores = pd.DataFrame({f"{kind}/job/cook": np.full(n, 0.4) for kind in tables.SCORES})
+    alike = Samples("m", made, scores[["score/job/cook"]])
+    changed = post_processed(Samples("m", truth, scores, counterfactuals=alike), rule, seed=0)
+    for kind in tables.SCORES:
+        np.testing.assert_array_equal(
+            changed.scores[f"{kind}/job/cook"], changed.scores["score/job/cook"]
+        )
+    women = changed.scores["score/job/cook"].to_numpy()[::2]
+    assert (women > 0.5).all()
+    men = changed.scores["score/job/cook"].to_numpy()[1::2] > 0.5
+    assert 0.3 < men.mean() < 0.7
+    np.testing.assert_array_equal(
+        changed.counterfactuals.scores["score/job/cook"], changed.scores["score/job/cook"]
+    )
