@@ -193,7 +193,8 @@ def retrain(
 
     A draw has as many images of each combination of answer and partner as the rarest has. The
     strength of the l1 penalty is the one by which, learnt on a half of the images, the combination
-    that fares worst on the other half fares best; of equal ones the strongest. Features are
+    that fares worst on the other half fares best; of equal ones that with the better mean over
+    combinations, and of these the weakest, as in the authors' program. Features are
     standardised, and the weights of the draws averaged, then carried over to the features as they
     are.
 
@@ -262,12 +263,13 @@ def _choose_strength(
     half = np.concatenate([rows[: len(rows) // 2] for rows in by_combination])
     others = [rows[len(rows) // 2 :] for rows in by_combination]
     rows, classes = half[balanced(combinations[half], random)], int(answers.max()) + 1
-    worst = {}
+    scores = {}
     for strength in STRENGTHS:
         weight, bias = _fit(values[rows], answers[rows], classes, strength)
         right = (values @ weight.T + bias).argmax(axis=1) == answers
-        worst[strength] = min(right[rest].mean() for rest in others)
-    return min(strength for strength in STRENGTHS if worst[strength] == max(worst.values()))
+        shares = [float(right[rest].mean()) for rest in others]
+        scores[strength] = min(shares), sum(shares)
+    return max(STRENGTHS, key=lambda strength: scores[strength])
 
 
 def _fit(values: Matrix, answers: Codes, classes: int, strength: float) -> tuple[Matrix, Matrix]:

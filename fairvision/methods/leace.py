@@ -6,14 +6,16 @@ which no linear classifier tells the concept z from the features x, it changes t
 
     r(x) = x − W⁺ P W (x − E[x]),  W = Σxx^(−1/2),  P the projection onto the columns of W Σxz
 
-As r is affine and the heads are, r becomes a part of their weights.
+As r is affine and the heads are, r becomes a part of their weights. The theorem holds for any
+distribution of the images; by default it is the one in which all combinations of label and concept
+are equally frequent, so that what is erased of the concept is not what goes along with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +33,17 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Leace(Method):
-    """The attribute erased for tasks, and the task erased for attributes; else the only ones."""
+    """The attribute erased for tasks, the task erased for attributes, and for which images.
+
+    The attribute and the task are by default the only ones. `balanced` lets all combinations of a
+    head's label and what is erased count as much; else all images do, as published.
+    """
 
     summary: ClassVar[str] = "what a head should not be told by is erased (Belrose 2023)"
 
     domain: str = ""
     context: str = ""
+    balanced: bool = True
 
     def last_layer(self, dataset: Dataset, heads: Collection[str]) -> Erasure:
         """Return what erases it from the heads when training has ended.
@@ -56,14 +63,35 @@ class Leace(Method):
                 "task: use --method baseline"
             )
         training = dataset.split("train")
-        concepts = {name: indicators(training, name) for name in dict.fromkeys(erased.values())}
-        for name, concept in concepts.items():
-            if len(np.unique(concept[~np.isnan(concept).any(axis=1)], axis=0)) < 2:
+        concepts = {}
+        for head, name in erased.items():
+            weights = _balance(training, head, name) if self.balanced else np.ones(len(training))
+            concepts[head] = Concept(indicators(training, name), weights)
+            columns, _ = concepts[head].counted()
+            if len(np.unique(columns, axis=0)) < 2:
                 raise InputError(
                     f"leace cannot erase {name!r}: it is the same, or unknown, for every training "
                     f"picture of {dataset.root}"
                 )
-        return Erasure(erased, concepts)
+        return Erasure(concepts)
+
+
+class Concept(NamedTuple):
+    """What is erased.
+
+    Attributes
+    ----------
+    columns : (n, labels) 0 and 1; rows of NaN where unknown
+    weights : (n,) how much the images count
+    """
+
+    columns: Matrix
+    weights: Matrix
+
+    def counted(self) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+        """Return the columns of the images that count, and which these are."""
+        counts = (self.weights > 0) & ~np.isnan(self.columns).any(axis=1)
+        return self.columns[counts], counts
 
 
 @dataclass(frozen=True)
@@ -72,22 +100,20 @@ class Erasure:
 
     Attributes
     ----------
-    of_heads : what is erased for each head
-    concepts : by name (n, labels) 0 and 1; rows of NaN where unknown
+    concepts : what is erased for each head, on the images of that split
     split : whose features it takes
     """
 
-    of_heads: Mapping[str, str]
-    concepts: Mapping[str, Matrix]
+    concepts: Mapping[str, Concept]
     split: str = "train"
 
     def __call__(self, network: Network, features: npt.NDArray[np.floating]) -> None:
         """Change the heads of a network so that they see erased features (n, width)."""
-        erasers = {name: fit_eraser(features, concept) for name, concept in self.concepts.items()}
-        for name, concept_name in self.of_heads.items():
+        for name, concept in self.concepts.items():
             head = network.head(name)
             assert isinstance(head, nn.Linear)
-            fold(head, *erasers[concept_name])
+            columns, counts = concept.counted()
+            fold(head, *fit_eraser(features[counts], columns, concept.weights[counts]))
 
 
 def indicators(dataset: Dataset, name: str) -> Matrix:
@@ -99,15 +125,32 @@ def indicators(dataset: Dataset, name: str) -> Matrix:
     return np.where(codes < 0, np.nan, codes.astype(np.float64))
 
 
+def _balance(dataset: Dataset, head: str, name: str) -> Matrix:
+    """Return weights (n,) by which all combinations of two columns that occur count as much.
+
+    0 where either is unknown; all 1 where many labels may hold in either.
+    """
+    codes = [dataset.encoded(column) for column in (head, name)]
+    if any(column.ndim > 1 for column in codes):
+        return np.ones(len(dataset))
+    both = np.stack(codes, axis=1)
+    labelled = (both >= 0).all(axis=1)
+    _, places, counts = np.unique(both, axis=0, return_inverse=True, return_counts=True)
+    return np.where(labelled, 1 / counts[places.ravel()], 0)
+
+
 def fit_eraser(
-    features: npt.NDArray[np.floating], concept: npt.NDArray[np.floating]
+    features: npt.NDArray[np.floating],
+    concept: npt.NDArray[np.floating],
+    weights: npt.NDArray[np.floating] | None = None,
 ) -> tuple[Matrix, Matrix]:
     """Return the affine map after which features and concept are uncorrelated.
 
     Parameters
     ----------
     features : (n, width)
-    concept : (n, labels); rows with NaN take no part
+    concept : (n, labels)
+    weights : (n,) how much each image counts; by default all alike
 
     Returns
     -------
@@ -123,15 +166,16 @@ def fit_eraser(
     >>> (mean + (features - mean) @ matrix.T).round(6).tolist()
     [[0.5, 0.0], [0.5, 1.0], [0.5, 0.0], [0.5, 1.0]]
     """
-    takes_part = ~np.isnan(concept).any(axis=1)
-    x, z = features[takes_part].astype(np.float64), concept[takes_part].astype(np.float64)
-    mean = x.mean(axis=0)
-    x, z = x - mean, z - z.mean(axis=0)
-    variances, axes = np.linalg.eigh(x.T @ x / len(x))
+    x, z = features.astype(np.float64), concept.astype(np.float64)
+    shares = np.ones(len(x)) if weights is None else weights
+    shares = shares / shares.sum()
+    mean = shares @ x
+    x, z = x - mean, z - shares @ z
+    variances, axes = np.linalg.eigh((shares * x.T) @ x)
     there = variances > variances[-1] * len(variances) * np.finfo(np.float64).eps
     deviations, axes = np.sqrt(variances[there]), axes[:, there]
     # In the axes of the features, in which their covariance is the identity.
-    shared, strengths, _ = np.linalg.svd(axes.T @ (x.T @ z / len(x)) / deviations[:, None])
+    shared, strengths, _ = np.linalg.svd(axes.T @ ((shares * x.T) @ z) / deviations[:, None])
     # What is uncorrelated, and labels that follow from the others, leave strengths of rounding.
     rank = int((strengths > z.std(axis=0).max() * np.sqrt(np.finfo(np.float64).eps)).sum())
     shared = shared[:, :rank]

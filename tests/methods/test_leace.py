@@ -105,12 +105,38 @@ def test_a_feature_that_is_the_concept_is_gone_and_the_others_stay():
     np.testing.assert_allclose(after[:, -1], concept[:, 0].mean())
 
 
-def test_unknown_rows_take_no_part():
+def test_a_weight_of_two_is_an_image_twice():
     features, concept = drawn()
-    expected = fit_eraser(features[50:], concept[50:])
-    concept[:50] = np.nan
-    for ours, theirs in zip(fit_eraser(features, concept), expected):
-        np.testing.assert_allclose(ours, theirs)
+    weights = 1 + np.arange(len(features)) % 3
+    expected = fit_eraser(np.repeat(features, weights, axis=0), np.repeat(concept, weights, axis=0))
+    for ours, theirs in zip(fit_eraser(features, concept, 7 * weights), expected):
+        np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+def test_balanced_what_goes_along_with_the_concept_stays():
+    """Of 20 images in 19 the label goes with the place; both show in the features."""
+    random = np.random.default_rng(0)
+    label = np.arange(800) % 2
+    place = np.where(np.arange(800) % 40 < 2, 1 - label, label)
+    features = np.stack([label, place], axis=1) + random.normal(scale=0.05, size=(800, 2))
+    tasks = {"place": Task(("road", "lake"))}
+    names = {"colour": np.array(["r", "g"])[label], "place": np.array(["road", "lake"])[place]}
+    table = pd.DataFrame({"split": "train", **names}, dtype=object)
+    dataset = Dataset(Path("d"), "d", {"colour": ("r", "g")}, tasks, table)
+    right = {}
+    for balanced in (True, False):
+        network = Network(nn.Identity(), 2, {"colour": 2})
+        # A head that answers by the place, and a little by the label.
+        network.head("colour").weight.data = torch.tensor([[-1.0, -4.0], [1.0, 4.0]])
+        network.head("colour").bias.data = torch.tensor([2.5, -2.5])
+        Leace(balanced=balanced).last_layer(dataset, ["colour"])(network, features)
+        logits = network.head("colour")(torch.from_numpy(features).float())
+        right[balanced] = (
+            (logits.argmax(dim=1).numpy() == label)[place != label].mean(),
+            (logits.argmax(dim=1).numpy() == label).mean(),
+        )
+    assert right[True] == (1, 1)
+    assert right[False][1] < 0.9  # most images lie at the border
 
 
 def test_turned_and_stretched_features_are_erased_alike():
@@ -176,7 +202,8 @@ def test_each_head_loses_what_it_should_not_be_told_by():
     dataset = make_dataset()
     heads = {"colour": 3, "place": 2, "things": 2}
     learner = Leace(context="things").last_layer(dataset, heads)
-    assert learner.of_heads == {"colour": "things", "place": "colour", "things": "colour"}
+    erased_of = {"colour": "things", "place": "colour", "things": "colour"}
+    assert list(learner.concepts) == list(heads)
     training = dataset.split("train")
     features = np.random.default_rng(0).normal(size=(len(training), 5))
     for name in ("colour", "things"):  # the features tell both
@@ -187,12 +214,17 @@ def test_each_head_loses_what_it_should_not_be_told_by():
         nn.init.normal_(head.weight)
     learner(network, features)
     with torch.no_grad():
-        for name, concept_name in learner.of_heads.items():
+        for name, concept_name in erased_of.items():
             concept = indicators(training, concept_name)
             there = ~np.isnan(concept).any(axis=1)
             logits = network.head(name)(torch.from_numpy(features).float()).numpy()[there]
-            centred = concept[there] - concept[there].mean(axis=0)
-            shared = (logits - logits.mean(axis=0)).T @ centred / len(centred)
+            weights = np.ones(there.sum())
+            if name == "place":  # balanced: neither may hold many labels
+                pairs = pd.Series(zip(training.targets(name)[there], concept[there].argmax(axis=1)))
+                weights = 1 / pairs.map(pairs.value_counts()).to_numpy()
+            weights /= weights.sum()
+            centred = concept[there] - weights @ concept[there]
+            shared = (logits - weights @ logits).T @ (weights[:, None] * centred)
             np.testing.assert_allclose(shared, 0, atol=1e-5)
 
 
@@ -202,7 +234,7 @@ def test_what_cannot_be_erased_is_told():
         Leace().last_layer(dataset, ["colour"])
     with pytest.raises(InputError, match="has no task 'road': it has place, things"):
         Leace(context="road").last_layer(dataset, ["colour"])
-    assert Leace().last_layer(dataset, ["place"]).of_heads == {"place": "colour"}
+    assert list(Leace().last_layer(dataset, ["place"]).concepts) == ["place"]
     bare = replace(dataset, tasks={})
     with pytest.raises(InputError, match=r"erases a task .* d has no task: use --method baseline"):
         Leace().last_layer(bare, ["colour"])
