@@ -66,8 +66,10 @@ CHEAPER: dict[str, dict[str, Any]] = {  # than the defaults: images have 48 pixe
     "rise": {"masks": 150},
 }
 SLOW = (*WITHOUT_GRADIENTS, *CHEAPER)  # of half of the images
-RANDOM_MAPS = "random maps"
+RANDOM_MAPS, SWAPPED = "random maps", "swapped"
+SHARE_OF_SWAPS = f"{SWAPPED}, share"
 LEAST_ACCURACY = 0.7  # a network that has not learnt its world has no reason to speak of
+LEAST_IMAGES = 5
 THRESHOLDS = (0.5, 0.75, 0.875, 1.0)
 
 
@@ -344,7 +346,7 @@ def swapped(cell: Cell) -> pd.DataFrame:
     donors = plan(dataset, swaps=cell.sizes.swaps, seed=cell.seed)
     table = swap(model, samples, donors, method=FILLS[0], batch_size=64)
     scores = of_truth(dataset, head, "swapped", table)
-    return pd.DataFrame({"swapped, probability": scores, "swapped, share": table[f"holds/{head}"]})
+    return pd.DataFrame({f"{SWAPPED}, probability": scores, SHARE_OF_SWAPS: table[f"holds/{head}"]})
 
 
 def of_truth(dataset: Dataset, head: str, kind: str, table: pd.DataFrame) -> Values:
@@ -412,8 +414,8 @@ SHARES: dict[str, Callable[[Values], npt.NDArray[Any]]] = {
     "person hidden": lambda p: p > 0.5,
     "leaning on the person": lambda p: p > 0,
     "leaning on the context": lambda p: p > -0.5,
-    "swapped, probability": lambda p: p,
-    "swapped, share": lambda p: p,
+    f"{SWAPPED}, probability": lambda p: p,
+    SHARE_OF_SWAPS: lambda p: p,
     **{name: lambda p: p for name in ("pointing_game", "relevance_mass", "relevance_rank")},
     **{name: lambda p: p for name in ("top_k_intersection", "evidence_auc")},
     "area_weighted_localisation": lambda p: p > 1,
@@ -424,37 +426,35 @@ SHARES: dict[str, Callable[[Values], npt.NDArray[Any]]] = {
 
 def make_tables(cells: Sequence[Cell]) -> list[str]:
     """Return the tables of docs/validity.md as Markdown."""
-    images = pd.concat([table for cell in cells if len(table := of_cell(cell))])
+    images = pd.concat([of_cell(cell) for cell in cells], ignore_index=True)
     accuracy = images.groupby("cell")["right"].transform("mean")
     right = images[images["right"] & (accuracy >= LEAST_ACCURACY)]
     on_maps = right[right[f"{RANDOM_MAPS}, pointing_game"].notna()]
-    trained = on_maps[on_maps["network"] != RANDOM]
-    scores = [name for name in map(str, trained) if name in SHARES or _measure(name) in SHARES]
-    figures: pd.DataFrame = pd.concat(
-        [of_score(trained, score) for score in scores], ignore_index=True
-    )
-    asking = figures[figures["score"].isin(SHARES)]
-    maps = figures.drop(asking.index)
+    asking = of_scores(right, [name for name in map(str, right) if name in SHARES])
+    maps = of_scores(on_maps, [name for name in map(str, right) if ", " in name])
     maps[["attribution", "measure"]] = maps["score"].str.split(", ", expand=True).to_numpy()
-    best = by(maps, "attribution", "measure", "AUC")[_measures(maps)]
-    winners = [
-        f"{row}, {measure}" for row, measure in best.dropna(how="all").idxmax(axis=1).items()
-    ]
+    of_attributions = maps[maps["attribution"] != SWAPPED]
+    best = by(of_attributions, "attribution", "measure", "AUC")[_measures(of_attributions)]
+    winners = best.dropna(how="all").idxmax(axis=1)
+    named = [f"{row}, {measure}" for row, measure in winners.items()]
     titled = {
-        "AUC of what asks the model, by network": by(asking, "score", "network", "AUC"),
-        "The same within each world, where at least five answers hold and five turn": by(
-            asking, "score", "network", "within"
-        ),
-        "Error of the share": by(asking, "score", "network", "error"),
+        "AUC of what asks the model": by(asking, "score", "network", "AUC"),
+        "AUC within worlds, of what asks the model": by(asking, "score", "network", "within"),
+        "Error of the share, of what asks the model": by(asking, "score", "network", "error"),
         "AUC of maps, mean over networks": best,
-        "AUC of maps, the best measure of each attribution, by network": by(
+        "AUC of the best measure of each attribution, and of swaps, on the same images": by(
             maps, "score", "network", "AUC"
-        ).loc[winners],
-        "Error of the share, maps": by(maps, "attribution", "measure", "error"),
-        "The rule for `right and holds`": of_rules(right),
-        "What is known": of_worlds(images),
+        ).loc[[*named, *(name for name in SHARES if name.startswith(SWAPPED))]],
+        "Error of the share, of maps": by(of_attributions, "attribution", "measure", "error"),
+        "Rules for 'right and holds'": of_rules(right),
+        "Worlds": of_worlds(images),
     }
     return [f"{title}:\n\n{markdown(table)}" for title, table in titled.items() if len(table)]
+
+
+def of_scores(images: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
+    """Return what `of_score` does for several scores."""
+    return pd.concat([of_score(images, score) for score in scores], ignore_index=True)
 
 
 def by(figures: pd.DataFrame, index: str, columns: str, values: str) -> pd.DataFrame:
@@ -483,7 +483,7 @@ def of_score(images: pd.DataFrame, score: str) -> pd.DataFrame:
     Returns
     -------
     columns `score`, `network`, `seed`; `AUC` of telling answers that hold everywhere from the
-    others, over all worlds; `within`, the mean over worlds with five of both; `error`, the mean
+    others, over all worlds; `within`, the mean of that over worlds; `error`, the mean
     over worlds of the absolute difference between the share that it says to hold and the true one
     """
     share = SHARES[score if score in SHARES else _measure(score)]
@@ -492,9 +492,8 @@ def of_score(images: pd.DataFrame, score: str) -> pd.DataFrame:
         valid = of_network[of_network[score].notna()]
         within, errors = [], []
         for _, of_world in valid.groupby("cell"):
-            counts = of_world["everywhere"].value_counts()
-            if len(counts) == 2 and counts.min() >= 5:
-                within.append(auc(of_world, score))
+            if not np.isnan(in_world := auc(of_world, score)):
+                within.append(in_world)
             values = np.asarray(share(of_world[score].to_numpy()), float)
             errors.append(abs(values.mean() - of_world["truth"].mean()))
         rows.append(
@@ -511,8 +510,8 @@ def of_score(images: pd.DataFrame, score: str) -> pd.DataFrame:
 
 
 def auc(images: pd.DataFrame, score: str) -> float:
-    """Return the AUC of a score for `everywhere`; NaN where all are alike."""
-    if images["everywhere"].nunique() < 2:
+    """Return the AUC of a score for `everywhere`; NaN where fewer than five hold, or turn."""
+    if min(images["everywhere"].sum(), (~images["everywhere"]).sum()) < LEAST_IMAGES:
         return float("nan")
     return float(roc_auc_score(images["everywhere"], images[score]))
 
@@ -526,12 +525,12 @@ def of_rules(right: pd.DataFrame) -> pd.DataFrame:
     do not, how many are said not to (`refused`); the mean of both; and the mean over cells of the
     absolute difference between the shares said and known
     """
-    if "swapped, share" not in right:
+    if SHARE_OF_SWAPS not in right:
         return pd.DataFrame()
-    valid = right[right["swapped, share"].notna() & (right["network"] != RANDOM)]
+    valid = right[right[SHARE_OF_SWAPS].notna() & (right["network"] != RANDOM)]
     rows = {}
     for threshold in THRESHOLDS:
-        said = valid["swapped, share"] >= threshold - 1e-9
+        said = valid[SHARE_OF_SWAPS] >= threshold - 1e-9
         kept = said[valid["everywhere"]].mean()
         refused = 1 - said[~valid["everywhere"]].mean()
         means = valid.assign(said=said).groupby("cell")[["said", "everywhere"]].mean()
@@ -553,8 +552,8 @@ def of_worlds(images: pd.DataFrame) -> pd.DataFrame:
     right = images[images["right"]].groupby(["world", "network"], sort=False)
     cells["holds"] = right["truth"].mean()
     cells["holds everywhere"] = right["everywhere"].mean()
-    if "swapped, share" in images:
-        cells["holds, by swaps"] = right["swapped, share"].mean()
+    if SHARE_OF_SWAPS in images:
+        cells["holds, by swaps"] = right[SHARE_OF_SWAPS].mean()
     return cells
 
 
