@@ -26,7 +26,7 @@ from fairvision.core.checksums import draw
 from fairvision.datasets import Batch, Dataset, Pixels, batches, open_pixels
 from fairvision.datasets.batching import images_of
 from fairvision.datasets.pixels import small_masks
-from fairvision.datasets.swapping import DONOR_SIDE, choose_donors, fill, paste
+from fairvision.datasets.swapping import DONOR_SIDE, POOL, choose_donors, fill, paste
 from fairvision.models import Model
 
 SWAPS = 8
@@ -48,7 +48,13 @@ class Donors:
 
 
 def plan(
-    dataset: Dataset, *, swaps: int = SWAPS, seed: int = 0, workers: int | None = None
+    dataset: Dataset,
+    *,
+    swaps: int = SWAPS,
+    seed: int = 0,
+    pool: int = POOL,
+    typical: bool = True,
+    workers: int | None = None,
 ) -> dict[str, Donors]:
     """Choose donors for each attribute: the same for all models, in any order of the images.
 
@@ -63,6 +69,8 @@ def plan(
     dataset : the images, n of them
     swaps : surroundings of other groups for each image; half as many, rounded up, are of the same
     seed : of the draws of each image, which depend on it and the image's id only
+    pool : as for `fairvision.datasets.swapping.choose_donors`
+    typical : whether only images whose labels are typical of their group are donors
     workers : threads that read masks
     """
     masks = torch.from_numpy(small_masks(dataset, DONOR_SIDE, workers=workers))
@@ -70,11 +78,12 @@ def plan(
     donors = {}
     for attribute in dataset.attributes:
         groups = torch.from_numpy(dataset.codes(attribute))
-        typical = torch.from_numpy(_typical(dataset, attribute))
-        donors[attribute] = Donors(
-            choose_donors(masks, groups, draws, swaps, may_give=typical).numpy(),
-            choose_donors(masks, groups, draws, -(-swaps // 2), same=True).numpy(),
+        gives = torch.from_numpy(_typical(dataset, attribute)) if typical else None
+        others, same = (
+            choose_donors(masks, groups, draws, count, same=same, pool=pool, may_give=gives).numpy()
+            for count, same in ((swaps, False), (-(-swaps // 2), True))
         )
+        donors[attribute] = Donors(others, same)
     return donors
 
 

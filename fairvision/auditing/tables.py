@@ -81,11 +81,6 @@ class Samples:
         values = self.scores[columns].to_numpy(np.float64)
         return None if kind != "score" and np.isnan(values).all() else values
 
-    def share(self, kind: str, attribute: str) -> npt.NDArray[np.float64] | None:
-        """Return (n,) shares of swaps, one of `SHARES`, NaN where undefined; None where all are."""
-        values = self.scores.get(f"{kind}/{attribute}")
-        return None if values is None or values.isna().all() else values.to_numpy(np.float64)
-
     def evidence(self, measure: str, head: str) -> npt.NDArray[np.float64] | None:
         """Return (n,) values in [0, 1], NaN where undefined; None where all are."""
         ending = evidence_column("", measure, head, self.truth).removeprefix("evidence/")

@@ -87,14 +87,15 @@ def choose_donors(
     count: int,
     *,
     same: bool = False,
+    pool: int = POOL,
     may_give: Tensor | None = None,
 ) -> Tensor:
     """Choose whose surroundings each person is shown in.
 
-    The donors are images of other groups (or other images of the same group). Of so many that are
-    drawn, `POOL` times as many as are needed, those whose person the pasted one covers best are
-    taken: the least of what was filled stays visible. They depend on nothing but the arguments, so
-    they are the same for all models, and in any order of the images.
+    The donors are images of other groups (or other images of the same group). Of `pool` times as
+    many as are needed, which are drawn, those whose person the pasted one covers best are taken:
+    the least of what was filled stays visible. They depend on nothing but the arguments, so they
+    are the same for all models, and in any order of the images.
 
     Parameters
     ----------
@@ -103,6 +104,7 @@ def choose_donors(
     draws : (n,) numbers in [0, 1) that belong to the images
     count : donors per image
     same : whether donors are of the same group, instead of the others
+    pool : 1 draws them at random
     may_give : (n,) bool, which images may be donors; by default all
 
     Returns
@@ -130,10 +132,10 @@ def choose_donors(
         allowed = able[rows, None] & gives & (alike if same else ~alike)
         allowed &= rows[:, None] != every
         pairs = ((keys[rows, None] ^ keys) * _MIX >> 11 & (2**52 - 1)) / 2**52
-        pool = min(len(people), POOL * count)
-        drawn = torch.where(allowed, pairs, torch.inf).topk(pool, dim=1, largest=False)
+        size = min(len(people), pool * count)
+        drawn = torch.where(allowed, pairs, torch.inf).topk(size, dim=1, largest=False)
         visible = ((1 - people[rows]) @ people.T).gather(1, drawn.indices)
-        best = (visible + drawn.values).topk(min(count, pool), dim=1, largest=False)
+        best = (visible + drawn.values).topk(min(count, size), dim=1, largest=False)
         donors = drawn.indices.gather(1, best.indices)
         chosen[rows, : donors.shape[1]] = torch.where(best.values.isinf(), -1, donors)
     return chosen

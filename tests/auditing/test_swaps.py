@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from fairvision import audit, datasets
+from fairvision.auditing.cause_figures import column
 from fairvision.auditing.swaps import few_donors, plan, swap
 from fairvision.auditing.tables import SHARES, SWAPPED, Samples, read_predictions
 from fairvision.core.files import read_json
@@ -236,7 +237,7 @@ def test_audits_write_the_columns_and_read_them_back(audited):
     assert not any(name.startswith("swapped/context") for name in table)
     assert table["holds/shirt"].dropna().isin([0, 1 / 3, 2 / 3, 1]).all()
     (read,), _, _ = read_predictions([path], ["A"], split="test")
-    np.testing.assert_array_equal(read.share("holds", "shirt"), table["holds/shirt"])
+    np.testing.assert_array_equal(column(read, "holds", "shirt"), table["holds/shirt"])
     names = [f"swapped/shirt/{group}" for group in groups]
     np.testing.assert_allclose(read.probabilities("swapped", "shirt"), table[names], atol=1e-6)
     again = audit(predictions=path, output=folder / "again", replicates=3)
