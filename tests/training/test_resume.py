@@ -134,6 +134,7 @@ def test_killed_again_and_again_by_the_clock(processes, folder, tmp_path, whole)
     [
         {"method": "equalizer"},
         {"method": "group_dro"},
+        {"method": "swap", "consistency": 1.0},
         {"ema": 0.9, "accumulate": 2, "batch_size": 2, "select": "accuracy", "patience": 2},
     ],
 )
