@@ -257,12 +257,18 @@ def _describe_choice(
     audited: _Audited, model: Samples, attribute: str, reason: str, rows: npt.NDArray[np.integer]
 ) -> str:
     """Return which images of the reason are shown, and what the maps are."""
+    from fairvision.auditing.coarse_maps import coarse_grid
+
     labels = telling_labels([model], attribute)
     count = int((telling_codes(model, attribute, labels) == labels.index(reason)).sum())
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
+    names = [samples.model for samples in audited.models]
+    network = audited.networks[names.index(model.model)]
+    grid = coarse_grid(network, audited.attribution)
+    enlarged = "" if grid is None else f", enlarged from {grid[0]} × {grid[1]} cells"
     return (
         f"Shown: {which}, the groups in turn. Evidence for the annotated {attribute} by "
-        f"{audited.attribution}, each map on its own scale."
+        f"{audited.attribution}{enlarged}, each map on its own scale."
     )
 
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision import datasets
-from fairvision.attribution import DEFAULT
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, SCORES, Samples
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from fairvision.models import Model
     from fairvision.runs import Run
     from fairvision.runs.thresholds import Rule
-
-FEW_POSITIONS = 14  # rows and columns; with fewer, a map says little about places in a photograph
 
 
 @dataclass
@@ -256,31 +253,12 @@ def _sanity(
 
 
 def _unsuited(samples: Samples, model: Model, attribution: str) -> str | None:
-    """Return why the maps of a network tell little about places, if they do."""
-    import torch
-
-    from fairvision.attribution.maps import grid_of
-    from fairvision.models.architectures import sees_places_apart
+    """Return why the maps of a network tell little about places, if any were measured and do."""
+    from fairvision.auditing import coarse_maps
 
     evidence = [samples.evidence(MEASURES[0], attribute) for attribute in samples.truth.attributes]
-    if all(hits is None or np.isnan(hits).all() for hits in evidence) or model.module is None:
-        return None
-    blank = torch.zeros(1, 3, model.size, model.size, device=model.device)
-    grid = grid_of(model.module, blank, attribution)
-    if grid is not None and min(grid) < min(FEW_POSITIONS, model.size // 2):
-        finer = grid_of(model.module, blank, DEFAULT)
-        other = f"choose --attribution {DEFAULT} or " if finer and finer > grid else ""
-        return (
-            f"{model.name}: its maps have {grid[0]} × {grid[1]} cells, too coarse to say where in "
-            "a picture the evidence lies, and their corners are often strongest: "
-            f"{other}train with larger pictures (--size)"
-        )
-    if attribution.startswith("gradcam") and sees_places_apart(model.module):
-        return (
-            f"{model.name}: its dense layer weighs every place by itself, so Grad-CAM says little "
-            f"about where its evidence lies: choose --attribution {DEFAULT} or integrated_gradients"
-        )
-    return None
+    measured = any(hits is not None and not np.isnan(hits).all() for hits in evidence)
+    return coarse_maps.note(model, attribution) if measured else None
 
 
 def of_tables(
