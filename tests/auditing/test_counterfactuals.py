@@ -189,7 +189,7 @@ def test_they_are_in_no_other_figure(done, drawn, seers, tmp_path):
 def test_the_page_has_them(done):
     page = done.report.read_text()
     assert "What it says when one thing is changed" in page
-    assert "Answers that turn with something else, shirt" in page
+    assert "Answers on shirt that turn with something else" in page
 
 
 def test_answers_are_written_and_checked(done, drawn, tmp_path):

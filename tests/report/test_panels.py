@@ -84,7 +84,7 @@ def test_consistency_stands_by_what_was_changed():
         row("counterfactual_flips", 0.9, group="a", label="light"),
     )
     (panel,) = panels.consistency(found, "gender")
-    assert panel.title == "Answers that turn with something else, gender"
+    assert panel.title == "Answers on gender that turn with something else"
     places = [panel.svg.index(f">{name}<") for name in ("all pairs", "surroundings", "light")]
     assert places == sorted(places)
     assert panel.svg.count(">light<") == 1
