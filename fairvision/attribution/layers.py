@@ -21,6 +21,7 @@ from fairvision.errors import InputError
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, nn.AdaptiveAvgPool2d)
 
 _MOST_PREFIX_TOKENS = 8
+_TRIED = 4  # images, and as many of noise
 
 
 def watch(
@@ -121,7 +122,8 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     Parameters
     ----------
     network : any network
-    images : (n, 3, height, width); the first one is run through the network
+    images : (n, 3, height, width); the first one is run through the network, and further ones, or
+        noise, where that tells nothing
     layer : a dotted name to check instead, as in `network.named_modules()`
 
     Raises
@@ -141,7 +143,7 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     if layer is not None:
         _check(network, images, layer)
         return layer
-    return _that_matter(network, images[:1])[-1][0]
+    return _looked_at(network, images)[1][-1][0]
 
 
 def stage_layers(network: nn.Module, images: Tensor, fewest: int) -> list[str]:
@@ -179,8 +181,8 @@ def stage_layers(network: nn.Module, images: Tensor, fewest: int) -> list[str]:
     >>> stage_layers(network, torch.zeros(1, 3, 8, 8), fewest=5)
     ['3', '1']
     """
-    image = images[:1]
-    deepest_first = _that_matter(network, image)[::-1]
+    image, layers = _looked_at(network, images)
+    deepest_first = layers[::-1]
     by_size: dict[tuple[int, int], list[str]] = {}
     for name, size in deepest_first:
         by_size.setdefault(size, []).append(name)
@@ -243,6 +245,26 @@ def _carries_all(network: nn.Module, image: Tensor, layer: str) -> bool:
         output = run_network(network, image.detach().clone().requires_grad_().clone())
     heads = outputs_by_head(output).values()
     return not any(isinstance(head, Tensor) and head.requires_grad for head in heads)
+
+
+def _looked_at(
+    network: nn.Module, images: Tensor
+) -> tuple[Tensor, list[tuple[str, tuple[int, int]]]]:
+    """Return an image (1, 3, height, width) that tells which layers matter, and those layers.
+
+    That is the first image for which some do: rectifiers that are all off for an image let nothing
+    through, however much the answer depends on others. After some images, noise is tried.
+    """
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(_TRIED, *images.shape[1:], generator=generator).to(images)
+    problems = {}
+    for image in torch.cat([images[:_TRIED], noise]).unsqueeze(1):
+        try:
+            return image, _that_matter(network, image)
+        except InputError as error:
+            problems[str(error)] = error
+    not_reached = problems.pop(str(InputError(NOT_REACHED)), None)
+    raise next(iter(problems.values()), not_reached) or InputError(NOT_REACHED)
 
 
 def _that_matter(network: nn.Module, image: Tensor) -> list[tuple[str, tuple[int, int]]]:

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer, get_model
 
-from fairvision.attribution import gradcam_layer
+from fairvision.attribution import attribute, gradcam_layer
 from fairvision.attribution.explained import undisturbed
-from fairvision.attribution.layers import as_maps, watch
+from fairvision.attribution.layers import as_maps, stage_layers, watch
 from fairvision.errors import InputError
 
 
@@ -157,6 +157,25 @@ def test_an_answer_that_the_image_does_not_move():
 
     with pytest.raises(InputError, match=r"gradients do not reach the picture.*does not depend"):
         gradcam_layer(Constant(), torch.zeros(1, 3, 8, 8))
+
+
+def test_rectifiers_that_are_off_for_an_image_hide_no_layer():
+    """Bright images turn all units off; others, or noise, show what the answer depends on."""
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 8)),
+        *(nn.ReLU(), nn.Linear(8, 2)),
+    )
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 1.0)
+    nn.init.constant_(network[3].weight, -1.0)
+    nn.init.constant_(network[3].bias, 1500.0)
+    bright, dark = torch.ones(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+    assert not network(bright).equal(network(dark))
+    for images in (bright, dark, torch.cat([bright, dark])):
+        assert gradcam_layer(network, images) == "0"
+        assert stage_layers(network, images, 6) == ["0"]
+    maps = attribute(network, torch.cat([bright, dark]), 0, "gradcam")
+    assert maps.isfinite().all()
 
 
 def test_layers_of_one_position_are_passed_over():
