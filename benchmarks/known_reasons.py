@@ -437,6 +437,7 @@ def make_tables(cells: Sequence[Cell]) -> list[str]:
     best = by(of_attributions, "attribution", "measure", "AUC")[_measures(of_attributions)]
     winners = best.dropna(how="all").idxmax(axis=1)
     named = [f"{row}, {measure}" for row, measure in winners.items()]
+    named += [name for name in SHARES if name.startswith(SWAPPED)]
     titled = {
         "AUC of what asks the model": by(asking, "score", "network", "AUC"),
         "AUC within worlds, of what asks the model": by(asking, "score", "network", "within"),
@@ -444,7 +445,8 @@ def make_tables(cells: Sequence[Cell]) -> list[str]:
         "AUC of maps, mean over networks": best,
         "AUC of the best measure of each attribution, and of swaps, on the same images": by(
             maps, "score", "network", "AUC"
-        ).loc[[*named, *(name for name in SHARES if name.startswith(SWAPPED))]],
+        ).loc[named],
+        "AUC within worlds, of these": by(maps, "score", "network", "within").loc[named],
         "Error of the share, of maps": by(of_attributions, "attribution", "measure", "error"),
         "Rules for 'right and holds'": of_rules(right),
         "Worlds": of_worlds(images),
@@ -472,8 +474,10 @@ def of_cell(cell: Cell) -> pd.DataFrame:
     parts = [pd.read_csv(path) for path in plain]
     parts += [pd.read_csv(path).add_prefix(f"{name}, ") for name, path in tables.items()]
     network = HAND_SET if cell.world == HAND_SET else cell.network
-    return pd.concat(parts, axis=1).assign(
-        world=cell.world, network=network, seed=cell.seed, cell=str(cell.results)
+    return (
+        pd.concat(parts, axis=1)
+        .copy()
+        .assign(world=cell.world, network=network, seed=cell.seed, cell=str(cell.results))
     )
 
 
