@@ -265,7 +265,7 @@ class TestPersonEffect:
         for label in ("cook", "pilot"):
             gap = figure(rows, "person_effect_gap", label=label, **keys)
             assert gap["value"] == pytest.approx(0.4)
-            assert gap["n"] == 37
+            assert gap["n"] == 36  # those whose job is known
         everybody = figure(rows, "person_effect", task="job", **cook)
         assert (everybody["value"], everybody["n"]) == (pytest.approx((20 * 0.3 - 1.9) / 39), 39)
 
@@ -280,8 +280,60 @@ class TestPersonEffect:
         women = figure(rows, "person_effect", attribute="gender", task="job", group="woman")
         assert women["value"] == pytest.approx(means["woman"].value)
         gap = figure(rows, "person_effect_gap", attribute="gender", task="job")
-        assert gap["value"] == pytest.approx(abs(means["woman"] - means["man"]))
+        jobs = samples.truth.samples["job"][~np.isnan(effect) & groups.notna()]
+        cooks = (jobs == "cook").mean()
+        assert gap["value"] == pytest.approx(abs(0.4 * cooks - 0.4 * (1 - cooks)))
         assert gap["low"] <= gap["value"] <= gap["high"]
+
+    def test_groups_that_are_shown_with_other_things_are_compared_alike(self):
+        """Seeing a person adds .6 where there is a pan, whoever it is; women stand by pans."""
+        random = np.random.default_rng(0)
+        gender = np.repeat(["woman", "man"], 100).astype(object)
+        job = np.where(random.random(200) < np.repeat([0.9, 0.1], 100), "cook", "pilot")
+        truth = Dataset.of_columns(
+            SCHEMA,
+            pd.DataFrame({"id": [f"p{i}" for i in range(200)], "split": "test"}),
+            {
+                "gender": SCHEMA.column("gender", gender),
+                "job": SCHEMA.column("job", job.astype(object)),
+                "objects": SCHEMA.column("objects", [("pan",) if j == "cook" else () for j in job]),
+            },
+            root=None,
+            name="n",
+        )
+        cook = np.where(job == "cook", 0.8, 0.2)
+        scores = {"score/job/cook": cook, "score/job/pilot": 1 - cook}
+        scores |= {"hidden/job/cook": np.full(200, 0.2), "hidden/job/pilot": np.full(200, 0.8)}
+        for kind in ("score", "hidden"):
+            of_pan = scores[f"{kind}/job/cook"]
+            scores |= {f"{kind}/objects/{o}": of_pan * (o == "pan") for o in ("pan", "hat", "cup")}
+        rows = measure([Samples("sees", truth, pd.DataFrame(scores))], None, replicates=50)
+        for task, label in (("job", "cook"), ("objects", "pan")):
+            keys = {"attribute": "gender", "task": task, "label": label}
+            women, men = (
+                figure(rows, "person_effect", group=group, **keys)["value"]
+                for group in ("woman", "man")
+            )
+            assert women > 0.45
+            assert men < 0.15
+            assert figure(rows, "person_effect_gap", **keys)["value"] == pytest.approx(0)
+        assert not len(
+            rows[(rows["metric"] == "person_effect_gap") & (rows["task"] == "objects")].query(
+                "label == ''"
+            )
+        )
+
+    def test_groups_that_are_never_shown_alike_have_no_gap(self, samples):
+        truth = samples.truth
+        apart = [{"woman": "cook", "man": "pilot"}.get(group) for group in truth.samples["gender"]]
+        columns = {head: truth.schema.column(head, truth.samples[head]) for head in truth.schema}
+        columns["job"] = truth.schema.column("job", apart)
+        table = truth.samples[["id", "split"]]
+        other = Dataset.of_columns(SCHEMA, table, columns, root=None, name="n")
+        rows = measure([Samples("sees", other, samples.scores)], None, replicates=20)
+        gap = figure(rows, "person_effect_gap", attribute="gender", task="job", label="cook")
+        assert np.isnan(gap["value"])
+        assert gap["n"] == 0
 
     def test_many_labels_are_averaged(self, rows):
         assert figure(rows, "person_effect", task="objects")["value"] == pytest.approx(

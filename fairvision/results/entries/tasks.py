@@ -24,11 +24,12 @@ METRICS = (
         unit="difference",
         better="lower",
         title="What seeing the person adds to {task}, gap between {attribute}",
-        meaning="largest minus smallest group: how differently people of two groups move the "
-        "probability of the true {task}; 0 = alike",
+        meaning="largest minus smallest group, among pictures that show the same: how differently "
+        "people of two groups move the probability of the true {task}; 0 = alike",
         undefined=NEEDS_GROUPS,
         keys="attribute, task; +label",
-        definition="largest minus smallest group of `person_effect`: the counterfactual of A->T",
+        definition="largest minus smallest group of `person_effect`, each group weighted to show "
+        "the true labels as often as all pictures do: the counterfactual of A->T",
         places=(Place(TOGETHER, 2),),
     ),
 )
