@@ -31,9 +31,12 @@ def person_effect_figures(inputs: Inputs) -> Computed:
             if group != UNKNOWN:
                 yield Key("person_effect", attribute, task, group, label), result
         if strata is not None:
-            weights = weights_of_strata(inputs.truth.codes(attribute), strata, ~np.isnan(effect))
+            groups = inputs.truth.codes(attribute)
+            weights = weights_of_strata(groups, strata, ~np.isnan(effect))
             sampling = inputs.sampling.copy()
             sampling["weights"] = weights
+            cell = groups * (strata.max(initial=0) + 1) + strata
+            sampling["strata"] = np.where(weights > 0, cell, -1)  # the weights hold for these
             effect = np.where(weights > 0, effect, np.nan)
             means = metrics.mean_by_group(effect, inputs.groups, **sampling)
             yield Key("person_effect_gap", attribute, task, "", label), metrics.gap(means)
