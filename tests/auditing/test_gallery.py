@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import fairvision
 from fairvision import datasets, runs
+from fairvision.attribution import DEFAULT
 from fairvision.auditing.collect import collect
 from fairvision.auditing.gallery import choose, draw
 from fairvision.auditing.tables import Samples
@@ -96,7 +97,7 @@ def drawn(two_runs, world):
     networks = [as_model(run) for run in two_runs]
     models = [collect(network, tested) for network in networks]
     chosen = list(choose(models, "shirt", per_kind=2))
-    return models, chosen, draw(models, networks, "shirt", chosen, method="gradcam")
+    return models, chosen, draw(models, networks, "shirt", chosen, method=DEFAULT)
 
 
 def test_items_hold_what_the_page_shows(drawn):
@@ -126,7 +127,7 @@ def test_maps_are_those_that_were_judged(drawn):
 
 
 def test_nothing_chosen_draws_nothing(drawn):
-    assert draw(drawn[0], [], "shirt", [], method="gradcam") == []
+    assert draw(drawn[0], [], "shirt", [], method=DEFAULT) == []
 
 
 def test_measured_evidence_stands_beside_chance(drawn):
@@ -134,7 +135,7 @@ def test_measured_evidence_stands_beside_chance(drawn):
     for item, (_, row) in zip(items, chosen):
         assert item.chance == models[0].scores["evidence/chance"][row]
         for answer, model in zip(item.models, models):
-            mass = model.scores["evidence/gradcam/relevance_mass"][row]
+            mass = model.scores[f"evidence/{DEFAULT}/relevance_mass"][row]
             assert answer.mass == (None if np.isnan(mass) else mass)
 
 
