@@ -23,32 +23,48 @@ def column(model: Samples, kind: str, attribute: str) -> Values | None:
     return None if np.isnan(values).all() else values
 
 
+def swapped_right(model: Samples, attribute: str) -> Values | None:
+    """Return the share of an image's swaps with other groups answered right, (n,); or None.
+
+    Tables that do not hold it say as much by `holds` where there are two groups: a right answer is
+    right where it stays, a wrong one where it does not.
+    """
+    values, holds = column(model, "swapped_right", attribute), column(model, "holds", attribute)
+    predictions = predicted(model, attribute)
+    two = len(model.truth.attributes[attribute]) == 2
+    if values is not None or holds is None or predictions is None or not two:
+        return values
+    right = metrics.correct(model.truth.codes(attribute), predictions)
+    return np.where(right == 1, holds, np.where(right == 0, 1 - holds, np.nan))
+
+
 def elsewhere(model: Samples, attribute: str) -> Values | None:
     """Return the share of an image's swaps that are answered right, (n,); NaN where undefined.
 
     It is the larger of the shares with surroundings of its own group and of other groups: who is
     taken for another group in the places of that one may be recognised in those of their own.
-    Tables that do not hold it say as much by `holds` where there are two groups: a wrong answer
-    that does not stay is right. Of more groups nothing is known then: None.
+    None where nothing in either is defined.
     """
-    shares = [column(model, kind, attribute) for kind in ("swapped_right", "same_swapped_right")]
+    shares = swapped_right(model, attribute), column(model, "same_swapped_right", attribute)
     defined = [share for share in shares if share is not None]
-    if defined:
-        return np.fmax(defined[0], defined[-1])
-    holds = column(model, "holds", attribute)
-    return None if holds is None or len(model.truth.attributes[attribute]) != 2 else 1 - holds
+    return np.fmax(defined[0], defined[-1]) if defined else None
 
 
 def causes(model: Samples, attribute: str) -> tuple[Values, Values, Values] | None:
     """Return what `fairvision.metrics.reasons` takes: right, holds, elsewhere, each (n,).
 
-    None where the surroundings were not exchanged, or the model does not predict the attribute.
+    Where one of the last two is undefined so is the other: an image takes part however it was
+    answered. None where the surroundings were not exchanged, or the model does not predict the
+    attribute.
     """
     predictions, holds = predicted(model, attribute), column(model, "holds", attribute)
     right_elsewhere = elsewhere(model, attribute)
     if predictions is None or holds is None or right_elsewhere is None:
         return None
-    return metrics.correct(model.truth.codes(attribute), predictions), holds, right_elsewhere
+    right = metrics.correct(model.truth.codes(attribute), predictions)
+    undefined = np.isnan(holds) | np.isnan(right_elsewhere)
+    holds, right_elsewhere = (np.where(undefined, np.nan, v) for v in (holds, right_elsewhere))
+    return right, holds, right_elsewhere
 
 
 def codes_by_cause(model: Samples, attribute: str) -> Rows:
@@ -61,17 +77,18 @@ def cause_figures(inputs: Inputs) -> Computed:
     """Yield what holds, what the surroundings decide, and the four reasons, by group."""
     model, attribute = inputs.samples, inputs.attribute
     codes = inputs.truth.codes(attribute)
+    predictions, holds = predicted(model, attribute), column(model, "holds", attribute)
+    if predictions is not None and holds is not None:
+        of_right = np.where(metrics.correct(codes, predictions) == 1, holds, np.nan)
+        yield from inputs.by_group("holds", of_right, gap="holds_gap")
     of_images = causes(model, attribute)
     if of_images is not None:
-        right, holds, _ = of_images
-        yield from inputs.by_group("holds", np.where(right == 1, holds, np.nan), gap="holds_gap")
         yield Key("reasons", attribute), metrics.reasons(*of_images, **inputs.sampling)
         for code, group in enumerate(inputs.truth.attributes[attribute]):
             of_group = metrics.reasons(*of_images, where=codes == code, **inputs.sampling)
             yield Key("reasons", attribute, "", group), of_group
-    others, same = (
-        column(model, kind, attribute) for kind in ("swapped_right", "same_swapped_right")
-    )
+    others = swapped_right(model, attribute)
+    same = column(model, "same_swapped_right", attribute)
     if others is not None:
         yield from inputs.by_group("swapped_accuracy", others)
     if same is not None:

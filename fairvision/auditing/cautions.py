@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.auditing.amplification_figures import not_attacked
-from fairvision.auditing.cause_figures import causes
+from fairvision.auditing.cause_figures import causes, column
 from fairvision.auditing.coverage import missing
 from fairvision.auditing.inputs import Codes, predicted, tied
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
@@ -192,10 +192,13 @@ def _left_out_of(model: Samples) -> Iterator[str]:
         if model.counts is not None:
             continue
         if causes(model, attribute) is None:
-            yield (
-                f"{model.model}, {attribute}: whether it is right for the right reasons (no masks, "
-                "or surroundings were not exchanged)"
+            why = (
+                "no masks, or surroundings were not exchanged"
+                if column(model, "holds", attribute) is None
+                else f"of more than two groups this needs swapped_right/{attribute} beside "
+                f"holds/{attribute}"
             )
+            yield f"{model.model}, {attribute}: whether it is right for the right reasons ({why})"
         if all(model.evidence(measure, attribute) is None for measure in MEASURES):
             yield f"{model.model}, {attribute}: where the evidence lies (no masks, or no evidence)"
         elif CHANCE not in model.scores:

@@ -58,9 +58,9 @@ def plan(
 ) -> dict[str, Donors]:
     """Choose donors for each attribute: the same for all models, in any order of the images.
 
-    Both persons need a mask and a known group. Of other groups those images are donors whose
-    labels are typical of their group (`fairvision.metrics.context_typical_group`, of all tasks
-    together): what is asked is whether an answer holds in surroundings of another group, and an
+    Both persons need a mask, surroundings (who fills the image has none) and a known group. Of
+    other groups those images are donors whose labels are typical of their group
+    (`fairvision.metrics.context_typical_group`, of all tasks together): what is asked is whether an answer holds in surroundings of another group, and an
     image that shows those of the person's own group does not ask it. Where a group has no such
     image, and where nothing but groups is annotated, all of its images are donors.
 
@@ -132,7 +132,7 @@ def swap(
     -------
     (n rows) the columns of docs/design.md: `swapped/…`, `holds/…`, `swapped_right/…`,
     `same_swapped/…`, `same_swapped_right/…`, `pasted/…` and `others_here/…`. NaN without a mask,
-    a known group or a donor.
+    surroundings, a known group, a donor, or an answer of the model.
     """
     dataset = samples.truth
     heads = [head for head in dataset.attributes if head in model.schema.attributes]
@@ -229,10 +229,12 @@ def _columns(
     assert whole is not None
     n, truth = len(samples.truth), samples.truth.codes(head)
     before = metrics.decide(whole, many=False)
-    scores = pairs[[f"{i}" for i in range(len(groups))]].to_numpy()
-    row, donor, kind = (pairs[name].to_numpy() for name in ("row", "donor", "kind"))
+    answered = pairs.dropna()
+    scores = answered[[f"{i}" for i in range(len(groups))]].to_numpy()
+    row, donor, kind = (answered[name].to_numpy() for name in ("row", "donor", "kind"))
     after = metrics.decide(scores, many=False)
     others, same, back = (kind == name for name in ("others", "same", "own"))
+    asked = others & (before[row] >= 0)
     columns: dict[str, npt.NDArray[np.float64]] = {}
 
     def add(name: str, values: npt.NDArray[np.float64]) -> None:
@@ -241,7 +243,7 @@ def _columns(
         columns.update(zip(names, shaped.T))
 
     add("swapped", _means(scores[others], row[others], n))
-    add("holds", _means((after == before[row])[others], row[others], n))
+    add("holds", _means((after == before[row])[asked], row[asked], n))
     add("swapped_right", _means((after == truth[row])[others], row[others], n))
     add("same_swapped", _means(scores[same], row[same], n))
     add("same_swapped_right", _means((after == truth[row])[same], row[same], n))

@@ -99,7 +99,8 @@ def choose_donors(
 
     Parameters
     ----------
-    masks : (n, 1, height, width), small masks, all zero where there is none
+    masks : (n, 1, height, width), small masks, all zero where there is none; who fills the image
+        has no surroundings to take or to give
     groups : (n,) codes, -1 unknown
     draws : (n,) numbers in [0, 1) that belong to the images
     count : donors per image
@@ -109,8 +110,8 @@ def choose_donors(
 
     Returns
     -------
-    (n, count) int64 rows of donors, the best first; -1 where an image has no mask or no known
-    group, and where there are fewer donors
+    (n, count) int64 rows of donors, the best first; -1 where an image has no mask, no surroundings
+    or no known group, and where there are fewer donors
 
     Examples
     --------
@@ -122,7 +123,7 @@ def choose_donors(
             [ 0, -1]])
     """
     people = (masks > 0).flatten(1).float()
-    able = people.any(dim=1) & (groups >= 0)
+    able = people.any(dim=1) & ~people.all(dim=1) & (groups >= 0)
     gives = able if may_give is None else able & may_give
     every = torch.arange(len(people), device=people.device)
     keys = (draws.double() * 2**53).long()

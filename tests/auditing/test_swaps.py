@@ -208,10 +208,28 @@ def test_nobody_to_swap_with(draw, n, masks):
     assert len(table) == n
 
 
-def test_people_who_fill_their_image(draw):
-    table = asked(draw(n=8, whole=range(8)))
-    assert (table["holds/colour"] == 1).all()
-    assert np.isfinite(table["pasted/colour/red"]).all()
+def test_people_who_fill_their_image_have_no_surroundings_to_exchange(draw):
+    assert asked(draw(n=8, whole=range(8))).isna().all().all()
+    table = asked(draw(n=12, whole=range(4)))
+    assert table.iloc[:4].isna().all().all()
+    assert table.iloc[4:]["holds/colour"].notna().all()
+
+
+def test_a_model_that_does_not_answer_holds_nothing_and_is_not_wrong(draw):
+    data = draw(n=20)
+
+    def silent(images):
+        """Give no answer where the surroundings are green."""
+        colours = by_person(images)
+        return colours.where(images[:, 1, 0, :1] == 0, torch.nan)
+
+    table = asked(data, silent)
+    red, green = (data.codes("colour") == code for code in (0, 1))
+    assert table.loc[red, ["holds/colour", "swapped_right/colour"]].isna().all().all()
+    assert table.loc[green, "holds/colour"].isna().all()
+    assert (table.loc[green, "swapped_right/colour"] == 1).all()
+    assert table.loc[green, "same_swapped_right/colour"].isna().all()
+    assert table.loc[red, "same_swapped_right/colour"].eq(1).all()
 
 
 def test_no_donors_are_short_where_there_are_enough(draw):

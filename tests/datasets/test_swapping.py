@@ -137,6 +137,14 @@ def test_only_those_give_that_may(people):
     assert (chosen[:, 10:] == -1).all()
 
 
+def test_who_fills_the_image_has_no_surroundings_to_take_or_to_give(people):
+    people[:10] = 1
+    chosen = choose_donors(people, torch.arange(60) % 2, drawn(60, seed=2), 25)
+    assert (chosen[:10] == -1).all()
+    assert (chosen[10:] >= 0).all()
+    assert (chosen[10:] >= 10).all()
+
+
 def test_nobody_is_no_error():
     empty = torch.zeros(0, 1, 4, 4)
     assert choose_donors(empty, torch.zeros(0).long(), torch.zeros(0), 3).shape == (0, 3)
