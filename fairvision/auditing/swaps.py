@@ -60,9 +60,10 @@ def plan(
 
     Both persons need a mask, surroundings (who fills the image has none) and a known group. Of
     other groups those images are donors whose labels are typical of their group
-    (`fairvision.metrics.context_typical_group`, of all tasks together): what is asked is whether an answer holds in surroundings of another group, and an
-    image that shows those of the person's own group does not ask it. Where a group has no such
-    image, and where nothing but groups is annotated, all of its images are donors.
+    (`fairvision.metrics.context_typical_group`, of all tasks together): what is asked is whether an
+    answer holds in surroundings of another group, and an image that shows those of the person's own
+    group does not ask it. Where a group has no such image, and where nothing but groups is
+    annotated, all of its images are donors.
 
     Parameters
     ----------
