@@ -91,6 +91,8 @@ def cause_figures(inputs: Inputs) -> Computed:
     same = column(model, "same_swapped_right", attribute)
     if others is not None:
         yield from inputs.by_group("swapped_accuracy", others)
+        recall = metrics.mean_of_groups(inputs.means(others))
+        yield Key("swapped_recall", attribute), recall
     if same is not None:
         yield from inputs.by_group("same_swapped_accuracy", same)
     if others is not None and same is not None:

@@ -20,6 +20,7 @@ from fairvision.results.verdict import (
     status_of,
 )
 from fairvision.results.words import written
+from fairvision.schema import UNKNOWN
 
 NOTHING_CLAIMED = (
     "In surroundings of other groups it names the groups no better than a guess, and neither do "
@@ -153,6 +154,11 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
         sentences.append(
             f"A right answer stays in {holds.sentence()} of the surroundings of other groups."
         )
+    recall = figures.defined(model, "swapped_recall", attribute)
+    if recall is not None:
+        sentences.append(
+            f"There the groups are named right in {recall.sentence()}, each counting alike."
+        )
     gap = figures.defined(model, "background_gap", attribute)
     if gap is not None:
         shown = shown_as(
@@ -179,10 +185,17 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
 def _named_elsewhere(figures: Figures, model: str, attribute: str) -> int:
     """Return whether groups are named better (1) or worse (-1) than by a guess, elsewhere.
 
-    Elsewhere is in surroundings of other groups; it takes two standard errors.
+    Elsewhere is in surroundings of other groups; a guess names one of the groups that are there.
     """
-    recall = figures.recall(model, "swapped_accuracy", attribute)
-    return 0 if recall is None else recall.sign
+    recall = figures.defined(model, "swapped_recall", attribute)
+    groups = [
+        group
+        for group in figures.groups(attribute)
+        if group != UNKNOWN and figures.defined(model, "swapped_accuracy", attribute, group=group)
+    ]
+    if recall is None or len(groups) < 2:
+        return 0
+    return int(recall.low > 1 / len(groups)) - int(recall.high < 1 / len(groups))
 
 
 def _evidence(figures: Figures, model: str, attribute: str) -> Answer | None:

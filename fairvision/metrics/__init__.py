@@ -29,6 +29,7 @@ from fairvision.metrics.contrasts import (
     group_ratio,
     mean,
     mean_by_group,
+    mean_of_groups,
     small_groups,
     worst_group,
 )
@@ -131,6 +132,7 @@ __all__ = [
     "mask_words",
     "mean",
     "mean_by_group",
+    "mean_of_groups",
     "model_leakage",
     "multi_attribute_bias_amplification",
     "outcome_divergence",

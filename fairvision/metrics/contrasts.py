@@ -165,6 +165,52 @@ def _mean(sums: Floats, ones: Floats, weights: Array) -> Floats:
     return ratio(sums @ weights, ones @ weights)
 
 
+def mean_of_groups(by_group: Mapping[Any, Result]) -> Result:
+    """Mean over groups, each of which counts alike, however many images it has.
+
+    Of accuracies it is the balanced accuracy: answers that do not depend on the image reach
+    1 / groups, whatever they are and however large the groups.
+
+    Parameters
+    ----------
+    by_group : dict of group to Result
+        As from `mean_by_group`. The unknown group and groups that are NaN are left out.
+
+    Returns
+    -------
+    Result
+        NaN without a defined group; n is the number of images of the groups.
+
+    Raises
+    ------
+    InputError
+        There are no groups at all.
+
+    References
+    ----------
+    K. H. Brodersen, C. S. Ong, K. E. Stephan and J. M. Buhmann, "The Balanced Accuracy and Its
+    Posterior Distribution", ICPR 2010.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> right, groups = [1, 1, 1, 1, 0, 0], ["a", "a", "a", "a", "b", None]
+    >>> float(metrics.mean_of_groups(metrics.mean_by_group(right, groups)))
+    0.5
+    """
+    if not by_group:
+        raise InputError("there is no group to take the mean of")
+    defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
+    recipes = [recipe_of(result) for result in defined or by_group.values()]
+
+    def statistic(weights: Array) -> Floats:
+        means: Floats = np.stack([recipe.statistic(weights)[0] for recipe in recipes]).mean(axis=0)
+        return means
+
+    name = f"mean of groups of {next(iter(by_group.values())).name}"
+    return summarise(recipes[0].sample, statistic, sum(r.n for r in defined), name)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GroupResult(Result):
     """A `Result` of certain groups.

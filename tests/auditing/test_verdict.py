@@ -27,8 +27,10 @@ def table(*rows):
 def reasons(model, right, wrong, *, gap=ACROSS, elsewhere=(0.9, 0.9), holds=(0.8, 0.7, 0.9)):
     """Figures by cause; `elsewhere` is the accuracy of both groups in others' surroundings."""
     figures = [right, wrong, (0.1, 0.05, 0.15), (0.1, 0.05, 0.15)]
+    recall = sum(elsewhere) / 2
     return [
         *(row(model, "reasons", f, label=label) for f, label in zip(figures, REASONS)),
+        row(model, "swapped_recall", (recall, recall - 0.1, recall + 0.1)),
         row(model, "holds", holds),
         row(model, "background_gap", gap),
         *(

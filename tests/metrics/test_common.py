@@ -23,6 +23,10 @@ def gap_between_groups(values: Any, groups: Any, **keywords: Any) -> Result:
     return metrics.gap(metrics.mean_by_group(values, groups, **keywords))
 
 
+def mean_of_groups(values: Any, groups: Any, **keywords: Any) -> Result:
+    return metrics.mean_of_groups(metrics.mean_by_group(values, groups, **keywords))
+
+
 def ratio_of_groups(truth: Any, predicted: Any, groups: Any, **keywords: Any) -> Result:
     return metrics.group_ratio(metrics.precision(truth, predicted, groups, **keywords))
 
@@ -166,6 +170,7 @@ MEASURES |= {
         ratio_of_groups,
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
     ),
+    "mean_of_groups": (mean_of_groups, {"values": "value", "groups": "group"}),
     "worst_group": (worst_of_groups, {"truth": "right", "scores": "inside", "groups": "group"}),
     "group_metrics": (
         table_of_groups,
@@ -407,7 +412,9 @@ def test_codes_and_tensors_give_the_same_value(case: str, columns: Columns) -> N
 
 @every_measure
 def test_no_rows_or_nothing_known_is_nan(case: str, columns: Columns) -> None:
-    for rows_left in (5,) if "gap" in case else (0, 5):  # no rows, no groups: an error
+    for rows_left in (
+        (5,) if "gap" in case or case == "mean_of_groups" else (0, 5)
+    ):  # no rows, no groups: an error
 
         def blank(column: np.ndarray, rows_left: int = rows_left) -> np.ndarray:
             unknown = None if column.dtype == object else np.nan

@@ -61,6 +61,19 @@ METRICS = (
         places=(Place(CAUSES),),
     ),
     Metric(
+        name="swapped_recall",
+        unit="fraction",
+        better="higher",
+        title="Groups told apart in surroundings of other groups",
+        meaning="the same, with each group counting alike: answers that do not depend on the "
+        "picture reach one over the number of groups",
+        undefined=NEEDS_SWAPS,
+        noun="how well groups are told apart in surroundings of other groups",
+        keys="attribute",
+        definition="mean over the known groups of `swapped_accuracy`",
+        places=(Place(CAUSES), Place(CHANGES, 2)),
+    ),
+    Metric(
         name="same_swapped_accuracy",
         unit="fraction",
         better="higher",
