@@ -24,8 +24,8 @@ from fairvision.schema import UNKNOWN
 
 NOTHING_CLAIMED = (
     "In surroundings of other groups it names the groups no better than a guess, and neither do "
-    "the surroundings decide: answers that do not depend on the picture hold everywhere. So "
-    "nothing is claimed."
+    "the surroundings decide: answers that do not depend on the picture hold everywhere, and "
+    "answers by chance turn anywhere. So nothing is claimed."
 )
 DIRECTIONAL = {
     T_TO_A: "T->A, guessing {attribute} from {task}",
@@ -135,8 +135,10 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
     """Answer by cause: what happens to the answers when the surroundings are exchanged.
 
     Yes needs more right answers that hold than such that turn, people who are named better than by
-    a guess in surroundings of other groups, and no shown background gap. No is said where clearly
-    more turn, or the surroundings matter and people are named no better than by a guess.
+    a guess in surroundings of other groups, and no shown background gap. No needs surroundings that
+    are shown to matter, as answers by chance turn as well: by a background gap, with more right
+    answers that turn or people who are named no better than by a guess; or by more right answers
+    that turn and people who are named worse than by a guess.
     """
     shares = [figures.defined(model, "reasons", attribute, label=reason) for reason in REASONS]
     right_holds, right_turns = shares[:2]
@@ -170,10 +172,10 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
         )
     clear = int(right_holds.low > right_turns.high) - int(right_turns.low > right_holds.high)
     named, decides = _named_elsewhere(figures, model, attribute), 0 if gap is None else gap.sign
-    if named == decides == 0 and clear != -1:
+    if named == decides == 0:
         sentences.append(NOTHING_CLAIMED)
     status: Status = "unclear"
-    if clear == -1 or (decides == 1 and named < 1):
+    if (decides == 1 and (clear == -1 or named < 1)) or clear == named == -1:
         status = "no"
     elif clear == named == 1 and decides < 1:
         status = "yes"

@@ -21,7 +21,7 @@ from fairvision.cli.printing import say
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Pictures of each cell: right or wrong, evidence on the person or elsewhere.",
+    help="Pictures of each reason: right or wrong, and what exchanged surroundings change.",
 )
 @click.option(
     "--data",
@@ -35,8 +35,9 @@ def command(output: Path, quiet: bool, **rest: Any) -> None:
     """Draw the most telling pictures of an audit.
 
     AUDIT is the folder that `fairvision audit` wrote, RUN… the runs that it compared, in the same
-    order. For each model and each cell (right or wrong, evidence on the person or elsewhere) the
-    folder gets a contact sheet, and a sheet per picture with every model's evidence.
+    order. For each model and each reason (right or wrong, and whether that changes when the
+    surroundings are exchanged; without swaps, where the evidence lies) the folder gets a contact
+    sheet, and a sheet per picture with every model's evidence.
 
     \b
     fairvision pictures audit runs/baseline runs/equalizer -o pictures

@@ -124,6 +124,9 @@ def test_undefined_figures_give_no_answer():
         ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), UP, (0.2, 0.2), "no"),
         ((0.4, 0.3, 0.5), (0.4, 0.3, 0.5), ACROSS, (0.9, 0.9), "unclear"),
         ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), UP, (0.9, 0.9), "no"),
+        ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), ACROSS, (0.2, 0.2), "no"),
+        ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), ACROSS, (0.9, 0.9), "unclear"),
+        ((0.1, 0.05, 0.2), (0.4, 0.3, 0.5), ACROSS, (0.5, 0.5), "unclear"),
     ],
 )
 def test_right_reasons_need_answers_that_hold_and_people_who_are_named_elsewhere(
@@ -146,6 +149,14 @@ def test_of_answers_that_do_not_depend_on_the_image_nothing_is_claimed():
     assert said.answer.endswith(NOTHING_CLAIMED)
     assert "for reasons of which nothing can be claimed" in verdict.headline
     assert "100.0%" not in verdict.headline
+
+
+def test_of_answers_by_chance_nothing_is_claimed_however_many_turn():
+    random = reasons(A, (0.1, 0.05, 0.2), (0.4, 0.3, 0.5), elsewhere=(0.5, 0.5))
+    verdict = judge(table(row(A, "accuracy", (0.5, 0.4, 0.6)), *random), [A])
+    assert answer(verdict, "for the right reasons").answer.endswith(NOTHING_CLAIMED)
+    assert "for reasons of which nothing can be claimed" in verdict.headline
+    assert "goes by" not in verdict.headline
 
 
 @pytest.mark.parametrize(("lift", "status"), [(UP, "yes"), (ACROSS, "unclear"), (DOWN, "no")])
@@ -212,7 +223,7 @@ def test_the_headline_answers_both_questions_for_each_model():
         row(A, "directional A->T", UP, task="sport"),
         row(B, "directional T->A", ACROSS, task="sport"),
         row(A, "accuracy", (0.8, 0.7, 0.9)),
-        *reasons(A, (0.3, 0.2, 0.4), (0.5, 0.45, 0.6), holds=(0.3, 0.2, 0.4)),
+        *reasons(A, (0.3, 0.2, 0.4), (0.5, 0.45, 0.6), gap=UP, holds=(0.3, 0.2, 0.4)),
         *reasons(B, (0.7, 0.6, 0.8), (0.1, 0.0, 0.2)),
     ]
     headline = judge(table(*rows), [A, B]).headline
