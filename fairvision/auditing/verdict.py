@@ -27,6 +27,10 @@ NOTHING_CLAIMED = (
     "the surroundings decide: answers that do not depend on the picture hold everywhere, and "
     "answers by chance turn anywhere. So nothing is claimed."
 )
+GUESSES_HOLD = (
+    "On the whole pictures it names the groups no better than a guess, and guesses that hold are "
+    "right for no reason. So nothing is claimed."
+)
 DIRECTIONAL = {
     T_TO_A: "T->A, guessing {attribute} from {task}",
     A_TO_T: "A->T, predicting {task} by {attribute}",
@@ -138,7 +142,8 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
     a guess in surroundings of other groups, and no shown background gap. No needs surroundings that
     are shown to matter, as answers by chance turn as well: by a background gap, with more right
     answers that turn or people who are named no better than by a guess; or by more right answers
-    that turn and people who are named worse than by a guess.
+    that turn and people who are named worse than by a guess. Of answers that do not turn, and name
+    the groups of whole images no better than a guess, nothing is claimed.
     """
     shares = [figures.defined(model, "reasons", attribute, label=reason) for reason in REASONS]
     right_holds, right_turns = shares[:2]
@@ -172,12 +177,17 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
         )
     clear = int(right_holds.low > right_turns.high) - int(right_turns.low > right_holds.high)
     named, decides = _named_elsewhere(figures, model, attribute), 0 if gap is None else gap.sign
+    whole = figures.recall(model, "accuracy", attribute)
+    guesses = whole is not None and whole.sign < 1 and clear != -1
     if named == decides == 0:
         sentences.append(NOTHING_CLAIMED)
+    elif guesses:
+        sentences.append(GUESSES_HOLD)
     status: Status = "unclear"
-    if (decides == 1 and (clear == -1 or named < 1)) or clear == named == -1:
+    by_surroundings = decides == 1 and (clear == -1 or (named < 1 and not guesses))
+    if by_surroundings or clear == named == -1:
         status = "no"
-    elif clear == named == 1 and decides < 1:
+    elif clear == named == 1 and decides == 0 and not guesses:
         status = "yes"
     return Answer(
         f"Is {model} right about {attribute} for the right reasons?", " ".join(sentences), status
@@ -366,7 +376,7 @@ def _headline_reasons(figures: Figures, model: str, attribute: str) -> str:
     )
     if holds is None or answer is None:
         return f"{first}; whether for the right reasons was not measured"
-    if answer.answer.endswith(NOTHING_CLAIMED):
+    if answer.answer.endswith((NOTHING_CLAIMED, GUESSES_HOLD)):
         return f"{first}, for reasons of which nothing can be claimed"
     but, so = {
         "no": ("but of", ": it goes by the surroundings"),

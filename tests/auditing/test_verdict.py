@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from fairvision.auditing.verdict import NOTHING_CLAIMED, judge
+from fairvision.auditing.verdict import GUESSES_HOLD, NOTHING_CLAIMED, judge
 from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.results.figures import COLUMNS
 from fairvision.results.registry import unit_of
@@ -127,6 +127,7 @@ def test_undefined_figures_give_no_answer():
         ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), ACROSS, (0.2, 0.2), "no"),
         ((0.1, 0.05, 0.2), (0.7, 0.6, 0.8), ACROSS, (0.9, 0.9), "unclear"),
         ((0.1, 0.05, 0.2), (0.4, 0.3, 0.5), ACROSS, (0.5, 0.5), "unclear"),
+        ((0.7, 0.6, 0.8), (0.1, 0.05, 0.2), DOWN, (0.9, 0.9), "unclear"),
     ],
 )
 def test_right_reasons_need_answers_that_hold_and_people_who_are_named_elsewhere(
@@ -209,6 +210,29 @@ def test_a_change_is_told_as_shown_or_not_shown():
     shown, unshown = said.answer.split("For these nothing was shown")
     assert "T->A (sport) is lower" in shown
     assert "accuracy on gender" in unshown
+
+
+@pytest.mark.parametrize("whole", [(0.98, 0.02), (0.3, 0.3)])
+@pytest.mark.parametrize("gap", [UP, ACROSS, DOWN])
+@pytest.mark.parametrize("elsewhere", [(0.96, 0.02), (0.7, 0.7), (0.3, 0.3)])
+def test_of_guesses_that_hold_nothing_is_claimed(whole, gap, elsewhere):
+    right = [
+        row(A, "accuracy", (share, share, share), group=group)
+        for share, group in zip(whole, ("female", "male"))
+    ]
+    hold = reasons(A, (0.45, 0.4, 0.5), (0.05, 0.0, 0.1), gap=gap, elsewhere=elsewhere)
+    verdict = judge(table(row(A, "accuracy", (0.5, 0.4, 0.6)), *right, *hold), [A])
+    said = answer(verdict, "for the right reasons")
+    assert said.status == "unclear"
+    assert said.answer.endswith((GUESSES_HOLD, NOTHING_CLAIMED))
+    assert "for reasons of which nothing can be claimed" in verdict.headline
+
+
+def test_of_guesses_that_turn_with_the_surroundings_that_is_said():
+    right = [row(A, "accuracy", (0.5, 0.5, 0.5), group=group) for group in ("female", "male")]
+    turn = reasons(A, (0.05, 0.0, 0.1), (0.45, 0.4, 0.5), gap=UP, elsewhere=(0.1, 0.1))
+    verdict = judge(table(row(A, "accuracy", (0.5, 0.4, 0.6)), *right, *turn), [A])
+    assert answer(verdict, "for the right reasons").status == "no"
 
 
 def test_without_any_change_shown_the_answer_is_unclear():
