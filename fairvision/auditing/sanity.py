@@ -138,7 +138,8 @@ def examine_all(models: Sequence[Model], dataset: Dataset, **how: Any) -> pd.Dat
     Several processes share the models, and each gets all rows.
     """
     share = processes.share(len(models), processes.rank(), processes.count())
-    tables = [examine(model, dataset, **how) for model in models[share.rows]]
+    with adding_up(Sums()):  # a warning was given when all images were measured
+        tables = [examine(model, dataset, **how) for model in models[share.rows]]
     tables = [table for table in tables if len(table)]
     none = pd.DataFrame(columns=list(COLUMNS))
     return processes.gathered(pd.concat(tables, ignore_index=True) if tables else none)

@@ -33,6 +33,7 @@ NEEDS_PICTURES = {
     "directional T->A, evidence inside",
     "directional T->A, evidence outside",
     "directional T->A, outside minus inside",
+    "evidence_cells",
     "hidden_probability_gap",
     "leakage_amplification",
     "model_leakage",

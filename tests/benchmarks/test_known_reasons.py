@@ -8,10 +8,11 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 import hand_set
 import known_reasons
 from hand_set import REASONS, draw_hand_set, hand_set_scenes
+
+sys.path.pop(0)  # its coverage.py is not the package of that name
 
 from fairvision.attribution import attribute
 from fairvision.datasets.batching import image_tensor
