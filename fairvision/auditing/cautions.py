@@ -193,7 +193,7 @@ def _left_out_of(model: Samples) -> Iterator[str]:
             continue
         if causes(model, attribute) is None:
             why = (
-                "no masks, or surroundings were not exchanged"
+                "too few masks, or surroundings were not exchanged"
                 if column(model, "holds", attribute) is None
                 else f"of more than two groups this needs swapped_right/{attribute} beside "
                 f"holds/{attribute}"

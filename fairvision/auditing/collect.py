@@ -202,6 +202,12 @@ def _check_scores(model: Model, scores: Mapping[str, Tensor], images: int) -> No
             raise InputError(
                 f"{model} predicts {head!r} by numbers outside of 0 to 1: probabilities"
             )
+        blank = values.isnan()
+        if bool((blank.any(dim=1) & ~blank.all(dim=1)).any()):
+            raise InputError(
+                f"{model} predicts {head!r} by NaN for some labels of an image only: give all of "
+                "its labels NaN where there is no answer"
+            )
         off = (values.sum(dim=1) - 1).abs().max() if len(values) else torch.zeros(())
         if not model.schema.is_many(head) and bool(off > TOLERANCE):
             raise InputError(f"{model}: the probabilities of {head!r} do not sum to 1")

@@ -32,6 +32,7 @@ MARKER = "audit.json"
 MISSING = ("leave-out", "wrong")
 LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
 PER_KIND = 4
+MOST_SWAPS = 1000
 
 
 class Audit(FinishedAudit):
@@ -85,8 +86,8 @@ def audit(
     seed : of the bootstrap; the models share its draws, so differences are paired
     device, batch_size, workers : where and how the models run
     cache : whether decoded images are kept on the disk, see `fairvision.datasets.open_pixels`
-    swaps : in the surroundings of so many images of other groups each person is shown; 0 for none.
-        See docs/swaps.md.
+    swaps : in the surroundings of so many images of other groups each person is shown; 0 for none,
+        at most 1000. See docs/swaps.md.
     fill : how the place of a person in these is filled, one of
         `fairvision.datasets.FILLS`
     leaning : hide the person, the context and each class of objects and ask the models again; by
@@ -130,8 +131,8 @@ def audit(
         raise InputError("tables cannot be asked again: --sanity is for runs")
     if missing not in MISSING:
         raise InputError(f"missing {missing!r} is not one of {', '.join(MISSING)}")
-    if swaps < 0:
-        raise InputError("swaps must be 0 or more")
+    if not 0 <= swaps <= MOST_SWAPS:
+        raise InputError(f"swaps must be 0 to {MOST_SWAPS}, not {swaps}")
     if fill not in FILLS:
         raise InputError(f"unknown fill {fill!r}: one of {', '.join(FILLS)}")
     if sanity_pictures is not None and sanity_pictures < 1:

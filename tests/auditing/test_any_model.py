@@ -235,6 +235,7 @@ def test_models_that_no_run_made_are_audited(function, bare, world, tmp_path):
         ({"context": torch.ones(1, 7)}, r"shape \(1, 7\) for 'context': \(.*\) is expected"),
         ({"context": 22.0}, "'context' by numbers outside of 0 to 1"),
         ({"context": 0.01}, "the probabilities of 'context' do not sum to 1"),
+        ({"context": "one label"}, "'context' by NaN for some labels of an image only"),
     ],
 )
 def test_predictions_that_are_no_probabilities_are_refused(tested, scores, problem):
@@ -245,6 +246,9 @@ def test_predictions_that_are_no_probabilities_are_refused(tested, scores, probl
             for head, values in scores.items():
                 is_number = isinstance(values, float)
                 predicted[head] = torch.full_like(context, values) if is_number else values
+                if values == "one label":
+                    predicted[head] = context.clone()
+                    predicted[head][0, 0] = float("nan")
             return predicted
 
     with pytest.raises(InputError, match=problem):

@@ -277,7 +277,11 @@ def test_without_swaps_all_else_is_the_same(audited):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"swaps": -1}, "swaps must be 0 or more"), ({"fill": "paint"}, "unknown fill 'paint'")],
+    [
+        ({"swaps": -1}, "swaps must be 0 to 1000"),
+        ({"swaps": 1001}, "swaps must be 0 to 1000"),
+        ({"fill": "paint"}, "unknown fill 'paint'"),
+    ],
 )
 def test_bad_options(two_runs, tmp_path: Path, options, message):
     with pytest.raises(InputError, match=message):

@@ -35,6 +35,12 @@ def write(folder, rows=ROWS):
     return folder
 
 
+def test_without_test_images_there_is_nothing_to_draw_again(tmp_path):
+    with pytest.raises(InputError, match="test_fraction leaves none"):
+        datasets.scenes(tmp_path / "d", count=12, bias=0.9, test_fraction=0, counterfactuals=True)
+    assert not (tmp_path / "d").exists()
+
+
 def test_originals_and_counterfactuals(tmp_path):
     whole = datasets.load(write(tmp_path / "d"))
     assert whole.originals().samples["id"].tolist() == ["a", "b"]

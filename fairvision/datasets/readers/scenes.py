@@ -285,8 +285,10 @@ def _with_counterfactuals(
     samples: pd.DataFrame, shirts: list[str], places: list[str]
 ) -> pd.DataFrame:
     """Add a row for each place of other groups, and for each other shirt, of each test image."""
-    made = []
-    for row in samples[samples["split"] == "test"].to_dict("records"):
+    made, tested = [], samples[samples["split"] == "test"]
+    if tested.empty:
+        raise InputError("counterfactuals are drawn of test images: test_fraction leaves none")
+    for row in tested.to_dict("records"):
         first = shirts.index(row["shirt"]) * CONTEXTS_PER_GROUP
         typical = places[first : first + CONTEXTS_PER_GROUP]
         changes = [

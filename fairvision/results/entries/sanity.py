@@ -13,7 +13,7 @@ METRICS = (
         name="sanity_random_maps",
         title="Random maps",
         meaning="each map moved to random places: evidence on the person minus the person’s area",
-        definition="with `--sanity`: evidence of moved maps ([sanity.md](sanity.md))",
+        definition="unless `--no-sanity`: evidence of moved maps ([sanity.md](sanity.md))",
         expected=Expectation("zero", 0.05),
     ),
     _per_measure(
