@@ -99,7 +99,7 @@ def few_donors(donors: Mapping[str, Donors]) -> list[str]:
         if short:
             lines.append(
                 f"{attribute}: {short} of {people.sum()} people are shown in fewer than {swaps} "
-                "surroundings of other groups: no more of their pictures have a mask and lend theirs"
+                "surroundings of other groups: no more of their pictures, with a mask, lend theirs"
             )
     return lines
 
