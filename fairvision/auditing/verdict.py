@@ -27,6 +27,10 @@ NOTHING_CLAIMED = (
     "the surroundings decide: answers that do not depend on the picture hold everywhere, and "
     "answers by chance turn anywhere. So nothing is claimed."
 )
+NOT_MEASURED = (
+    "How well it names the groups in surroundings of other groups was not measured. So nothing is "
+    "claimed."
+)
 GUESSES_HOLD = (
     "On the whole pictures it names the groups no better than a guess, and guesses that hold are "
     "right for no reason. So nothing is claimed."
@@ -180,7 +184,7 @@ def _right_reasons(figures: Figures, model: str, attribute: str) -> Answer | Non
     whole = figures.recall(model, "accuracy", attribute)
     guesses = whole is not None and whole.sign < 1 and clear != -1
     if named == decides == 0:
-        sentences.append(NOTHING_CLAIMED)
+        sentences.append(NOT_MEASURED if recall is None else NOTHING_CLAIMED)
     elif guesses:
         sentences.append(GUESSES_HOLD)
     status: Status = "unclear"
@@ -376,7 +380,7 @@ def _headline_reasons(figures: Figures, model: str, attribute: str) -> str:
     )
     if holds is None or answer is None:
         return f"{first}; whether for the right reasons was not measured"
-    if answer.answer.endswith((NOTHING_CLAIMED, GUESSES_HOLD)):
+    if answer.answer.endswith((NOTHING_CLAIMED, NOT_MEASURED, GUESSES_HOLD)):
         return f"{first}, for reasons of which nothing can be claimed"
     but, so = {
         "no": ("but of", ": it goes by the surroundings"),

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from fairvision.auditing.verdict import GUESSES_HOLD, NOTHING_CLAIMED, judge
+from fairvision.auditing.verdict import GUESSES_HOLD, NOT_MEASURED, NOTHING_CLAIMED, judge
 from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.results.figures import COLUMNS
 from fairvision.results.registry import unit_of
@@ -158,6 +158,14 @@ def test_of_answers_by_chance_nothing_is_claimed_however_many_turn():
     assert answer(verdict, "for the right reasons").answer.endswith(NOTHING_CLAIMED)
     assert "for reasons of which nothing can be claimed" in verdict.headline
     assert "goes by" not in verdict.headline
+
+
+def test_what_was_not_measured_is_not_called_a_guess():
+    figures = reasons(A, (0.7, 0.6, 0.8), (0.1, 0.05, 0.2))
+    rows = [row for row in figures if not row[1].startswith("swapped_")]
+    said = answer(judge(table(*rows), [A]), "for the right reasons")
+    assert said.status == "unclear"
+    assert said.answer.endswith(NOT_MEASURED)
 
 
 @pytest.mark.parametrize(("lift", "status"), [(UP, "yes"), (ACROSS, "unclear"), (DOWN, "no")])
