@@ -42,8 +42,8 @@ def counterfactual_figures(inputs: Inputs) -> Computed:
             for thing, of_thing in things.items():
                 if (of_kind & of_thing).any():
                     key = Key(measure.__name__, inputs.attribute, inputs.task, group, thing)
-                    where = of_group & of_thing
-                    yield key, measure(*columns, originals=original, where=where, **inputs.sampling)
+                    pairs = of_group & of_thing
+                    yield key, measure(*columns, originals=original, where=pairs, **inputs.sampling)
 
 
 def _columns(inputs: Inputs, made: Samples, head: str) -> tuple[Codes, ...] | None:

@@ -1,5 +1,7 @@
 """What answers do when the surroundings of people are exchanged for those of others."""
 
+from functools import partial
+
 from fairvision.metrics.causes import REASONS
 from fairvision.results.entries.evidence import NEEDS_MASK
 from fairvision.results.entries.groups import NEEDS_GROUPS
@@ -9,17 +11,17 @@ from fairvision.results.sections import BOARD_CAUSES, CAUSE_CONTROLS, CAUSES, CH
 NEEDS_SWAPS = "needs masks, and pictures of other groups to take surroundings from"
 _KEYS = "attribute; +group"
 
+_by_group = partial(Metric, undefined=NEEDS_SWAPS, keys=_KEYS)
+
 METRICS = (
-    Metric(
+    _by_group(
         name="holds",
         unit="fraction",
         better="higher",
         title="Right answers that hold elsewhere",
         meaning="how often a right answer stays when the surroundings are exchanged for those of "
         "other groups",
-        undefined=NEEDS_SWAPS,
         noun="how often right answers hold when the surroundings are exchanged",
-        keys=_KEYS,
         definition="mean over the right answers, of pictures with a mask, of the share of swaps "
         "with surroundings of other groups in which the answer stays ([swaps.md](swaps.md))",
         places=(Place(CAUSES), Place(CHANGES, 2)),
@@ -50,14 +52,12 @@ METRICS = (
         leaderboard=LeaderboardEntry(BOARD_CAUSES, label=REASONS[0]),
         better="higher",
     ),
-    Metric(
+    _by_group(
         name="swapped_accuracy",
         unit="fraction",
         better="higher",
         title="Accuracy in surroundings of other groups",
         meaning="how often people are named right in front of surroundings of other groups",
-        undefined=NEEDS_SWAPS,
-        keys=_KEYS,
         places=(Place(CAUSES),),
     ),
     Metric(
@@ -73,27 +73,23 @@ METRICS = (
         definition="mean over the known groups of `swapped_accuracy`",
         places=(Place(CAUSES), Place(CHANGES, 2)),
     ),
-    Metric(
+    _by_group(
         name="same_swapped_accuracy",
         unit="fraction",
         better="higher",
         title="Accuracy in other surroundings of their group",
         meaning="how often people are named right in front of surroundings of others of the same "
         "group",
-        undefined=NEEDS_SWAPS,
-        keys=_KEYS,
         places=(Place(CAUSES),),
     ),
-    Metric(
+    _by_group(
         name="background_gap",
         unit="difference",
         better="zero",
         title="Background gap",
         meaning="accuracy in surroundings of the same group minus that in those of other groups; "
         "0 = the surroundings do not matter",
-        undefined=NEEDS_SWAPS,
         noun="the background gap",
-        keys=_KEYS,
         definition="`same_swapped_accuracy` minus `swapped_accuracy`, of the same pictures",
         places=(Place(CAUSES), Place(CHANGES, 2)),
         leaderboard=LeaderboardEntry(BOARD_CAUSES),
@@ -108,14 +104,12 @@ METRICS = (
         keys=_KEYS,
         places=(Place(CAUSE_CONTROLS),),
     ),
-    Metric(
+    _by_group(
         name="others_here",
         unit="probability",
         title="Others in these surroundings",
         meaning="how probable the group that belongs here is made for people of other groups who "
         "are shown here; 0 = the surroundings name nobody",
-        undefined=NEEDS_SWAPS,
-        keys=_KEYS,
         places=(Place(CAUSE_CONTROLS),),
     ),
 )
