@@ -204,6 +204,8 @@ def mean_of_groups(by_group: Mapping[Any, Result]) -> Result:
     recipes = [recipe_of(result) for result in defined or by_group.values()]
 
     def statistic(weights: Array) -> Floats:
+        if not defined:
+            return np.full(weights.shape[1], np.nan)
         means: Floats = np.stack([recipe.statistic(weights)[0] for recipe in recipes]).mean(axis=0)
         return means
 

@@ -31,6 +31,9 @@ def test_a_constant_answer_reaches_one_over_the_number_of_groups_in_every_resamp
 def test_groups_that_are_unknown_or_undefined_take_no_part():
     by_group = metrics.mean_by_group([1, 0, np.nan, 1], ["a", "b", "c", None])
     assert float(metrics.mean_of_groups(by_group)) == 0.5
+    unknown = metrics.mean_of_groups(metrics.mean_by_group([0.7], [None]))
+    assert np.isnan([unknown.value, unknown.low, unknown.high]).all()
+    assert unknown.n == 0
     nothing = metrics.mean_of_groups(metrics.mean_by_group([np.nan], ["a"]))
     assert np.isnan(nothing.value)
     assert nothing.n == 0
