@@ -22,6 +22,7 @@ from fairvision import metrics
 from fairvision.auditing import tables
 from fairvision.auditing.columns import infer_schema, truth_columns
 from fairvision.auditing.given import Given
+from fairvision.auditing.hidden_tables import KIND, by_image
 from fairvision.auditing.tables import Samples
 from fairvision.core.files import whole_file
 from fairvision.core.spellings import as_number
@@ -196,7 +197,13 @@ def _open(path: Path) -> Table:
             f"{path}: a table of more than {LIMIT} rows, and those it is compared with, must be "
             "parquet"
         )
-    return tables.open_predictions(path)
+    table = tables.open_predictions(path)
+    if by_image(table) is not table:
+        raise InputError(
+            f"{path}: a table with a row per file (column {KIND}) of more than {LIMIT} rows, and "
+            "those compared with it, cannot be counted: give columns score/…, hidden/… and person/…"
+        )
+    return table
 
 
 def _look(table: Table, columns: Sequence[str]) -> dict[str, tuple[bool, set[str] | None]]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from fairvision import metrics
 from fairvision.auditing.amplification_figures import label_table
 from fairvision.auditing.collect import class_order
-from fairvision.auditing.columns import score_columns
+from fairvision.auditing.swapped_columns import swapped_columns
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
 from fairvision.core.checksums import draw
@@ -152,7 +152,7 @@ def swap(
         transient=True,
     ):
         for head in heads:
-            pairs = _pairs(batch.rows, donors[head])
+            pairs = pairs_of(batch.rows, donors[head])
             asked = list(_asked(model, batch, pixels, pairs, head, method, batch_size))
             order = class_order(model, dataset, head)
             scores = torch.cat(asked)[:, order] if asked else torch.zeros(0, len(order))
@@ -162,7 +162,9 @@ def swap(
     for head in heads:
         tables = parts[head] or [pd.DataFrame()]  # a process may have no images
         pairs = processes.gathered(pd.concat(tables, ignore_index=True))
-        columns |= _columns(pairs, samples, head)
+        whole = samples.probabilities("score", head)
+        assert whole is not None
+        columns |= swapped_columns(pairs, dataset, whole, head)
     return pd.DataFrame(columns, index=samples.scores.index)
 
 
@@ -179,8 +181,8 @@ def _typical(dataset: Dataset, attribute: str) -> npt.NDArray[np.bool_]:
     return np.asarray(gives, bool)
 
 
-def _pairs(rows: npt.NDArray[np.int64], donors: Donors) -> pd.DataFrame:
-    """Return `row`, `donor` and `kind` of all that is shown of some people."""
+def pairs_of(rows: npt.NDArray[np.int64], donors: Donors) -> pd.DataFrame:
+    """Return `row`, `donor` and `kind` (others, same or own) of all that is shown of people."""
     chosen = {"others": donors.others[rows], "same": donors.same[rows], "own": rows[:, None]}
     lonely = (np.hstack([chosen["others"], chosen["same"]]) < 0).all(axis=1, keepdims=True)
     chosen["own"] = np.where(lonely, -1, chosen["own"])
@@ -203,62 +205,34 @@ def _asked(
     batch_size: int,
 ) -> Iterator[Tensor]:
     """Yield probabilities (pairs, groups) of a head, of people in others' surroundings."""
-    place = {row: i for i, row in enumerate(batch.rows)}
+    for images in swapped_images(batch, pixels, pairs, method, batch_size):
+        with torch.inference_mode():
+            yield model.predict(images)[head]
+
+
+def swapped_images(
+    batch: Batch, pixels: Pixels, pairs: pd.DataFrame, method: str, batch_size: int
+) -> Iterator[Tensor]:
+    """Yield images (at most batch_size, 3, height, width) of people in others' surroundings.
+
+    Parameters
+    ----------
+    batch : images of the people
+    pixels : of all images
+    pairs : of rows of the batch, as `pairs_of` returns them
+    method : how the place of a person is filled, one of `fairvision.datasets.FILLS`
+    """
+    place, device = {row: i for i, row in enumerate(batch.rows)}, batch.images.device
     for start in range(0, len(pairs), batch_size):
         piece = pairs.iloc[start : start + batch_size]
-        people = torch.tensor([place[row] for row in piece["row"]], device=model.device)
+        people = torch.tensor([place[row] for row in piece["row"]], device=device)
         names, index = np.unique(piece["donor"], return_inverse=True)
-        images, masks = images_of(pixels.take(names), model.device)
-        surroundings = fill(images, masks, method)[torch.from_numpy(index).to(model.device)]
-        with torch.inference_mode():
-            shown = paste(batch.images[people], batch.masks[people], surroundings)
-            yield model.predict(shown)[head]
+        images, masks = images_of(pixels.take(names), device)
+        surroundings = fill(images, masks, method)[torch.from_numpy(index).to(device)]
+        yield paste(batch.images[people], batch.masks[people], surroundings)
 
 
 def _table(scores: Tensor) -> pd.DataFrame:
     """Return probabilities as a table with a column per group."""
     values = scores.double().cpu().numpy()
     return pd.DataFrame(values, columns=[f"{i}" for i in range(values.shape[1])])
-
-
-def _columns(
-    pairs: pd.DataFrame, samples: Samples, head: str
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the columns of an attribute, from what the model says of each pair."""
-    groups = samples.truth.attributes[head]
-    whole = samples.probabilities("score", head)
-    assert whole is not None
-    n, truth = len(samples.truth), samples.truth.codes(head)
-    before = metrics.decide(whole, many=False)
-    answered = pairs.dropna()
-    scores = answered[[f"{i}" for i in range(len(groups))]].to_numpy()
-    row, donor, kind = (answered[name].to_numpy() for name in ("row", "donor", "kind"))
-    after = metrics.decide(scores, many=False)
-    others, same, back = (kind == name for name in ("others", "same", "own"))
-    asked = others & (before[row] >= 0)
-    columns: dict[str, npt.NDArray[np.float64]] = {}
-
-    def add(name: str, values: npt.NDArray[np.float64]) -> None:
-        shaped = values.reshape(n, -1)
-        names = [f"{name}/{head}"] if shaped.shape[1] == 1 else score_columns(name, head, groups)
-        columns.update(zip(names, shaped.T))
-
-    add("swapped", _means(scores[others], row[others], n))
-    add("holds", _means((after == before[row])[asked], row[asked], n))
-    add("swapped_right", _means((after == truth[row])[others], row[others], n))
-    add("same_swapped", _means(scores[same], row[same], n))
-    add("same_swapped_right", _means((after == truth[row])[same], row[same], n))
-    add("pasted", _means(scores[back], row[back], n))
-    add("others_here", _means(scores[others], donor[others], n))
-    return columns
-
-
-def _means(
-    values: npt.NDArray[np.floating] | npt.NDArray[np.bool_], rows: npt.NDArray[np.int64], n: int
-) -> npt.NDArray[np.float64]:
-    """Return the mean of the values of each of n rows, NaN where there is none."""
-    values = values.astype(np.float64)
-    sums, number = np.zeros((n, *values.shape[1:])), np.bincount(rows, minlength=n)
-    np.add.at(sums, rows, values)
-    number = number.reshape(-1, *[1] * (sums.ndim - 1))
-    return np.where(number > 0, sums / np.maximum(number, 1), np.nan)

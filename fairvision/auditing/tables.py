@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from fairvision.auditing.columns import infer_schema, score_columns
 from fairvision.auditing.given import Given, same_ids
+from fairvision.auditing.hidden_tables import HiddenTable, by_image, columns_of_swaps
 from fairvision.auditing.probabilities import check_probabilities, fractions
 from fairvision.core.files import whole_file
 from fairvision.core.tables import Place, Table, open_table
@@ -134,7 +135,7 @@ def read_predictions(
     InputError
         One line naming file, row and column.
     """
-    tables = [_with_beside(open_predictions(path)) for path in paths]
+    tables = [by_image(_with_beside(open_predictions(path))) for path in paths]
     held = tables[0].read()
     given = [None if data is None else Given(data) for _ in tables]
     schema, notes = infer_schema(
@@ -373,6 +374,8 @@ def _samples(
     for column in table.names:
         if column.startswith("evidence/") or column in shares:
             scores[column] = fractions(held[column], column, table.place)
+    if isinstance(table, HiddenTable):
+        scores |= columns_of_swaps(table, truth, values, rounded)
     return Samples(name, truth, pd.DataFrame(scores))
 
 

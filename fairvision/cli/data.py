@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairvision.cli import options
+from fairvision.cli._hide import hide
 from fairvision.cli.printing import say, say_json
 from fairvision.errors import InputError
 
@@ -300,6 +301,9 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
     from fairvision.datasets.readers.cifar10s import from_cifar10
 
     _print_counts(from_cifar10(folder, quiet=_is_quiet(quiet), **settings))
+
+
+command.add_command(hide)
 
 
 @command.command()

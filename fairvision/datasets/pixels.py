@@ -44,17 +44,24 @@ _PER_PIXEL = 4  # bytes: three colours and the mask
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes images and masks of a dataset, row by row, at one size; gathers what is odd."""
+    """Decodes images and masks of a dataset, row by row; gathers what is odd.
+
+    Attributes
+    ----------
+    size : height and width; None leaves each image as it is
+    """
 
     dataset: Dataset
-    size: int
+    size: int | None
     doubts: Doubts = field(default_factory=Doubts)
 
     def image(self, row: int) -> np.ndarray:
         """Return the image of a row, (size, size, 3) uint8."""
+        path = self._path("image", row)
         try:
-            image = read_to_size(self._path("image", row), self.size, self.doubts)
-            return resize(image, self.size)
+            if self.size is None:
+                return np.asarray(read_image(path, doubts=self.doubts))
+            return resize(read_to_size(path, self.size, self.doubts), self.size)
         except InputError as error:
             raise self._named(error, row) from None
 
@@ -66,7 +73,7 @@ class Decoder:
         try:
             upright = image_size(self._path("image", row))
             mask = read_mask(self.dataset.root / path, upright, doubts=self.doubts)
-            return resize_mask(mask, self.size)
+            return mask.astype(np.uint8) if self.size is None else resize_mask(mask, self.size)
         except InputError as error:
             raise self._named(error, row) from None
 

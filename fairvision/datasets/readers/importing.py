@@ -170,10 +170,10 @@ def _store_all(
                 return InputError(problem)
             raise InputError(f"{problem} (--skip-broken leaves such pictures out)") from None
 
-    return _in_threads(attempt, [*zip(sources, names)], "reading pictures", workers, quiet)
+    return in_threads(attempt, [*zip(sources, names)], "reading pictures", workers, quiet)
 
 
-def _in_threads(
+def in_threads(
     work: Callable[[_Item], _Result],
     items: Sequence[_Item],
     title: str,
@@ -301,7 +301,7 @@ def _write_images(
         for path, image in zip(paths[start : start + _PER_FOLDER], images[start:]):
             Image.fromarray(image).save(folder / path, compress_level=1)
 
-    _in_threads(write, range(0, len(paths), _PER_FOLDER), "writing pictures", workers, quiet)
+    in_threads(write, range(0, len(paths), _PER_FOLDER), "writing pictures", workers, quiet)
 
 
 def held_out(count: int, val: int, seed: int) -> np.ndarray:
