@@ -21,7 +21,7 @@ from fairvision.core.files import check_vacant, whole_folder, write_json, write_
 from fairvision.core.version import versions
 from fairvision.datasets import FILLS, Dataset, load, open_pixels
 from fairvision.datasets.pixels import LARGEST_SIDE, Decoder
-from fairvision.datasets.readers.importing import in_threads
+from fairvision.datasets.readers.storing import in_threads
 from fairvision.errors import InputError, warn_caller
 from fairvision.schema import Schema
 

@@ -1,18 +1,20 @@
-"""The command of a reader of another package: its function says arguments, options and help."""
+"""The command of a reader: its function says arguments, options and help."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import click
 
 from fairvision.cli import options
 from fairvision.datasets import Dataset
 from fairvision.datasets.readers import Reader, find_reader
+from fairvision.datasets.readers.columns import Names
+from fairvision.datasets.readers.importing import Importing
 from fairvision.errors import InputError
 
 _PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : (.*(?:\n(?: +.*)?)*)", re.MULTILINE)
@@ -23,7 +25,7 @@ def reader_command(name: str, run: Callable[[Reader, Mapping[str, Any]], None]) 
 
     Parameters
     ----------
-    name : of a reader from outside
+    name : of a reader
     run : is given the reader and the values of its parameters
     """
     try:
@@ -33,11 +35,11 @@ def reader_command(name: str, run: Callable[[Reader, Mapping[str, Any]], None]) 
     described = _described(reader)
     kinds = get_type_hints(reader)
     parameters: list[click.Parameter] = []
-    quiet = False
+    quiet = shared = False
     for parameter in inspect.signature(reader).parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            continue
-        if parameter.name == "quiet":
+            shared = Importing in get_args(kinds.get(parameter.name))
+        elif parameter.name == "quiet":
             quiet = True
         elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             parameters.append(_option(parameter, kinds.get(parameter.name), described))
@@ -50,7 +52,9 @@ def reader_command(name: str, run: Callable[[Reader, Mapping[str, Any]], None]) 
         callback=lambda **values: run(reader, values),
         help=re.split(r"\n\w+\n-{3,}\n", text)[0],
     )
-    return options.quiet(command) if quiet else command
+    for option in options.importing if shared else [options.quiet] * quiet:
+        command = option(command)
+    return command
 
 
 def _option(parameter: inspect.Parameter, kind: Any, described: dict[str, str]) -> click.Option:
@@ -61,6 +65,16 @@ def _option(parameter: inspect.Parameter, kind: Any, described: dict[str, str]) 
     if kind is bool:
         flag = f"--{name}/--no-{name}" if default else f"--{name}"
         return click.Option([flag], is_flag=True, default=bool(default), help=text)
+    if kind == Names or kind == Iterable[str]:
+        return click.Option(
+            [f"--{name.removesuffix('s')}", parameter.name],
+            multiple=True,
+            default=default,
+            show_default=bool(default),
+            metavar="COLUMN" if kind == Names else None,
+            callback=options.named if kind == Names else None,
+            help=text,
+        )
     plain = (
         kind if kind in (int, float) else next((k for k in (int, float) if kind == k | None), None)
     )

@@ -19,37 +19,6 @@ if TYPE_CHECKING:
     from fairvision.datasets.readers import Reader
 
 
-_fractions = (
-    click.option(
-        "--val-fraction",
-        type=float,
-        default=0.1,
-        show_default=True,
-        help="Share of the pictures for the split val.",
-    ),
-    click.option(
-        "--test-fraction",
-        type=float,
-        default=0.2,
-        show_default=True,
-        help="Share of the pictures for the split test.",
-    ),
-    options.seed,
-    options.overwrite,
-    options.quiet,
-)
-_importing = (
-    click.option("--name", help="Name of the dataset; by default that of the file."),
-    click.option("--licence", default="", help="Licence of the pictures, noted in dataset.json."),
-    click.option(
-        "--skip-broken",
-        is_flag=True,
-        help="Leave out pictures that cannot be used, and say which, instead of ending.",
-    ),
-    options.workers,
-    *_fractions,
-)
-
 _published = (
     click.option(
         "--val",
@@ -60,20 +29,6 @@ _published = (
     ),
 )
 _writing = (options.workers, options.overwrite, options.quiet)
-
-
-def _named(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    """Turn COLUMN or NAME=COLUMN into a mapping of names to columns."""
-    columns: dict[str, str] = {}
-    for value in values:
-        name, _, column = value.rpartition("=")
-        name = name or column
-        if name in columns:
-            raise InputError(f"--{parameter.name} names {name!r} twice")
-        columns[name] = column
-    return columns
 
 
 class _Sources(click.Group):
@@ -124,7 +79,7 @@ def command() -> None:
     is_flag=True,
     help="Draw each test picture again: the same person elsewhere, and another shirt there.",
 )
-@options.several(*_fractions)
+@options.several(*options.fractions)
 def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     """Draw scenes with a stated bias.
 
@@ -154,7 +109,7 @@ def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     help="Of a mixture: share of the pictures that the person decides; by default 0.5.",
 )
 @click.option("--size", type=int, default=64, show_default=True, help="Width and height in pixels.")
-@options.several(*_fractions)
+@options.several(*options.fractions)
 def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
     """Draw scenes in which the cause of the group is known.
 
@@ -173,7 +128,7 @@ def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
     "attributes",
     multiple=True,
     metavar="COLUMN",
-    callback=_named,
+    callback=options.named,
     help="Column of groups of people; repeatable; NAME=COLUMN gives it another name.",
 )
 @click.option(
@@ -181,14 +136,14 @@ def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
     "tasks",
     multiple=True,
     metavar="COLUMN",
-    callback=_named,
+    callback=options.named,
     help="Column of labels to be classified, one per picture; repeatable; NAME=COLUMN.",
 )
 @click.option(
     "--many",
     multiple=True,
     metavar="COLUMN",
-    callback=_named,
+    callback=options.named,
     help="Column of labels of which any number may hold; repeatable; NAME=COLUMN.",
 )
 @click.option(
@@ -215,7 +170,7 @@ def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
 @click.option(
     "--images", type=options.PATH, help="Folder where relative paths start; by default the table's."
 )
-@options.several(*_importing)
+@options.several(*options.importing)
 def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
     """Import any table of pictures.
 
@@ -236,7 +191,7 @@ def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
     type=click.Choice(["train", "val", "test"]),
     help="Put all pictures in this split instead of dividing them at random.",
 )
-@options.several(*_importing)
+@options.several(*options.importing)
 def coco(quiet: bool, **settings: Any) -> None:
     """Import COCO annotations.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import click
 
+from fairvision.errors import InputError
 from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +63,20 @@ def setting(name: str, **changes: Any) -> Callable[[F], F]:
     return click.option(spelled, **{**keywords, **changes})
 
 
+def named(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Turn COLUMN or NAME=COLUMN into a mapping of names to columns."""
+    columns: dict[str, str] = {}
+    for value in values:
+        name, _, column = value.rpartition("=")
+        name = name or column
+        if name in columns:
+            raise InputError(f"--{parameter.name} names {name!r} twice")
+        columns[name] = column
+    return columns
+
+
 def settings(*names: str) -> Callable[[F], F]:
     """Return a decorator that gives a command several options of a training, in this order."""
     return several(*map(setting, names))
@@ -104,3 +119,33 @@ prepare = click.option(
     "run that was trained on MNIST.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+fractions = (
+    click.option(
+        "--val-fraction",
+        type=float,
+        default=0.1,
+        show_default=True,
+        help="Share of the pictures for the split val.",
+    ),
+    click.option(
+        "--test-fraction",
+        type=float,
+        default=0.2,
+        show_default=True,
+        help="Share of the pictures for the split test.",
+    ),
+    seed,
+    overwrite,
+    quiet,
+)
+importing = (
+    click.option("--name", help="Name of the dataset; by default that of the file."),
+    click.option("--licence", default="", help="Licence of the pictures, noted in dataset.json."),
+    click.option(
+        "--skip-broken",
+        is_flag=True,
+        help="Leave out pictures that cannot be used, and say which, instead of ending.",
+    ),
+    workers,
+    *fractions,
+)

@@ -22,6 +22,14 @@ from fairvision.errors import InputError
 from fairvision.schema import Column, Schema, Task
 
 SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {s: s for s in SPLITS} | {
+    "training": "train",
+    "validation": "val",
+    "valid": "val",
+    "dev": "val",
+    "testing": "test",
+}
+"""What people call a split, in lower case."""
 TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 """How ids and paths are held; missing ones are NaN."""
 

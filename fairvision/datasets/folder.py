@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 
 from fairvision.core.files import is_of_system, read_json, whole_file, write_json
 from fairvision.core.moved import former_names
-from fairvision.datasets.dataset import SPLITS, TEXT, Dataset
+from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
 from fairvision.datasets.samples import read_samples
 from fairvision.errors import InputError
 from fairvision.schema import UNKNOWN, parse_schema
 
 _RECIPE = "docs/data.md, 'Layouts of known data sets', has the five lines that make a table of it"
+_IMAGEFOLDER = "an ImageFolder, a folder of pictures per label"
 _UTKFACE = re.compile(r"\d{1,3}_[01]_(\d_)?\d{8,}.*\.(jpe?g|png)(\.chip\.jpg)?", re.IGNORECASE)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
-_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 _LOOKED_AT = 50  # entries of a folder
 FEW = 30
 _NAMED = 8  # groups, in a warning
@@ -45,7 +45,10 @@ def refuse_layouts(path: Path) -> None:
     ...         print(str(error).removeprefix(place).partition(":")[0])
      looks like an ImageFolder, a folder of pictures per label
     """
-    if layout := _layout(path):
+    layout = _layout(path)
+    if layout == _IMAGEFOLDER:
+        raise InputError(f"{path} looks like {layout}: fairvision data folder reads it")
+    if layout:
         raise InputError(f"{path} looks like {layout}: {_RECIPE}")
 
 
@@ -59,10 +62,10 @@ def _layout(path: Path) -> str:
     if any(_UTKFACE.fullmatch(entry.name) for entry in entries):
         return "UTKFace, whose file names hold age, gender and race"
     labels = [entry for entry in entries if entry.is_dir()]
-    if labels and all(label.name.lower() in _SPLITS for label in labels):
+    if labels and all(label.name.lower() in SPLIT_NAMES for label in labels):
         labels = [inner for split in labels for inner in _entries(split) if inner.is_dir()]
     if len(labels) > 1 and all(map(_holds_images, labels)):
-        return "an ImageFolder, a folder of pictures per label"
+        return _IMAGEFOLDER
     return ""
 
 

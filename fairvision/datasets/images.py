@@ -8,9 +8,11 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import PIL
@@ -37,6 +39,34 @@ _EVERYTHING = (
 )
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """An image file that lies in another file, such as in a cell of a table.
+
+    Attributes
+    ----------
+    place : where it stands, for messages
+    content : its bytes
+
+    Examples
+    --------
+    >>> try:
+    ...     read_image(Encoded("t.parquet row 1", b"no picture"))
+    ... except InputError as error:
+    ...     print(error)
+    t.parquet row 1 is not a picture that can be read
+    """
+
+    place: str
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.place
+
+
+ImageFile: TypeAlias = str | Path | Encoded
+
+
 class Doubts:
     """Gathers which files are odd in which way, also from threads.
 
@@ -56,7 +86,7 @@ class Doubts:
         self._paths: dict[str, dict[str, None]] = {}
         self._warned_of: set[str] = set()
 
-    def note(self, kind: str, path: str | Path) -> None:
+    def note(self, kind: str, path: ImageFile) -> None:
         """Note that a file is odd in some way; `kind` begins with a plural noun."""
         self._paths.setdefault(kind, {})[str(path)] = None
 
@@ -93,7 +123,7 @@ _DARK = (
 
 
 def read_image(
-    path: str | Path, *, least: int | None = None, doubts: Doubts | None = None
+    path: ImageFile, *, least: int | None = None, doubts: Doubts | None = None
 ) -> Image.Image:
     """Read an image as upright RGB.
 
@@ -104,7 +134,7 @@ def read_image(
 
     Parameters
     ----------
-    path : an image file
+    path : an image file, or the bytes of one
     least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster,
         but with no side below so many pixels; by default it is decoded as it is
     doubts : gathers what is odd about the image; by default that is warned of at once
@@ -176,7 +206,7 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    path: str | Path,
+    path: ImageFile,
     *,
     size: tuple[int, int] | None = None,
     least: int | None = None,
@@ -207,7 +237,7 @@ def decode(
     return read
 
 
-def note(kind: str, path: str | Path, doubts: Doubts | None) -> None:
+def note(kind: str, path: ImageFile, doubts: Doubts | None) -> None:
     """Note what is odd about a file, or warn of it where nobody gathers."""
     gathering = Doubts() if doubts is None else doubts
     gathering.note(kind, path)
@@ -220,7 +250,7 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def deep_values(image: Image.Image, path: str | Path) -> np.ndarray:
+def deep_values(image: Image.Image, path: ImageFile) -> np.ndarray:
     """Return the values of a deep image in float64; `InputError` where one is not finite."""
     values = np.asarray(image).astype(np.float64)
     bad = np.count_nonzero(~np.isfinite(values))
@@ -230,13 +260,16 @@ def deep_values(image: Image.Image, path: str | Path) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
+def _opened(path: ImageFile) -> Iterator[Image.Image]:
     """Open an image by its header."""
-    if not os.path.exists(path):
+    if isinstance(path, Encoded):
+        file: str | Path | BytesIO = BytesIO(path.content)
+    elif os.path.exists(path):
+        file = check_file(path, "a picture")
+    else:
         raise InputError(f"picture {path} is missing")
-    check_file(path, "a picture")
     _quiet_libtiff()
-    with reading_image(path), quiet_warnings(), Image.open(path) as image:
+    with reading_image(path), quiet_warnings(), Image.open(file) as image:
         if image.format in _PROGRAMS:
             raise InputError(f"{path} is a program that draws ({image.format}): save it as PNG")
         if min(image.size) < 1:
@@ -245,7 +278,7 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def reading_image(path: str | Path) -> Iterator[None]:
+def reading_image(path: ImageFile) -> Iterator[None]:
     """Turn whatever Pillow raises into one line that names the file."""
     try:
         yield
@@ -305,7 +338,7 @@ def _white(image: Image.Image) -> int:
     return -white if inverted else white
 
 
-def _from_deep(read: Decoded, path: str | Path, doubts: Doubts | None) -> Image.Image:
+def _from_deep(read: Decoded, path: ImageFile, doubts: Doubts | None) -> Image.Image:
     """Scale 16-bit and floating-point grey to 8 bits by the range of their kind."""
     image, kind, white, _ = read
     values = deep_values(image, path)
@@ -328,7 +361,7 @@ def _from_deep(read: Decoded, path: str | Path, doubts: Doubts | None) -> Image.
 
 
 def read_mask(
-    path: str | Path, size: tuple[int, int], *, doubts: Doubts | None = None
+    path: ImageFile, size: tuple[int, int], *, doubts: Doubts | None = None
 ) -> np.ndarray:
     """Read a mask: every pixel above 0 belongs to the person.
 
@@ -337,7 +370,8 @@ def read_mask(
 
     Parameters
     ----------
-    path : an image file of one channel (of several, any above 0 counts; transparency does not)
+    path : an image file, or the bytes of one, of one channel (of several, any above 0 counts;
+        transparency does not)
     size : (width, height) of the upright image that the mask belongs to
     doubts : gathers what is odd about the mask; by default that is warned of at once: several
         values above 0, the code 255 in a palette, a mask of everything
@@ -384,7 +418,7 @@ def _distinct(values: np.ndarray) -> set[float]:
     return set(np.unique(values).tolist())
 
 
-def _levels(mask: Image.Image, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def _levels(mask: Image.Image, path: ImageFile) -> tuple[np.ndarray, np.ndarray]:
     """Return the largest channel and a number of the colour, each (height, width)."""
     if is_deep(mask):
         values = deep_values(mask, path)
@@ -397,7 +431,7 @@ def _levels(mask: Image.Image, path: str | Path) -> tuple[np.ndarray, np.ndarray
     return colours.max(axis=2), np.asarray(mask) if mask.mode == "P" else numbers
 
 
-def _check_transparency(mask: Image.Image, coloured: np.ndarray, path: str | Path) -> None:
+def _check_transparency(mask: Image.Image, coloured: np.ndarray, path: ImageFile) -> None:
     """Raise `InputError` where transparency says something else than the colours."""
     if mask.mode not in ("RGBA", "LA", "PA") and "transparency" not in mask.info:
         return

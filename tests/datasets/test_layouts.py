@@ -41,14 +41,14 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "layout"),
     [
-        ("list_attr_celeba.txt", "CelebA's list of attributes"),
-        ("folder", "an ImageFolder"),
+        ("list_attr_celeba.txt", "CelebA's list of attributes.*Layouts of known data sets"),
+        ("folder", "an ImageFolder.*: fairvision data folder reads it"),
         ("folder/train", "an ImageFolder"),
-        ("UTKFace", "UTKFace"),
+        ("UTKFace", "UTKFace.*Layouts of known data sets"),
     ],
 )
 def test_what_a_layout_looks_like_is_said(place, name, layout):
-    words = f"{name} looks like {layout}.*Layouts of known data sets"
+    words = f"{name} looks like {layout}"
     with pytest.raises(InputError, match=words):
         from_table(name, "out", attributes=["gender"])
     if (place / name).is_dir():
@@ -72,8 +72,5 @@ def test_the_recipes_work(place):
         "celeba.csv", "1", images="img_align_celeba", attributes=["Male"], tasks=["Smiling"]
     )
     assert made.samples["Male"].tolist() == ["yes", "no", "yes", "yes"]
-    made = from_table("folder.csv", "2", tasks=["class"])
-    assert made.samples["split"].tolist() == ["train", "train", "val", "val"]
-    assert sorted(made.samples["class"]) == ["cat", "cat", "dog", "dog"]
     made = from_table("utkface.csv", "3", attributes=["gender"])
     assert made.samples["gender"].tolist() == ["male", "female", "male", "female"]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fairvision.datasets import from_table, read_image, read_mask
-from fairvision.datasets.readers.importing import _file_names
+from fairvision.datasets.readers.storing import file_names
 from fairvision.errors import FairvisionWarning, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
@@ -260,7 +260,7 @@ def test_tables_that_cannot_be_read(tmp_path, name, content, message):
 
 def test_names_of_files_are_safe_and_unique():
     ids = ["../../etc/passwd", "a b", "a-b", "A-B", "ü", "x" * 300]
-    names = _file_names(ids)
+    names = file_names(ids)
     assert len({name.lower() for name in names}) == len(ids)
     assert all(set(n) <= set("abcdefghijklmnopqrstuvwxyzAB0123456789-") for n in names)
     assert max(map(len, names)) < 70

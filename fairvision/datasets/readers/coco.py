@@ -17,13 +17,13 @@ from pycocotools import mask as coco_mask
 from fairvision.core.files import read_json
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.readers.importing import (
-    Source,
     first_few,
     import_dataset,
     locate,
     random_splits,
     warn,
 )
+from fairvision.datasets.readers.storing import Source
 from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError, shown
 from fairvision.metrics.caption_words import GENDER_WORDS, named_group, tokens

@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from rich.progress import track
 
 from fairvision.core.files import whole_folder
 from fairvision.datasets.counterfactuals import ORIGINAL, is_counterfactual
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.folder import load, save, small_groups
-from fairvision.datasets.images import Doubts, read_image, read_mask
+from fairvision.datasets.images import Doubts
+from fairvision.datasets.readers.storing import Source, Stored, file_names, in_threads, store_all
 from fairvision.datasets.regions import save_regions
 from fairvision.errors import FairvisionWarning, InputError, one_line, shown
 from fairvision.schema import parse_schema
 
 _MOST_NAMED = 3
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class Source:
-    """The files of one row.
+class Importing(TypedDict, total=False):
+    """Keywords that readers share.
 
     Attributes
     ----------
-    place : file and row, for messages
-    image : file
-    mask : a file; or a function that takes the image's (width, height) and returns the mask,
-        (height, width) bool, or None; or None
+    name : str
+        Of the dataset, as noted in `dataset.json`; by default that of the source.
+    licence : str
+        Of the images, noted as well.
+    val_fraction, test_fraction, seed : float, float, int
+        Of the splits, drawn at random where the source has none; by default .1, .2 and 0.
+    skip_broken : bool
+        Leave out images that cannot be used, with a warning that counts them, instead of ending.
+    workers : int, optional
+        Threads that decode; by default one per core.
+    overwrite : bool
+        Replace a dataset folder that is there.
+    quiet : bool, default True
+        Show no progress.
     """
 
-    place: str
-    image: Path
-    mask: Path | Callable[[tuple[int, int]], np.ndarray | None] | None
+    name: str | None
+    licence: str
+    val_fraction: float
+    test_fraction: float
+    seed: int
+    skip_broken: bool
+    workers: int | None
+    overwrite: bool
+    quiet: bool
 
 
 def import_dataset(
     dataset: Dataset,
-    sources: Sequence[Source],
+    sources: Iterable[Source],
     folder: str | Path,
     *,
     origin: Path,
@@ -65,21 +75,20 @@ def import_dataset(
     Parameters
     ----------
     dataset : its samples have neither images nor masks yet
-    sources : where they are, row by row
+    sources : where they are, row by row; few of them are held at a time
     origin : file that messages about attributes and tasks name
     regions : boxes of objects; those of images that are left out are, too
     """
     parse_schema(origin, dataset.settings)
-    for path in (origin, *(source.image for source in sources)):
-        if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
-            raise InputError(f"{path} lies in {folder}, which would be replaced: name another one")
+    _check_outside(origin, folder)
     with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
         (part / "images").mkdir()
         (part / "masks").mkdir()
-        names = _file_names(dataset.samples["id"])
+        names = file_names(dataset.samples["id"])
         doubts = Doubts()
-        results = _store_all(sources, names, part, doubts, skip_broken, workers, quiet)
-        stored = [result if isinstance(result, _Stored) else None for result in results]
+        checked = _outside(sources, folder)
+        results = store_all(checked, names, part, doubts, skip_broken, workers, quiet)
+        stored = [result if isinstance(result, Stored) else None for result in results]
         samples = dataset.samples.copy()
         samples["image"] = [s.image if s else None for s in stored]
         samples["mask"] = [s.mask if s else None for s in stored]
@@ -99,10 +108,10 @@ def import_dataset(
     imported = load(folder)
     if broken := [str(result) for result in results if isinstance(result, InputError)]:
         warn(
-            f"left out: {len(broken)} of {len(sources)} pictures of {origin}, which cannot be "
+            f"left out: {len(broken)} of {len(results)} pictures of {origin}, which cannot be "
             f"used: {first_few(broken, origin)}"
         )
-    empty = [source.place for source, s in zip(sources, stored) if s and s.empty_mask]
+    empty = [s.place for s in stored if s and s.empty_mask]
     if empty:
         warn(
             f"{len(empty)} masks have no pixel of a person, so evidence cannot be measured there: "
@@ -115,6 +124,20 @@ def import_dataset(
     for message in small_groups(imported.originals()):
         warn(message)
     return imported
+
+
+def _check_outside(path: Path, folder: str | Path) -> None:
+    """Raise `InputError` where a source lies in the folder that is to be written."""
+    if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
+        raise InputError(f"{path} lies in {folder}, which would be replaced: name another one")
+
+
+def _outside(sources: Iterable[Source], folder: str | Path) -> Iterator[Source]:
+    """Yield sources, none of which lies in the folder that is to be written."""
+    for source in sources:
+        if isinstance(source.image, Path):
+            _check_outside(source.image, folder)
+        yield source
 
 
 def locate(root: Path, path: str, place: object) -> Path:
@@ -141,100 +164,10 @@ def warn(message: str) -> None:
     warnings.warn(message, FairvisionWarning, stacklevel=2)
 
 
-@dataclass(frozen=True)
-class _Stored:
-    image: str
-    size: tuple[int, int]
-    mask: str | None
-    empty_mask: bool
-
-
-def _store_all(
-    sources: Sequence[Source],
-    names: Sequence[str],
-    folder: Path,
-    doubts: Doubts,
-    skip_broken: bool,
-    workers: int | None,
-    quiet: bool,
-) -> list[_Stored | InputError]:
-    """Store all images; return, in order, what was stored or its error."""
-
-    def attempt(named: tuple[Source, str]) -> _Stored | InputError:
-        source, name = named
-        try:
-            return _store(source, name, folder, doubts)
-        except InputError as error:
-            problem = f"{source.place}: {error}"
-            if skip_broken:
-                return InputError(problem)
-            raise InputError(f"{problem} (--skip-broken leaves such pictures out)") from None
-
-    return in_threads(attempt, [*zip(sources, names)], "reading pictures", workers, quiet)
-
-
-def in_threads(
-    work: Callable[[_Item], _Result],
-    items: Sequence[_Item],
-    title: str,
-    workers: int | None,
-    quiet: bool,
-) -> list[_Result]:
-    """Return what work makes of each item, by default with a thread per core; show how far it is.
-
-    The error of the first item that has one is raised, and what is not begun then is left.
-    """
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        results = pool.map(work, items)
-        try:
-            return list(track(results, title, total=len(items), transient=True, disable=quiet))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def first_few(problems: Sequence[str], origin: Path) -> str:
     """Return the first of many lines about a file as one; the rest is counted elsewhere."""
     few = [one_line(problem.removeprefix(f"{origin} "), 110) for problem in problems[:_MOST_NAMED]]
     return "; ".join([*few, "…"] if len(problems) > len(few) else few)
-
-
-def _store(source: Source, name: str, folder: Path, doubts: Doubts) -> _Stored:
-    """Check and copy the files of one row."""
-    size = read_image(source.image, doubts=doubts).size
-    person = None
-    if isinstance(source.mask, Path):
-        person = read_mask(source.mask, size, doubts=doubts)
-    elif source.mask is not None:
-        person = source.mask(size)
-    image = f"images/{name}{_suffix(source.image)}"
-    shutil.copyfile(source.image, folder / image)
-    if person is None:
-        return _Stored(image, size, None, False)
-    if isinstance(source.mask, Path):
-        mask = f"masks/{name}{_suffix(source.mask)}"
-        shutil.copyfile(source.mask, folder / mask)
-    else:
-        mask = f"masks/{name}.png"
-        Image.fromarray(person).save(folder / mask)
-    return _Stored(image, size, mask, not person.any())
-
-
-def _file_names(ids: Collection[str]) -> list[str]:
-    """Return names that are safe on every system and unique: the row's number and the id.
-
-    >>> _file_names(["a/b", "../c"])
-    ['1-a-b', '2-c']
-    """
-    digits = len(str(len(ids)))
-    slugs = (re.sub(r"[^A-Za-z0-9_]+", "-", text)[:60].strip("-") for text in ids)
-    return [f"{row:0{digits}d}-{slug}".rstrip("-") for row, slug in enumerate(slugs, 1)]
-
-
-def _suffix(path: Path) -> str:
-    """Return the suffix of a path in lower case, and "" if it looks like no suffix."""
-    suffix = path.suffix.lower()
-    return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
 
 
 def random_splits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,36 +14,22 @@ import pyarrow as pa
 
 from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import counterfactuals
-from fairvision.datasets.dataset import SPLITS, TEXT, Dataset
+from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
 from fairvision.datasets.folder import refuse_layouts
-from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
-from fairvision.datasets.label_texts import coded
-from fairvision.datasets.readers.importing import (
-    Source,
-    import_dataset,
-    locate,
-    random_splits,
-    warn,
-)
+from fairvision.datasets.label_columns import texts_of
+from fairvision.datasets.readers.columns import Names, Roles, read_roles
+from fairvision.datasets.readers.importing import import_dataset, locate, random_splits
+from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, shown
-from fairvision.schema import UNKNOWN, Column, Schema, Task
-
-_SPLITS = {s: s for s in SPLITS} | {
-    "training": "train",
-    "validation": "val",
-    "valid": "val",
-    "dev": "val",
-    "testing": "test",
-}
 
 
 def from_table(
     table: str | Path,
     folder: str | Path,
     *,
-    attributes: Mapping[str, str] | Iterable[str] = (),
-    tasks: Mapping[str, str] | Iterable[str] = (),
-    many: Mapping[str, str] | Iterable[str] = (),
+    attributes: Names = (),
+    tasks: Names = (),
+    many: Names = (),
     image: str = "image",
     mask: str | None = None,
     id: str | None = None,
@@ -128,14 +114,9 @@ def from_table(
     path = Path(table)
     refuse_layouts(path)
     opened = open_table(path)
-    columns = {
-        kind: dict(c) if isinstance(c, Mapping) else {x: x for x in c}
-        for kind, c in (("attribute", attributes), ("task", tasks), ("many", many))
-    }
-    _check_columns(opened, columns, image, mask, id, split)
-    if separator == "":
-        raise InputError("the separator is empty: give a character that no label holds")
-    nothing = frozenset(text.strip().casefold() for text in (UNKNOWN, *unknown))
+    roles = Roles.of(attributes, tasks, many)
+    roles.check(path, opened.names)
+    opened.check_columns(name for name in (image, mask, id, split) if name is not None)
     raw = opened.read()
 
     samples = pd.DataFrame({"id": _ids(path, raw, image, id)})
@@ -147,21 +128,7 @@ def from_table(
     if pairs:
         samples = samples.assign(**pairs)
         counterfactuals.check_originals(samples, partial(_refuse, opened, samples["id"]))
-    groups: dict[str, tuple[str, ...]] = {}
-    labels: dict[str, Task] = {}
-    read: dict[str, Column] = {}
-    for key, column in columns["attribute"].items():
-        read[key], groups[key] = names_of(Place(path, column), raw[column], nothing)
-    for key, column in columns["task"].items():
-        read[key], names = names_of(Place(path, column), raw[column], nothing)
-        labels[key] = Task(names)
-    for key, column in columns["many"].items():
-        place = Place(path, column)
-        read[key], names = label_sets_of(place, raw[column], nothing, separator)
-        labels[key] = Task(names, many=True)
-    schema = Schema(groups, labels)
-    if line := coded(schema.heads):
-        warn(f"{path}: {line}")
+    schema, read = read_roles(path, raw, roles, unknown=unknown, separator=separator)
 
     root = Path(images) if images is not None else path.parent
     mask = mask or ("mask" if "mask" in opened.types else None)
@@ -194,24 +161,6 @@ def from_table(
         workers=workers,
         quiet=quiet,
     )
-
-
-def _check_columns(
-    table: Table, columns: Mapping[str, Mapping[str, str]], *fixed: str | None
-) -> None:
-    """Raise `InputError` if columns are missing, none is chosen, or a name is used twice."""
-    chosen = [(key, c) for named in columns.values() for key, c in named.items()]
-    if not chosen:
-        raise InputError(
-            f"{table.path} has the columns {', '.join(table.names)}: say with --attribute COLUMN "
-            "which holds groups of people, and with --task COLUMN or --many COLUMN which holds "
-            "what is classified"
-        )
-    table.check_columns(c for c in (*fixed, *(c for _, c in chosen)) if c is not None)
-    names = [key for key, _ in chosen]
-    for key in names:
-        if names.count(key) > 1:
-            raise InputError(f"{key!r} is named twice among the attributes and tasks")
 
 
 def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
@@ -286,10 +235,10 @@ def _splits(
         return list(drawn)
     splits = []
     for row, cell in enumerate(texts_of(Place(table.path, split), raw[split])):
-        text = (cell or "").lower()
-        if text not in _SPLITS:
+        name = SPLIT_NAMES.get((cell or "").lower())
+        if name is None:
             raise table.place(row, split).error(
                 f"{shown(cell or '')} is not one of {', '.join(SPLITS)}"
             )
-        splits.append(_SPLITS[text])
+        splits.append(name)
     return splits

@@ -1,0 +1,225 @@
+"""Columns of a source become attributes and tasks; what is left is the same for all sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fairvision.core.tables import Place
+from fairvision.datasets.dataset import Dataset
+from fairvision.datasets.label_columns import label_sets_of, names_of
+from fairvision.datasets.label_texts import coded
+from fairvision.datasets.readers.importing import (
+    import_dataset,
+    random_splits,
+    warn,
+)
+from fairvision.datasets.readers.storing import Source
+from fairvision.errors import InputError, shown
+from fairvision.schema import UNKNOWN, Column, Schema, Task
+
+Names: TypeAlias = Mapping[str, str] | Iterable[str]
+"""Columns; or the names that they get, each with its column."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column is what: name of an attribute or task, and its column.
+
+    Attributes
+    ----------
+    attributes, tasks, many : groups of people; one label; any number of labels
+    """
+
+    attributes: dict[str, str]
+    tasks: dict[str, str]
+    many: dict[str, str]
+
+    @classmethod
+    def of(cls, attributes: Names, tasks: Names, many: Names = ()) -> Roles:
+        """Return the roles that columns, or mappings of names to columns, have.
+
+        >>> Roles.of(["age"], {"sport": "verb"}).columns
+        ['age', 'verb']
+        """
+        named = (
+            dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+            for names in (attributes, tasks, many)
+        )
+        return cls(*named)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the attributes and tasks."""
+        return [*self.attributes, *self.tasks, *self.many]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the attributes and tasks."""
+        return [*self.attributes.values(), *self.tasks.values(), *self.many.values()]
+
+    def check(self, path: Path, columns: Sequence[str]) -> None:
+        """Raise `InputError` if columns are missing, none is chosen, or a name is used twice."""
+        if not self.columns:
+            raise InputError(
+                f"{path} has the columns {', '.join(columns)}: say with --attribute COLUMN which "
+                "holds groups of people, and with --task COLUMN or --many COLUMN which holds what "
+                "is classified"
+            )
+        for name in self.columns:
+            if name not in columns:
+                raise InputError(f"{path} has no column {shown(name)}: it has {', '.join(columns)}")
+        for name in self.names:
+            if self.names.count(name) > 1:
+                raise InputError(f"{name!r} is named twice among the attributes and tasks")
+
+
+def read_roles(
+    path: Path,
+    raw: pa.Table,
+    roles: Roles,
+    *,
+    unknown: Iterable[str] = (),
+    separator: str | None = None,
+    published: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Schema, dict[str, Column]]:
+    """Return what the columns of a source annotate.
+
+    Parameters
+    ----------
+    path : of the source, for messages
+    raw : its columns
+    roles : what they are
+    unknown : texts, besides an empty cell and `unknown`, that mean not known
+    separator : between the labels of a cell that may hold many, by default `;`
+    published : of some columns, all names that there are, in order; of the others those that occur
+
+    Warns
+    -----
+    FairvisionWarning
+        Columns hold codes such as 0 and 1, or names that read alike.
+
+    Examples
+    --------
+    >>> raw = pa.table({"age": ["old", "", "young"]})
+    >>> schema, columns = read_roles(Path("t.csv"), raw, Roles.of(["age"], []))
+    >>> schema.attributes, columns["age"].codes
+    ({'age': ('old', 'young')}, array([ 0, -1,  1]))
+    """
+    if separator == "":
+        raise InputError("the separator is empty: give a character that no label holds")
+    nothing = frozenset(text.strip().casefold() for text in (UNKNOWN, *unknown))
+    groups: dict[str, tuple[str, ...]] = {}
+    tasks: dict[str, Task] = {}
+    read: dict[str, Column] = {}
+    for name, column in (roles.attributes | roles.tasks | roles.many).items():
+        place, many = Place(path, column), name in roles.many
+        if many:
+            read[name], labels = label_sets_of(place, raw[column], nothing, separator)
+        else:
+            read[name], labels = names_of(place, raw[column], nothing)
+        every = [label for label in (published or {}).get(column, ()) if label not in nothing]
+        if {*labels} < {*every} or (every and {*labels} == {*every}):
+            labels, column_read = tuple(every), read[name]
+            of_all = Schema({}, {name: Task(labels, many)})
+            distinct = list(column_read.cell_names[:-1])
+            read[name] = of_all.column_of(name, column_read.index, distinct)
+        if name in roles.attributes:
+            groups[name] = labels
+        else:
+            tasks[name] = Task(labels, many)
+    schema = Schema(groups, tasks)
+    if line := coded(schema.heads):
+        warn(f"{path}: {line}")
+    return schema, read
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a source says of its images, row by row.
+
+    Attributes
+    ----------
+    path : of the source
+    ids : unique texts
+    columns : texts of groups and labels
+    splits : of each row; None where they are to be drawn
+    sources : the files
+    published : of some columns, all names that there are, in order
+    """
+
+    path: Path
+    ids: Sequence[str]
+    columns: pa.Table
+    splits: Sequence[str] | None
+    sources: Iterable[Source]
+    published: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def import_rows(
+    rows: Rows,
+    roles: Roles,
+    folder: str | Path,
+    *,
+    source: str,
+    unknown: Iterable[str] = (),
+    separator: str | None = None,
+    name: str | None = None,
+    licence: str = "",
+    val_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    skip_broken: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> Dataset:
+    """Write a dataset folder of the rows of a source; all of it or nothing.
+
+    Parameters
+    ----------
+    rows : what there is
+    roles : what its columns are
+    folder : where to write
+    source : where it comes from, in words
+    unknown, separator : as in `read_roles`
+    name, licence, val_fraction, test_fraction, seed, skip_broken, workers, overwrite, quiet : as in
+        `Importing`
+    """
+    schema, columns = read_roles(
+        rows.path,
+        rows.columns,
+        roles,
+        unknown=unknown,
+        separator=separator,
+        published=rows.published,
+    )
+    splits = rows.splits
+    if splits is None:
+        random = np.random.default_rng(seed)
+        splits = list(random_splits(len(rows.ids), val_fraction, test_fraction, random))
+    dataset = Dataset.of_columns(
+        schema,
+        pd.DataFrame({"id": list(rows.ids), "split": list(splits)}),
+        columns,
+        root=Path(folder),
+        name=name or rows.path.stem,
+        source=source,
+        licence=licence,
+    )
+    return import_dataset(
+        dataset,
+        rows.sources,
+        folder,
+        origin=rows.path,
+        skip_broken=skip_broken,
+        overwrite=overwrite,
+        workers=workers,
+        quiet=quiet,
+    )
