@@ -4,7 +4,8 @@ The public functions mirror the commands; nothing heavy is imported until one is
 
 >>> import fairvision
 >>> fairvision.__all__
-['__version__', 'audit', 'captions', 'demo', 'explain', 'metrics', 'predict', 'sweep', 'train']
+['BlackBox', 'Head', 'Model', '__version__', 'audit', 'captions', 'demo', 'explain', 'metrics',
+ 'predict', 'sweep', 'train']
 """
 
 from importlib import import_module
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from fairvision.demonstration import demo
     from fairvision.inference import predict
     from fairvision.inference.explanations import explain
+    from fairvision.models.black_box import black_box as BlackBox
+    from fairvision.models.heads import Head
+    from fairvision.models.module_model import module_model as Model
     from fairvision.sweeping import sweep
     from fairvision.training import train
 
 __all__ = [
+    "BlackBox",
+    "Head",
+    "Model",
     "__version__",
     "audit",
     "captions",
@@ -36,6 +43,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BlackBox": "fairvision.models.black_box:black_box",
+    "Head": "fairvision.models.heads:Head",
+    "Model": "fairvision.models.module_model:module_model",
     "audit": "fairvision.auditing",
     "captions": "fairvision.captioning",
     "demo": "fairvision.demonstration",
@@ -50,7 +60,8 @@ let_import_from_before()
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        home, _, attribute = _HOMES[name].partition(":")
+        return getattr(import_module(home), attribute or name)
     if name == "metrics":
         return import_module("fairvision.metrics")
     raise AttributeError(f"module 'fairvision' has no attribute {name!r}")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fairvision.attribution.at_layers import AtLayer, plan_of, watched
 from fairvision.attribution.explained import Explained, head_logits, target_scores
 from fairvision.attribution.gradcam import enlarged
-from fairvision.attribution.layers import gradcam_layer, stage_layers
+from fairvision.attribution.layers import chosen_layer, gradcam_layer, stage_layers
 
 FINE = 14
 """Rows and columns from which on a map can be laid over a photograph."""
@@ -30,7 +30,7 @@ def layercam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -
 
 def stages(network: nn.Module, images: Tensor, layer: str | None = None) -> list[str]:
     """Return the layers that LayerCAM looks at, the deepest first."""
-    if layer is not None:
+    if chosen_layer(network, layer) is not None:
         return [gradcam_layer(network, images, layer)]
     return stage_layers(network, images, FINE)
 

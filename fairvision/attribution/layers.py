@@ -109,6 +109,12 @@ def prefix_tokens(network: nn.Module) -> int | None:
     return None
 
 
+def chosen_layer(network: nn.Module, layer: str | None) -> str | None:
+    """Return the layer that was asked for, else the one that the network names, if it does."""
+    named = getattr(network, "explained_layer", None)
+    return named if layer is None and isinstance(named, str) else layer
+
+
 def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) -> str:
     """Return the dotted name of the layer that Grad-CAM looks at.
 
@@ -140,6 +146,7 @@ def gradcam_layer(network: nn.Module, images: Tensor, layer: str | None = None) 
     >>> gradcam_layer(network, torch.zeros(1, 3, 8, 8))
     '1'
     """
+    layer = chosen_layer(network, layer)
     if layer is not None:
         _check(network, images, layer)
         return layer

@@ -25,7 +25,7 @@ from fairvision.core import processes
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import widened
 from fairvision.errors import InputError
-from fairvision.models import Model, probabilities
+from fairvision.models import Model, geometry_of, probabilities
 
 
 def check_agrees(model: Model, dataset: Dataset) -> None:
@@ -95,7 +95,7 @@ def collect(
     """
     module = module_of(model, attribution)
     with processes.first_ahead():
-        pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+        pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
     rows = processes.rows_of_process(len(dataset), batch_size)
     heads = [head for head in model.schema if head in dataset.schema]
     order = {head: class_order(model, dataset, head) for head in heads}

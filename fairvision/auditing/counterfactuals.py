@@ -18,7 +18,7 @@ from fairvision.auditing.columns import score_columns
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
-from fairvision.models import Model
+from fairvision.models import Model, geometry_of
 
 
 def with_counterfactuals(
@@ -62,7 +62,7 @@ def ask(
     samples that hold `score/…` only
     """
     with processes.first_ahead():
-        pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+        pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
     rows = processes.rows_of_process(len(dataset), batch_size)
     order = {
         head: class_order(model, dataset, head) for head in model.schema if head in dataset.schema

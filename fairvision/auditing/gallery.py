@@ -15,7 +15,8 @@ from fairvision.auditing.inputs import predicted
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.auditing.telling import in_turn, telling_labels
 from fairvision.datasets import Dataset, open_pixels, read_image, read_mask
-from fairvision.datasets.images import Doubts
+from fairvision.datasets.geometry import place
+from fairvision.datasets.images import Doubts, image_size
 from fairvision.metrics.causes import REASONS
 from fairvision.results.gallery import EVIDENCE_KINDS, KINDS, GalleryImage, ModelAnswer
 
@@ -86,13 +87,21 @@ def draw(
     """
     if not chosen:
         return []
+
+    from fairvision.models import geometry_of
+
     truth = samples[0].truth
     rows = [row for _, row in chosen]
     maps = [_maps(model, truth, attribute, rows, method) for model in models]
+    geometries = [geometry_of(model) for model in models]
     images = []
     for i, (kind, row) in enumerate(chosen):
         image, mask = _image(truth, row, side)
-        size = (image.shape[1], image.shape[0])
+        upright = image_size(truth.root / truth.samples["image"][row])
+        drawn = [
+            place(of_model[i], geometry.window(upright), (image.shape[1], image.shape[0]))
+            for of_model, geometry in zip(maps, geometries)
+        ]
         images.append(
             GalleryImage(
                 kind=kind,
@@ -103,8 +112,8 @@ def draw(
                 image=image,
                 mask=mask,
                 models=tuple(
-                    _answer(of_model, attribute, row, of_maps[i], size)
-                    for of_model, of_maps in zip(samples, maps)
+                    _answer(of_model, attribute, row, evidence)
+                    for of_model, evidence in zip(samples, drawn)
                 ),
                 chance=_value(samples[0].scores.get(CHANCE), row),
             )
@@ -164,10 +173,11 @@ def _maps(
     from fairvision.attribution.completeness import Sums, adding_up
     from fairvision.attribution.maps import module_of
     from fairvision.datasets import batches
+    from fairvision.models import geometry_of
 
     groups = model.schema.labels(attribute)
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
-    pixels = open_pixels(truth, model.size, cache="never")
+    pixels = open_pixels(truth, geometry_of(model), cache="never")
     (batch,) = batches(truth, pixels, len(rows), device=model.device, order=np.array(rows))
     with adding_up(Sums()):  # a warning was given when all images were measured
         maps = attribute_maps(
@@ -177,7 +187,7 @@ def _maps(
             method,
             head=attribute,
         )
-    return maps.cpu().numpy()
+    return np.asarray(maps.nan_to_num().cpu().numpy(), np.float32)
 
 
 def _value(column: pd.Series | npt.NDArray[np.floating] | None, row: int) -> float | None:
@@ -204,21 +214,19 @@ def _answer(
     attribute: str,
     row: int,
     evidence: npt.NDArray[np.float32],
-    size: tuple[int, int],
 ) -> ModelAnswer:
-    """Return what a model made of an image, with its map at the size of the drawing."""
+    """Return what a model made of an image, with its map, at the size of the drawing."""
     scores = samples.probabilities("score", attribute)
     hit = _value(_hits(samples, attribute), row)
     answer = probability = None
     if scores is not None and not np.isnan(scores[row]).any():
         best = int(scores[row].argmax())
         answer, probability = samples.truth.attributes[attribute][best], float(scores[row, best])
-    large = Image.fromarray(np.nan_to_num(evidence).astype(np.float32))
     return ModelAnswer(
         name=samples.model,
         answer=answer,
         probability=probability,
-        map=np.asarray(large.resize(size, Image.Resampling.BILINEAR)),
+        map=evidence,
         inside=None if hit is None else hit > 0.5,
         mass=_value(samples.evidence(MEASURES[1], attribute), row),
         holds=_value(column(samples, "holds", attribute), row),

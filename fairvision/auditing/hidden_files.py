@@ -98,7 +98,8 @@ def hide_folder(
     whole = load(data)
     dataset = whole.originals().split(split)
     made = whole.split(split).counterfactuals()
-    decoder = Decoder(dataset, size)
+    geometry = None if size is None else Geometry(size)
+    decoder = Decoder(dataset, geometry)
     donors = {}
     if KIND in dataset.schema:
         raise InputError(
@@ -121,7 +122,9 @@ def hide_folder(
             (part / "images" / kind).mkdir(parents=True)
         parts = [
             _write_people(part, dataset, decoder, workers, quiet),
-            _write_whole(part, made, Decoder(made, size, decoder.doubts), workers, quiet, "made-"),
+            _write_whole(
+                part, made, Decoder(made, geometry, decoder.doubts), workers, quiet, "made-"
+            ),
             *_write_swapped(part, dataset, donors, size, fill, workers, quiet),
         ]
         table = pd.DataFrame([row for rows in parts for row in rows])

@@ -229,9 +229,10 @@ def _check_predictions(audited: _Audited, attribute: str, rows: npt.NDArray[np.i
     """Raise `InputError` where a model does not predict what it did in the audit."""
     from fairvision.auditing.collect import class_order
     from fairvision.datasets import batches, open_pixels
+    from fairvision.models import geometry_of
 
     for model, network in zip(audited.models, audited.networks):
-        pixels = open_pixels(model.truth, network.size, cache="never")
+        pixels = open_pixels(model.truth, geometry_of(network), cache="never")
         (batch,) = batches(model.truth, pixels, len(rows), device=network.device, order=rows)
         scores = network.predict(batch.images)[attribute].double().cpu().numpy()
         scores = scores[:, class_order(network, model.truth, attribute)]

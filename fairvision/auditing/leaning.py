@@ -21,10 +21,11 @@ from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
 from fairvision.core import processes
 from fairvision.core.checksums import draw
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
+from fairvision.datasets.geometry import seen_regions
 from fairvision.datasets.hiding import elsewhere, widened
 from fairvision.datasets.regions import SIDES, box_mask
 from fairvision.errors import InputError
-from fairvision.models import Model
+from fairvision.models import Model, geometry_of
 
 
 def lean(
@@ -75,7 +76,8 @@ def lean(
     heads = [head for head in dataset.attributes if head in model.schema.attributes]
     if not heads:
         raise InputError(f"{model} predicts no attribute of dataset {dataset.root}")
-    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+    pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
+    regions = seen_regions(regions, dataset, geometry_of(model))
     things = _things(dataset, pixels.has_mask, regions, heads)
     orders = {head: class_order(model, dataset, head) for head in heads}
     columns = [c for head in heads for c in score_columns("", head, dataset.attributes[head])]

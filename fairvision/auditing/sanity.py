@@ -31,7 +31,7 @@ from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
 from fairvision.metrics import Result, Sampling
-from fairvision.models import Model, Network
+from fairvision.models import Model, Network, geometry_of
 from fairvision.results.figures import COLUMNS, CONFIDENCE, NUMBERS
 from fairvision.results.registry import unit_of
 
@@ -98,7 +98,7 @@ def examine(
         raise InputError(
             f"{model} has no weights to shuffle, as sanity checks do: leave the checks out"
         )
-    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+    pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
     rows: list[dict[str, object]] = []
     for head in dataset.attributes:
         if head not in model.schema.attributes:

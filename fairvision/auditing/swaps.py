@@ -27,7 +27,7 @@ from fairvision.datasets import Batch, Dataset, Pixels, batches, open_pixels
 from fairvision.datasets.batching import images_of
 from fairvision.datasets.pixels import small_masks
 from fairvision.datasets.swapping import DONOR_SIDE, POOL, choose_donors, fill, paste
-from fairvision.models import Model
+from fairvision.models import Model, geometry_of
 
 SWAPS = 8
 """In how many surroundings of other groups each person is shown."""
@@ -137,7 +137,7 @@ def swap(
     """
     dataset = samples.truth
     heads = [head for head in dataset.attributes if head in model.schema.attributes]
-    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+    pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
     rows = processes.rows_of_process(len(dataset), batch_size)
     parts: dict[str, list[pd.DataFrame]] = {head: [] for head in heads}
     for batch in track(
@@ -152,7 +152,7 @@ def swap(
         transient=True,
     ):
         for head in heads:
-            pairs = pairs_of(batch.rows, donors[head])
+            pairs = pairs_of(batch.rows[batch.has_mask.cpu().numpy()], donors[head])
             asked = list(_asked(model, batch, pixels, pairs, head, method, batch_size))
             order = class_order(model, dataset, head)
             scores = torch.cat(asked)[:, order] if asked else torch.zeros(0, len(order))

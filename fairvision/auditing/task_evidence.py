@@ -24,8 +24,9 @@ from fairvision.auditing.collect import class_order
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
 from fairvision.core import processes
 from fairvision.datasets import Dataset, Pixels, batches, open_pixels
+from fairvision.datasets.geometry import seen_regions
 from fairvision.datasets.regions import SIDES, box_mask
-from fairvision.models import Model
+from fairvision.models import Model, geometry_of
 
 _CHANCE = "chance"
 
@@ -71,12 +72,15 @@ def with_task_evidence(
     for model, of_model in zip(models, samples):
         dataset = of_model.truth
         scores = dict[str, npt.NDArray[np.float64]]()
+        seen = seen_regions(regions, dataset, geometry_of(model))
         for task in (task for task in dataset.tasks if task in model.schema.tasks):
-            things = list(_things(dataset, task, regions))
+            things = list(_things(dataset, task, seen))
             if not things:
                 continue
             with processes.first_ahead():
-                pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+                pixels = open_pixels(
+                    dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache
+                )
             values = _measured(
                 *(model, dataset, pixels, task, things, attribution, batch_size),
                 quiet=quiet,

@@ -136,17 +136,15 @@ def table(wanted: Mapping[str, Shape], perhaps: Mapping[str, Shape] | None = Non
     return check
 
 
-def only(wanted: Mapping[str, Shape]) -> Shape:
-    """Take objects with given names and no others."""
-    shape = table(wanted)
+def only(wanted: Mapping[str, Shape], perhaps: Mapping[str, Shape] | None = None) -> Shape:
+    """Take objects with given names, and perhaps some more, but no others."""
+    shape, names = table(wanted, perhaps), [*wanted, *(perhaps or {})]
 
     def check(value: Any, location: str) -> None:
         shape(value, location)
         for name in value:
-            if name not in wanted:
-                raise ValueError(
-                    f"{shown(_below(location, name))} is not among {', '.join(wanted)}"
-                )
+            if name not in names:
+                raise ValueError(f"{shown(_below(location, name))} is not among {', '.join(names)}")
 
     return check
 

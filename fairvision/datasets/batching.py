@@ -12,7 +12,8 @@ from torch import Tensor
 
 from fairvision.core.moved import former_names, renamed_arguments
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.pixels import CachedPixels, Pixels, Taken, resize
+from fairvision.datasets.geometry import Geometry, as_geometry
+from fairvision.datasets.pixels import CachedPixels, Pixels, Taken
 
 
 @dataclass
@@ -114,9 +115,14 @@ def images_of(taken: Taken, device: str | torch.device = "cpu") -> tuple[Tensor,
 
 
 @renamed_arguments(picture="image")
-def image_tensor(image: Image.Image, size: int) -> Tensor:
+def image_tensor(image: Image.Image, size: int | Geometry) -> Tensor:
     """Return one image as (3, size, size) float32 in [0, 1], resized as the cache does."""
-    return _to_images(torch.from_numpy(resize(image, size).copy()).unsqueeze(0))[0]
+    return tensor_of(as_geometry(size).image(image))
+
+
+def tensor_of(pixels: np.ndarray) -> Tensor:
+    """Return bytes (size, size, 3) as (3, size, size) float32 in [0, 1]."""
+    return _to_images(torch.from_numpy(pixels.copy()).unsqueeze(0))[0]
 
 
 def _to_images(images: Tensor) -> Tensor:

@@ -27,13 +27,12 @@ from rich.progress import Progress
 from fairvision.core.files import whole_folder
 from fairvision.core.moved import warn_renamed
 from fairvision.datasets.dataset import Dataset
+from fairvision.datasets.geometry import Geometry, as_geometry
 from fairvision.datasets.images import Doubts, image_size, quiet_warnings, read_image, read_mask
 from fairvision.errors import FairvisionWarning, InputError, check_file, reading
 
 LARGEST_SIDE = 4096
 """Pixels of the longest side that a network is given: more is a mistake, and fills memory."""
-_MARGIN = 3
-"""An image first shrinks by whole numbers, to no less than so many times its final size."""
 CACHES = ("auto", "always", "never")
 
 _FORMAT = 2
@@ -48,20 +47,20 @@ class Decoder:
 
     Attributes
     ----------
-    size : height and width; None leaves each image as it is
+    geometry : how they become squares; None leaves each as it is
     """
 
     dataset: Dataset
-    size: int | None
+    geometry: Geometry | None
     doubts: Doubts = field(default_factory=Doubts)
 
     def image(self, row: int) -> np.ndarray:
         """Return the image of a row, (size, size, 3) uint8."""
         path = self._path("image", row)
         try:
-            if self.size is None:
+            if self.geometry is None:
                 return np.asarray(read_image(path, doubts=self.doubts))
-            return resize(read_to_size(path, self.size, self.doubts), self.size)
+            return self.geometry.read(path, self.doubts)
         except InputError as error:
             raise self._named(error, row) from None
 
@@ -73,7 +72,7 @@ class Decoder:
         try:
             upright = image_size(self._path("image", row))
             mask = read_mask(self.dataset.root / path, upright, doubts=self.doubts)
-            return mask.astype(np.uint8) if self.size is None else resize_mask(mask, self.size)
+            return mask.astype(np.uint8) if self.geometry is None else self.geometry.mask(mask)
         except InputError as error:
             raise self._named(error, row) from None
 
@@ -94,26 +93,9 @@ class Decoder:
         return InputError(f"{error} (sample {name!r} of {self.dataset.root})")
 
 
-def read_to_size(path: str | Path, size: int, doubts: Doubts | None = None) -> Image.Image:
-    """Read an image that is to be shrunk by `resize`, no larger than that needs it."""
-    return read_image(path, least=_MARGIN * size, doubts=doubts)
-
-
 def resize(image: Image.Image, size: int) -> np.ndarray:
     """Return an image as a (size, size, 3) uint8 square, smoothed where it shrinks."""
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=float(_MARGIN))
-    return np.asarray(image)
-
-
-def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Return a bool mask as a (size, size) square of 0 and 1; none vanishes by shrinking."""
-    if mask.shape == (size, size):
-        return mask.astype(np.uint8)
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
-    share = np.asarray(grey.resize((size, size), Image.Resampling.BOX))
-    inside = share >= 128
-    return (inside if inside.any() else share > 0).astype(np.uint8)
+    return Geometry(size).image(image)
 
 
 def small_masks(dataset: Dataset, size: int, *, workers: int | None = None) -> np.ndarray:
@@ -130,7 +112,7 @@ def small_masks(dataset: Dataset, size: int, *, workers: int | None = None) -> n
     (n, size, size) uint8, 1 on the person, 0 elsewhere and where there is no mask
     """
     masks = np.zeros((len(dataset), size, size), np.uint8)
-    decoder = Decoder(dataset, size)
+    decoder = Decoder(dataset, Geometry(size))
 
     def read(row: int) -> None:
         person = decoder.mask(row)
@@ -197,8 +179,9 @@ class StreamedPixels(Pixels):
     more than a batch or, where batches are small, by some images for each thread.
     """
 
-    def __init__(self, dataset: Dataset, size: int, workers: int | None = None):
-        self._decoder, self._n, self._size = Decoder(dataset, size), len(dataset), size
+    def __init__(self, dataset: Dataset, size: int | Geometry, workers: int | None = None):
+        geometry = as_geometry(size)
+        self._decoder, self._n, self._size = Decoder(dataset, geometry), len(dataset), geometry.size
         self._masked = dataset.samples["mask"].notna().to_numpy()
         self._workers = workers or os.cpu_count() or 1
 
@@ -282,7 +265,7 @@ class CachedPixels(Pixels):
 
 def open_pixels(
     dataset: Dataset,
-    size: int,
+    size: int | Geometry,
     *,
     workers: int | None = None,
     quiet: bool = True,
@@ -290,15 +273,15 @@ def open_pixels(
 ) -> Pixels:
     """Return the images of a dataset at one size, decoded now or whenever they are asked for.
 
-    The whole image is resized to a square, so nothing of the person or the context is cut away.
-    The cache lies in `$FAIRVISION_CACHE` (else `~/.cache/fairvision`) under the fingerprint of
-    the files' paths, sizes and times; changed files make a new one. The pixels are the same bit for
-    bit, whether or not they come from there.
+    By default the whole image is resized to a square, so nothing of the person or the context is
+    cut away. The cache lies in `$FAIRVISION_CACHE` (else `~/.cache/fairvision`) under the
+    fingerprint of the files' paths, sizes and times; changed files make a new one. The pixels are
+    the same bit for bit, whether or not they come from there.
 
     Parameters
     ----------
     dataset : rows to open, in this order
-    size : side of the square in pixels
+    size : side of the square in pixels, or how images become squares
     workers : threads that decode; by default one per core
     quiet : show no progress
     cache : "always" decodes all images and keeps them, "never" decodes them whenever they are
@@ -313,18 +296,21 @@ def open_pixels(
     """
     if cache not in CACHES:
         raise InputError(f"cache {cache!r} is not one of {', '.join(CACHES)}")
-    place = _cache_root() / _key(dataset, size)
+    geometry = as_geometry(size)
+    if geometry.key is None:
+        return StreamedPixels(dataset, geometry, workers)
+    place = _cache_root() / _key(dataset, geometry)
     try:
         if place.is_dir():
             try:
-                return CachedPixels(place, len(dataset), size)
+                return CachedPixels(place, len(dataset), geometry.size)
             except InputError as error:
                 _warn(f"the cache is damaged ({error}): the pictures are decoded again")
-        if not _is_kept(dataset, size, cache, quiet):
-            return StreamedPixels(dataset, size, workers)
+        if not _is_kept(dataset, geometry.size, cache, quiet):
+            return StreamedPixels(dataset, geometry, workers)
         with whole_folder(place, marker=None, overwrite=True) as part:
-            _build(dataset, size, part, workers or os.cpu_count() or 1, quiet)
-        return CachedPixels(place, len(dataset), size)
+            _build(dataset, geometry, part, workers or os.cpu_count() or 1, quiet)
+        return CachedPixels(place, len(dataset), geometry.size)
     except OSError as error:
         problem = f"the cache {error.filename or place} cannot be used: {error.strerror or error}"
         if cache == "always":
@@ -335,7 +321,7 @@ def open_pixels(
             f"{problem}; pictures are decoded whenever they are needed, unless FAIRVISION_CACHE "
             "names another folder"
         )
-        return StreamedPixels(dataset, size, workers)
+        return StreamedPixels(dataset, geometry, workers)
 
 
 def _load(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
@@ -385,17 +371,19 @@ def _is_kept(dataset: Dataset, size: int, cache: str, quiet: bool) -> bool:
     return True
 
 
-def _key(dataset: Dataset, size: int) -> str:
-    """Return the folder name of a cache; it changes with the dataset's files and the size."""
-    digest = hashlib.sha256(repr((_FORMAT, size, str(dataset.root.resolve()))).encode())
+def _key(dataset: Dataset, geometry: Geometry) -> str:
+    """Return the folder name of a cache; it changes with the dataset's files and the geometry."""
+    size, root = geometry.size, dataset.root.resolve()
+    digest = hashlib.sha256(repr((_FORMAT, size, str(root))).encode())
+    digest.update((geometry.key or "").encode())
     for stamp in dataset.file_stamps():
         digest.update(stamp)
-    return f"{dataset.root.resolve().name}-{size}-{digest.hexdigest()[:16]}"
+    return f"{root.name}-{size}-{digest.hexdigest()[:16]}"
 
 
-def _build(dataset: Dataset, size: int, folder: Path, workers: int, quiet: bool) -> None:
+def _build(dataset: Dataset, geometry: Geometry, folder: Path, workers: int, quiet: bool) -> None:
     """Decode all images and masks of a dataset into the arrays of a cache folder."""
-    n, decoder = len(dataset), Decoder(dataset, size)
+    n, size, decoder = len(dataset), geometry.size, Decoder(dataset, geometry)
     images = _new(folder / IMAGES, (n, size, size, 3))
     masks = _new(folder / MASKS, (n, size, size))
 

@@ -28,6 +28,7 @@ from fairvision.attribution.names import DEFAULT
 from fairvision.core import files
 from fairvision.core.version import __version__
 from fairvision.datasets import read_image
+from fairvision.datasets.geometry import seen_part
 from fairvision.datasets.images import Doubts
 from fairvision.drawing.sheets import (
     Row,
@@ -47,7 +48,7 @@ from fairvision.inference.predictions import (
     predicted_labels,
     prepares_digits,
 )
-from fairvision.models import Model, Network, find_device
+from fairvision.models import Model, Network, find_device, geometry_of
 from fairvision.models.architectures import sees_places_apart
 from fairvision.runs import Run
 from fairvision.runs.model import as_model
@@ -239,7 +240,7 @@ def explain(
     model = as_model(run, find_device(device))
     paths: Iterable[Path] = image_files(images)
     head, groups = _head_and_groups(model.schema, head, group)
-    as_digits, grey = prepares_digits(model, prepare), True
+    as_digits, grey, geometry = prepares_digits(model, prepare), True, geometry_of(model)
     if method == "auto":
         method = _method_for(model, layer)
     network = module_of(model, method)
@@ -255,7 +256,8 @@ def explain(
             if as_digits:
                 image = prepare_digit(image).convert("RGB")
             grey = grey and _is_grey(image)
-            batch = as_batch([image], model.size, model.device)
+            batch = as_batch([image], geometry, model.device)
+            image = seen_part(image, geometry)
             if not entries:
                 layers = [] if model.module is None else stages(network, batch)
                 place = "pixels"

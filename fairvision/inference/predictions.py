@@ -17,12 +17,13 @@ from fairvision import metrics
 from fairvision.core.files import is_of_system, path_text
 from fairvision.core.moved import renamed_arguments
 from fairvision.datasets import image_tensor, read_image
+from fairvision.datasets.batching import tensor_of
+from fairvision.datasets.geometry import Geometry
 from fairvision.datasets.images import Doubts
-from fairvision.datasets.pixels import read_to_size
 from fairvision.errors import InputError
 from fairvision.inference.confidence import Familiarity, features_and_scores
 from fairvision.inference.digits import prepare_digit
-from fairvision.models import Model, Network, find_device
+from fairvision.models import Model, Network, find_device, geometry_of
 from fairvision.runs import Run
 from fairvision.runs.model import RunModel, as_model
 
@@ -84,7 +85,7 @@ def prepares_digits(model: Model | Run, prepare: str) -> bool:
 
 
 @renamed_arguments(pictures="images")
-def as_batch(images: list[Image.Image], size: int, device: torch.device) -> torch.Tensor:
+def as_batch(images: list[Image.Image], size: int | Geometry, device: torch.device) -> torch.Tensor:
     """Return images as a network takes them, (n, 3, size, size) float32 in [0, 1]."""
     return torch.stack([image_tensor(image, size) for image in images]).to(device)
 
@@ -131,7 +132,7 @@ def predict(
     """
     files = image_files(images)
     model = as_model(run, find_device(device))
-    as_digits = prepares_digits(model, prepare)
+    as_digits, geometry = prepares_digits(model, prepare), geometry_of(model)
     if familiarity is not None and not isinstance(model.module, Network):
         raise InputError(f"{model} has no features by which it is told how far images are")
     starts: Iterable[int] = range(0, len(files), batch_size)
@@ -142,10 +143,11 @@ def predict(
         paths = files[start : start + batch_size]
         if as_digits:
             originals = [read_image(path, doubts=doubts) for path in paths]
-            batch = [prepare_digit(image).convert("RGB") for image in originals]
+            digits = [prepare_digit(image).convert("RGB") for image in originals]
+            tensor = as_batch(digits, geometry, model.device)
         else:
-            batch = [read_to_size(path, model.size, doubts) for path in paths]
-        tensor = as_batch(batch, model.size, model.device)
+            batch = [tensor_of(geometry.read(path, doubts)) for path in paths]
+            tensor = torch.stack(batch).to(model.device)
         if familiarity is not None and isinstance(model.module, Network):
             of_batch, scores = features_and_scores(model.module, tensor)
             features.append(of_batch)

@@ -14,8 +14,12 @@ from fairvision.models.backbones import (
     names,
     register,
 )
-from fairvision.models.model import Model, find_device, probabilities
+from fairvision.models.black_box import black_box
+from fairvision.models.heads import Head, read_heads_file
+from fairvision.models.model import Model, find_device, geometry_of, probabilities
+from fairvision.models.module_model import module_model
 from fairvision.models.network import DomainHead, Domains, Network
+from fairvision.models.sources import SourceOptions, is_source, open_source, register_source
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
 from fairvision.models.weights import fit, load_weights, read_tensors
 
@@ -25,18 +29,27 @@ __all__ = [
     "Architecture",
     "DomainHead",
     "Domains",
+    "Head",
     "Model",
     "Network",
+    "SourceOptions",
+    "black_box",
     "build",
     "choose_regime",
     "default_size",
     "find_device",
     "fit",
+    "geometry_of",
+    "is_source",
     "learning_parts",
+    "module_model",
     "names",
+    "open_source",
     "probabilities",
+    "read_heads_file",
     "read_tensors",
     "register",
+    "register_source",
     "tune",
 ]
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from fairvision.datasets.geometry import Geometry
 from fairvision.errors import InputError
 from fairvision.schema import Schema
 
@@ -23,7 +24,8 @@ class Model(Protocol):
     ----------
     name : what tables and reports call it
     schema : the attributes and tasks that it predicts, with the labels of each in its own order
-    size : height and width in pixels of the images that it takes
+    size : height and width in pixels of the images that it takes: whole images resized to it,
+        unless it also has an attribute `geometry` (`fairvision.datasets.geometry.Geometry`)
     device : where it runs, and where images are put for it
     module : from images (n, 3, size, size) in [0, 1] to a mapping from each head to its logits
         (n, labels), of which `probabilities` are what `predict` returns. None where there are no
@@ -55,6 +57,12 @@ class Model(Protocol):
 
         Images are float32 in [0, 1], and so are probabilities. No gradients are kept.
         """
+
+
+def geometry_of(model: Model) -> Geometry:
+    """Return how a model's images become squares: as it says, or whole images at its size."""
+    geometry = getattr(model, "geometry", None)
+    return geometry if isinstance(geometry, Geometry) else Geometry(model.size)
 
 
 def probabilities(logits: Mapping[str, Tensor], schema: Schema) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from PIL import Image
 from fairvision import datasets
 from fairvision.datasets import batches, open_pixels
 from fairvision.datasets.batching import HeldPixels, hold
-from fairvision.datasets.pixels import resize_mask
+from fairvision.datasets.geometry import Geometry
 from fairvision.errors import FairvisionWarning, InputError
 
 
@@ -57,7 +57,7 @@ def test_pixels_are_the_files(toy):
 
 def test_decoded_once_until_a_file_changes(toy, cache, monkeypatch):
     first = open_pixels(toy, 8)
-    monkeypatch.setattr("fairvision.datasets.pixels.read_image", None)
+    monkeypatch.setattr("fairvision.datasets.geometry.read_image", None)
     again = open_pixels(toy, 8)
     assert (again.images == first.images).all()
     monkeypatch.undo()
@@ -84,8 +84,8 @@ def test_nothing_is_left_of_a_failed_build(toy, cache, break_it):
 def test_no_mask_vanishes_by_shrinking():
     mask = np.zeros((64, 64), bool)
     mask[3, 5] = True
-    assert resize_mask(mask, 8).sum() == 1
-    assert resize_mask(np.zeros((64, 64), bool), 8).sum() == 0
+    assert Geometry(8).mask(mask).sum() == 1
+    assert Geometry(8).mask(np.zeros((64, 64), bool)).sum() == 0
 
 
 def test_batches_follow_the_order(toy):

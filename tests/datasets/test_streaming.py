@@ -11,7 +11,7 @@ from PIL import Image
 from fairvision import datasets
 from fairvision.datasets import open_pixels
 from fairvision.datasets.images import image_size, read_image
-from fairvision.datasets.pixels import CachedPixels, StreamedPixels, read_to_size, resize
+from fairvision.datasets.pixels import CachedPixels, StreamedPixels, resize
 from fairvision.errors import InputError
 
 
@@ -67,8 +67,8 @@ def test_large_photographs_are_decoded_to_size(tmp_path, monkeypatch):
     assert data.size is None
     path = data.root / data.samples["image"][1]
     assert image_size(path) == read_image(path).size == (480, 640)
-    assert read_to_size(path, 32).size == (120, 160)  # at least 3 · 32 on both sides
-    assert read_to_size(path, 200).size == (480, 640)
+    assert read_image(path, least=3 * 32).size == (120, 160)  # at least 3 · 32 on both sides
+    assert read_image(path, least=3 * 200).size == (480, 640)
     pixels = open_pixels(data, 32)
     for row in range(4):
         whole = resize(read_image(data.root / data.samples["image"][row]), 32)

@@ -1,0 +1,134 @@
+"""Any function as a model: answers, tries, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fairvision
+from fairvision import models
+from fairvision.errors import InputError
+
+HEADS = {"ripe": ["no", "yes"]}
+IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def redness(images):
+    return np.array([np.asarray(image)[..., 0].mean() / 255 for image in images])
+
+
+def of(function, **how):
+    return fairvision.BlackBox(function, **({"heads": HEADS, "size": 8, "wait": 0.0} | how))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        redness,
+        lambda images: redness(images)[:, None],
+        lambda images: np.stack([1 - redness(images), redness(images)], axis=1),
+        lambda images: {"ripe": redness(images).tolist()},
+        lambda images: torch.from_numpy(redness(images)),
+    ],
+)
+def test_figures_are_those_by_hand(function):
+    model = of(function)
+    assert isinstance(model, models.Model)
+    assert model.module is None
+    expected = ((IMAGES * 255).round() / 255)[:, 0].mean(dim=(1, 2))
+    assert torch.allclose(model.predict(IMAGES)["ripe"][:, 1], expected, atol=1e-6)
+
+
+def test_it_sees_batches_and_equal_images_once():
+    sizes = []
+
+    def counted(images):
+        sizes.append(len(images))
+        return redness(images)
+
+    model = of(counted)
+    model.predict(IMAGES)
+    model.predict(torch.cat([IMAGES, IMAGES, 1 - IMAGES]))
+    assert sizes == [6, 6]
+    assert model.predict(IMAGES[:0])["ripe"].shape == (0, 2)
+
+
+def test_calls_that_fail_are_tried_again():
+    calls = []
+
+    def flaky(images):
+        calls.append(len(images))
+        if len(calls) < 3:
+            raise ConnectionError("try later")
+        return redness(images)
+
+    assert of(flaky).predict(IMAGES)["ripe"].shape == (6, 2)
+    assert calls == [6, 6, 6]
+    calls.clear()
+    with pytest.raises(InputError, match=r"failed on 6 images in 2 tries: ConnectionError: try"):
+        of(flaky, retries=1).predict(IMAGES)
+
+
+def test_an_interrupted_audit_does_not_pay_twice(tmp_path):
+    paid = []
+
+    def dear(images):
+        if len(paid) >= 4:
+            raise RuntimeError("out of money")
+        paid.extend(images)
+        return redness(images)
+
+    first = of(dear, cache=tmp_path / "answers", retries=0)
+    before = first.predict(IMAGES[:4])["ripe"]
+    with pytest.raises(InputError, match="out of money"):
+        first.predict(IMAGES)
+    paid.clear()
+    again = of(dear, cache=tmp_path / "answers").predict(IMAGES)["ripe"]
+    assert len(paid) == 2
+    assert torch.equal(again[:4], before)
+    with pytest.raises(InputError, match="other heads or labels"):
+        of(dear, heads={"ripe": ["no", "maybe"]}, cache=tmp_path / "answers")
+
+
+def test_damaged_answers_are_one_line(tmp_path):
+    (tmp_path / "answers.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(InputError, match=r"answers.sqlite: file is not a database"):
+        of(redness, cache=tmp_path)
+    other = tmp_path / "other"
+    model = of(redness, cache=other)
+    model.predict(IMAGES)
+    with sqlite3.connect(other / "answers.sqlite") as store:
+        store.execute("UPDATE answers SET answer = ?", (b"12345678",))
+    store.close()
+    with pytest.raises(InputError, match="is damaged"):
+        model.predict(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("function", "changes", "problem"),
+    [
+        (nn.Flatten(), {}, "fairvision.Model"),
+        ("redness", {}, "takes a function"),
+        (redness, {"size": 0}, "size must be"),
+        (lambda images: [2.0] * len(images), {}, "numbers from -1 to 2"),
+        (lambda images: [[0.5, 0.6]] * len(images), {}, "sum to 1.1"),
+        (lambda images: [0.5], {}, r"shape \(1,\) for 'ripe' and 6 images: \(6, 2\) is expected"),
+        (lambda images: "yes", {}, "an array of numbers is expected"),
+        (lambda images: {"raw": redness(images)}, {}, "gave 'raw', but there are the heads ripe"),
+        (redness, {"heads": {**HEADS, "x": ["a", "b"]}}, "gave one array, but there are the heads"),
+        (redness, {"heads": {"ripe": ["a", "b", "c"]}}, r"\(6, 3\) is expected"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(function, changes, problem):
+    with pytest.raises(InputError, match=problem) as raised:
+        of(function, **changes).predict(IMAGES)
+    assert "\n" not in str(raised.value)
+
+
+def test_no_answer_is_nan():
+    scores = of(lambda images: np.full((len(images), 2), np.nan)).predict(IMAGES)["ripe"]
+    assert scores.isnan().all()
