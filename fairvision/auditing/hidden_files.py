@@ -20,6 +20,7 @@ from fairvision.auditing.hidden_tables import HIDDEN, KIND, PERSON, SWAPS, WHOLE
 from fairvision.core.files import check_vacant, whole_folder, write_json, write_text
 from fairvision.core.version import versions
 from fairvision.datasets import FILLS, Dataset, load, open_pixels
+from fairvision.datasets.geometry import Geometry
 from fairvision.datasets.pixels import LARGEST_SIDE, Decoder
 from fairvision.datasets.readers.storing import in_threads
 from fairvision.errors import InputError, warn_caller
@@ -100,6 +101,7 @@ def hide_folder(
     made = whole.split(split).counterfactuals()
     geometry = None if size is None else Geometry(size)
     decoder = Decoder(dataset, geometry)
+    decoder_of_made = Decoder(made, geometry, decoder.doubts)
     donors = {}
     if KIND in dataset.schema:
         raise InputError(
@@ -122,9 +124,7 @@ def hide_folder(
             (part / "images" / kind).mkdir(parents=True)
         parts = [
             _write_people(part, dataset, decoder, workers, quiet),
-            _write_whole(
-                part, made, Decoder(made, geometry, decoder.doubts), workers, quiet, "made-"
-            ),
+            _write_whole(part, made, decoder_of_made, workers, quiet, "made-"),
             *_write_swapped(part, dataset, donors, size, fill, workers, quiet),
         ]
         table = pd.DataFrame([row for rows in parts for row in rows])
