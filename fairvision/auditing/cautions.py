@@ -177,6 +177,12 @@ def _without_evidence(model: Samples, attribute: str, predictions: Codes) -> Ite
 def _left_out_of(model: Samples) -> Iterator[str]:
     """Yield a sentence per figure that cannot be computed for a model, and why."""
     truth = model.truth
+    for head in truth.schema if model.counts is None else ():
+        if ("score", head) in model.decided:
+            yield (
+                f"{model.model}, {head}: labels alone are given: no calibration, no average "
+                "precision and no gap between probabilities"
+            )
     for task in truth.tasks:
         if predicted(model, task) is None:
             yield f"{model.model} does not predict {task}: no accuracy on it, no A->T, no MALS"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fairvision.core.spellings import warn_of_spellings
@@ -14,8 +15,11 @@ from fairvision.errors import InputError, shown
 from fairvision.schema import RESERVED, UNKNOWN, Schema, Task
 
 NO_TRUTH = (*RESERVED, "distance_percentile", "farther_than")  # of `fairvision predict`
+LABELLED = ("predicted", "answer")  # what columns of predicted labels begin with
 SMALLEST = 4  # below so many rows for each group, groups cannot be told from names
 Look = Callable[[str], tuple[bool, set[str] | None]]
+Answered = Mapping[str, Sequence[tuple[str, set[str]]]]
+"""Columns of predicted labels, as messages name them, and the labels in them, by head."""
 
 
 def score_columns(kind: str, head: str, labels: Sequence[str]) -> list[str]:
@@ -34,6 +38,7 @@ def infer_schema(
     data: Dataset | None = None,
     attributes: Sequence[str] = (),
     covered: bool = False,
+    answered: Answered = MappingProxyType({}),
 ) -> tuple[Schema, list[str]]:
     """Decide what the columns of a table are.
 
@@ -47,6 +52,7 @@ def infer_schema(
     ----------
     look : says of a column of truth whether it holds lists, and which labels, or None for too many
     covered : whether `data` has the images of the table, and so the truth that it lacks
+    answered : the labels that are predicted where there are no scores
 
     Returns
     -------
@@ -59,23 +65,26 @@ def infer_schema(
         given = data.schema
     notes = renamed_columns(table.names)
     if given is None or not {*attributes} <= {*given}:
-        schema, guesses = _guessed(table, look, attributes)
+        schema, guesses = _guessed(table, look, attributes, answered)
         return schema, [*notes, *guesses]
-    scored = _heads(table.names)
+    scored = _heads(table)
     used = {name for name in given if name in table.types or name in scored or covered}
     unread = [] if table.note is not None else _unread(table, given)
     return _chosen(table.path, given, used, attributes), [*notes, *unread]
 
 
-def _guessed(table: Table, look: Look, attributes: Sequence[str]) -> tuple[Schema, list[str]]:
+def _guessed(
+    table: Table, look: Look, attributes: Sequence[str], answered: Answered
+) -> tuple[Schema, list[str]]:
     """Return the schema that the columns of a table suggest, and notes on what was guessed."""
-    path, heads = table.path, _heads(table.names)
+    path, heads = table.path, _heads(table)
     columns = truth_columns(table)
     if heads and not {*heads} & {*columns}:
         raise InputError(
             f"{path} has no truth, only what a model says of {_listed(heads)}: add columns of "
             "these names with the truth, or --data DIR with the dataset that the pictures are from"
         )
+    heads = {name: labels for name, labels in heads.items() if labels or name in columns}
     for name in (*attributes, *heads):
         if name not in columns:
             raise InputError(f"{path} has no column {shown(name)} with the truth")
@@ -105,7 +114,11 @@ def _guessed(table: Table, look: Look, attributes: Sequence[str]) -> tuple[Schem
             f"{'was' if one else 'were'} not used (see --attribute)"
         )
 
-    labels = {name: _values(table, name, heads.get(name), look) for name in (*chosen, *tasks)}
+    labels = {
+        name: _values(table, name, heads.get(name), look, answered.get(name, ()))
+        for name in (*chosen, *tasks)
+    }
+    notes += _never_true(labels, look, answered)
     if line := coded(labels):
         notes.append(line)
     for name, values in labels.items():
@@ -141,7 +154,7 @@ def renamed_columns(names: Sequence[str]) -> list[str]:
 
 def _unread(table: Table, given: Schema) -> list[str]:
     """Return a line that names what a table has beyond the attributes and tasks of a dataset."""
-    there = dict.fromkeys([*truth_columns(table), *_heads(table.names)])
+    there = dict.fromkeys([*truth_columns(table), *_heads(table)])
     unread = [name for name in there if name not in given.heads]
     if not unread:
         return []
@@ -216,7 +229,31 @@ def _carried(path: Path, carried: Any) -> Schema:
         raise InputError(f"{path}: the note 'fairvision' in its metadata is damaged") from None
 
 
-def _heads(names: Sequence[str]) -> dict[str, list[str]]:
+def labelled_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the column of predicted labels of each head that has no scores.
+
+    >>> labelled_columns(Path("t.csv"), ["id", "predicted/age", "answer/hat", "score/hat/no"])
+    {'age': 'predicted/age'}
+    """
+    scored, labelled = _scored(names), dict[str, str]()
+    for name in names:
+        kind, _, head = name.partition("/")
+        if kind not in LABELLED or not head or head in scored:
+            continue
+        if head in labelled:
+            both = f"{shown(labelled[head])} and {shown(name)}"
+            raise InputError(f"{path} has {both}: remove the one that is not meant")
+        labelled[head] = name
+    return labelled
+
+
+def _heads(table: Table) -> dict[str, list[str]]:
+    """Return what a table says answers of, and the labels that have scores, in their order."""
+    labelled = labelled_columns(table.path, table.names)
+    return _scored(table.names) | {head: [] for head in labelled}
+
+
+def _scored(names: Sequence[str]) -> dict[str, list[str]]:
     """Return the labels that columns `score/HEAD/LABEL` name, in order, by head."""
     heads: dict[str, list[str]] = {}
     for name in names:
@@ -227,29 +264,68 @@ def _heads(names: Sequence[str]) -> dict[str, list[str]]:
     return heads
 
 
-def _values(table: Table, name: str, scored: Sequence[str] | None, look: Look) -> tuple[str, ...]:
-    """Return the groups or labels of a column: those that have scores, or else those it holds."""
+def _values(
+    table: Table,
+    name: str,
+    scored: Sequence[str] | None,
+    look: Look,
+    answered: Sequence[tuple[str, set[str]]],
+) -> tuple[str, ...]:
+    """Return the groups or labels of a column: those that have scores, or else those it holds.
+
+    Labels of which only one has scores, and those that are predicted without any, are added to
+    those that the column holds.
+    """
     path = table.path
     if UNKNOWN in (scored or ()):
         raise InputError(f"{path}: column 'score/{name}/{UNKNOWN}' scores a reserved name")
-    labels = scored or look(name)[1]
+    labels: Collection[str] | None = scored
+    if not scored or len(scored) == 1:
+        labels = look(name)[1]
+        if labels is not None:
+            labels = sorted({*labels, *(scored or ()), *_predicted(name, labels, answered)})
     if labels is None:
         reason = table.not_text(name) or (
             "has too many different values for an attribute or a task (see --attribute)"
         )
         raise InputError(f"{path}: column {shown(name)} {reason}")
-    values = [value for value in (scored or sorted(labels)) if value != UNKNOWN]
-    if len(values) < 2:
-        hint = (
-            f" ('score/{name}/{values[0]}'): add a column with 1 − p" if scored and values else ""
+    values = [value for value in labels if value != UNKNOWN]
+    if scored and len(scored) == 1 and len(values) != 2:
+        raise InputError(
+            f"{path}: of {shown(name)} only {shown(scored[0])} has scores, which is enough where "
+            f"there are two groups or labels, not {len(values)}: add the others"
         )
+    if len(values) < 2:
         raise InputError(
             f"{path}: column {shown(name)} needs at least two groups or labels, it has "
-            f"{len(values)}{hint}"
+            f"{len(values)}"
         )
     for value in values:
         check_label(f"{path}, column {shown(name)}", value)
     return tuple(values)
+
+
+def _predicted(
+    name: str, labels: Collection[str], answered: Sequence[tuple[str, set[str]]]
+) -> set[str]:
+    """Return the labels that are predicted; `InputError` where none of a column's is a true one."""
+    for column, predicted in answered:
+        if predicted - {UNKNOWN} and not predicted & {*labels}:
+            raise InputError(
+                f"{column} holds {_listed(sorted(predicted))}, and column {shown(name)} "
+                f"{_listed(sorted(labels))}: write them alike"
+            )
+    return {label for _, predicted in answered for label in predicted}
+
+
+def _never_true(labels: Mapping[str, Sequence[str]], look: Look, answered: Answered) -> list[str]:
+    """Return lines on labels that are predicted, and that no image has."""
+    return [
+        f"{column}: {_listed(sorted(never))} is predicted, but no picture has it as {shown(name)}"
+        for name in labels
+        for column, predicted in answered.get(name, ())
+        if (never := predicted - {UNKNOWN} - (look(name)[1] or {*()}))
+    ]
 
 
 def _listed(names: Iterable[str]) -> str:

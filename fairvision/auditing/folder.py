@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from fairvision.attribution import DEFAULT, METHODS
 from fairvision.auditing import cautions, gallery, leaning_figures, verdict
+from fairvision.auditing.layouts import Layout
 from fairvision.auditing.material import Material, of_runs_or_models, of_tables, write
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
@@ -49,6 +51,8 @@ def audit(
     predictions: Sequence[str | Path] | str | Path | None = None,
     train: str | Path | None = None,
     attributes: Sequence[str] = (),
+    columns: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
+    logits: bool = False,
     names: Sequence[str] | None = None,
     missing: str = MISSING[0],
     replicates: int = 1000,
@@ -79,6 +83,10 @@ def audit(
         parquet files. Those of more than two million rows are counted, not held; see docs/audit.md.
     train : table with the truth of the training split, for `predictions`
     attributes : with `predictions`, columns that are attributes, where the tables do not say it
+    columns : with `predictions`, what columns are called in the tables, such as
+        `{"id": "image_id"}`; several names where tables differ
+    logits : with `predictions`, whether scores are logits: softmax over the labels makes
+        probabilities of them, sigmoid where many labels may hold
     names : what the models are called; by default after their folders or files
     missing : what images without an answer of the model are to its accuracies: "leave-out" of
         them, or answered "wrong"
@@ -137,8 +145,11 @@ def audit(
         raise InputError(f"unknown fill {fill!r}: one of {', '.join(FILLS)}")
     if sanity_pictures is not None and sanity_pictures < 1:
         raise InputError("sanity_pictures must be 1 or more")
-    if models and (train is not None or attributes):
-        raise InputError("--train and --attribute are for tables: add --predictions")
+    if models and (train is not None or attributes or columns or logits):
+        raise InputError(
+            "--train, --attribute, --column and --logits are for tables: add --predictions"
+        )
+    layout = Layout.of(columns, logits)
     if models and attribution not in METHODS:
         raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(METHODS)}")
     processes.wait()  # all have seen that the output is vacant
@@ -163,7 +174,7 @@ def audit(
             )
     elif first:
         attribution, swaps = "as given in the tables", 0
-        material = of_tables(files, names, split, data, train, attributes)
+        material = of_tables(files, names, split, data, train, attributes, layout)
     if first:
         wrong = missing == "wrong"
         material.models = [replace(model, missing_wrong=wrong) for model in material.models]

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.auditing.columns import score_columns
-from fairvision.auditing.probabilities import check_probabilities, fractions
+from fairvision.auditing.answers import Answers
+from fairvision.auditing.probabilities import finite_numbers, fractions
 from fairvision.auditing.swapped_columns import swapped_columns
 from fairvision.core.tables import Place, Table
 from fairvision.datasets import Dataset
@@ -57,11 +57,15 @@ class HiddenTable(Table):
         return self.files.place(int(self.rows_in_file[kind][row]), name)
 
 
-def by_image(table: Table) -> Table:
+def by_image(table: Table, logits: bool = False) -> Table:
     """Return a table with a row per file as one with a row per image, and other tables as they are.
 
     A table has a row per file where it has a column `kind` with the word `whole` in it, which is
     not what a model predicts.
+
+    Parameters
+    ----------
+    logits : whether the answers may be any number
 
     Raises
     ------
@@ -92,7 +96,7 @@ def by_image(table: Table) -> Table:
     donors = np.full(len(ids), None, object)
     donors[swapped["file"]] = swapped["donor"]
     swapped["donor"] = _row_of(table, index, donors, swapped["file"].to_numpy(), "donor")
-    answers = _answers(table, held, kinds)
+    answers = _answers(table, held, kinds, logits)
     columns = {
         name: held[name].take(whole)
         for name in table.names
@@ -122,7 +126,7 @@ def columns_of_swaps(
     table: HiddenTable,
     truth: Dataset,
     scores: Mapping[tuple[str, str], npt.NDArray[np.float64]],
-    rounded: set[str],
+    answers: Answers,
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return the columns of swapped surroundings, see `swapped_columns`.
 
@@ -130,7 +134,7 @@ def columns_of_swaps(
     ----------
     truth : the images of the table, n of them
     scores : (n, labels) of what models say of whole images, by ("score", head)
-    rounded : heads of which rows were divided by their sum; filled
+    answers : how the columns of the table are read
     """
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for attribute in truth.attributes:
@@ -138,10 +142,10 @@ def columns_of_swaps(
         if not len(pairs) or ("score", attribute) not in scores:
             continue
         files = pairs["file"].to_numpy()
-        names_of = score_columns("score", attribute, truth.attributes[attribute])
+        names_of = answers.scored["score", attribute]
         given = {name: table.answers[name][files] for name in names_of}
         place_of = partial(_place, table.files, files)
-        values = check_probabilities(given, attribute, False, place_of, rounded)
+        values = answers.of_labels("score", attribute, given, place_of)
         named = pd.DataFrame(values, columns=[f"{i}" for i in range(values.shape[1])])
         pairs = pd.concat([pairs[["row", "donor", "kind"]].reset_index(drop=True), named], axis=1)
         columns |= swapped_columns(pairs, truth, scores["score", attribute], attribute)
@@ -211,11 +215,12 @@ def _row_of(
 
 
 def _answers(
-    table: Table, held: pa.Table, kinds: npt.NDArray[np.object_]
+    table: Table, held: pa.Table, kinds: npt.NDArray[np.object_], logits: bool
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return what is filled in, by column, of the heads of which anything is."""
     columns = [name for name in table.names if name.startswith("score/")]
-    answers = {name: fractions(held[name], name, table.place) for name in columns}
+    read = finite_numbers if logits else fractions
+    answers = {name: read(held[name], name, table.place) for name in columns}
     if columns and all(np.isnan(values).all() for values in answers.values()):
         raise InputError(f"{table.path}: no probability is filled in: see README.txt beside it")
     heads: dict[str, list[str]] = {}

@@ -131,8 +131,8 @@ class Inputs:
 
 def predicted(model: Samples, head: str, kind: str = "score") -> Codes | None:
     """Return predictions as `Dataset.codes` and `Dataset.targets` do; -1 where there are none."""
-    if model.decided is not None:
-        return model.decided.get((kind, head))
+    if (kind, head) in model.decided:
+        return model.decided[kind, head]
     scores = model.probabilities(kind, head)
     if scores is None:
         return None

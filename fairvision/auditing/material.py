@@ -14,8 +14,10 @@ import pandas as pd
 
 from fairvision import datasets
 from fairvision.auditing import coverage, streaming, tables
+from fairvision.auditing.answers import SCORES
+from fairvision.auditing.layouts import Layout
 from fairvision.auditing.names import model_names
-from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, SCORES, Samples
+from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
 from fairvision.core.processes import device_of_process
@@ -268,6 +270,7 @@ def of_tables(
     data: str | Path | None,
     train: str | Path | None,
     attributes: Sequence[str],
+    layout: Layout,
 ) -> Material:
     """Read samples tables made elsewhere; those that are too many for memory are counted."""
     for path in (*files, *([Path(train)] if train is not None else [])):
@@ -276,9 +279,10 @@ def of_tables(
     whole = None if data is None else datasets.load(data)
     train_counts = None
     options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
+    options["layout"] = layout
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FairvisionWarning)
-        if streaming.too_large(files):
+        if streaming.too_large(files, layout):
             counted = streaming.read_predictions(files, called, **options)
             models, reference, notes = counted.models, counted.reference, counted.notes
             train_counts = counted.train_counts
@@ -286,10 +290,10 @@ def of_tables(
             models, reference, notes = tables.read_predictions(files, called, **options)
     notes += [str(w.message) for w in caught]
     notes += [line for model in models if (line := coverage.always_right(model))]
-    if train is not None and streaming.too_large([Path(train)]):
-        reference, train_counts = streaming.read_truth(Path(train), models[0].truth)
+    if train is not None and streaming.too_large([Path(train)], layout):
+        reference, train_counts = streaming.read_truth(Path(train), models[0].truth, layout)
     elif train is not None:
-        reference, train_counts = tables.read_truth(Path(train), models[0].truth), None
+        reference, train_counts = tables.read_truth(Path(train), models[0].truth, layout), None
     elif whole is not None:
         reference, train_counts = _training(whole.originals()), None
     return Material(
@@ -298,7 +302,10 @@ def of_tables(
         train_counts=train_counts,
         dataset=files[0].name if whole is None else whole.name,
         fingerprint=None if whole is None else whole.originals().fingerprint(),
-        about=[{"name": name, "file": str(file)} for name, file in zip(called, files)],
+        about=[
+            {"name": name, "file": str(file), **layout.as_json()}
+            for name, file in zip(called, files)
+        ],
         notes=notes,
     )
 

@@ -1,7 +1,8 @@
-"""Columns of probabilities: numbers from 0 to 1 that sum to 1, as they were rounded."""
+"""Columns of probabilities: numbers from 0 to 1 that sum to 1, as they were rounded; or logits."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from scipy import special
 
 from fairvision.core.spellings import MISSING, folded
 from fairvision.core.tables import PlaceOf, not_text
@@ -17,18 +19,43 @@ from fairvision.errors import shown
 
 TOLERANCE = 1e-3
 ROUNDING = 1e-6
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DIGITS = 6  # of probabilities that were rounded, at most
 _MOST_ROUNDING = 0.5  # of a sum; what is further off is no distribution
 
 
 def fractions(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float64]:
     """Return numbers from 0 to 1 as float64, NaN where the cell is empty."""
+    values, empty = _numbers(column, name, place_of, "numbers from 0 to 1")
+    wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING)) & ~empty
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = one_array(column)[row].as_py()
+        raise place_of(row, name).error(
+            f"{shown(value)} is not a number from 0 to 1{_remedy(value)}"
+        )
+    return values
+
+
+def finite_numbers(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float64]:
+    """Return numbers as float64, NaN where the cell is empty; none may be infinite."""
+    values, empty = _numbers(column, name, place_of, "numbers")
+    wrong = ~np.isfinite(values) & ~empty
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = one_array(column)[row].as_py()
+        raise place_of(row, name).error(f"{shown(value)} is not a finite number{_remedy(value)}")
+    return values
+
+
+def _numbers(
+    column: Any, name: str, place_of: PlaceOf, expected: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return cells as float64, NaN where they are none, and which of them are empty."""
     column = one_array(column)
     kind = column.type
     if reason := not_text(kind):
-        raise place_of(0, name).error(
-            f"{reason.replace(': write it as text', '')}, not numbers from 0 to 1"
-        )
+        raise place_of(0, name).error(f"{reason.replace(': write it as text', '')}, not {expected}")
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
@@ -37,29 +64,19 @@ def fractions(column: Any, name: str, place_of: PlaceOf) -> npt.NDArray[np.float
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.int8()), pa.int8()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
-        values: npt.NDArray[np.float64]
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        empty = np.isnan(values)
-    else:
-        texts = pd.Series(column.to_pylist(), dtype=object)
-        text = texts.astype(str).str.strip().str.lower()
-        values = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
-        empty = (texts.isna() | text.isin(["", "nan"])).to_numpy()
-    wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING)) & ~empty
-    if wrong.any():
-        row = int(wrong.argmax())
-        value = column[row].as_py()
-        raise place_of(row, name).error(
-            f"{shown(value)} is not a number from 0 to 1{_remedy(value)}"
-        )
-    return np.asarray(values, np.float64)
+        values = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        return values, np.isnan(values)
+    texts = pd.Series(column.to_pylist(), dtype=object)
+    text = texts.astype(str).str.strip().str.lower()
+    values = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
+    return values, (texts.isna() | text.isin(["", "nan"])).to_numpy()
 
 
 def _remedy(value: Any) -> str:
     """Return what to write in place of a value that is no probability, where that is clear.
 
     >>> _remedy("28.8%"), _remedy("0,288"), _remedy(-3.5)
-    (' (percent are divided by 100)', ' (write a point, not a comma)', '')
+    (' (percent are divided by 100)', ' (write a point, not a comma)', ' (--logits reads logits)')
     """
     text = str(value).strip()
     if text.endswith("%"):
@@ -68,46 +85,69 @@ def _remedy(value: Any) -> str:
         return " (write a point, not a comma)"
     if folded(text) in MISSING or text.lstrip("+-").lower() in ("inf", "infinity"):
         return " (leave it empty where there is no answer)"
-    return ""
+    return " (--logits reads logits)" if _NUMBER.fullmatch(text) else ""
 
 
-def check_probabilities(
-    columns: Mapping[str, npt.NDArray[np.float64]],
-    head: str,
-    many: bool,
-    place_of: PlaceOf,
-    rounded: set[str],
+def together(
+    columns: Mapping[str, npt.NDArray[np.float64]], place_of: PlaceOf
 ) -> npt.NDArray[np.float64]:
-    """Return (n, labels) probabilities: rows are all empty or not at all, and sum to 1 unless many.
+    """Return (n, columns) numbers, of which the rows are all empty or not at all."""
+    names = list(columns)
+    values = np.array(list(columns.values())).T  # sums over columns that lie together are fast
+    with np.errstate(over="ignore", invalid="ignore"):
+        undefined = np.isnan(values.sum(axis=1))
+    if undefined.any():
+        empty = np.isnan(values)
+        partly = empty.any(axis=1) & ~empty.all(axis=1)
+        if partly.any():
+            row = int(partly.argmax())
+            column = names[int(empty[row].argmax())]
+            raise place_of(row, column).error("is empty but others of the row are not")
+    return values
+
+
+def normalised(
+    values: npt.NDArray[np.float64], name: str, place_of: PlaceOf
+) -> tuple[npt.NDArray[np.float64], bool]:
+    """Return probabilities that sum to 1, or are NaN, in each row, and whether any were changed.
 
     Rows whose sum differs from 1 by no more than rounding explains are divided by it.
 
     Parameters
     ----------
-    columns : numbers of each score column of the head
-    rounded : heads of which rows were divided; filled
+    values : (n, labels) numbers from 0 to 1
+    name : of the columns, for messages
+    place_of : says where a row is
     """
-    names = list(columns)
-    values = np.array(list(columns.values())).T  # sums over columns that lie together are fast
     total = values.sum(axis=1)
-    undefined = np.isnan(total)
-    if undefined.any():
-        empty = np.isnan(values)
-        partly = undefined & ~empty.all(axis=1)
-        if partly.any():
-            row = int(partly.argmax())
-            column = names[int(empty[row].argmax())]
-            raise place_of(row, column).error("is empty but others of the row are not")
     off = np.abs(total - 1) > TOLERANCE
-    if not many and off.any():
-        explained = np.abs(total[off] - 1) <= _rounding(values) + ROUNDING
-        if not explained.all():
-            row = int(np.flatnonzero(off)[int(explained.argmin())])
-            kind = names[0].partition("/")[0]
-            raise place_of(row, f"{kind}/{head}/…").error(_wrong_sum(float(total[row])))
-        values = values / np.where(off, total, 1)[:, None]
-        rounded.add(head)
-    return np.ascontiguousarray(values)
+    if not off.any():
+        return values, False
+    explained = np.abs(total[off] - 1) <= _rounding(values) + ROUNDING
+    if not explained.all():
+        row = int(np.flatnonzero(off)[int(explained.argmin())])
+        raise place_of(row, name).error(_wrong_sum(float(total[row])))
+    return values / np.where(off, total, 1)[:, None], True
+
+
+def sum_to_one(values: npt.NDArray[np.float64]) -> bool:
+    """Say whether numbers (n, labels) are probabilities of labels of which one holds."""
+    given = values[~np.isnan(values).any(axis=1)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = given.sum(axis=1)
+    return bool((given >= 0).all() and (np.abs(sums - 1) <= TOLERANCE).all())
+
+
+def from_logits(values: npt.NDArray[np.float64], many: bool) -> npt.NDArray[np.float64]:
+    """Return probabilities: sigmoid where many labels may hold, softmax over the labels elsewhere.
+
+    >>> from_logits(np.array([[1000.0, 0.0], [0.0, 0.0], [np.nan, np.nan]]), many=False)
+    array([[1. , 0. ],
+           [0.5, 0.5],
+           [nan, nan]])
+    """
+    with np.errstate(over="ignore"):  # a difference that is too large is infinite, its share 0
+        return np.asarray(special.expit(values) if many else special.softmax(values, axis=1))
 
 
 def _rounding(values: npt.NDArray[np.float64]) -> float:

@@ -20,9 +20,11 @@ import pyarrow.compute as pc
 
 from fairvision import metrics
 from fairvision.auditing import tables
+from fairvision.auditing.answers import SCORES, Answers, labels_of_answers
 from fairvision.auditing.columns import infer_schema, truth_columns
 from fairvision.auditing.given import Given
 from fairvision.auditing.hidden_tables import KIND, by_image
+from fairvision.auditing.layouts import PLAIN, Layout, is_long
 from fairvision.auditing.tables import Samples
 from fairvision.core.files import whole_file
 from fairvision.core.spellings import as_number
@@ -73,9 +75,10 @@ class _Batch:
         return _Batch(self.rows[start:stop], self.ids.slice(start, stop - start), codes)
 
 
-def too_large(paths: Sequence[Path]) -> bool:
-    """Say whether any of the tables is too large to be held; csv is held."""
-    return any(open_table(path).rows > LIMIT for path in paths if not is_csv(path))
+def too_large(paths: Sequence[Path], layout: Layout = PLAIN) -> bool:
+    """Say whether any of the tables is too large to be held; csv and the long form are held."""
+    opened = [open_table(path) for path in paths if not is_csv(path)]
+    return any(table.rows > LIMIT and not is_long(table, layout) for table in opened)
 
 
 def read_predictions(
@@ -85,6 +88,7 @@ def read_predictions(
     split: str,
     data: Dataset | None = None,
     attributes: Sequence[str] = (),
+    layout: Layout = PLAIN,
 ) -> Counted:
     """Count what models say of the same images, in memory that does not grow with the images.
 
@@ -97,7 +101,8 @@ def read_predictions(
     InputError
         One line naming file, row and column; or there are too many combinations to count.
     """
-    opened = [_open(path) for path in paths]
+    read = [_open(path, layout) for path in paths]
+    opened, notes = [table for table, _ in read], [line for _, lines in read for line in lines]
     first = opened[0]
     looked = _look(first, ["split"] if "split" in first.types else [])
 
@@ -109,8 +114,10 @@ def read_predictions(
     given = [None if data is None else Given(data) for _ in opened]
     _, start = next(first.batches(["id"], BATCH))
     covered = tables.covers(given[0], names(start.column("id")))
-    schema, notes = infer_schema(first, look_at, data=data, attributes=attributes, covered=covered)
-    rounded: set[str] = set()
+    answered = labels_of_answers(opened, lambda table, name: _look(table, [name])[name])
+    options: dict[str, Any] = {"covered": covered, "answered": answered}
+    schema, guesses = infer_schema(first, look_at, data=data, attributes=attributes, **options)
+    answers = [Answers.of(table, schema, SCORES, layout.logits) for table in opened]
     for dataset in given:
         if dataset is not None:
             dataset.ways.clear()
@@ -120,11 +127,12 @@ def read_predictions(
     if split != "train" and (splits is None or "train" in splits):
         training = metrics.Counts()
     streams = [
-        _audited(table, schema, chosen, training if table is first else None, dataset, rounded)
-        for table, dataset in zip(opened, given)
+        _audited(of_table, chosen, None if i else training, dataset)
+        for i, (of_table, dataset) in enumerate(zip(answers, given))
     ]
     counts = metrics.Counts()
-    for batches in _together(opened, streams):
+    as_numbers: set[str] = set()
+    for batches in _together(opened, streams, as_numbers):
         truths = [_truth_of(batch.codes) for batch in batches]
         for table, batch, codes in zip(opened[1:], batches[1:], truths[1:]):
             tables.check_same_truth(schema, truths[0], codes, first.path, table, batch.rows)
@@ -132,7 +140,8 @@ def read_predictions(
         for i, batch in enumerate(batches):
             columns |= _flat(i, {k: v for k, v in batch.codes.items() if i == 0 or k[0] != TRUTH})
         _count(counts, columns, first.path)
-    notes += tables.notes_of(opened, given, split, rounded)
+    notes += [*guesses, *tables.notes_of(opened, given, split, answers)]
+    notes += [tables.by_number(name) for name in sorted(as_numbers)]
     if any(ORIGINAL in table.types for table in opened):
         notes.append(
             "tables too large to be held are counted: their counterfactuals are in no figure"
@@ -148,18 +157,22 @@ def read_predictions(
     return Counted(models, reference, train_counts, notes)
 
 
-def read_truth(path: Path, like: Dataset) -> tuple[Dataset, npt.NDArray[np.int64]]:
+def read_truth(
+    path: Path,
+    like: Dataset,
+    layout: Layout = PLAIN,
+) -> tuple[Dataset, npt.NDArray[np.int64]]:
     """Count the truth of a training table; see `tables.read_truth`.
 
     Returns
     -------
     the different rows, and how many images each stands for
     """
-    table = _open(path)
+    table, _ = _open(path, layout, partly=True)
     schema = tables.schema_of_truth(table, like.schema)
     counts = metrics.Counts()
     tables.check_truth(table, schema)
-    for _, _, codes in _decided(table, schema, {}, []):
+    for _, _, codes in _decided(Answers(table, schema, {}, {}), []):
         _count(counts, _flat(0, codes), path)
     truth, _, images = _counted(counts, path, schema, 0)
     return truth, images
@@ -170,7 +183,7 @@ def write(models: Sequence[Samples], path: Path) -> None:
     truth = models[0].truth
     columns: dict[str, npt.NDArray[np.object_]] = {}
     for model in models:
-        for (kind, head), codes in (model.decided or {}).items():
+        for (kind, head), codes in model.decided.items():
             columns[f"decided/{model.model}/{kind}/{head}"] = truth.schema.decode(head, codes).names
     _write_counts(truth, columns, models[0].counts, path)
 
@@ -190,20 +203,20 @@ def _write_counts(
         table.to_parquet(part, index=False)
 
 
-def _open(path: Path) -> Table:
+def _open(path: Path, layout: Layout, *, partly: bool = False) -> tuple[Table, list[str]]:
     """Return a table of predictions opened for reading in batches; it must be parquet."""
     if is_csv(path):
         raise InputError(
             f"{path}: a table of more than {LIMIT} rows, and those it is compared with, must be "
             "parquet"
         )
-    table = tables.open_predictions(path)
+    table, notes = tables.open_predictions(path, layout, partly=partly)
     if by_image(table) is not table:
         raise InputError(
             f"{path}: a table with a row per file (column {KIND}) of more than {LIMIT} rows, and "
             "those compared with it, cannot be counted: give columns score/…, hidden/… and person/…"
         )
-    return table
+    return table, notes
 
 
 def _look(table: Table, columns: Sequence[str]) -> dict[str, tuple[bool, set[str] | None]]:
@@ -222,43 +235,34 @@ def _look(table: Table, columns: Sequence[str]) -> dict[str, tuple[bool, set[str
 
 
 def _decided(
-    table: Table,
-    schema: Schema,
-    scored: Mapping[tuple[str, str], list[str]],
-    also: Sequence[str],
-    given: Given | None = None,
-    rounded: set[str] | None = None,
+    answers: Answers, also: Sequence[str], given: Given | None = None
 ) -> Iterator[tuple[int, pa.RecordBatch, Codes]]:
     """Yield the first row of a batch, its columns of `also`, the truth and what is predicted."""
+    table, schema = answers.table, answers.schema
     heads = [head for head in schema if head in table.types]
-    columns = [*also, *heads, *(name for names in scored.values() for name in names)]
-    divided = set() if rounded is None else rounded
-    for start, batch in table.batches(columns, BATCH, coded=[*{"split"} & {*also}, *heads]):
+    columns = list(dict.fromkeys([*also, *heads, *answers.columns]))
+    coded = [*{"split"} & {*also}, *heads, *answers.labelled.values()]
+    for start, batch in table.batches(columns, BATCH, coded=coded):
         truth = tables.truth_of(table, batch, schema, given, start)
         codes: Codes = {(TRUTH, head): truth[head] for head in schema}
-        values = tables.probabilities_of(table, batch, schema, scored, divided, start)
-        for (kind, head), probabilities in values.items():
+        for (kind, head), probabilities in answers.probabilities(batch, start).items():
             codes[kind, head] = metrics.decide(probabilities, schema.is_many(head))
+        codes |= answers.decisions(batch, start)
         yield start, batch, codes
 
 
 def _audited(
-    table: Table,
-    schema: Schema,
-    split: str | None,
-    training: metrics.Counts | None,
-    given: Given | None,
-    rounded: set[str],
+    answers: Answers, split: str | None, training: metrics.Counts | None, given: Given | None
 ) -> Iterator[_Batch]:
     """Yield the rows of a split, or all; count the truth of the training rows on the way."""
-    tables.check_truth(table, schema, given)
+    table = answers.table
+    tables.check_truth(table, answers.schema, given)
     has_split = split is not None and "split" in table.types
     pairs = [ORIGINAL] if ORIGINAL in table.types else []
     also = ["id", *["split"] * has_split, *pairs]
     all_splits: set[str] = set()
     audited = 0
-    scored = tables.scored_heads(table, schema)
-    for start, batch, codes in _decided(table, schema, scored, also, given, rounded):
+    for start, batch, codes in _decided(answers, also, given):
         ids = _ids(table, start, batch.column("id"))
         is_image = ~_is_counterfactual(batch, pairs, given)
         rows = np.flatnonzero(is_image)
@@ -302,9 +306,12 @@ def _ids(table: Table, start: int, column: Any) -> Any:
 
 
 def _together(
-    opened: Sequence[Table], streams: Sequence[Iterator[_Batch]]
+    opened: Sequence[Table], streams: Sequence[Iterator[_Batch]], as_numbers: set[str]
 ) -> Iterator[list[_Batch]]:
-    """Yield batches of the same images; `InputError` where the ids differ."""
+    """Yield batches of the same images; `InputError` where the ids differ.
+
+    Names of tables whose ids are the same only as numbers are added to `as_numbers`.
+    """
     waiting: list[_Batch | None] = [None] * len(streams)
     while True:
         for i, stream in enumerate(streams):
@@ -320,7 +327,8 @@ def _together(
         size = min(len(batch.rows) for batch in batches)
         same = [batch.part(0, size) for batch in batches]
         for i in range(1, len(same)):
-            _check_same_ids(opened[0], same[0], opened[i], same[i])
+            if _check_same_ids(opened[0], same[0], opened[i], same[i]):
+                as_numbers.add(opened[i].path.name)
         yield same
         waiting = [batch.part(size, len(batch.rows)) for batch in batches]
 
@@ -345,23 +353,25 @@ _ORDER = (
 )
 
 
-def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> None:
-    """Raise `InputError` if batches of two tables differ in an id, compared as numbers too."""
+def _check_same_ids(first: Table, a: _Batch, other: Table, b: _Batch) -> bool:
+    """Raise `InputError` if ids differ; say whether they are the same as numbers only."""
     if a.ids.type == b.ids.type:
         if a.ids.equals(b.ids):
-            return
+            return False
         differ = pc.not_equal(a.ids, b.ids).to_numpy(zero_copy_only=False)
     else:
         differ = names(a.ids) != names(b.ids)
-    if differ.any():
-        numbers = [pd.Series(names(ids)).map(as_number) for ids in (a.ids, b.ids)]
-        differ = (numbers[0] != numbers[1]).to_numpy()
+    if not differ.any():
+        return False
+    numbers = [pd.Series(names(ids)).map(as_number) for ids in (a.ids, b.ids)]
+    differ = (numbers[0] != numbers[1]).to_numpy()
     if differ.any():
         row = int(differ.argmax())
         raise other.place(b.rows[row], "id").error(
             f"{shown(b.ids[row].as_py())}, but {first.place(a.rows[row])} has "
             f"{shown(a.ids[row].as_py())}: {_ORDER}",
         )
+    return True
 
 
 def _truth_of(codes: Codes) -> dict[str, npt.NDArray[Any]]:
@@ -427,7 +437,7 @@ def _counted(
     for model in range(models):
         predicted = {
             (kind, head): values
-            for kind in tables.SCORES
+            for kind in SCORES
             for head in schema
             if (values := codes(model, kind, head)) is not None
             and (kind == "score" or (values >= 0).any())

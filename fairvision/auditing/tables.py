@@ -6,8 +6,8 @@ means is decided in `columns.py`. Tables too large to be held are in `streaming.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fairvision.auditing.answers import ANSWER, SCORES, SWAPPED, Answers, labels_of_answers
 from fairvision.auditing.columns import infer_schema, score_columns
 from fairvision.auditing.given import Given, same_ids
 from fairvision.auditing.hidden_tables import HiddenTable, by_image, columns_of_swaps
-from fairvision.auditing.probabilities import check_probabilities, fractions
+from fairvision.auditing.layouts import PLAIN, Layout, plain
+from fairvision.auditing.probabilities import fractions
 from fairvision.core.files import whole_file
+from fairvision.core.spellings import as_number
 from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import Dataset, counterfactuals
 from fairvision.datasets.counterfactuals import is_counterfactual
@@ -28,8 +31,6 @@ from fairvision.datasets.label_columns import look, names, read_labels
 from fairvision.errors import InputError, reading, shown
 from fairvision.schema import Schema
 
-SCORES = ("score", "hidden", "person")
-SWAPPED = ("swapped", "same_swapped", "pasted", "others_here")
 SHARES = ("holds", "swapped_right", "same_swapped_right")
 MEASURES = ("pointing_game", "relevance_mass")
 CHANCE = "evidence/chance"
@@ -47,8 +48,8 @@ class Samples:
     truth : the audited rows of the dataset, n of them; images need not exist
     scores : (n rows) float64 columns `score/…`, `hidden/…`, `person/…`, `evidence/…`, and those of
         `SWAPPED` and `SHARES`
-    decided : what is predicted, by (kind, head), where tables were counted: there are no scores
-        then, and each row stands for many images
+    decided : what is predicted, by (kind, head), where there are no scores: labels alone are given,
+        or tables were counted, and each row stands for many images
     counts : (n,) images that each row stands for; None for one each
     missing_wrong : whether images without an answer count as answered wrong
     counterfactuals : what it says about images that were made of these, or None
@@ -57,7 +58,7 @@ class Samples:
     model: str
     truth: Dataset
     scores: pd.DataFrame
-    decided: Mapping[tuple[str, str], npt.NDArray[Any]] | None = None
+    decided: Mapping[tuple[str, str], npt.NDArray[Any]] = field(default_factory=dict)
     counts: npt.NDArray[np.int64] | None = None
     missing_wrong: bool = False
     counterfactuals: Samples | None = None
@@ -99,7 +100,12 @@ def evidence_column(method: str, measure: str, head: str, truth: Dataset) -> str
 
 def write(samples: Samples, path: Path) -> None:
     """Write a model's samples table as parquet."""
-    _write(samples.truth, samples.scores, path)
+    schema = samples.truth.schema
+    labels = {
+        f"{ANSWER}/{head}": schema.decode(head, codes).names
+        for (_, head), codes in samples.decided.items()
+    }
+    _write(samples.truth, samples.scores.assign(**labels), path)
 
 
 def write_truth(truth: Dataset, path: Path) -> None:
@@ -114,6 +120,7 @@ def read_predictions(
     split: str,
     data: Dataset | None = None,
     attributes: Sequence[str] = (),
+    layout: Layout = PLAIN,
 ) -> tuple[list[Samples], Dataset | None, list[str]]:
     """Read the samples tables of several models, aligned by id.
 
@@ -124,6 +131,7 @@ def read_predictions(
     split : which rows are audited where there is a column `split`; otherwise all are
     data : a dataset that says what is an attribute and what a task
     attributes : names of columns that are attributes, where nothing else says so
+    layout : how the tables are written
 
     Returns
     -------
@@ -135,22 +143,28 @@ def read_predictions(
     InputError
         One line naming file, row and column.
     """
-    tables = [by_image(_with_beside(open_predictions(path))) for path in paths]
+    opened = [_with_beside(*open_predictions(path, layout), layout) for path in paths]
+    tables = [by_image(table, layout.logits) for table, _ in opened]
+    notes = [line for _, lines in opened for line in lines]
     held = tables[0].read()
     given = [None if data is None else Given(data) for _ in tables]
-    schema, notes = infer_schema(
+    schema, guesses = infer_schema(
         tables[0],
         lambda name: look_at(tables[0], name, held[name]),
         data=data,
         attributes=attributes,
         covered=covers(given[0], names(held["id"])),
+        answered=labels_of_answers(
+            tables, lambda table, name: look_at(table, name, table.read([name])[name])
+        ),
     )
-    rounded: set[str] = set()
+    kinds = (*SCORES, *SWAPPED)
+    answers = [Answers.of(table, schema, kinds, layout.logits) for table in tables]
     models = [
-        _samples(table, name, table.read() if i else held, schema, given[i], rounded)
+        _samples(name, held if i == 0 else table.read(), table, answers[i], given[i])
         for i, (table, name) in enumerate(zip(tables, model_names))
     ]
-    notes += notes_of(tables, given, split, rounded)
+    notes += [*guesses, *notes_of(tables, given, split, answers)]
     is_made = [is_counterfactual(model.truth.samples) for model in models]
     splits = models[0].truth.samples["split"]
     training = np.flatnonzero((splits == "train") & ~is_made[0])
@@ -167,30 +181,31 @@ def read_predictions(
     return aligned, reference, notes
 
 
-def open_predictions(path: Path) -> Table:
-    """Open a table with a row per image; `InputError` without a column `id` of text."""
-    table = open_table(path)
+def open_predictions(
+    path: Path, layout: Layout = PLAIN, *, partly: bool = False
+) -> tuple[Table, list[str]]:
+    """Open a table in the plain form, see `layouts.plain`; `InputError` without an `id` of text."""
+    table, notes = plain(open_table(path), layout, partly=partly)
     table.check_columns(["id"])
     for name in ("id", "split"):
         if name in table.types:
             table.check_text(name)
-    return table
+    return table, notes
 
 
-def _with_beside(table: Table) -> Table:
-    """Return a table that an audit wrote with the counterfactuals that lie beside it."""
+def _with_beside(table: Table, notes: list[str], layout: Layout) -> tuple[Table, list[str]]:
+    """Return a table that an audit wrote with the counterfactuals that lie beside it, and notes."""
     beside = table.path.with_name(COUNTERFACTUALS)
     if table.note is None or table.path == beside or not beside.is_file():
-        return table
-    other = open_predictions(beside)
+        return table, notes
+    other, _ = open_predictions(beside, layout)
     with reading(beside):
-        parts = [table.read(), other.read()]
-        content = pa.concat_tables(parts, promote_options="permissive")
+        rows = [table.read(), other.read()]
+        content = pa.concat_tables(rows, promote_options="permissive")
     types = dict(zip(content.column_names, content.schema.types))
     rows_of = (table.rows, other.rows)
-    return replace(
-        table, parts=(*table.parts, beside), rows_of=rows_of, types=types, content=content
-    )
+    parts = (*table.parts, beside)
+    return replace(table, parts=parts, rows_of=rows_of, types=types, content=content), notes
 
 
 def look_at(table: Table, name: str, column: Any) -> tuple[bool, set[str] | None]:
@@ -204,7 +219,10 @@ def covers(given: Given | None, ids: npt.NDArray[np.object_]) -> bool:
 
 
 def notes_of(
-    tables: Sequence[Table], given: Sequence[Given | None], split: str, rounded: Collection[str]
+    tables: Sequence[Table],
+    given: Sequence[Given | None],
+    split: str,
+    answers: Sequence[Answers],
 ) -> list[str]:
     """Return what to know of how tables were read."""
     notes = [
@@ -213,7 +231,8 @@ def notes_of(
         if dataset is not None
         for note in dataset.notes(table.path, split, "split" in table.types)
     ]
-    if rounded:
+    notes += [note for of_table in answers for note in of_table.notes()]
+    if rounded := {head for of_table in answers for head in of_table.rounded}:
         notes.append(
             f"probabilities of {', '.join(sorted(rounded))} are rounded: rows that do not sum to 1 "
             "were divided by their sum"
@@ -221,12 +240,16 @@ def notes_of(
     return notes
 
 
-def read_truth(path: Path, like: Dataset) -> Dataset:
+def read_truth(
+    path: Path,
+    like: Dataset,
+    layout: Layout = PLAIN,
+) -> Dataset:
     """Read the truth of a training table that has the groups and labels of `like`.
 
     Attributes and tasks for which the table has no column are left out of the result.
     """
-    table = open_predictions(path)
+    table, _ = open_predictions(path, layout, partly=True)
     return _truth(table, table.read(), schema_of_truth(table, like.schema))
 
 
@@ -239,46 +262,6 @@ def schema_of_truth(table: Table, like: Schema) -> Schema:
             f"{', '.join(table.names)}"
         )
     return schema
-
-
-def scored_heads(
-    table: Table, schema: Schema, kinds: Sequence[str] = SCORES
-) -> dict[tuple[str, str], list[str]]:
-    """Return the score columns that a table has, by (kind, head); `InputError` without any."""
-    scored = {}
-    for kind in kinds:
-        for head in schema:
-            columns = score_columns(kind, head, schema.labels(head))
-            prefix = f"{kind}/{head}/"
-            there = [column for column in table.names if column.startswith(prefix)]
-            for column in columns if there else ():
-                if column not in table.types:
-                    raise InputError(
-                        f"{table.path} has {shown(there[0])} but no column {shown(column)}"
-                    )
-            if other := [column for column in there if column not in columns]:
-                label = shown(other[0].removeprefix(prefix))
-                raise InputError(
-                    f"{table.path}: column {shown(other[0])} scores {label}, which is none of the "
-                    f"names in column {shown(head)}: remove or rename it"
-                )
-            if there:
-                scored[kind, head] = columns
-    if not scored:
-        single = [
-            name for name in table.names if name.count("/") == 1 and name.startswith("score/")
-        ]
-        hint = (
-            f"; {shown(single[0])} names no label: call it {single[0]}/<label>, and add 1 − p for "
-            "the other"
-            if single
-            else "; write answers alone as probabilities of 1 and 0"
-        )
-        raise InputError(
-            f"{table.path} has no probabilities: columns are called score/<attribute>/<group>, "
-            f"with one for every group{hint}"
-        )
-    return scored
 
 
 def truth_of(
@@ -306,34 +289,6 @@ def truth_of(
     return codes
 
 
-def probabilities_of(
-    table: Table,
-    rows: Any,
-    schema: Schema,
-    scored: Mapping[tuple[str, str], Sequence[str]],
-    rounded: set[str],
-    start: int = 0,
-) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
-    """Return checked probabilities (n, labels), by (kind, head).
-
-    Parameters
-    ----------
-    rows, start : as in `truth_of`
-    scored : what `scored_heads` returned
-    rounded : heads of which rows were divided by their sum; filled
-    """
-
-    def place_of(row: int, column: str) -> Place:
-        return table.place(start + row, column)
-
-    values = {}
-    for (kind, head), columns in scored.items():
-        read = {column: fractions(rows.column(column), column, place_of) for column in columns}
-        many = schema.is_many(head)
-        values[kind, head] = check_probabilities(read, head, many, place_of, rounded)
-    return values
-
-
 def check_truth(table: Table, schema: Schema, given: Given | None = None) -> None:
     """Raise `InputError` unless there is truth, as labels, for everything in the schema."""
     for head in schema:
@@ -354,29 +309,25 @@ def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
 
 
 def _samples(
-    table: Table,
-    name: str,
-    held: pa.Table,
-    schema: Schema,
-    given: Given | None,
-    rounded: set[str],
+    name: str, held: pa.Table, table: Table, answers: Answers, given: Given | None
 ) -> Samples:
     """Return a table of predictions as samples: truth, probabilities and evidence."""
+    schema = answers.schema
     truth = _truth(table, held, schema, given)
-    scored = scored_heads(table, schema, (*SCORES, *SWAPPED))
-    values = probabilities_of(table, held, schema, scored, rounded)
+    values = answers.probabilities(held)
     scores = {
         column: of_label
-        for key, columns in scored.items()
-        for column, of_label in zip(columns, values[key].T)
+        for (kind, head), of_head in values.items()
+        for column, of_label in zip(score_columns(kind, head, schema.labels(head)), of_head.T)
     }
     shares = {f"{kind}/{attribute}" for kind in SHARES for attribute in schema.attributes}
     for column in table.names:
         if column.startswith("evidence/") or column in shares:
             scores[column] = fractions(held[column], column, table.place)
     if isinstance(table, HiddenTable):
-        scores |= columns_of_swaps(table, truth, values, rounded)
-    return Samples(name, truth, pd.DataFrame(scores))
+        scores |= columns_of_swaps(table, truth, values, answers)
+    table_of_scores = pd.DataFrame(scores, index=truth.samples.index)
+    return Samples(name, truth, table_of_scores, answers.decisions(held))
 
 
 def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = None) -> Dataset:
@@ -475,27 +426,40 @@ def _align(
     truth = models[0].truth.rows(audited[0])
     ids = truth.samples["id"]
     codes = {head: truth.encoded(head) for head in truth.schema}
-    aligned = [replace(models[0], truth=truth, scores=_scores(models[0], audited[0]))]
+    aligned = [_rows(models[0], truth, audited[0])]
     for table, model, rows in zip(tables[1:], models[1:], audited[1:]):
         other = model.truth.samples["id"].iloc[rows]
         if not other.isin(ids).all() and (same := same_ids([*ids], [*other])):
             other = other.map(same)
-            notes.append(f"ids of {table.path.name} were found by reading them as numbers (01 = 1)")
+            notes.append(by_number(table.path.name))
         for a, b, lacking in ((ids, other, table), (other, ids, tables[0])):
             missing = a[~a.isin(b)]
             if len(missing):
                 raise InputError(
                     f"{lacking.path} has no row for id {shown(missing.iloc[0])} (and "
-                    f"{len(missing) - 1} more) that another table has: tables are compared on the "
-                    "same pictures"
+                    f"{len(missing) - 1} more) that another table has"
+                    f"{_as_written(missing.iloc[0], b)}: tables are compared on the same pictures"
                 )
         rows = rows[pd.Index(other).get_indexer(pd.Index(ids))]
         other_codes = {head: model.truth.encoded(head)[rows] for head in truth.schema}
         check_same_truth(truth.schema, codes, other_codes, tables[0].path, table, rows)
-        aligned.append(replace(model, truth=truth, scores=_scores(model, rows)))
+        aligned.append(_rows(model, truth, rows))
     return aligned
 
 
-def _scores(model: Samples, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Return the scores of the rows, numbered from 0."""
-    return model.scores.iloc[rows].reset_index(drop=True)
+def _as_written(missing: str, ids: pd.Series) -> str:
+    """Return the id that is the same number as one that is missing, for a message; else ""."""
+    alike = ids[ids.map(as_number) == as_number(missing)]
+    return f" (it has {shown(alike.iloc[0])}, which is another id)" if len(alike) else ""
+
+
+def by_number(name: str) -> str:
+    """Return the note that the ids of a table are those of the first as numbers only."""
+    return f"ids of {name} were found by reading them as numbers (01 = 1)"
+
+
+def _rows(model: Samples, truth: Dataset, rows: npt.NDArray[np.int64]) -> Samples:
+    """Return what a model says of some rows, numbered from 0, beside their truth."""
+    scores = model.scores.iloc[rows].reset_index(drop=True)
+    decided = {key: codes[rows] for key, codes in model.decided.items()}
+    return replace(model, truth=truth, scores=scores, decided=decided)

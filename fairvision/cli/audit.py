@@ -14,6 +14,15 @@ from fairvision.cli.printing import say, say_json
 from fairvision.datasets import FILLS
 
 
+def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return what each column is called in the tables, by the name that it has here."""
+    columns: dict[str, list[str]] = {}
+    for text in given:
+        name, _, column = text.partition("=")
+        columns.setdefault(name.strip(), []).append(column.strip())
+    return columns
+
+
 @click.command("audit")
 @click.argument("sources", nargs=-1, required=True, metavar="RUN…", type=options.PATH)
 @options.output
@@ -46,6 +55,20 @@ from fairvision.datasets import FILLS
     multiple=True,
     metavar="NAME",
     help="With --predictions: a column that is an attribute, where the table does not tell.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    callback=lambda _ctx, _param, given: _named(given),
+    help="With --predictions: what a column is called in the tables, such as id=image_id or "
+    "score/gender/male=p_male.",
+)
+@click.option(
+    "--logits",
+    is_flag=True,
+    help="With --predictions: scores are logits (softmax; sigmoid where many labels may hold).",
 )
 @click.option(
     "--name", "names", multiple=True, help="What a model is called; one for each, in their order."

@@ -7,12 +7,13 @@ labels. What a column means is decided by those who read it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -76,6 +77,9 @@ class Table:
     types : of the values of each column, by its name; `null` where all parts are empty there
     note : what an audit wrote into the file about its columns, or None
     content : the rows, where they had to be read at once (csv)
+    in_file : what columns are called in the file, where it is something else
+    file_rows : for each column, or "" for all, the row of the file from which each row is,
+        where it is another
     """
 
     path: Path
@@ -84,11 +88,13 @@ class Table:
     types: dict[str, pa.DataType]
     note: Any = None
     content: pa.Table | None = None
+    in_file: Mapping[str, str] = field(default_factory=dict)
+    file_rows: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """Number of rows of all parts."""
-        return sum(self.rows_of)
+        return sum(self.rows_of) if self.content is None else len(self.content)
 
     @property
     def names(self) -> list[str]:
@@ -96,15 +102,38 @@ class Table:
         return list(self.types)
 
     def place(self, row: int, column: str = "") -> Place:
-        """Return the place of a row, from 0 on: the file, and the row in it."""
-        return place_of(self.parts, self.rows_of, row, column)
+        """Return the place of a row, from 0 on: the file, and row and column in it."""
+        moved = self.file_rows.get(column, self.file_rows.get(""))
+        row = row if moved is None else int(moved[row])
+        return place_of(self.parts, self.rows_of, row, self.in_file.get(column, column))
 
-    def check_columns(self, names: Iterable[str]) -> None:
+    def renamed(self, names: Mapping[str, str]) -> Table:
+        """Return the table with columns under other names.
+
+        Parameters
+        ----------
+        names : new names, and what the columns are called now; what is called like a new name
+            already, and is not renamed itself, is left out
+        """
+        new = {old: name for name, old in names.items()}
+        held = [name for name in self.types if name in new or name not in names]
+        content = self.content
+        if content is not None:
+            content = content.select(held).rename_columns([new.get(name, name) for name in held])
+        return replace(
+            self,
+            types={new.get(name, name): self.types[name] for name in held},
+            content=content,
+            in_file={**self.in_file, **names},
+        )
+
+    def check_columns(self, columns: Iterable[str]) -> None:
         """Raise `InputError` for the first of some columns that the table lacks."""
-        for name in names:
+        for name in columns:
             if name not in self.types:
+                names = [self.in_file.get(name, name) for name in self.names]
                 raise InputError(
-                    f"{self.path} has no column {shown(name)}: it has {', '.join(self.names)}"
+                    f"{self.path} has no column {shown(name)}: it has {', '.join(names)}"
                 )
 
     def check_text(self, name: str, *, lists: bool = False) -> None:
@@ -128,7 +157,8 @@ class Table:
         names = self.names if columns is None else list(columns)
         if self.content is not None:
             return self.content.select(names)
-        tables = [read_parquet(part, names) for part in self.parts]
+        in_file = [self.in_file.get(name, name) for name in names]
+        tables = [read_parquet(part, in_file).rename_columns(names) for part in self.parts]
         with reading(self.path):
             schema = pa.schema([(name, self.types[name]) for name in names])
             return pa.concat_tables([table.cast(schema) for table in tables])
@@ -136,17 +166,23 @@ class Table:
     def batches(
         self, columns: Sequence[str], size: int, *, coded: Sequence[str] = ()
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield the first row, and at most `size` rows of some columns of parquet, part by part.
+        """Yield the first row, and at most `size` rows of some columns, part by part.
 
         Text in columns of `coded` is read as a dictionary, but not text in lists.
         """
-        start = 0
+        start, in_file = 0, [self.in_file.get(name, name) for name in columns]
+        if self.content is not None:
+            for batch in self.content.select(list(columns)).to_batches(size):
+                yield start, batch
+                start += len(batch)
+            return
+        texts = {self.in_file.get(name, name) for name in coded}
         for part, rows in zip(self.parts, self.rows_of):
             with reading(part):
                 schema = pq.read_schema(part)
-                text = [name for name in coded if _is_text(schema.field(name).type)]
+                text = [name for name in texts if _is_text(schema.field(name).type)]
                 file = pq.ParquetFile(part, read_dictionary=text)
-                batches = file.iter_batches(size, columns=list(columns))
+                batches = file.iter_batches(size, columns=in_file)
             read = 0
             while True:
                 with reading(part):
@@ -155,7 +191,8 @@ class Table:
                         batch.validate(full=True)
                 if batch is None:
                     break
-                yield start + read, batch.select(list(columns))
+                of_columns = batch.select(in_file).columns
+                yield start + read, pa.RecordBatch.from_arrays(of_columns, list(columns))
                 read += len(batch)
             if read != rows:
                 raise InputError(

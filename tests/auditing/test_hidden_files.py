@@ -15,6 +15,7 @@ from fairvision import audit, datasets
 from fairvision.auditing import hide_folder
 from fairvision.auditing.hidden_files import MARKER
 from fairvision.auditing.hidden_tables import SWAPS, by_image
+from fairvision.auditing.layouts import Layout
 from fairvision.auditing.tables import open_predictions, read_predictions
 from fairvision.datasets.batching import image_tensor
 from fairvision.errors import FairvisionWarning, InputError
@@ -229,12 +230,26 @@ def test_bad_tables_are_told_by_the_row_of_the_file(world, shown, tmp_path, chan
         read_predictions([tmp_path / "filled.csv"], ["a"], split="test", data=datasets.load(world))
 
 
+def test_logits_are_filled_in_as_well(world, shown, tmp_path):
+    table = shown[1]
+    names = [name for name in table if name.startswith("score/")]
+    table.to_parquet(tmp_path / "A.parquet")
+    logits = {name: np.log(table[name].clip(lower=1e-300)) for name in names}
+    table.assign(**logits).to_parquet(tmp_path / "B.parquet")
+    options = {"split": "test", "data": datasets.load(world)}
+    (one,), *_ = read_predictions([tmp_path / "A.parquet"], "A", **options)
+    layout = Layout(logits=True)
+    (other,), *_ = read_predictions([tmp_path / "B.parquet"], "B", layout=layout, **options)
+    assert any(name.startswith("swapped/") for name in one.scores)
+    pd.testing.assert_frame_equal(one.scores, other.scores, rtol=1e-6)
+
+
 def test_other_tables_with_a_column_kind_are_left_as_they_are(tmp_path):
     table = pd.DataFrame({"id": ["a", "b"], "kind": ["whole", "half"]})
     table = table.assign(**{"score/kind/whole": [0.5, 1], "score/kind/half": [0.5, 0]})
     for name, columns in (("truth", table), ("other", table.assign(kind=["x", "y"]))):
         columns.to_csv(tmp_path / f"{name}.csv", index=False)
-        opened = open_predictions(tmp_path / f"{name}.csv")
+        opened, _ = open_predictions(tmp_path / f"{name}.csv")
         assert by_image(opened) is opened
 
 

@@ -142,7 +142,7 @@ def test_bad_cells_are_named_by_file_row_and_column(tmp_path, column, values, wo
         ("id", "has no column 'id'"),
         ("gender", "has no column 'gender' with the truth"),
         ("hidden/gender/male", "but no column 'hidden/gender/male'"),
-        ("score/gender/male", "column 'gender' needs at least two groups or labels"),
+        ("score/objects/tie", "'objects' only 'kite' has scores"),
     ],
 )
 def test_missing_columns_are_named(tmp_path, column, words):

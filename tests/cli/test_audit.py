@@ -103,12 +103,35 @@ def test_bad_input_is_one_line_and_writes_nothing(run_cli, tables, arguments, wo
     assert sorted(p.name for p in tables.iterdir()) == ["A.parquet", "B.parquet"]
 
 
+def test_other_names_and_logits(run_cli, tables, table):
+    table = table[[name for name in table if not name.startswith("hidden/")]]
+    logits = {name: 10 * table[name] for name in table if name.startswith("score/")}
+    names = {"id": "image id", "gender": "sex", "score/gender/female": "p(female)=1"}
+    table.assign(**logits).rename(columns=names).to_parquet("A.parquet")
+    options = [part for name in names for part in ("--column", f"{name}={names[name]}")]
+    call = ("audit", "--predictions", "A.parquet", "-o", "AUDIT", *QUICK, *options)
+    refused = run_cli(*call)
+    assert refused.code == 2
+    assert "A.parquet row 1, column 'p(female)=1'" in refused.err
+    assert "--logits" in refused.err
+    done = run_cli(*call, "--logits")
+    assert done.code == 0, done.err
+    assert "score/gender/male" in pd.read_parquet(tables / "AUDIT" / "A" / "samples.parquet")
+
+
+@pytest.mark.parametrize("column", ["id", "=id", "id="])
+def test_columns_need_two_names(run_cli, tables, column):
+    refused = run_cli("audit", "--predictions", "A.parquet", "-o", "D", "--column", column)
+    assert refused.code == 2
+    assert "--column needs two names: name here=name in the file" in refused.err
+
+
 def test_a_missing_column_is_named(run_cli, tables, table):
-    table.drop(columns="score/gender/male").to_parquet("A.parquet")
+    table.drop(columns="hidden/gender/male").to_parquet("A.parquet")
     result = run_cli("audit", "--predictions", "A.parquet", "-o", "AUDIT", *QUICK)
     assert result.code == 2
     assert "A.parquet" in result.err
-    assert "score/gender/male" in result.err or "'gender'" in result.err
+    assert "hidden/gender/male" in result.err
 
 
 def test_a_full_folder_needs_overwrite(run_cli, tables):
