@@ -417,13 +417,50 @@ def read_json(path: str | Path) -> Any:
     with reading(path, "JSON"):
         text = path.read_text(encoding="utf-8-sig")
         value = json.loads(text, object_pairs_hook=_with_unique_names)
+    _check_whole_characters(path, text, value)
+    return value
+
+
+def read_json_lines(path: str | Path) -> list[Any]:
+    r"""Read a file with a line of JSON each; blank lines are passed over.
+
+    `InputError` is as that of `read_json`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(f"{folder}/a.jsonl", '{"a": 1}\n\n[2]\n')
+    ...     read_json_lines(f"{folder}/a.jsonl")
+    [{'a': 1}, [2]]
+    """
+    path = check_file(path, "a file of JSON lines")
+    with reading(path, "JSON"):
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    values = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            place = f"{path} line {number}"
+            with reading(place, "JSON"):
+                values.append(_line_of_json(line))
+            _check_whole_characters(place, line, values[-1])
+    return values
+
+
+def _line_of_json(line: str) -> Any:
+    """Return the value of a line; what is wrong with it has no line number of its own."""
+    try:
+        return json.loads(line, object_pairs_hook=_with_unique_names)
+    except json.JSONDecodeError as error:
+        raise ValueError(error.msg) from None
+
+
+def _check_whole_characters(place: str | Path, text: str, value: Any) -> None:
+    """Raise `InputError` where a value of JSON holds half a character."""
     if _HALF.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
             half = shown(error.object[error.start])
-            raise InputError(f"{path} holds half a character, {half}: write all of it") from None
-    return value
+            raise InputError(f"{place} holds half a character, {half}: write all of it") from None
 
 
 def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, object]:

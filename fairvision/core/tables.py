@@ -22,6 +22,7 @@ from fairvision.errors import InputError, check_file, reading, shown
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _PARQUET = ".parquet"
+_PIECE = 1 << 20  # bytes
 _MOST_ROWS = 100  # of parquet, for each byte of the file: rows that are alike pack well
 
 
@@ -164,12 +165,24 @@ class Table:
             return pa.concat_tables([table.cast(schema) for table in tables])
 
     def batches(
-        self, columns: Sequence[str], size: int, *, coded: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        size: int,
+        *,
+        coded: Sequence[str] = (),
+        buffered: bool = False,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield the first row, and at most `size` rows of some columns, part by part.
 
-        Text in columns of `coded` is read as a dictionary, but not text in lists.
+        Parameters
+        ----------
+        columns : names
+        size : rows at a time
+        coded : columns of which text is read as a dictionary, but not text in lists
+        buffered : read a piece of a file after the other, not a row group at a time: cells are
+            large
         """
+        options = {"pre_buffer": False, "buffer_size": _PIECE} if buffered else {}
         start, in_file = 0, [self.in_file.get(name, name) for name in columns]
         if self.content is not None:
             for batch in self.content.select(list(columns)).to_batches(size):
@@ -181,7 +194,7 @@ class Table:
             with reading(part):
                 schema = pq.read_schema(part)
                 text = [name for name in texts if _is_text(schema.field(name).type)]
-                file = pq.ParquetFile(part, read_dictionary=text)
+                file = pq.ParquetFile(part, read_dictionary=text, **options)
                 batches = file.iter_batches(size, columns=in_file)
             read = 0
             while True:
@@ -235,10 +248,35 @@ def open_table(path: str | Path, *, may_be_empty: bool = False) -> Table:
         types = dict(zip(content.column_names, content.schema.types))
         table = Table(path, (path,), (len(content),), types, content=content)
     else:
-        table = _open_parquet_parts(path, _parts(path))
+        table = open_parts(path, _parts(path))
     if not table.rows and not may_be_empty:
         raise InputError(f"{path} has no rows")
     return table
+
+
+def open_parts(path: Path, parts: tuple[Path, ...]) -> Table:
+    """Return parquet files as one table whose columns have the types common to all files.
+
+    Parameters
+    ----------
+    path : what the table is called in messages
+    parts : the files, in order
+
+    Raises
+    ------
+    InputError
+        As `open_table` does.
+    """
+    types: dict[str, pa.DataType] = {}
+    rows_of, note = [], None
+    for part in parts:
+        file = open_parquet(part)
+        part_types = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
+        if part == parts[0]:
+            types, note = part_types, _note(part, file.schema_arrow.metadata)
+        types = _common(parts[0], types, part, part_types)
+        rows_of.append(file.metadata.num_rows)
+    return Table(path, parts, tuple(rows_of), types, note)
 
 
 def is_csv(path: Path) -> bool:
@@ -308,20 +346,6 @@ def _kind(path: Path) -> str:
     """Return the suffix of a table in lower case, without that of a compression."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     return plain.suffix.lower()
-
-
-def _open_parquet_parts(path: Path, parts: tuple[Path, ...]) -> Table:
-    """Return parquet files as one table whose columns have the types common to all files."""
-    types: dict[str, pa.DataType] = {}
-    rows_of, note = [], None
-    for part in parts:
-        file = open_parquet(part)
-        part_types = dict(zip(file.schema_arrow.names, map(_plain, file.schema_arrow.types)))
-        if part == parts[0]:
-            types, note = part_types, _note(part, file.schema_arrow.metadata)
-        types = _common(parts[0], types, part, part_types)
-        rows_of.append(file.metadata.num_rows)
-    return Table(path, parts, tuple(rows_of), types, note)
 
 
 def _parts(path: Path) -> tuple[Path, ...]:

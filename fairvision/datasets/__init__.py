@@ -14,6 +14,7 @@ from fairvision.datasets.images import read_image, read_mask
 from fairvision.datasets.pixels import Pixels, open_pixels
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco
+from fairvision.datasets.readers.huggingface import from_huggingface
 from fairvision.datasets.readers.imagefolder import from_folder
 from fairvision.datasets.readers.mnist import from_mnist
 from fairvision.datasets.readers.reasons import caused_group, reasons, redraw
@@ -41,6 +42,7 @@ __all__ = [
     "from_cifar10",
     "from_coco",
     "from_folder",
+    "from_huggingface",
     "from_mnist",
     "from_table",
     "hide",

@@ -44,6 +44,7 @@ _READERS: Plugins[Reader] = Plugins(
         "coco": "fairvision.datasets.readers.coco:from_coco",
         "mnist": "fairvision.datasets.readers.mnist:from_mnist",
         "cifar10s": "fairvision.datasets.readers.cifar10s:from_cifar10",
+        "hf": "fairvision.datasets.readers.huggingface:from_huggingface",
         "folder": "fairvision.datasets.readers.imagefolder:from_folder",
     },
     _checked,

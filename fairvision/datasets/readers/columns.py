@@ -140,6 +140,21 @@ def read_roles(
     return schema, read
 
 
+def unique_ids(place: Place, texts: Iterable[str | None]) -> list[str]:
+    """Return the cells of a column of ids; `InputError` where one is empty or there twice."""
+    rows: dict[str, int] = {}
+    for row, text in enumerate(texts, 1):
+        if text is None:
+            raise Place(place.path, place.column, row).error("is empty")
+        if text in rows:
+            raise InputError(
+                f"{place.path} rows {rows[text]} and {row}, column {shown(place.column)}: both are "
+                f"{shown(text)}; ids must be unique"
+            )
+        rows[text] = row
+    return list(rows)
+
+
 @dataclass(frozen=True)
 class Rows:
     """What a source says of its images, row by row.

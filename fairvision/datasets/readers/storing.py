@@ -98,8 +98,8 @@ def in_threads(
 ) -> list[_Result]:
     """Return what work makes of each item, by default with a thread per core; show how far it is.
 
-    Of the items, of which there are `count` if they cannot say so, few are begun at a time. The error of the first that has one is raised, and what
-    is not begun then is left.
+    Of the items, of which there are `count` if they cannot tell, few are begun at a time. The error
+    of the first that has one is raised, and what is not begun then is left.
     """
     threads = workers or os.cpu_count() or 1
     total = len(items) if isinstance(items, Sized) else count

@@ -17,10 +17,10 @@ from fairvision.datasets import counterfactuals
 from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
 from fairvision.datasets.folder import refuse_layouts
 from fairvision.datasets.label_columns import texts_of
-from fairvision.datasets.readers.columns import Names, Roles, read_roles
+from fairvision.datasets.readers.columns import Names, Roles, read_roles, unique_ids
 from fairvision.datasets.readers.importing import import_dataset, locate, random_splits
 from fairvision.datasets.readers.storing import Source
-from fairvision.errors import InputError, shown
+from fairvision.errors import shown
 
 
 def from_table(
@@ -170,17 +170,7 @@ def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
         stems = [Path(text or "").stem for text in texts_of(Place(path, image), raw[image])]
         unique = all(stems) and len(set(stems)) == len(stems)
         return stems if unique else [str(row) for row in range(1, len(raw) + 1)]
-    rows: dict[str, int] = {}
-    for row, text in enumerate(texts_of(Place(path, id), raw[id]), 1):
-        if text is None:
-            raise Place(path, id, row).error("is empty")
-        if text in rows:
-            raise InputError(
-                f"{path} rows {rows[text]} and {row}, column {shown(id)}: both are {shown(text)}; "
-                "ids must be unique"
-            )
-        rows[text] = row
-    return list(rows)
+    return unique_ids(Place(path, id), texts_of(Place(path, id), raw[id]))
 
 
 def _pairs(table: Table, raw: pa.Table) -> dict[str, pd.Series]:
