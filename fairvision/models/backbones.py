@@ -210,19 +210,23 @@ def _without_classifier(name: str, size: int) -> tuple[nn.Module, tuple[str, ...
     elif name == "inception_v3":
         network = InceptionV3(size)
     else:
-        network = torchvision.models.get_model(name, **_options(name, size))
+        network = torchvision.models.get_model(name, **torchvision_options(name, size))
     layers = [k for k, m in network.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     network.set_submodule(layers[-1], nn.Identity())
     return network, (layers[-1],)
 
 
-def _options(name: str, size: int) -> Mapping[str, Any]:
-    """Return what the constructors of several families need besides."""
+def torchvision_options(name: str, size: int) -> Mapping[str, Any]:
+    """Return what the constructors of several families of torchvision's need besides.
+
+    >>> torchvision_options("vit_b_16", 192), torchvision_options("resnet50", 192)
+    ({'image_size': 192}, {})
+    """
     if name.startswith("vit_"):
         return {"image_size": size}
     if name.startswith("maxvit_"):
         return {"input_size": (size, size)}
-    if name == "googlenet":
-        # Its published weights want inputs in [-1, 1], which transform_input provides.
+    if name in ("googlenet", "inception_v3"):
+        # Their published weights want inputs in [-1, 1], which transform_input provides.
         return {"aux_logits": False, "transform_input": True, "init_weights": True}
     return {}

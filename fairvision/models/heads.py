@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -191,7 +192,8 @@ def positions(
     fairvision.errors.InputError: head 'pet' asks for the output 'puppy', but the network does not
     name its 4 outputs: give their positions
     """
-    place = {name: i for i, name in enumerate(names or ())}
+    times = Counter(names or ())
+    place = {name: i for i, name in enumerate(names or ()) if times[name] == 1}
     if about.outputs is None:
         by_name = set(about.labels) <= place.keys()
         if (by_name and len(about.labels) > 1) or (by_name and about.many):
@@ -203,6 +205,12 @@ def positions(
             f"{model} has {count} outputs{named}, but head {head!r} has {len(about.labels)} labels "
             f"({_few(about.labels)}): say which outputs stand for which label (--heads FILE.toml "
             "with outputs = [[0], [1]], or fairvision.Head)"
+        )
+    asked = {output for of_label in about.outputs for output in of_label}
+    if twice := [output for output in asked if times[str(output)] > 1 and output not in place]:
+        raise InputError(
+            f"head {head!r} asks for the output {twice[0]!r}, but {model} has "
+            f"{times[str(twice[0])]} of that name: give their positions"
         )
     columns = tuple(
         tuple(_position(head, output, count, place, model) for output in of_label)

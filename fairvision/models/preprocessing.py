@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fairvision.datasets.geometry import Geometry, Window
+from fairvision.datasets.geometry import INTERPOLATIONS, Geometry, Window
 from fairvision.datasets.images import Doubts, read_image
 from fairvision.errors import InputError, shown
 
@@ -23,6 +24,7 @@ Transform = Callable[[Image.Image], Any]
 _PROBE = 256
 _NEAR = 1e-3
 _MIDDLE = (0.02, 0.98)
+_ROUNDED = 0.01  # share of values that programs round to more than one level apart
 
 
 @dataclass(frozen=True)
@@ -195,10 +197,52 @@ def of_transform(transform: Transform) -> Preprocessing:
     geometry.window(ramps.size)
     return Preprocessing(
         geometry,
-        tuple((-black / scale).round(6).tolist()),
+        tuple((0.0 - black / scale).round(6).tolist()),
         tuple((1 / scale).round(6).tolist()),
         "by the transform",
     )
+
+
+def recognised(transform: Transform, origin: str) -> Preprocessing:
+    """Return what a transform does, by a plain geometry where one does the same to images.
+
+    Parameters
+    ----------
+    transform : as for `of_transform`
+    origin : whose word this is
+
+    Raises
+    ------
+    InputError
+        As `of_transform` does.
+
+    Examples
+    --------
+    >>> from torchvision.transforms import v2
+    >>> steps = [v2.Resize(40), v2.CenterCrop(32), v2.ToImage(), v2.ToDtype(torch.float32, True)]
+    >>> str(recognised(v2.Compose(steps), "a library").geometry)
+    'the middle 32 × 32 of images with 40 pixels on the shorter side, bilinear'
+    """
+    followed = of_transform(transform)
+    shape = followed.geometry
+    side = shape.size
+    generator = np.random.default_rng(0)
+    images = [
+        Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8))
+        for height, width in ((side * 7 // 5, side * 2), (side * 2 + 1, side * 3 // 2))
+    ]
+    left, top, right, bottom = shape.window(images[0].size)
+    near = round(side / max(right - left, bottom - top))
+    expected = [shape.image(image).astype(int) for image in images]
+    shorters = [None, *range(max(side, near - 2), near + 3)]
+    for shorter, interpolation in product(shorters, INTERPOLATIONS):
+        plain = Geometry(side, shorter, interpolation)
+        if all(
+            (np.abs(plain.image(image) - values) > 1).mean() < _ROUNDED
+            for image, values in zip(images, expected)
+        ):
+            return replace(followed, geometry=plain, origin=origin)
+    return replace(followed, origin=origin)
 
 
 def _flat(transform: Transform, colour: tuple[int, ...]) -> npt.NDArray[np.float64]:

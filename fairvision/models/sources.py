@@ -19,7 +19,7 @@ from fairvision.errors import InputError
 from fairvision.models.heads import Heads
 from fairvision.models.model import Model
 from fairvision.models.module_model import ModuleModel, module_model
-from fairvision.models.preprocessing import Preprocessing, three
+from fairvision.models.preprocessing import Preprocessing, TransformGeometry, three
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,11 @@ def changed(preprocessing: Preprocessing, options: SourceOptions) -> Preprocessi
     geometry = preprocessing.geometry
     changes: dict[str, Any] = {}
     if options.size is not None or options.shorter is not None:
+        if isinstance(geometry, TransformGeometry) and options.shorter is None:
+            raise InputError(
+                f"the model is given {geometry}, of which not only the size can be changed: say "
+                "--shorter too, 0 for whole images"
+            )
         size = geometry.size if options.size is None else options.size
         shorter = geometry.shorter if options.shorter is None else (options.shorter or None)
         if options.shorter is None and shorter is not None:

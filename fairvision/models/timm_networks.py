@@ -74,13 +74,32 @@ def load(
     state: Mapping[str, Tensor] | None,
     source: str = "DEFAULT",
 ) -> None:
-    """Copy weights into a network that `build` made.
+    """Copy weights into a network that `build` made: those that `trained` has.
+
+    Parameters
+    ----------
+    backbone, name, size : what `build` made, and of what
+    state, source : see `trained`
+
+    Raises
+    ------
+    InputError
+        If they cannot be had, or do not fit.
+    """
+    full = trained(name, size, state, source).state_dict()
+    backbone.load_state_dict({key: full[key] for key in backbone.state_dict()})
+
+
+def trained(
+    name: str, size: int, state: Mapping[str, Tensor] | None = None, source: str = "DEFAULT"
+) -> nn.Module:
+    """Return a network with weights, and the classifier that these have.
 
     timm brings old names up to date and interpolates position embeddings to the size.
 
     Parameters
     ----------
-    backbone, name, size : what `build` made, and of what
+    name, size : of the network, and of its images
     state : tensors by name, with a classifier of any number of classes, or none; by default the
         published ones of timm, downloaded once into $HF_HOME (a few into $TORCH_HOME)
     source : where they come from, for messages
@@ -99,7 +118,9 @@ def load(
     verbosity = logging.get_verbosity()
     logging.set_verbosity(ERROR)
     try:
-        network = timm.create_model(name.removeprefix(PREFIX), pretrained=True, **options)
+        network: nn.Module = timm.create_model(
+            name.removeprefix(PREFIX), pretrained=True, **options
+        )
     except Exception as error:  # what timm meets in a strange file has no one kind of error
         reason = _one_line(error)
         if state is not None:
@@ -110,8 +131,7 @@ def load(
         ) from None
     finally:
         logging.set_verbosity(verbosity)
-    full = network.state_dict()
-    backbone.load_state_dict({key: full[key] for key in backbone.state_dict()})
+    return network
 
 
 def is_published(name: str) -> bool:

@@ -58,27 +58,42 @@ def load_weights(backbone: Backbone, name: str, size: int, weights: str) -> None
         If there are no such weights, they cannot be had or do not fit, or the file is damaged or
         holds more than tensors.
     """
-    is_file = weights.endswith(_SUFFIXES) or Path(weights).exists()
+    is_file = is_weights_file(weights)
     wanted = backbone.module.state_dict().keys()
     if is_timm(name):
         if not is_file and (weights != "DEFAULT" or not timm_networks.is_published(name)):
-            published = "DEFAULT" if timm_networks.is_published(name) else "none"
-            raise _not_published(weights, name, published)
+            choice = "DEFAULT" if timm_networks.is_published(name) else "none"
+            raise _not_published(weights, name, choice)
         state = read_tensors(weights, wanted) if is_file else None
         timm_networks.load(backbone.module, name, size, state, source=weights)
         return
-    state = read_tensors(weights, wanted) if is_file else _published(weights, name)
+    state = read_tensors(weights, wanted) if is_file else published(weights, name)[0]
     fit(backbone.module, state, classifier=backbone.classifier, source=weights)
 
 
-def _published(weights: str, name: str) -> Mapping[str, Tensor]:
-    """Return the weights that torchvision publishes; `InputError` where they cannot be had."""
-    published = {}
+def is_weights_file(weights: str) -> bool:
+    """Tell whether weights are named by a file, rather than by the name of published ones.
+
+    >>> is_weights_file("mine.pth"), is_weights_file("IMAGENET1K_V1")
+    (True, False)
+    """
+    return weights.endswith(_SUFFIXES) or Path(weights).exists()
+
+
+def published(weights: str, name: str) -> tuple[Mapping[str, Tensor], Any]:
+    """Return the weights that torchvision publishes for a network, and what it says of them.
+
+    Raises
+    ------
+    InputError
+        If there are none of this name, or they cannot be had.
+    """
+    names = {}
     if not is_registered(name):
-        published = dict(torchvision.models.get_model_weights(name).__members__)
-    if weights not in published:
-        raise _not_published(weights, name, ", ".join(published) or "none")
-    source = published[weights]
+        names = dict(torchvision.models.get_model_weights(name).__members__)
+    if weights not in names:
+        raise _not_published(weights, name, ", ".join(names) or "none")
+    source = names[weights]
     try:
         state: Mapping[str, Tensor] = source.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
@@ -86,7 +101,7 @@ def _published(weights: str, name: str) -> Mapping[str, Tensor]:
             f"cannot download weights {weights} of {name} from {source.url} ({error}): "
             "put the file into $TORCH_HOME/hub/checkpoints or give a local file"
         ) from None
-    return state
+    return state, source
 
 
 def _not_published(weights: str, name: str, published: str) -> InputError:
