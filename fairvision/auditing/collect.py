@@ -64,7 +64,7 @@ def collect(
     model: Model,
     dataset: Dataset,
     *,
-    attribution: str = DEFAULT,
+    attribution: str | None = DEFAULT,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
@@ -79,7 +79,7 @@ def collect(
     ----------
     model : its groups and labels are those of `dataset` (see `check_agrees`)
     dataset : the images, n of them
-    attribution : one of `fairvision.attribution.METHODS`
+    attribution : one of `fairvision.attribution.METHODS`; None leaves the evidence out
     batch_size, workers, cache, quiet : how it runs
 
     Returns
@@ -93,7 +93,7 @@ def collect(
     InputError
         If the attribution needs gradients, which the model does not have.
     """
-    module = module_of(model, attribution)
+    module = None if attribution is None else module_of(model, attribution)
     with processes.first_ahead():
         pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
     rows = processes.rows_of_process(len(dataset), batch_size)
@@ -130,7 +130,8 @@ def collect(
                     parts[column].append(values[:, i])
         for head, of_head in maps.items():
             for measure, values in _measure_evidence(of_head, people).items():
-                parts[evidence_column(attribution, measure, head, dataset)].append(values)
+                name = evidence_column(str(attribution), measure, head, dataset)
+                parts[name].append(values)
         pixels.release()
     sums.tell()
     of_process = {column: np.concatenate(values) for column, values in parts.items()}
@@ -154,13 +155,20 @@ def _first_of(names: tuple[str, ...]) -> str:
 
 
 def _predict_and_explain(
-    model: Model, module: nn.Module, batch: Batch, targets: dict[str, Tensor], method: str
+    model: Model,
+    module: nn.Module | None,
+    batch: Batch,
+    targets: dict[str, Tensor],
+    method: str | None,
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
     """Return probabilities on the whole, without and with only the person, and the evidence.
 
     The model is asked three times; evidence from layers comes from the first of these runs.
     """
-    if method in IN_ONE_PASS:
+    maps: dict[str, Tensor] = {}
+    if module is None or method is None:
+        whole = dict(model.predict(batch.images))
+    elif method in IN_ONE_PASS:
         labelled = any(bool((target >= 0).any()) for target in targets.values())
         logits, maps = logits_and_maps(module, batch.images, targets if labelled else {}, method)
         with torch.inference_mode():

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fairvision.attribution import DEFAULT, METHODS
+from fairvision.attribution import METHODS
 from fairvision.auditing import cautions, gallery, leaning_figures, verdict
 from fairvision.auditing.layouts import Layout
-from fairvision.auditing.material import Material, of_runs_or_models, of_tables, write
+from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
@@ -28,7 +28,9 @@ from fairvision.results.gallery import GalleryImage
 from fairvision.results.verdict import Verdict
 
 if TYPE_CHECKING:
-    from fairvision.models import Model
+    from fairvision.models import Model, SourceOptions
+
+    Subjects = Sequence[str | Path | Model] | Mapping[str, str | Path | Model] | str | Path | Model
 
 MARKER = "audit.json"
 MISSING = ("leave-out", "wrong")
@@ -42,18 +44,19 @@ class Audit(FinishedAudit):
 
 
 def audit(
-    runs: Sequence[str | Path | Model] | str | Path = (),
+    runs: Subjects = (),
     *,
     output: str | Path,
     data: str | Path | None = None,
     split: str = "test",
-    attribution: str = DEFAULT,
+    attribution: str = "auto",
     predictions: Sequence[str | Path] | str | Path | None = None,
     train: str | Path | None = None,
     attributes: Sequence[str] = (),
     columns: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
     logits: bool = False,
     names: Sequence[str] | None = None,
+    options: Sequence[SourceOptions] = (),
     missing: str = MISSING[0],
     replicates: int = 1000,
     seed: int = 0,
@@ -73,12 +76,14 @@ def audit(
 
     Parameters
     ----------
-    runs : run folders, or models (`fairvision.models.Model`) of any origin, which need `data`; the
-        first is the one that the others are compared with
+    runs : run folders, models in Python (`fairvision.Model`, `fairvision.BlackBox`), or models of
+        other libraries by their names, such as "timm:resnet18"; a dictionary gives them names. The
+        first is the one that the others are compared with.
     output : folder to write
-    data : dataset folder; by default the one that the first run was trained on
+    data : dataset folder; by default the one that the first run folder was trained on
     split : which images are audited. The training split is the reference of amplification.
-    attribution : one of `fairvision.attribution.METHODS`
+    attribution : one of `fairvision.attribution.METHODS`; "none" looks for no evidence, "auto"
+        takes hirescam, and occlusion for models without gradients
     predictions : samples tables made elsewhere, instead of runs: parquet or csv, or folders of
         parquet files. Those of more than two million rows are counted, not held; see docs/audit.md.
     train : table with the truth of the training split, for `predictions`
@@ -88,6 +93,8 @@ def audit(
     logits : with `predictions`, whether scores are logits: softmax over the labels makes
         probabilities of them, sigmoid where many labels may hold
     names : what the models are called; by default after their folders or files
+    options : what is told about models by name (`fairvision.models.SourceOptions`), once for all of
+        them or once for each
     missing : what images without an answer of the model are to its accuracies: "leave-out" of
         them, or answered "wrong"
     replicates : bootstrap replicates of the 95% intervals
@@ -130,7 +137,8 @@ def audit(
     check_vacant(output, marker=MARKER, overwrite=overwrite)
     if replicates < 1 or batch_size < 1:
         raise InputError("replicates and batch_size must be 1 or more")
-    models, files = _listed(runs), list(map(Path, _listed(predictions)))
+    models = runs if isinstance(runs, Mapping) else _listed(runs)
+    files = list(map(Path, _listed(predictions)))
     if bool(models) == bool(files):
         raise InputError("give either runs, or tables with --predictions")
     if files and leaning:
@@ -150,13 +158,15 @@ def audit(
             "--train, --attribute, --column and --logits are for tables: add --predictions"
         )
     layout = Layout.of(columns, logits)
-    if models and attribution not in METHODS:
-        raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(METHODS)}")
+    if models and attribution not in (*METHODS, "auto", "none"):
+        raise InputError(
+            f"unknown attribution {attribution!r}: one of auto, none, {', '.join(METHODS)}"
+        )
     processes.wait()  # all have seen that the output is vacant
     first = processes.is_first()
     if models:
         with processes.only_first_warns():
-            material = of_runs_or_models(
+            material = of_subjects(
                 *(models, names, split, data),
                 attribution=attribution,
                 swaps=swaps,
@@ -167,6 +177,7 @@ def audit(
                 replicates=replicates,
                 seed=seed,
                 device=device,
+                options=options,
                 batch_size=batch_size,
                 workers=workers,
                 cache=cache,
@@ -182,7 +193,7 @@ def audit(
             dataset=material.dataset,
             split=split,
             n=material.models[0].images,
-            attribution=attribution,
+            attribution=_attribution(material, attribution),
             swaps=swaps,
             fill=fill if swaps else "",
             missing=missing,
@@ -265,7 +276,7 @@ def _write(
     """Write the folder of an audit: samples, figures, verdict and page."""
     from fairvision.report import render
 
-    images = _gallery(material, settings.attribution)
+    images = _gallery(material)
     page = render(
         metrics=metrics, models=material.names, verdict=decided, gallery=images, settings=settings
     )
@@ -289,7 +300,13 @@ def _written(folder: Path) -> Audit:
     return Audit(folder, read_metrics(folder / "metrics.csv"), verdict)
 
 
-def _gallery(material: Material, attribution: str) -> list[GalleryImage]:
+def _attribution(material: Material, asked: str) -> str:
+    """Return the attribution of all models; "auto" where it differs between them."""
+    methods = {method or "none" for method in material.methods}
+    return methods.pop() if len(methods) == 1 else asked
+
+
+def _gallery(material: Material) -> list[GalleryImage]:
     """Return telling images of each attribute that every run predicts; none without runs."""
     if not material.networks:
         return []
@@ -303,7 +320,7 @@ def _gallery(material: Material, attribution: str) -> list[GalleryImage]:
                 material.networks,
                 attribute,
                 list(gallery.choose(material.models, attribute, per_kind=per_kind)),
-                method=attribution,
+                methods=material.methods,
             )
     return items
 
@@ -322,6 +339,8 @@ def _counts(samples: Samples) -> list[dict[str, object]]:
     ]
 
 
-def _listed(given: Sequence[Any] | str | Path | None) -> list[Any]:
-    """Return what was given as a list: one path or several, or none."""
-    return [given] if isinstance(given, (str, Path)) else list(given or ())
+def _listed(given: Any) -> list[Any]:
+    """Return what was given as a list: one path or model, or several, or none."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]

@@ -71,7 +71,7 @@ def draw(
     attribute: str,
     chosen: Sequence[tuple[str, int]],
     *,
-    method: str,
+    methods: Sequence[str | None],
     side: int = SIDE,
 ) -> list[GalleryImage]:
     """Return the images of the chosen rows, with the maps computed again for them.
@@ -82,7 +82,7 @@ def draw(
     models : the models, in the same order
     attribute : whose annotated group the maps are about
     chosen : kind and row of each image
-    method : one of `fairvision.attribution.METHODS`
+    methods : the attribution of each model; None: its maps are blank
     side : largest width and height of the images in pixels
     """
     if not chosen:
@@ -92,7 +92,7 @@ def draw(
 
     truth = samples[0].truth
     rows = [row for _, row in chosen]
-    maps = [_maps(model, truth, attribute, rows, method) for model in models]
+    maps = [_maps(model, truth, attribute, rows, method) for model, method in zip(models, methods)]
     geometries = [geometry_of(model) for model in models]
     images = []
     for i, (kind, row) in enumerate(chosen):
@@ -164,7 +164,7 @@ def _true_probability(
 
 
 def _maps(
-    model: Model, truth: Dataset, attribute: str, rows: list[int], method: str
+    model: Model, truth: Dataset, attribute: str, rows: list[int], method: str | None
 ) -> npt.NDArray[np.float32]:
     """Return the maps of some rows for their true group, (rows, size, size)."""
     import torch
@@ -175,6 +175,8 @@ def _maps(
     from fairvision.datasets import batches
     from fairvision.models import geometry_of
 
+    if method is None:
+        return np.zeros((len(rows), model.size, model.size), np.float32)
     groups = model.schema.labels(attribute)
     target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
     pixels = open_pixels(truth, geometry_of(model), cache="never")

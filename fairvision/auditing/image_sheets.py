@@ -13,7 +13,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from fairvision import datasets, runs
+from fairvision import datasets
 from fairvision.attribution import METHODS
 from fairvision.auditing import gallery, tables
 from fairvision.auditing.folder import MARKER as AUDIT_MARKER
@@ -30,7 +30,7 @@ from fairvision.results.figures import read_metrics
 from fairvision.results.gallery import GalleryImage
 
 if TYPE_CHECKING:
-    from fairvision.models import Model
+    from fairvision.models import Model, SourceOptions
 
 MARKER = "pictures.json"
 TOLERANCE = 0.02
@@ -43,15 +43,16 @@ class _Audited:
     """An audit folder, with the images and the models that it is about."""
 
     folder: Path
-    attribution: str
+    methods: list[str | None]
     models: list[Samples]
     networks: list[Model]
 
 
 def image_sheets(
     audit: str | Path,
-    run_folders: Sequence[str | Path],
+    sources: Sequence[str | Path | Model],
     *,
+    options: Sequence[SourceOptions] = (),
     output: str | Path,
     per_cell: int = 10,
     data: str | Path | None = None,
@@ -70,7 +71,8 @@ def image_sheets(
     Parameters
     ----------
     audit : folder of an audit of runs
-    run_folders : the runs that were audited, in the audit's order
+    sources : the run folders or models that were audited, in the audit's order
+    options : what is told about models by name, as for `fairvision.audit`
     output : folder to write
     per_cell : largest number of images of each reason
     data : dataset folder; by default the one that the first run was trained on
@@ -91,7 +93,7 @@ def image_sheets(
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
     if per_cell < 1:
         raise InputError("per_cell must be 1 or more")
-    audited = _open_audit(Path(audit), run_folders, data, device)
+    audited = _open_audit(Path(audit), sources, options, data, device)
     drawn: list[dict[str, object]] = []
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         sheets = list(_rows_by_reason(audited, per_cell))
@@ -102,7 +104,7 @@ def image_sheets(
         about = {
             "fairvision": __version__,
             "audit": str(audit),
-            "attribution": audited.attribution,
+            "attribution": audited.methods[0] or "none",
             "per_cell": per_cell,
         }
         files.write_json(folder / MARKER, about | {"pictures": drawn})
@@ -110,21 +112,26 @@ def image_sheets(
 
 
 def _open_audit(
-    folder: Path, run_folders: Sequence[str | Path], data: str | Path | None, device: str
+    folder: Path,
+    sources: Sequence[str | Path | Model],
+    options: Sequence[SourceOptions],
+    data: str | Path | None,
+    device: str,
 ) -> _Audited:
-    """Read an audit, and load the runs and the images that it is about."""
-    from fairvision.models import find_device
-    from fairvision.runs.model import as_model
+    """Read an audit, and open the models and the images that it is about."""
+    from fairvision.auditing.subjects import in_terms_of, open_subjects
 
-    names, split, attribution = _description(folder)
-    if len(run_folders) != len(names):
+    names, split, methods = _description(folder)
+    if len(sources) != len(names):
         raise InputError(
             f"{folder} audited {len(names)} models ({', '.join(names)}): "
-            f"give their runs in this order, not {len(run_folders)}"
+            f"give their runs in this order, not {len(sources)}"
         )
-    loaded = [runs.load(run) for run in run_folders]
-    place = find_device(device)
-    whole = datasets.load(loaded[0].config["data"].get("path", "") if data is None else data)
+    subjects = open_subjects(sources, names, device=device, options=options)
+    runs = [subject.run for subject in subjects if subject.run is not None]
+    if data is None and not runs:
+        raise InputError("say by --data where the audited pictures are")
+    whole = datasets.load(runs[0].config["data"].get("path", "") if data is None else data)
     tested = whole.originals().split(split)
     models, _, _ = tables.read_predictions(
         [folder / name / "samples.parquet" for name in names],
@@ -134,27 +141,28 @@ def _open_audit(
     )
     truth = _same_images(models[0].truth, tested, folder)
     models = [replace(model, truth=truth) for model in models]
-    networks = [as_model(run, place) for run in loaded]
-    return _Audited(folder, attribution, models, networks)
+    networks = [in_terms_of(subject.model, whole) for subject in subjects]
+    return _Audited(folder, methods, models, networks)
 
 
-def _description(folder: Path) -> tuple[list[str], str, str]:
-    """Return the names of an audit's models, the split, and the attribution."""
+def _description(folder: Path) -> tuple[list[str], str, list[str | None]]:
+    """Return the names of an audit's models, the split, and the attribution of each."""
     marker = files.resolved(folder) / AUDIT_MARKER
     if not marker.is_file():
         raise InputError(f"{folder} is not an audit: it holds no {AUDIT_MARKER}")
     about = files.read_json(marker)
     try:
         names, settings = [str(name) for name in about["models"]], dict(about["settings"])
-        split, method = str(settings["split"]), settings["attribution"]
+        split, usual = str(settings["split"]), settings["attribution"]
+        noted = [about.get("attribution", usual) for about in settings["runs"]]
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{folder / AUDIT_MARKER} is damaged: audit again") from None
-    if method not in METHODS:
+    if len(noted) != len(names) or not {*noted} <= {*METHODS, "none"}:
         raise InputError(f"{folder} is an audit of tables: there is no network to ask for maps")
     for name in names:
         checksums.check(files.inside(folder, name) / "samples.parquet", marker, about)
     checksums.check(marker.with_name("metrics.csv"), marker, about)
-    return names, split, method
+    return names, split, [None if method == "none" else method for method in noted]
 
 
 def _same_images(audited: Dataset, tested: Dataset, folder: Path) -> Dataset:
@@ -201,7 +209,7 @@ def _draw(
         audited.networks,
         attribute,
         [(reason, int(row)) for row in rows],
-        method=audited.attribution,
+        methods=audited.methods,
         side=_SIDE,
     )
     place = Path(model.model) / files.plain_name(attribute) / files.plain_name(reason)
@@ -264,12 +272,15 @@ def _describe_choice(
     count = int((telling_codes(model, attribute, labels) == labels.index(reason)).sum())
     which = f"the {len(rows)} most telling of {count}" if len(rows) < count else f"all {count}"
     names = [samples.model for samples in audited.models]
-    network = audited.networks[names.index(model.model)]
-    grid = coarse_grid(network, audited.attribution)
+    place = names.index(model.model)
+    method = audited.methods[place]
+    if method is None:
+        return f"Shown: {which}, the groups in turn. The audit looked for no evidence."
+    grid = coarse_grid(audited.networks[place], method)
     enlarged = "" if grid is None else f", enlarged from {grid[0]} × {grid[1]} cells"
     return (
         f"Shown: {which}, the groups in turn. Evidence for the annotated {attribute} by "
-        f"{audited.attribution}{enlarged}, each map on its own scale."
+        f"{method}{enlarged}, each map on its own scale."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,12 @@ from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
-from fairvision.core.processes import device_of_process
 from fairvision.datasets import Dataset
 from fairvision.datasets.counterfactuals import ORIGINAL
 from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
-    from fairvision.models import Model
+    from fairvision.models import Model, SourceOptions
     from fairvision.runs import Run
     from fairvision.runs.thresholds import Rule
 
@@ -43,6 +42,7 @@ class Material:
     about : what is known of each model
     notes : what the reader has to know of them
     networks : the models, where they can be asked
+    methods : the attribution of each of them; None where there is none
     leaning : what `lean` finds, by model
     sanity : rows of the metrics table; None where they were not asked for
     """
@@ -55,6 +55,7 @@ class Material:
     notes: list[str] = field(default_factory=list)
     train_counts: npt.NDArray[np.int64] | None = None
     networks: list[Model] = field(default_factory=list)
+    methods: list[str | None] = field(default_factory=list)
     leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
     sanity: pd.DataFrame | None = None
 
@@ -64,65 +65,46 @@ class Material:
         return [model.model for model in self.models]
 
 
-def of_runs_or_models(
-    models: Sequence[str | Path | Model],
+def of_subjects(
+    given: Sequence[str | Path | Model] | Mapping[str, str | Path | Model],
     names: Sequence[str] | None,
     split: str,
     data: str | Path | None,
     *,
     device: str,
+    options: Sequence[SourceOptions] = (),
     **how: Any,
 ) -> Material:
-    """Ask run folders, or models of any origin, all that an audit asks, see `of_models`."""
-    folders = [Path(model) for model in models if isinstance(model, (str, Path))]
-    if len(folders) == len(models):
-        return of_runs(folders, names, split, data, device=device, **how)
-    others = [model for model in models if not isinstance(model, (str, Path))]
-    if folders:
-        raise InputError("give run folders or models: runs.as_model makes a model of a run")
-    if names is not None:
-        raise InputError("models have names already: names are for run folders and tables")
-    if data is None:
-        raise InputError("models that are no run folders need data: a dataset folder")
-    model_names([Path(model.name) for model in others], [model.name for model in others])
-    return of_models(others, datasets.load(data), split, **how)
-
-
-def of_runs(
-    folders: Sequence[Path],
-    names: Sequence[str] | None,
-    split: str,
-    data: str | Path | None,
-    *,
-    device: str,
-    **how: Any,
-) -> Material:
-    """Ask the models of runs all that an audit asks, see `of_models`.
+    """Ask run folders, named models and models in Python all that an audit asks, see `of_models`.
 
     Scores of tasks are post-processed where a run has learnt how.
     """
-    from fairvision.models import find_device
-    from fairvision.runs import load, thresholds
-    from fairvision.runs.model import as_model
+    from fairvision.auditing.subjects import open_subjects
+    from fairvision.runs import thresholds
 
-    place = device_of_process(find_device(device))
-    called = model_names(folders, names)
-    runs = [load(folder) for folder in folders]
+    subjects = open_subjects(given, names, device=device, options=options)
+    runs = [subject.run for subject in subjects if subject.run is not None]
+    if data is None and not runs:
+        raise InputError("models that are no run folders need data: say by --data where it is")
     whole = datasets.load(_data_of(runs[0]) if data is None else data)
-    rules = [thresholds.read(run) for run in runs]
-    models = [as_model(run, place, name=name) for name, run in zip(called, runs)]
-    material = of_models(models, whole, split, **how)
-    material.about = [_about(name, run) for name, run in zip(called, runs)]
-    notes = [
-        f"{name} was trained on other data, or the data has changed since"
-        for name, run in zip(called, runs)
-        if run.config["data"]["fingerprint"] != material.fingerprint
+    material = of_models([subject.model for subject in subjects], whole, split, **how)
+    material.about = [
+        replace(subject, model=model).about(method)
+        for subject, model, method in zip(subjects, material.networks, material.methods)
     ]
-    for i, (run, rule) in enumerate(zip(runs, rules)):
+    notes = []
+    for i, subject in enumerate(subjects):
+        if subject.run is None:
+            continue
+        if subject.run.config["data"]["fingerprint"] != material.fingerprint:
+            notes.append(
+                f"{subject.model.name} was trained on other data, or the data has changed since"
+            )
+        rule = thresholds.read(subject.run)
         if rule is not None:
             samples = material.models[i]
             notes.append(f"{samples.model}: {rule.note(samples.truth)}")
-            material.models[i] = post_processed(samples, rule, run.config["seed"])
+            material.models[i] = post_processed(samples, rule, subject.run.config["seed"])
     material.notes = [*notes, *material.notes]
     return material
 
@@ -177,16 +159,22 @@ def of_models(
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
+    from fairvision.auditing.subjects import in_terms_of, method_of
     from fairvision.auditing.task_evidence import with_task_evidence
 
     made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
     whole = whole.originals()
     audited = whole.split(split)
+    models = [in_terms_of(model, whole) for model in models]
     for model in models:
         check_agrees(model, whole)
-    samples = [collect(model, audited, attribution=attribution, **how) for model in models]
+    chosen = [method_of(model, attribution) for model in models]
+    methods = [method for method, _ in chosen]
+    samples = [
+        collect(model, audited, attribution=method, **how) for model, method in zip(models, methods)
+    ]
     samples = with_counterfactuals(models, samples, made, **how)
-    samples = with_task_evidence(models, samples, regions, attribution=attribution, **how)
+    samples = with_task_evidence(models, samples, regions, methods=methods, **how)
     samples, notes = _swapped(models, samples, audited, swaps=swaps, fill=fill, seed=seed, **how)
     material = Material(
         models=samples,
@@ -194,15 +182,15 @@ def of_models(
         dataset=whole.name,
         fingerprint=whole.fingerprint(),
         about=[{"name": model.name} for model in models],
-        notes=notes,
+        notes=[*(note for _, note in chosen if note), *notes],
         networks=list(models),
+        methods=methods,
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
-    unsuited = (_unsuited(*pair, attribution) for pair in zip(samples, models))
+    unsuited = (_unsuited(*triple) for triple in zip(samples, models, methods))
     material.notes += [note for note in unsuited if note]
     material.sanity = _sanity(
-        *(models, audited, sanity, sanity_pictures),
-        attribution=attribution,
+        *(models, methods, audited, sanity, sanity_pictures),
         replicates=replicates,
         seed=seed,
         **how,
@@ -236,6 +224,7 @@ def _swapped(
 
 def _sanity(
     models: Sequence[Model],
+    methods: Sequence[str | None],
     audited: Dataset,
     asked: bool | None,
     images: int | None,
@@ -244,23 +233,25 @@ def _sanity(
     """Check the evidence: on as many images as were asked for, else on a sample, if it can be."""
     from fairvision.auditing import sanity
 
+    pairs = [(model, method) for model, method in zip(models, methods) if method is not None]
     if asked:
-        return sanity.examine_all(models, audited, images=images or sanity.PICTURES, **how)
-    with_weights = [model for model in models if model.module is not None]
-    if asked is False or not with_weights:
+        number = images or sanity.PICTURES
+        return sanity.examine_all(pairs, audited, images=number, **how) if pairs else None
+    pairs = [(model, method) for model, method in pairs if model.module is not None]
+    if asked is False or not pairs:
         return None
     sample, fewer = images or sanity.SAMPLE, sanity.FEWER_OF_SAMPLE
-    rows = sanity.examine_all(with_weights, audited, images=sample, fewer=fewer, **how)
+    rows = sanity.examine_all(pairs, audited, images=sample, fewer=fewer, **how)
     return rows if len(rows) else None
 
 
-def _unsuited(samples: Samples, model: Model, attribution: str) -> str | None:
+def _unsuited(samples: Samples, model: Model, attribution: str | None) -> str | None:
     """Return why the maps of a network tell little about places, if any were measured and do."""
     from fairvision.auditing import coarse_maps
 
     evidence = [samples.evidence(MEASURES[0], attribute) for attribute in samples.truth.attributes]
     measured = any(hits is not None and not np.isnan(hits).all() for hits in evidence)
-    return coarse_maps.note(model, attribution) if measured else None
+    return coarse_maps.note(model, attribution) if measured and attribution else None
 
 
 def of_tables(
@@ -350,9 +341,3 @@ def _data_of(run: Run) -> Path:
 def _training(whole: Dataset) -> Dataset | None:
     """Return the training split of a dataset, and None if it has no such images."""
     return whole.split("train") if (whole.samples["split"] == "train").any() else None
-
-
-def _about(name: str, run: Run) -> dict[str, object]:
-    """Return the name of a model, and method, network and options of its run."""
-    keys = ("method", "model", "weights", "size", "seed", "options")
-    return {"name": name, **{key: run.config.get(key) for key in keys}}

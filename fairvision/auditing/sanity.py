@@ -132,14 +132,17 @@ def examine(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
 
 
-def examine_all(models: Sequence[Model], dataset: Dataset, **how: Any) -> pd.DataFrame:
-    """Return what `examine` does for each model of an audit.
+def examine_all(models: Sequence[tuple[Model, str]], dataset: Dataset, **how: Any) -> pd.DataFrame:
+    """Return what `examine` does for each model of an audit, with the attribution of each.
 
     Several processes share the models, and each gets all rows.
     """
     share = processes.share(len(models), processes.rank(), processes.count())
     with adding_up(Sums()):  # a warning was given when all images were measured
-        tables = [examine(model, dataset, **how) for model in models[share.rows]]
+        tables = [
+            examine(model, dataset, attribution=method, **how)
+            for model, method in models[share.rows]
+        ]
     tables = [table for table in tables if len(table)]
     none = pd.DataFrame(columns=list(COLUMNS))
     return processes.gathered(pd.concat(tables, ignore_index=True) if tables else none)

@@ -44,7 +44,7 @@ def with_task_evidence(
     samples: Sequence[Samples],
     regions: pd.DataFrame,
     *,
-    attribution: str,
+    methods: Sequence[str | None],
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
@@ -57,7 +57,7 @@ def with_task_evidence(
     models, samples : of the same models
     regions : boxes of objects, as `fairvision.datasets.read_regions` gives them; those of other
         images, and of labels that are not true of the image, are ignored
-    attribution : one of `fairvision.attribution.METHODS`
+    methods : the attribution of each model, one of `fairvision.attribution.METHODS`, or None
     batch_size, workers, cache, quiet : how it runs. An image costs a map for each of its true
         labels that has a region.
 
@@ -69,7 +69,10 @@ def with_task_evidence(
     where none has, where the boxes cover all, and where the map has no positive evidence.
     """
     completed = []
-    for model, of_model in zip(models, samples):
+    for model, of_model, attribution in zip(models, samples, methods):
+        if attribution is None:
+            completed.append(of_model)
+            continue
         dataset = of_model.truth
         scores = dict[str, npt.NDArray[np.float64]]()
         seen = seen_regions(regions, dataset, geometry_of(model))

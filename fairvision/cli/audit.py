@@ -11,6 +11,7 @@ import click
 from fairvision.attribution import DEFAULT, METHODS
 from fairvision.cli import options
 from fairvision.cli.printing import say, say_json
+from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 from fairvision.datasets import FILLS
 
 
@@ -24,20 +25,23 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 @click.command("audit")
-@click.argument("sources", nargs=-1, required=True, metavar="RUN…", type=options.PATH)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE)
 @options.output
 @click.option(
     "--data",
     type=options.PATH,
     help="Dataset folder; by default the one that the first run was trained on.",
 )
+@preparation
+@layer
 @click.option("--split", default="test", show_default=True, help="Which pictures are audited.")
 @click.option(
     "--attribution",
-    type=click.Choice(METHODS),
-    default=DEFAULT,
+    type=click.Choice(["auto", "none", *METHODS]),
+    default="auto",
     show_default=True,
-    help="How the evidence is found.",
+    help=f"How the evidence is found; auto is {DEFAULT}, and occlusion for models without "
+    "gradients.",
 )
 @click.option(
     "--predictions",
@@ -134,7 +138,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
 @options.quiet
 @options.as_json
 def command(
-    sources: tuple[Path, ...],
+    sources: tuple[Path | str, ...],
     predictions: bool,
     names: tuple[str, ...],
     quiet: bool,
@@ -143,21 +147,25 @@ def command(
 ) -> None:
     """Compare models: errors, amplification, evidence.
 
-    Every RUN is a run folder; the first is the one that the others are compared with. Writes
-    report.html, metrics.csv and the samples tables. Started by torchrun, several processes share
-    the pictures.
+    Every SOURCE is a run folder or a model of another library: timm:NAME, torchvision:NAME,
+    hf:FOLDER, clip:FOLDER, onnx:FILE, pt2:FILE or python:FILE.py:FUNCTION (see docs/models.md). The
+    first is the one that the others are compared with. Writes report.html, metrics.csv and the
+    samples tables. Started by torchrun, several processes share the pictures.
 
     \b
     fairvision audit runs/baseline runs/equalizer -o audit
+    fairvision audit timm:resnet18@mine.pth --heads heads.toml --data photos -o audit
     fairvision audit --predictions a.parquet b.parquet -o audit
     """
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
     from fairvision.results.expectations import check_lines
 
+    described = options_from(() if predictions else sources, rest)
     done = audit(
         () if predictions else sources,
-        predictions=sources if predictions else None,
+        options=described,
+        predictions=list(map(Path, sources)) if predictions else None,
         names=names or None,
         quiet=quiet or as_json or not sys.stderr.isatty(),
         **rest,
@@ -168,7 +176,17 @@ def command(
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
         say_json({**paths, "verdict": done.verdict.as_json()})
     else:
+        for line in _as_shown(done.folder):
+            say(line)
         say(done.verdict.headline)
         for line in check_lines(done.metrics, passed=bool(rest["sanity"])):
             say(line)
         say(f"report: {done.report}")
+
+
+def _as_shown(folder: Path) -> list[str]:
+    """Return how pictures were shown to models that are no runs, of which nobody knows by heart."""
+    from fairvision.core.files import read_json
+
+    noted = read_json(folder / "audit.json")["settings"]["runs"]
+    return [f"{about['name']} was shown {about['images']}" for about in noted if "images" in about]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fairvision.attribution import METHODS
 from fairvision.cli import options
 from fairvision.cli.printing import say
+from fairvision.cli.sources import SOURCE, options_from, preparation
 
 
 @click.command(name="explain")
-@click.argument("run", type=options.PATH)
+@click.argument("source", type=SOURCE)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH)
 @options.output
 @click.option(
@@ -28,12 +30,13 @@ from fairvision.cli.printing import say
 @click.option(
     "--layer", help="Layer for gradcam, hirescam and alike; by default, see docs/attribution.md."
 )
+@preparation
 @options.prepare
 @options.overwrite
 @options.device
 @options.quiet
 def command(
-    run: Path,
+    source: Path | str,
     images: tuple[Path, ...],
     output: Path,
     attribution: str,
@@ -44,16 +47,19 @@ def command(
     overwrite: bool,
     device: str,
     quiet: bool,
+    **rest: Any,
 ) -> None:
     """Draw where a model found its evidence, and what its layers made of the picture.
 
+    SOURCE is a run folder, or a model of another library such as timm:NAME (see docs/models.md).
     IMAGE… are picture files, or folders of them. The folder gets PNG sheets and an index.html
     that shows them.
     """
     from fairvision.inference.explanations import explain
 
+    described = options_from([source], rest)
     folder = explain(
-        run,
+        source,
         images,
         output=output,
         method=attribution,
@@ -63,6 +69,7 @@ def command(
         prepare=prepare,
         device=device,
         overwrite=overwrite,
+        options=described[0] if described else None,
         quiet=quiet or not sys.stderr.isatty(),
     )
     say(f"explanations: {folder / 'index.html'}")

@@ -10,11 +10,12 @@ import click
 
 from fairvision.cli import options
 from fairvision.cli.printing import say
+from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 
 
 @click.command(name="pictures")
 @click.argument("audit", type=options.PATH)
-@click.argument("run_folders", nargs=-1, required=True, metavar="RUN…", type=options.PATH)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE)
 @options.output
 @click.option(
     "--per-cell",
@@ -28,21 +29,25 @@ from fairvision.cli.printing import say
     type=options.PATH,
     help="Dataset folder; by default the one that the first run was trained on.",
 )
+@preparation
+@layer
 @options.device
 @options.overwrite
 @options.quiet
-def command(output: Path, quiet: bool, **rest: Any) -> None:
+def command(sources: tuple[Path | str, ...], output: Path, quiet: bool, **rest: Any) -> None:
     """Draw the most telling pictures of an audit.
 
-    AUDIT is the folder that `fairvision audit` wrote, RUN… the runs that it compared, in the same
-    order. For each model and each reason (right or wrong, and whether that changes when the
-    surroundings are exchanged; without swaps, where the evidence lies) the folder gets a contact
-    sheet, and a sheet per picture with every model's evidence.
+    AUDIT is the folder that `fairvision audit` wrote, SOURCE… the runs or models that it compared,
+    in the same order. For each model and each reason (right or wrong, and whether that changes when
+    the surroundings are exchanged; without swaps, where the evidence lies) the folder gets one
+    contact sheet, and a sheet per picture with every model's evidence.
 
     \b
     fairvision pictures audit runs/baseline runs/equalizer -o pictures
     """
     from fairvision.auditing.image_sheets import image_sheets
 
-    folder = image_sheets(output=output, quiet=quiet or not sys.stderr.isatty(), **rest)
+    quiet = quiet or not sys.stderr.isatty()
+    rest["options"] = options_from(sources, rest)
+    folder = image_sheets(sources=sources, output=output, quiet=quiet, **rest)
     say(f"pictures: {folder}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fairvision.cli import options
 from fairvision.cli.printing import say, say_json
+from fairvision.cli.sources import SOURCE, options_from, preparation
 from fairvision.errors import InputError, visible
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from fairvision.inference.confidence import Familiarity
     from fairvision.runs import Run
+    from fairvision.schema import Schema
 
 SMALL = 64
 # How the names of the columns begin; the last two were written by version 0.1.
@@ -25,8 +27,9 @@ _WRITTEN = ("answer/", "score/", "confidence/", "distance_percentile", "sure/", 
 
 
 @click.command(name="predict")
-@click.argument("run", type=options.PATH)
+@click.argument("source", type=SOURCE)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH)
+@preparation
 @options.prepare
 @click.option(
     "--prepared",
@@ -55,7 +58,7 @@ _WRITTEN = ("answer/", "score/", "confidence/", "distance_percentile", "sure/", 
 @options.quiet
 @options.as_json
 def command(
-    run: Path,
+    source: Path | str,
     images: tuple[Path, ...],
     prepare: str,
     prepared: Path | None,
@@ -66,9 +69,11 @@ def command(
     device: str,
     quiet: bool,
     as_json: bool,
+    **rest: Any,
 ) -> None:
-    """Print what a trained model says about pictures.
+    """Print what a model says about pictures.
 
+    SOURCE is a run folder, or a model of another library such as timm:NAME (see docs/models.md).
     IMAGE… are picture files, or folders of them. Per attribute and task: the answer and the
     probabilities; --json and --output give all of them.
     """
@@ -80,24 +85,30 @@ def command(
     from fairvision.core.csv_files import write_csv
     from fairvision.core.files import check_vacant
     from fairvision.inference import digits
+    from fairvision.models import find_device
     from fairvision.runs import thresholds
+    from fairvision.runs.model import as_model
 
     if prepared is not None:
         check_vacant(prepared, marker=digits.LIST, overwrite=overwrite)
-    loaded, quiet = runs.load(run), quiet or not sys.stderr.isatty()
-    if prepared is not None and not inference.prepares_digits(loaded, prepare):
+    quiet = quiet or not sys.stderr.isatty()
+    described = options_from([source], rest)
+    run = runs.load(source) if isinstance(source, Path) else None
+    model = run or as_model(source, find_device(device), options=described[0])
+    if prepared is not None and not inference.prepares_digits(model, prepare):
         raise InputError("--prepared writes prepared pictures: add --prepare digit")
     files = inference.image_files(images)
-    learned, why_not = _familiarity(loaded, familiarity, data, device, quiet)
+    learned, why_not = _familiarity(run, familiarity, data, device, quiet)
     table = inference.predict(
-        loaded, files, prepare=prepare, familiarity=learned, device=device, quiet=quiet
+        model, files, prepare=prepare, familiarity=learned, device=device, quiet=quiet
     )
-    if note := thresholds.without_groups(loaded):
+    if run is not None and (note := thresholds.without_groups(run)):
         say(f"note: {note}", err=True)
     if prepared is not None:
         digits.write_prepared(files, prepared, overwrite=overwrite)
     if output is not None:
-        for name in (f"answer/{name}" for name, task in loaded.tasks.items() if task.many):
+        tasks = model.schema.tasks.items()
+        for name in (f"answer/{name}" for name, task in tasks if task.many):
             table[name] = table[name].map(lambda held: ";".join(held) or ";", na_action="ignore")
         _check_replaceable(output, overwrite)  # it may be there by now
         write_csv(table, output)
@@ -106,7 +117,7 @@ def command(
         records = json.loads(table.to_json(orient="records"))
         say_json(records)
     else:
-        _show(table, loaded, learned, why_not)
+        _show(table, model.schema, learned, why_not)
 
 
 def _check_replaceable(output: Path | None, overwrite: bool) -> None:
@@ -131,11 +142,13 @@ def _check_replaceable(output: Path | None, overwrite: bool) -> None:
 
 
 def _familiarity(
-    run: Run, asked: bool | None, data: Path | None, device: str, quiet: bool
+    run: Run | None, asked: bool | None, data: Path | None, device: str, quiet: bool
 ) -> tuple[Familiarity | None, str]:
     """Return what `learn_familiarity` does; where that is not to be had, None and why not."""
     wanted = asked or data is not None
-    if asked is False:
+    if run is None and wanted:
+        raise InputError("how familiar pictures are is known of run folders only")
+    if asked is False or run is None:
         return None, ""
     if not wanted and run.size > SMALL:
         return None, "--familiarity says how sure the model may be, and how far the pictures are"
@@ -150,14 +163,14 @@ def _familiarity(
         return None, f"how sure the model may be is not known: {error}"
 
 
-def _show(table: pd.DataFrame, run: Run, learned: Familiarity | None, why_not: str) -> None:
+def _show(table: pd.DataFrame, schema: Schema, learned: Familiarity | None, why_not: str) -> None:
     """Print the table of predictions and the notes on how far to trust them."""
     from rich.console import Console
 
     from fairvision.cli import tables
 
     console = Console(width=None if sys.stdout.isatty() else tables.WIDTH_OF_PIPES)
-    console.print(tables.prediction_table(table, run.heads))
+    console.print(tables.prediction_table(table, schema.heads))
     for note in tables.prediction_notes(table, learned) if learned else [why_not]:
         if note:
             console.print(f"\n{visible(note)}", markup=False, highlight=False)

@@ -48,7 +48,7 @@ from fairvision.inference.predictions import (
     predicted_labels,
     prepares_digits,
 )
-from fairvision.models import Model, Network, find_device, geometry_of
+from fairvision.models import Model, Network, SourceOptions, find_device, geometry_of
 from fairvision.models.architectures import sees_places_apart
 from fairvision.runs import Run
 from fairvision.runs.model import as_model
@@ -198,6 +198,7 @@ def explain(
     layer: str | None = None,
     prepare: str = "auto",
     device: str = "auto",
+    options: SourceOptions | None = None,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Path:
@@ -210,7 +211,8 @@ def explain(
 
     Parameters
     ----------
-    run : a run folder, the run loaded from it, or any `fairvision.models.Model`
+    run : a run folder, the run loaded from it, any `fairvision.models.Model`, or the name of a
+        model of another library, such as "timm:resnet18"
     images : image files, and folders of them
     output : folder to write
     method : one of `fairvision.attribution.METHODS`, see `attribute`; "auto" is HiResCAM, but
@@ -223,6 +225,7 @@ def explain(
     layer : dotted name of the layer for methods that look at one; default: see `attribute`
     prepare : what is done to the images before, as in `predict`: "auto", "digit" or "none"
     device : "auto", "cpu", "cuda" or "mps"
+    options : what is told about a model by name
     overwrite : replace what an earlier call wrote into `output`
     quiet : show no progress on the terminal
 
@@ -237,7 +240,7 @@ def explain(
         full. Nothing is written then.
     """
     files.check_vacant(output, marker=MARKER, overwrite=overwrite)
-    model = as_model(run, find_device(device))
+    model = as_model(run, find_device(device), options=options)
     paths: Iterable[Path] = image_files(images)
     head, groups = _head_and_groups(model.schema, head, group)
     as_digits, grey, geometry = prepares_digits(model, prepare), True, geometry_of(model)

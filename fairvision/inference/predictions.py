@@ -23,7 +23,7 @@ from fairvision.datasets.images import Doubts
 from fairvision.errors import InputError
 from fairvision.inference.confidence import Familiarity, features_and_scores
 from fairvision.inference.digits import prepare_digit
-from fairvision.models import Model, Network, find_device, geometry_of
+from fairvision.models import Model, Network, SourceOptions, find_device, geometry_of
 from fairvision.runs import Run
 from fairvision.runs.model import RunModel, as_model
 
@@ -97,6 +97,7 @@ def predict(
     prepare: str = "auto",
     familiarity: Familiarity | None = None,
     device: str = "auto",
+    options: SourceOptions | None = None,
     batch_size: int = 64,
     quiet: bool = True,
 ) -> pd.DataFrame:
@@ -104,13 +105,15 @@ def predict(
 
     Parameters
     ----------
-    run : a run folder, the run loaded from it, or any `fairvision.models.Model`
+    run : a run folder, the run loaded from it, any `fairvision.models.Model`, or the name of a
+        model of another library, such as "timm:resnet18"
     images : image files, and folders whose image files are taken in the order of their names
         (folders inside them are not, nor what systems leave there, such as "._a.jpg")
     prepare : "digit" makes each image one like those of MNIST (`digits.prepare_digit`),
         "none" takes it as it is; "auto" is "digit" for a run that was trained on MNIST
     familiarity : from `learn_familiarity` of the same run, for the last two kinds of columns
     device : "auto", "cpu", "cuda" or "mps": where to put the network of a run
+    options : what is told about a model by name
     batch_size : images in the network at one time
     quiet : show no progress on the terminal
 
@@ -131,7 +134,7 @@ def predict(
         If the run or an image cannot be read; the message names it.
     """
     files = image_files(images)
-    model = as_model(run, find_device(device))
+    model = as_model(run, find_device(device), options=options)
     as_digits, geometry = prepares_digits(model, prepare), geometry_of(model)
     if familiarity is not None and not isinstance(model.module, Network):
         raise InputError(f"{model} has no features by which it is told how far images are")

@@ -6,8 +6,12 @@ Each kind is one file of `fairvision/models/adapters/`. A kind of another packag
 
 from __future__ import annotations
 
+import os
+import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +19,13 @@ from torch import nn
 
 from fairvision.core.plugins import Plugins
 from fairvision.datasets.geometry import Geometry
-from fairvision.errors import InputError
-from fairvision.models.heads import Heads
+from fairvision.errors import InputError, check_file, reading, shown
+from fairvision.models.heads import Heads, read_heads_file
 from fairvision.models.model import Model
 from fairvision.models.module_model import ModuleModel, module_model
 from fairvision.models.preprocessing import Preprocessing, TransformGeometry, three
+
+_NAMED = re.compile(r"[a-z][a-z0-9_-]+:.+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,87 @@ class SourceOptions:
     layer: str | None = None
     prompts: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def options_of(
+    number: int,
+    heads: Sequence[str | Path] = (),
+    prompts: str | Path | None = None,
+    prompt: Sequence[str] = (),
+    **details: Any,
+) -> list[SourceOptions]:
+    """Return the options of models that are named in the shell, from what is written there.
+
+    Parameters
+    ----------
+    number : how many models are named
+    heads : TOML files, one for all of them or one for each
+    prompts : TOML file with a table per head, which maps labels to a text or several
+    prompt : texts such as "gender/female=a photo of a woman"
+    details : further fields of `SourceOptions`
+
+    Raises
+    ------
+    InputError
+        If something was told about models where there are none, or a file does not fit.
+    """
+    details = {key: value for key, value in details.items() if value is not None}
+    if not number:
+        files = {"heads": heads, "prompts": prompts or prompt}
+        if given := [*(key for key, value in files.items() if value), *details]:
+            raise InputError(
+                f"--{given[0]} is about models by name, such as timm:resnet18: there are none"
+            )
+        return []
+    if len(heads) not in (0, 1, number):
+        raise InputError(
+            f"{number} models are named, but {len(heads)} files with --heads: give one for all, or "
+            "one for each in their order"
+        )
+    texts = read_prompts(prompts, prompt)
+    read: list[Heads | None] = [read_heads_file(path) for path in heads]
+    of_each = read * number if len(read) == 1 else (read or [None] * number)
+    return [SourceOptions(heads=of_model, prompts=texts, **details) for of_model in of_each]
+
+
+def read_prompts(
+    file: str | Path | None, prompt: Sequence[str] = ()
+) -> dict[str, dict[str, list[str]]]:
+    """Return the texts for each head and label, from a TOML file and from single ones.
+
+    Raises
+    ------
+    InputError
+        If the file or a text is of another form.
+
+    Examples
+    --------
+    >>> read_prompts(None, ["gender/female=a photo of a woman", "gender/female=a woman"])
+    {'gender': {'female': ['a photo of a woman', 'a woman']}}
+    """
+    texts: dict[str, dict[str, list[str]]] = {}
+    if file is not None:
+        path = check_file(Path(file), "a TOML file")
+        with reading(path, "TOML"):
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        for head, labels in content.items():
+            for label, given in labels.items() if isinstance(labels, dict) else [("", None)]:
+                several = [given] if isinstance(given, str) else given
+                if not isinstance(several, list) or not all(isinstance(t, str) for t in several):
+                    raise InputError(
+                        f'{path}: {head!r} must be a table such as female = ["a photo of a woman"]'
+                    )
+                texts.setdefault(head, {}).setdefault(label, []).extend(several)
+    for written in prompt:
+        key, equals, text = written.partition("=")
+        head, slash, label = key.partition("/")
+        if not (equals and slash and head and label and text.strip()):
+            raise InputError(
+                f"--prompt {shown(written)}: write HEAD/LABEL=TEXT, such as "
+                '"gender/female=a photo of a woman"'
+            )
+        texts.setdefault(head, {}).setdefault(label, []).append(text)
+    return texts
 
 
 Adapter = Callable[[str, SourceOptions], Model]
@@ -94,13 +181,24 @@ def register_source(name: str, adapter: Adapter) -> None:
 
 
 def is_source(text: str) -> bool:
-    """Tell whether a text names a model of one of the kinds, rather than a folder.
+    r"""Tell whether a text names a model of one of the kinds, rather than a folder.
 
-    >>> is_source("timm:resnet18"), is_source("runs/baseline"), is_source("C:\\\\runs")
+    Raises
+    ------
+    InputError
+        If it looks like such a name, but there is neither such a kind nor such a folder.
+
+    Examples
+    --------
+    >>> is_source("timm:resnet18"), is_source("runs/baseline"), is_source("C:\\runs")
     (True, False, False)
     """
-    kind, colon, rest = text.partition(":")
-    return bool(colon and rest) and kind in SOURCES
+    if not _NAMED.fullmatch(text) or os.path.exists(text):
+        return False
+    kind = text.partition(":")[0]
+    if kind not in SOURCES:
+        SOURCES.find(kind)  # which says what kinds there are
+    return True
 
 
 def open_source(text: str, options: SourceOptions | None = None) -> Model:
@@ -183,4 +281,4 @@ def changed(preprocessing: Preprocessing, options: SourceOptions) -> Preprocessi
             changes[name] = three(name, values, 0.0)
     if not changes:
         return preprocessing
-    return replace(preprocessing, **changes, origin=f"{preprocessing.origin}, changed as told")
+    return replace(preprocessing, **changes, origin=f"{preprocessing.origin}, changed by options")

