@@ -16,10 +16,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWar
 CODE = """
 import fairvision
 import numpy as np
+import torch
 from torch import nn
 
 
 def module():
+    torch.manual_seed(0)
     layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten())
     network = nn.Sequential(layers, nn.Linear(64, 2))
     return fairvision.Model(network, heads={"shirt": ["striped", "dotted"]}, size=24)
