@@ -12,14 +12,17 @@ from fairvision.datasets.fills import FILLS
 from fairvision.datasets.folder import describe, load, save
 from fairvision.datasets.images import read_image, read_mask
 from fairvision.datasets.pixels import Pixels, open_pixels
+from fairvision.datasets.readers.celeba import from_celeba
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco
+from fairvision.datasets.readers.fairface import from_fairface
 from fairvision.datasets.readers.huggingface import from_huggingface
 from fairvision.datasets.readers.imagefolder import from_folder
 from fairvision.datasets.readers.mnist import from_mnist
 from fairvision.datasets.readers.reasons import caused_group, reasons, redraw
 from fairvision.datasets.readers.scenes import draw_scene, scenes
 from fairvision.datasets.readers.table import from_table
+from fairvision.datasets.readers.utkface import from_utkface
 from fairvision.datasets.regions import read_regions, save_regions
 from fairvision.schema import UNKNOWN, Task
 
@@ -39,12 +42,15 @@ __all__ = [
     "caused_group",
     "describe",
     "draw_scene",
+    "from_celeba",
     "from_cifar10",
     "from_coco",
+    "from_fairface",
     "from_folder",
     "from_huggingface",
     "from_mnist",
     "from_table",
+    "from_utkface",
     "hide",
     "hide_person",
     "image_tensor",

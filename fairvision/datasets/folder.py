@@ -19,8 +19,6 @@ from fairvision.datasets.samples import read_samples
 from fairvision.errors import InputError
 from fairvision.schema import UNKNOWN, parse_schema
 
-_RECIPE = "docs/data.md, 'Layouts of known data sets', has the five lines that make a table of it"
-_IMAGEFOLDER = "an ImageFolder, a folder of pictures per label"
 _UTKFACE = re.compile(r"\d{1,3}_[01]_(\d_)?\d{8,}.*\.(jpe?g|png)(\.chip\.jpg)?", re.IGNORECASE)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _LOOKED_AT = 50  # entries of a folder
@@ -30,7 +28,7 @@ _NAMED = 8  # groups, in a warning
 
 
 def refuse_layouts(path: Path) -> None:
-    """Raise `InputError` with what to do where a path is the layout of a known data set.
+    """Raise `InputError` with what reads it where a path is the layout of a known data set.
 
     Examples
     --------
@@ -45,28 +43,27 @@ def refuse_layouts(path: Path) -> None:
     ...         print(str(error).removeprefix(place).partition(":")[0])
      looks like an ImageFolder, a folder of pictures per label
     """
-    layout = _layout(path)
-    if layout == _IMAGEFOLDER:
-        raise InputError(f"{path} looks like {layout}: fairvision data folder reads it")
+    layout, reader = _layout(path)
     if layout:
-        raise InputError(f"{path} looks like {layout}: {_RECIPE}")
+        raise InputError(f"{path} looks like {layout}: fairvision data {reader} reads it")
 
 
-def _layout(path: Path) -> str:
-    """Return what a path of images seems to be, in words, and "" if it is no known layout."""
+def _layout(path: Path) -> tuple[str, str]:
+    """Return what a path of images seems to be, in words, and its reader; "" if unknown."""
     if path.is_file():
-        return "CelebA's list of attributes" if path.suffix == ".txt" and _is_celeba(path) else ""
+        of_celeba = path.suffix == ".txt" and _is_celeba(path)
+        return ("CelebA's list of attributes", "celeba") if of_celeba else ("", "")
     if not path.is_dir() or (path / "dataset.json").exists():
-        return ""
+        return "", ""
     entries = _entries(path)
     if any(_UTKFACE.fullmatch(entry.name) for entry in entries):
-        return "UTKFace, whose file names hold age, gender and race"
+        return "UTKFace, whose file names hold age, gender and race", "utkface"
     labels = [entry for entry in entries if entry.is_dir()]
     if labels and all(label.name.lower() in SPLIT_NAMES for label in labels):
         labels = [inner for split in labels for inner in _entries(split) if inner.is_dir()]
     if len(labels) > 1 and all(map(_holds_images, labels)):
-        return _IMAGEFOLDER
-    return ""
+        return "an ImageFolder, a folder of pictures per label", "folder"
+    return "", ""
 
 
 def _is_celeba(path: Path) -> bool:

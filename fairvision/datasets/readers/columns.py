@@ -147,9 +147,10 @@ def unique_ids(place: Place, texts: Iterable[str | None]) -> list[str]:
         if text is None:
             raise Place(place.path, place.column, row).error("is empty")
         if text in rows:
+            column = f", column {shown(place.column)}" if place.column else ""
             raise InputError(
-                f"{place.path} rows {rows[text]} and {row}, column {shown(place.column)}: both are "
-                f"{shown(text)}; ids must be unique"
+                f"{place.path} rows {rows[text]} and {row}{column}: both are {shown(text)}; ids "
+                "must be unique"
             )
         rows[text] = row
     return list(rows)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fairvision.core.files import whole_folder
+from fairvision.core.files import resolved, whole_folder
+from fairvision.core.tables import Place
 from fairvision.datasets.counterfactuals import ORIGINAL, is_counterfactual
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.folder import load, save, small_groups
@@ -157,6 +158,25 @@ def locate(root: Path, path: str, place: object) -> Path:
     if not os.path.isabs(plain) and plain.split(os.sep)[0] == os.pardir:
         raise InputError(f"{place}: path {shown(path)} leaves its folder {root}")
     return root / plain
+
+
+def locate_inside(folder: Path, path: str, place: Place, reachable: Path | None = None) -> Path:
+    """Return where a source file lies that must lie in a folder: for sets that others have packed.
+
+    Parameters
+    ----------
+    folder : where paths start
+    path : relative, and in the folder
+    place : for messages
+    reachable : folder out of which no link may lead; by default `folder`
+    """
+    plain = os.path.normpath(path)
+    if not path or "\0" in path or os.path.isabs(plain) or plain.split(os.sep)[0] == os.pardir:
+        raise place.error(f"path {shown(path)} leaves its folder {folder}")
+    root = resolved(reachable or folder)
+    if not resolved(folder / plain).is_relative_to(root):
+        raise place.error(f"path {shown(path)} is a link that leads out of {root}: copy the file")
+    return folder / plain
 
 
 def warn(message: str) -> None:

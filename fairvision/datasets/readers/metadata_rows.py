@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from fairvision.core.csv_files import read_csv
-from fairvision.core.files import inside, read_json_lines
+from fairvision.core.files import read_json_lines
 from fairvision.core.tables import Place
 from fairvision.datasets.label_columns import cell_text, texts_of
 from fairvision.datasets.readers.columns import Roles, Rows, unique_ids
+from fairvision.datasets.readers.importing import locate_inside
 from fairvision.datasets.readers.split_names import split_of
 from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, shown
@@ -116,21 +117,10 @@ def _column(place: Place, values: Sequence[Any]) -> pa.Array:
 def _located(place: Place, column: pa.ChunkedArray, reachable: Path) -> list[Path | None]:
     """Return the files that a column names, None where a cell is empty."""
     folder = Path(place.path).parent
-    located: list[Path | None] = []
-    for row, text in enumerate(texts_of(place, column), 1):
-        cell = Place(place.path, place.column, row)
-        if text is None:
-            located.append(None)
-            continue
-        plain = os.path.normpath(text)
-        if os.path.isabs(plain) or plain.split(os.sep)[0] == os.pardir or "\0" in plain:
-            raise cell.error(f"path {shown(text)} leaves its folder {folder}")
-        try:
-            inside(reachable, os.path.relpath(folder.resolve() / plain, reachable))
-        except InputError:
-            raise cell.error(f"{shown(text)} is a link that leads out of {reachable}") from None
-        located.append(folder / plain)
-    return located
+    return [
+        None if text is None else locate_inside(folder, text, replace(place, row=row), reachable)
+        for row, text in enumerate(texts_of(place, column), 1)
+    ]
 
 
 def _check_unique(place: Place, files: Sequence[Path | None]) -> None:
