@@ -173,7 +173,7 @@ def test_what_is_fetched_is_told(gender, monkeypatch, caplog, transformers):
         raise OSError(f"{reference} is not a model\nand more")
 
     monkeypatch.setattr(transformers.AutoModelForImageClassification, "from_pretrained", refuse)
-    with pytest.raises(InputError, match="hf:nobody/nothing cannot be read: .* is not a model$"):
+    with pytest.raises(InputError, match=r"hf:nobody/nothing cannot be read: .* is not a model$"):
         models.open_source("hf:nobody/nothing", gender)
     assert caplog.messages == [
         "hf:nobody/nothing is fetched from huggingface.co, unless it lies in $HF_HOME already"

@@ -1,8 +1,8 @@
 """`clip:FOLDER`, `clip:NAME`, `clip:NETWORK@FILE`: classes that are described by texts.
 
 Radford et al., "Learning transferable visual models from natural language supervision", ICML 2021,
-section 3.1: an image is compared with the texts of each label. The means of a label's texts, each of
-length 1, stand for it.
+section 3.1: an image is compared with the texts of each label, for which the mean of their vectors,
+each of length 1, stands.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ZeroShot(nn.Module):
         """Return the logits (n, labels) of every head."""
         vectors = nn.functional.normalize(self.encoder(images), dim=1)
         logits = self.scale * vectors @ self.texts.T
-        return dict(zip(self.heads, logits.split(list(self.heads.values()), dim=1)))
+        return dict(zip(self.heads, torch.split(logits, list(self.heads.values()), dim=1)))
 
 
 def open_model(reference: str, options: SourceOptions) -> Model:
