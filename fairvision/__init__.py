@@ -4,8 +4,8 @@ The public functions mirror the commands; nothing heavy is imported until one is
 
 >>> import fairvision
 >>> fairvision.__all__
-['BlackBox', 'Head', 'Model', '__version__', 'audit', 'captions', 'demo', 'explain', 'metrics',
- 'predict', 'sweep', 'train']
+['BlackBox', 'Head', 'Model', '__version__', 'audit', 'captions', 'demo', 'explain', 'export',
+ 'metrics', 'predict', 'sweep', 'train']
 """
 
 from importlib import import_module
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fairvision.auditing import audit
     from fairvision.captioning import captions
     from fairvision.demonstration import demo
+    from fairvision.exporting import export
     from fairvision.inference import predict
     from fairvision.inference.explanations import explain
     from fairvision.models.black_box import black_box as BlackBox
@@ -36,6 +37,7 @@ __all__ = [
     "captions",
     "demo",
     "explain",
+    "export",
     "metrics",
     "predict",
     "sweep",
@@ -50,6 +52,7 @@ _HOMES = {
     "captions": "fairvision.captioning",
     "demo": "fairvision.demonstration",
     "explain": "fairvision.inference.explanations",
+    "export": "fairvision.exporting",
     "predict": "fairvision.inference",
     "sweep": "fairvision.sweeping",
     "train": "fairvision.training",

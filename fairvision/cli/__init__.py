@@ -21,6 +21,7 @@ COMMANDS = {
     "sweep": "Train methods over several seeds, audit them, write a leaderboard.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
     "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
+    "export": "Bring an audit into other programs: model cards, MLflow, wandb, FiftyOne.",
     "captions": "Compare captioners: whom they name, what the rest tells. Writes the report.",
     "predict": "Print a table of probabilities for any pictures.",
     "explain": "Draw activation maps and attributions for any pictures.",
