@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,8 @@ class Geometry:
     shorter : the shorter side is resized to so many pixels, and the middle cut out; None: the whole
         image is resized to the square
     interpolation : one of `INTERPOLATIONS`
+    exact : resize as Pillow does; whole images that are much larger are shrunk by whole numbers
+        first otherwise, which is faster and differs by a few levels of 255
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Geometry:
     size: int
     shorter: int | None = None
     interpolation: str = "bilinear"
+    exact: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -69,12 +72,12 @@ class Geometry:
     @property
     def is_plain(self) -> bool:
         """Whether it is that of the networks that fairvision trains."""
-        return self.shorter is None and self.interpolation == "bilinear"
+        return self.shorter is None and self.interpolation == "bilinear" and not self.exact
 
     @property
     def key(self) -> str | None:
         """What tells decoded images apart in a cache; None where they cannot be kept."""
-        return "" if self.is_plain else f"{self.shorter}-{self.interpolation}"
+        return "" if self.is_plain else f"{self.shorter}-{self.interpolation}-exact"
 
     def read(self, path: str | Path, doubts: Doubts | None = None) -> npt.NDArray[np.uint8]:
         """Return the image in a file as the model sees it, (size, size, 3)."""

@@ -63,7 +63,7 @@ class BlackBoxModel:
     @property
     def geometry(self) -> Geometry:
         """Whole images, resized to a square."""
-        return Geometry(self.size)
+        return Geometry(self.size, exact=True)
 
     @property
     def device(self) -> torch.device:

@@ -223,7 +223,7 @@ def module_model(
         preprocessing = of_transform(transform)
     elif preprocessing is None:
         of_mean, of_std = three("mean", mean, 0.0), three("std", std, 1.0)
-        preprocessing = Preprocessing(Geometry(size), of_mean, of_std, "as given")
+        preprocessing = Preprocessing(Geometry(size, exact=True), of_mean, of_std, "as given")
     if layer is not None and layer not in dict(module.named_modules()):
         last = [each for each, _ in module.named_modules() if each][-5:]
         raise InputError(f"the module has no layer {layer!r}; its last are {', '.join(last)}")

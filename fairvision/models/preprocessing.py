@@ -236,7 +236,7 @@ def recognised(transform: Transform, origin: str) -> Preprocessing:
     expected = [shape.image(image).astype(int) for image in images]
     shorters = [None, *range(max(side, near - 2), near + 3)]
     for shorter, interpolation in product(shorters, INTERPOLATIONS):
-        plain = Geometry(side, shorter, interpolation)
+        plain = Geometry(side, shorter, interpolation, exact=True)
         if all(
             (np.abs(plain.image(image) - values) > 1).mean() < _ROUNDED
             for image, values in zip(images, expected)

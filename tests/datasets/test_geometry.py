@@ -43,6 +43,13 @@ def test_whole_images_by_other_interpolations_are_pillows(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_exact_is_pillows(size):
+    image = noise(size)
+    ours = Geometry(8, exact=True).image(image)
+    assert np.array_equal(ours, np.asarray(image.resize((8, 8), Image.Resampling.BILINEAR)))
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_mask_window_and_image_show_the_same_place(size):
     width, height = size
     geometry = Geometry(48, shorter=64)
