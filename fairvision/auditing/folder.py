@@ -14,6 +14,7 @@ import pandas as pd
 from fairvision.attribution import METHODS
 from fairvision.auditing import cautions, gallery, leaning_figures, verdict
 from fairvision.auditing.layouts import Layout
+from fairvision.auditing.mask_cautions import predicted_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
@@ -197,6 +198,7 @@ def audit(
             swaps=swaps,
             fill=fill if swaps else "",
             missing=missing,
+            masks=_masks(material.models[0]),
             replicates=replicates,
             confidence=CONFIDENCE,
             seed=seed,
@@ -233,7 +235,7 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
         metrics = pd.concat([metrics, material.sanity], ignore_index=True)
     elif material.sanity is not None:
         notes.append("no sanity checks: they need masks and known groups")
-    lines = [*notes, *cautions.cautions(models, metrics)]
+    lines = [*notes, *predicted_masks(models, metrics), *cautions.cautions(models, metrics)]
     lines = _merged(lines, [str(warning.message) for warning in caught])
     decided = verdict.judge(
         metrics,
@@ -323,6 +325,12 @@ def _gallery(material: Material) -> list[GalleryImage]:
                 methods=material.methods,
             )
     return items
+
+
+def _masks(samples: Samples) -> str:
+    """Return what predicted the masks of people, "" if nothing did."""
+    predicted = samples.truth.predicted_masks
+    return "" if predicted is None else ", ".join(predicted.models)
 
 
 def _counts(samples: Samples) -> list[dict[str, object]]:

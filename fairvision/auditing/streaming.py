@@ -8,7 +8,7 @@ and every figure that needs counts only is the same as if the tables were held.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -147,6 +147,8 @@ def read_predictions(
             "tables too large to be held are counted: their counterfactuals are in no figure"
         )
     truth, decided, images = _counted(counts, first.path, schema, len(opened))
+    if data is not None:
+        truth = replace(truth, predicted_masks=data.predicted_masks)
     models = [
         Samples(name, truth, pd.DataFrame(index=truth.samples.index), predicted, images)
         for name, predicted in zip(model_names, decided)

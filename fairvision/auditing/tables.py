@@ -28,6 +28,7 @@ from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import Dataset, counterfactuals
 from fairvision.datasets.counterfactuals import is_counterfactual
 from fairvision.datasets.label_columns import look, names, read_labels
+from fairvision.datasets.predicted_masks import parse_predicted
 from fairvision.errors import InputError, reading, shown
 from fairvision.schema import Schema
 
@@ -303,7 +304,9 @@ def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
     of_pairs = counterfactuals.COLUMNS if is_counterfactual(truth.samples).any() else ()
     columns = ["id", "split", *truth.schema, *of_pairs]
     table = pd.concat([truth.samples[columns], scores], axis=1)
-    table.attrs["fairvision"] = truth.schema.as_json()
+    masks = truth.predicted_masks
+    noted = {} if masks is None else {"masks": masks.as_json()}
+    table.attrs["fairvision"] = truth.schema.as_json() | noted
     with whole_file(path) as part:
         table.to_parquet(part, index=False)
 
@@ -343,7 +346,11 @@ def _truth(table: Table, held: pa.Table, schema: Schema, given: Given | None = N
     samples = pd.DataFrame({"id": ids, "split": pd.Series(splits, dtype=object)})
     samples = _with_pairs(table, held, samples, given)
     columns = {head: schema.decode(head, codes[head]) for head in schema}
-    return Dataset.of_columns(schema, samples, columns, root=table.path, name=table.path.stem)
+    predicted = parse_predicted(table.path, table.note)
+    if predicted is None and given is not None:
+        predicted = given.data.predicted_masks
+    named: dict[str, Any] = {"name": table.path.stem, "predicted_masks": predicted}
+    return Dataset.of_columns(schema, samples, columns, root=table.path, **named)
 
 
 def _with_pairs(

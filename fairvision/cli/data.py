@@ -11,6 +11,7 @@ import click
 
 from fairvision.cli import options
 from fairvision.cli._hide import hide
+from fairvision.cli._masks import masks
 from fairvision.cli.printing import say, say_json
 from fairvision.errors import InputError
 
@@ -258,6 +259,7 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
     _print_counts(from_cifar10(folder, quiet=_is_quiet(quiet), **settings))
 
 
+command.add_command(masks)
 command.add_command(hide)
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision.datasets.counterfactuals import COLUMNS, is_counterfactual
+from fairvision.datasets.predicted_masks import PredictedMasks
 from fairvision.errors import InputError
 from fairvision.schema import Column, Schema, Task
 
@@ -53,6 +54,7 @@ class Dataset:
         counterfactuals, `counterfactual_of`, the id of the original, and `changed`, both missing
         in originals
     size : (width, height) of the images in pixels, where all have the same and that is stated
+    predicted_masks : what predicted the masks, where they were not drawn by people
     """
 
     root: Path
@@ -63,6 +65,7 @@ class Dataset:
     source: str = ""
     licence: str = ""
     size: tuple[int, int] | None = None
+    predicted_masks: PredictedMasks | None = None
     _columns: dict[str, Column] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -80,6 +83,7 @@ class Dataset:
         source: str = "",
         licence: str = "",
         size: tuple[int, int] | None = None,
+        predicted_masks: PredictedMasks | None = None,
     ) -> Dataset:
         """Return a dataset of columns of groups and labels, which are read already.
 
@@ -88,7 +92,7 @@ class Dataset:
         schema : attributes and tasks
         samples : the table without the columns of these
         columns : of each attribute and task
-        root, name, source, licence, size : as in `Dataset`
+        root, name, source, licence, size, predicted_masks : as in `Dataset`
 
         Examples
         --------
@@ -109,6 +113,7 @@ class Dataset:
             source=source,
             licence=licence,
             size=size,
+            predicted_masks=predicted_masks,
         )
         dataset._columns.update({head: columns[head] for head in schema})
         return dataset
@@ -180,12 +185,14 @@ class Dataset:
     def settings(self) -> dict[str, object]:
         """What `dataset.json` says of it."""
         size = {} if self.size is None else {"size": list(self.size)}
+        masks = self.predicted_masks
         return {
             "name": self.name,
             "source": self.source,
             "licence": self.licence,
             **self.schema.as_json(),
             **size,
+            **({} if masks is None else {"masks": masks.as_json()}),
         }
 
     def fingerprint(self) -> str:

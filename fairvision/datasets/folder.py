@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from fairvision.core.files import is_of_system, read_json, whole_file, write_json
 from fairvision.core.moved import former_names
 from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
+from fairvision.datasets.predicted_masks import parse_predicted
 from fairvision.datasets.samples import read_samples
 from fairvision.errors import InputError
 from fairvision.schema import UNKNOWN, parse_schema
@@ -120,6 +121,7 @@ def load(folder: str | Path) -> Dataset:
         source=str(settings.get("source", "")),
         licence=str(settings.get("licence", "")),
         size=_size(path, settings.get("size")),
+        predicted_masks=parse_predicted(path, settings),
     )
 
 
@@ -323,6 +325,8 @@ def cautions(dataset: Dataset) -> list[str]:
         unused = part.loc[(part["all"] == 0) & part["value"].isin(dataset.tasks[task].labels)]
         if len(unused):
             lines.append(f"{len(unused)} labels of {task} have no pictures")
+    if dataset.predicted_masks is not None:
+        lines += dataset.predicted_masks.lines()
     without = int(dataset.samples["mask"].isna().sum())
     if without:
         lines.append(f"{without} pictures have no mask of a person: no evidence figures for them")

@@ -2,6 +2,7 @@
 
 from fairvision.core.moved import former_names
 from fairvision.inference.confidence import features_and_scores
+from fairvision.inference.person_masks import make_masks
 from fairvision.inference.predictions import (
     ANSWER,
     PREPARATIONS,
@@ -20,6 +21,7 @@ __all__ = [
     "as_run",
     "features_and_scores",
     "image_files",
+    "make_masks",
     "predict",
     "predicted_labels",
     "prepares_digits",

@@ -33,6 +33,7 @@ class AuditSettings:
     swaps, fill : in how many surroundings of other groups each person was shown, 0 for none, and
         how their places were filled
     missing : what images without an answer are to accuracies
+    masks : what predicted the masks of people; empty where they were drawn by hand, or none are
     replicates, confidence, seed : of the intervals
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
@@ -45,6 +46,7 @@ class AuditSettings:
     swaps: int = 0
     fill: str = ""
     missing: str = ""
+    masks: str = ""
     replicates: int
     confidence: float
     seed: int

@@ -51,7 +51,7 @@ _READERS: Plugins[Reader] = Plugins(
         "folder": "fairvision.datasets.readers.imagefolder:from_folder",
     },
     _checked,
-    reserved=("show",),  # `fairvision data show` is a command
+    reserved=("show", "hide", "masks"),  # commands of `fairvision data`
 )
 
 READERS: Mapping[str, str] = Summaries(
