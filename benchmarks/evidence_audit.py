@@ -4,8 +4,9 @@
 
 Time: every image is shown whole, with the person hidden and with only the person. Printed is what
 an image costs in the whole pass (loading from the cache, hiding, Grad-CAM of two attributes,
-measures of evidence, table) over what these three runs alone cost. Both are taken in turn on the
-same images, and on a CPU it is the processor's time, which other programs disturb less.
+measures of evidence, table) over what these three runs alone cost, and what the same network costs
+as `fairvision.Model`, over its cost as a run. All are taken in turn on the same images, and on a
+CPU it is the processor's time, which other programs disturb less.
 
 Memory: in a process of its own for each number of images, what it holds at most beyond what it
 held with the network loaded and one batch run. It must not grow with the images.
@@ -31,6 +32,7 @@ from PIL import Image
 from fairvision import datasets, models
 from fairvision.auditing.collect import collect
 from fairvision.datasets import Dataset, Task
+from fairvision.models import Model, module_model
 from fairvision.runs import Config, Run
 from fairvision.runs.model import RunModel
 
@@ -76,15 +78,22 @@ def _compare(given: argparse.Namespace, root: Path) -> None:
     def ours() -> None:
         _audit(given, model, dataset)
 
-    ways = {"three bare runs": bare, "audit": ours}
+    heads = {**ATTRIBUTES, **{name: task.labels for name, task in TASKS.items()}}
+    wrapped = module_model(model.module, heads, size=given.size).in_terms_of(dataset.schema)
+
+    def as_model() -> None:
+        _audit(given, wrapped, dataset)
+
+    ways = {"three bare runs": bare, "audit": ours, "as fairvision.Model": as_model}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for name, way in [*ways.items()] * (given.rounds + 1):
         times[name].append(_seconds(way, given.device))
     best = {name: min(taken[1:]) for name, taken in times.items()}
     print(f"{given.model}, {given.size}², batches of {given.batch_size}, {given.device}")
     for name, seconds in best.items():
-        print(f"  {name:>16} {1000 * seconds / given.batch_size:8.2f} ms/picture")
+        print(f"  {name:>19} {1000 * seconds / given.batch_size:8.2f} ms/picture")
     print(f"  audit / three bare runs: {best['audit'] / best['three bare runs']:.3f}")
+    print(f"  as fairvision.Model / as a run: {best['as fairvision.Model'] / best['audit']:.3f}")
 
 
 def _hold(given: argparse.Namespace, root: Path, count: int) -> None:
@@ -142,7 +151,7 @@ def _model(given: argparse.Namespace) -> RunModel:
     return RunModel(run, "model", network, torch.device(given.device))
 
 
-def _audit(given: argparse.Namespace, model: RunModel, dataset: Dataset) -> None:
+def _audit(given: argparse.Namespace, model: Model, dataset: Dataset) -> None:
     collect(model, dataset, batch_size=given.batch_size)
 
 
