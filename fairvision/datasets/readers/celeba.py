@@ -15,7 +15,7 @@ from fairvision.core.csv_files import read_csv
 from fairvision.core.tables import Place
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.readers.columns import Names, Roles, Rows, import_rows, unique_ids
-from fairvision.datasets.readers.importing import Importing, locate_inside, warn
+from fairvision.datasets.readers.importing import Importing, locator, warn
 from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, check_file, reading, shown
 
@@ -115,10 +115,10 @@ def from_celeba(
         roles = Roles(roles.attributes, roles.tasks, {TRAITS: TRAITS})
         columns[TRAITS] = listed.lists(labels)
         published[TRAITS] = labels
-    place = _images(root) if images is None else Path(images)
+    located = locator(_images(root) if images is None else Path(images))
     sources = [
-        Source(str(row), locate_inside(place, image, row), None)
-        for image, row in zip(listed.images, map(listed.place, range(len(listed.images))))
+        Source(str(place), located(image, place), None)
+        for image, place in zip(listed.images, map(listed.place, range(len(listed.images))))
     ]
     stems = [Path(image).stem for image in listed.images]
     rows = Rows(

@@ -12,7 +12,7 @@ from fairvision.core.csv_files import read_csv
 from fairvision.core.tables import Place
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.readers.columns import Names, Roles, Rows, import_rows, unique_ids
-from fairvision.datasets.readers.importing import Importing, held_out, locate_inside
+from fairvision.datasets.readers.importing import Importing, held_out, locator
 from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, shown
 
@@ -90,7 +90,7 @@ def from_fairface(
     """
     root, roles = Path(source), Roles.of(attributes, tasks)
     roles.check(root, list(PUBLISHED))
-    place = root if images is None else Path(images)
+    located = locator(root if images is None else Path(images))
     tables, splits, sources, files = [], [], [], []
     for part in _PARTS:
         path = root / f"fairface_label_{part}.csv"
@@ -99,10 +99,8 @@ def from_fairface(
         table = _read(path, roles)
         tables.append(table.drop([_FILE]))
         for row, file in enumerate(table[_FILE].to_pylist(), 1):
-            of_row = Place(path, _FILE, row)
-            sources.append(
-                Source(str(Place(path, row=row)), locate_inside(place, file, of_row), None)
-            )
+            image = located(file, Place(path, _FILE, row))
+            sources.append(Source(str(Place(path, row=row)), image, None))
         files += unique_ids(Place(path, _FILE), table[_FILE].to_pylist())
         splits += _splits(part, len(table), importing)
     if not tables:

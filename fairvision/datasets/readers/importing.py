@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
@@ -160,23 +160,36 @@ def locate(root: Path, path: str, place: object) -> Path:
     return root / plain
 
 
-def locate_inside(folder: Path, path: str, place: Place, reachable: Path | None = None) -> Path:
-    """Return where a source file lies that must lie in a folder: for sets that others have packed.
+def locator(folder: Path, reachable: Path | None = None) -> Callable[[str, Place], Path]:
+    """Return a function that says where source files lie, which must lie in a folder.
+
+    It is for sets that others have packed: unlike those of `locate`, paths are relative and links
+    lead nowhere else. It takes a path and its place, for messages.
 
     Parameters
     ----------
-    folder : where paths start
-    path : relative, and in the folder
-    place : for messages
+    folder : where paths start, and which they may not leave
     reachable : folder out of which no link may lead; by default `folder`
+
+    Examples
+    --------
+    >>> locator(Path("photos"))("../secret.jpg", Place("t.csv", row=3))
+    Traceback (most recent call last):
+    fairvision.errors.InputError: t.csv row 3: path '../secret.jpg' leaves its folder photos
     """
-    plain = os.path.normpath(path)
-    if not path or "\0" in path or os.path.isabs(plain) or plain.split(os.sep)[0] == os.pardir:
-        raise place.error(f"path {shown(path)} leaves its folder {folder}")
-    root = resolved(reachable or folder)
-    if not resolved(folder / plain).is_relative_to(root):
-        raise place.error(f"path {shown(path)} is a link that leads out of {root}: copy the file")
-    return folder / plain
+    start, root = str(resolved(folder)), str(resolved(reachable or folder))
+
+    def located(path: str, place: Place) -> Path:
+        plain = os.path.normpath(path)
+        if not path or "\0" in path or os.path.isabs(plain) or plain.split(os.sep)[0] == os.pardir:
+            raise place.error(f"path {shown(path)} leaves its folder {folder}")
+        if not os.path.realpath(f"{start}/{plain}").startswith(f"{root}{os.sep}"):
+            raise place.error(
+                f"path {shown(path)} is a link that leads out of {root}: copy the file"
+            )
+        return folder / plain
+
+    return located
 
 
 def warn(message: str) -> None:

@@ -15,7 +15,7 @@ from fairvision.core.files import read_json_lines
 from fairvision.core.tables import Place
 from fairvision.datasets.label_columns import cell_text, texts_of
 from fairvision.datasets.readers.columns import Roles, Rows, unique_ids
-from fairvision.datasets.readers.importing import locate_inside
+from fairvision.datasets.readers.importing import locator
 from fairvision.datasets.readers.split_names import split_of
 from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, shown
@@ -116,9 +116,9 @@ def _column(place: Place, values: Sequence[Any]) -> pa.Array:
 
 def _located(place: Place, column: pa.ChunkedArray, reachable: Path) -> list[Path | None]:
     """Return the files that a column names, None where a cell is empty."""
-    folder = Path(place.path).parent
+    located = locator(Path(place.path).parent, reachable)
     return [
-        None if text is None else locate_inside(folder, text, replace(place, row=row), reachable)
+        None if text is None else located(text, replace(place, row=row))
         for row, text in enumerate(texts_of(place, column), 1)
     ]
 

@@ -17,7 +17,7 @@ from fairvision.core.tables import Place, Table, is_list, open_parquet, open_par
 from fairvision.datasets.images import Encoded
 from fairvision.datasets.label_columns import one_array, texts_of
 from fairvision.datasets.readers.columns import Roles, Rows, unique_ids
-from fairvision.datasets.readers.importing import locate_inside
+from fairvision.datasets.readers.importing import locator
 from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, reading, shown
 
@@ -198,5 +198,5 @@ def _picture(place: Place, cell: Any) -> Encoded | Path | None:
     if content is not None:
         return Encoded(str(place), content)
     if path:
-        return locate_inside(Path(place.path).parent, path, place)
+        return locator(Path(place.path).parent)(path, place)
     return None

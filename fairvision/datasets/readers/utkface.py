@@ -16,7 +16,7 @@ from fairvision.core.tables import Place
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.folder import IMAGE_SUFFIXES
 from fairvision.datasets.readers.columns import Names, Roles, Rows, import_rows
-from fairvision.datasets.readers.importing import Importing, first_few, locate_inside, warn
+from fairvision.datasets.readers.importing import Importing, first_few, locator, warn
 from fairvision.datasets.readers.storing import Source
 from fairvision.errors import InputError, reading
 
@@ -160,8 +160,9 @@ def _files(root: Path) -> list[Path]:
         entries = [entry for entry in sorted(os.listdir(root)) if not is_of_system(entry)]
         folders = [root, *(root / entry for entry in entries if (root / entry).is_dir())]
         names = [(folder, name) for folder in folders for name in os.listdir(folder)]
+    located = {folder: locator(folder) for folder in folders}
     files = [
-        locate_inside(folder, name, Place(folder))
+        located[folder](name, Place(folder))
         for folder, name in names
         if Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_of_system(name)
     ]
