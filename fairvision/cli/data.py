@@ -183,24 +183,48 @@ def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
 
 
 @command.command()
-@click.argument("instances", metavar="INSTANCES.json", type=options.PATH)
-@click.argument("captions", metavar="CAPTIONS.json", type=options.PATH)
+@click.argument("files", metavar="INSTANCES.json [CAPTIONS.json]", type=options.PATH, nargs=-1)
 @click.argument("images", metavar="IMAGES", type=options.PATH)
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
+    "--instances", type=options.PATH, multiple=True, help="A further file of instances; repeatable."
+)
+@click.option(
+    "--captions", type=options.PATH, multiple=True, help="A further file of captions; repeatable."
+)
+@click.option(
+    "--attributes",
+    metavar="TABLE",
+    type=options.PATH,
+    help="Table with image_id, of which every other column holds a group of people.",
+)
+@click.option(
     "--split",
-    type=click.Choice(["train", "val", "test"]),
-    help="Put all pictures in this split instead of dividing them at random.",
+    type=click.Choice(["train", "val", "test", "names"]),
+    help="Put all pictures in this split, or in those that the names of the files say, instead of "
+    "dividing them at random.",
 )
 @options.several(*options.importing)
-def coco(quiet: bool, **settings: Any) -> None:
+def coco(
+    files: tuple[Path, ...],
+    instances: tuple[Path, ...],
+    captions: tuple[Path, ...],
+    quiet: bool,
+    **settings: Any,
+) -> None:
     """Import COCO annotations.
 
     Masks of the people, objects as a task, gender as the words of the captions tell it.
     """
     from fairvision import datasets
 
-    _print_counts(datasets.from_coco(quiet=_is_quiet(quiet), **settings))
+    if len(files) not in (1, 2):
+        raise click.UsageError(
+            "give INSTANCES.json, perhaps CAPTIONS.json, IMAGES and DIR; further files by "
+            "--instances and --captions"
+        )
+    of_instances, of_captions = [files[0], *instances], [*files[1:], *captions]
+    _print_counts(datasets.from_coco(of_instances, of_captions, quiet=_is_quiet(quiet), **settings))
 
 
 @command.command()

@@ -56,7 +56,10 @@ MOVED = {
         "fairvision.metrics.caption_words",
     ),
     "fairvision.datasets.cifar10s": ("fairvision.datasets.readers.cifar10s",),
-    "fairvision.datasets.coco": ("fairvision.datasets.readers.coco",),
+    "fairvision.datasets.coco": (
+        "fairvision.datasets.readers.coco",
+        "fairvision.datasets.readers.coco_masks",
+    ),
     "fairvision.datasets.coding": ("fairvision.datasets.label_texts",),
     "fairvision.datasets.decoding": ("fairvision.datasets.pixels",),
     "fairvision.datasets.description": ("fairvision.datasets.folder",),

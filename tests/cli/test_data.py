@@ -89,6 +89,13 @@ def test_coco(run_cli, shared, tmp_path):
     made = run_cli("data", "coco", *files, tmp_path / "out", "--split", "test", "--workers", 2)
     assert made.code == 0
     assert "153 pictures (test 153)" in made.out
+    alone = run_cli("data", "coco", files[0], files[2], tmp_path / "alone", "--workers", 2)
+    assert alone.code == 0
+    assert datasets.load(tmp_path / "alone").attributes == {}
+    asked = [tmp_path / "again", "--captions", files[1], "--split", "test", "--workers", 2]
+    assert run_cli("data", "coco", files[0], files[2], *asked).code == 0
+    assert datasets.load(tmp_path / "again").samples.equals(datasets.load(tmp_path / "out").samples)
+    assert run_cli("data", "coco", files[2], tmp_path / "wrong").code == 2
     refused = run_cli("data", "coco", files[1], files[0], files[2], tmp_path / "wrong")
     assert refused.code == 2
     assert "captions.json" in refused.err

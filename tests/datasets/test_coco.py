@@ -12,13 +12,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from fairvision.datasets import from_coco, load, read_mask, read_regions
-from fairvision.datasets.readers.coco import (
-    WORDS,
-    box_of,
-    draw_masks,
-    perceived_gender,
-    run_lengths,
-)
+from fairvision.datasets.readers.coco import WORDS, perceived_gender
+from fairvision.datasets.readers.coco_masks import box_of, draw_masks, run_lengths
 from fairvision.errors import FairvisionWarning, InputError
 
 pytestmark = [
@@ -223,6 +218,105 @@ def test_a_file_without_captions_is_told(tmp_path):
 
     with pytest.warns(FairvisionWarning, match="gender is not known of any picture"):
         make(tmp_path / "in", **changed(of_dogs))
+
+
+def write_parts(place):
+    """Two parts as COCO names them, each with images in a folder called as its file ends."""
+    for part, shift in (("train2014", 0), ("val2014", 100)):
+        (place / part).mkdir(parents=True)
+        instances = copy.deepcopy(INSTANCES)
+        for entry in instances["images"]:
+            entry["id"] += shift
+            Image.new("RGB", (8, 6)).save(place / part / entry["file_name"])
+        for entry in instances["annotations"]:
+            entry["image_id"] += shift
+        captions = [{"image_id": 1 + shift, "caption": "a woman"}]
+        captions = {"images": [{"id": 1 + shift}], "annotations": captions}
+        (place / f"instances_{part}.json").write_text(json.dumps(instances))
+        (place / f"captions_{part}.json").write_text(json.dumps(captions))
+    return [
+        [place / f"{k}_{p}.json" for p in ("train2014", "val2014")]
+        for k in ("instances", "captions")
+    ]
+
+
+def test_several_files(tmp_path):
+    instances, captions = write_parts(tmp_path / "in")
+    made = from_coco(instances, captions, tmp_path / "in", tmp_path / "out", split="names")
+    assert made.samples["id"].tolist() == [*"12345", "101", "102", "103", "104", "105"]
+    assert made.samples["split"].tolist() == [*["train"] * 5, *["val"] * 5]
+    assert made.samples["gender"].tolist() == [*["female", *[None] * 4] * 2]
+    assert made.samples["mask"].notna().tolist() == [True, True, False, False, False] * 2
+    assert made.targets("objects")[5:].tolist() == made.targets("objects")[:5].tolist()
+    with pytest.raises(InputError, match=r"instances_train2014.json is named twice"):
+        from_coco(instances[:1] * 2, [], tmp_path / "in", tmp_path / "more")
+    content = json.loads(instances[1].read_text())
+    content["categories"].append({"id": 13, "name": "dog"})
+    instances[1].write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"neither the categories nor the images of .*train2014"):
+        from_coco(instances, captions, tmp_path / "in", tmp_path / "more")
+    content["images"][0] |= {"id": 1}
+    content["annotations"] = []
+    instances[1].write_text(json.dumps(content))
+    (tmp_path / "in" / "val2014" / "1.png").rename(tmp_path / "in" / "val2014" / "x.png")
+    content["images"][0] |= {"file_name": "x.png"}
+    instances[1].write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"id 1 is another image than in .*train2014"):
+        from_coco(instances, captions, tmp_path / "in", tmp_path / "more")
+
+
+def test_other_annotations_of_the_same_images(tmp_path):
+    def of_dogs(instances, captions):
+        instances["categories"] = [{"id": 1, "name": "dog"}]
+        instances["annotations"] = [{"image_id": 4, "category_id": 1}]
+
+    make(tmp_path / "in")
+    dogs = tmp_path / "in" / "dogs.json"
+    dogs.write_text(json.dumps(changed(of_dogs)["instances"]))
+    files = [tmp_path / "in" / "instances.json", dogs]
+    made = from_coco(files, None, tmp_path / "in", tmp_path / "both")
+    assert made.attributes == {}
+    assert made.tasks["objects"].labels == ("tie", "cup", "dog")
+    assert made.samples["objects"].tolist() == [("cup",), ("tie",), (), ("dog",), ()]
+    assert made.has_masks
+    with pytest.raises(InputError, match=r"instances.json says no split: rename it"):
+        from_coco(files, None, tmp_path / "in", tmp_path / "more", split="names")
+
+
+def test_groups_of_a_table(tmp_path):
+    make(tmp_path / "in")
+    table = tmp_path / "groups.csv"
+    table.write_text(
+        "image_id,gender,age\n000003,female,old\n1,male,\n4,unknown,young\n77,male,old\n"
+    )
+    asked = (tmp_path / "in" / "instances.json", None, tmp_path / "in", tmp_path / "more")
+    with pytest.warns(FairvisionWarning, match="groups.csv: 1 rows are of pictures that are not"):
+        made = from_coco(*asked, attributes=table)
+    assert made.attributes == {"gender": ("female", "male"), "age": ("old", "young")}
+    assert made.samples["gender"].tolist() == ["male", None, "female", None, None]
+    assert made.samples["age"].tolist() == [None, None, "old", "young", None]
+    with pytest.raises(InputError, match="has a column 'gender', as captions give it"):
+        make(tmp_path / "in", attributes=table, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("picture,gender\n1,male", "has no column 'image_id': it has picture, gender"),
+        ("image_id\n1", "has no column of groups beside 'image_id'"),
+        ("id,gender\n1,male\n01,female", "rows 1 and 2, column 'id': both are '1'"),
+        ("id,gender\n,male\n1,female", "row 1, column 'id': is empty"),
+        ("id,gender\nx,male\ny,female", "no id is one of the 5 images"),
+        ("id,gender\n1,male", "attribute 'gender' needs at least two groups"),
+    ],
+)
+def test_tables_of_groups_that_cannot_be_used(tmp_path, text, message):
+    make(tmp_path / "in")
+    (tmp_path / "groups.csv").write_text(text)
+    asked = (tmp_path / "in" / "instances.json", None, tmp_path / "in", tmp_path / "more")
+    with pytest.raises(InputError, match=message):
+        from_coco(*asked, attributes=tmp_path / "groups.csv")
+    assert not (tmp_path / "more").exists()
 
 
 def test_endless_run_lengths_and_images_end(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fairvision import datasets
 from fairvision.datasets.hiding import elsewhere
-from fairvision.datasets.readers.coco import box_of, leaves_image
+from fairvision.datasets.readers.coco_masks import box_of, leaves_image
 from fairvision.datasets.readers.scene_drawing import CONTEXTS, Canvas
 from fairvision.datasets.regions import REGIONS, SIDES, box_mask
 from fairvision.errors import FairvisionWarning, InputError

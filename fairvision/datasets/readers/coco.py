@@ -2,199 +2,40 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain
-from pathlib import Path
-from typing import Any, TypeAlias
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pycocotools import mask as coco_mask
+import pyarrow as pa
 
-from fairvision.core.files import read_json
+from fairvision.core.spellings import as_number
+from fairvision.core.tables import Place, open_table
 from fairvision.datasets.dataset import SPLITS, Dataset
-from fairvision.datasets.readers.importing import (
-    first_few,
-    import_dataset,
-    locate,
-    random_splits,
-    warn,
-)
+from fairvision.datasets.label_columns import texts_of
+from fairvision.datasets.readers.coco_files import PERSON, Instances, read_captions, read_instances
+from fairvision.datasets.readers.coco_masks import draw_masks
+from fairvision.datasets.readers.columns import Roles, read_roles, unique_ids
+from fairvision.datasets.readers.importing import import_dataset, locate, random_splits, warn
+from fairvision.datasets.readers.split_names import split_of
 from fairvision.datasets.readers.storing import Source
 from fairvision.datasets.regions import SIDES
-from fairvision.errors import InputError, shown
+from fairvision.errors import InputError
 from fairvision.metrics.caption_words import GENDER_WORDS, named_group, tokens
-from fairvision.schema import Task
+from fairvision.schema import Column, Schema, Task
 
-Entry: TypeAlias = dict[str, Any]
-"""Of a list in one of COCO's files, as it was read."""
-
-_TOLERANCE = 1.0
-"""Pixels by which a polygon may leave the image: exports round."""
-LARGEST, MOST_PIXELS = 1e9, 2**28
-_LONGEST_RUN = 64  # bits
-
-_PERSON = "person"
-
-
-def draw_masks(segmentations: Iterable[tuple[str, Any]], height: int, width: int) -> np.ndarray:
-    """Return the union of segmentations, (height, width) bool.
-
-    Parameters
-    ----------
-    segmentations : (where it stands, for messages; value of `segmentation`)
-
-    Raises
-    ------
-    InputError
-        If a segmentation is malformed or leaves the image.
-    """
-    union = np.zeros((height, width), bool)
-    for place, segmentation in segmentations:
-        try:
-            union |= _draw(segmentation, height, width)
-        except Exception as error:  # whatever stands there in place of a segmentation
-            raise InputError(f"{place} cannot be drawn: {error}") from None
-    return union
-
-
-def box_of(
-    place: str, annotation: Entry, size: tuple[int, int]
-) -> tuple[float, float, float, float] | None:
-    """Return left, top, right, bottom of an object as shares of width and height.
-
-    Parameters
-    ----------
-    place : where it stands, for messages
-    annotation : with `bbox` (x, y, width, height in pixels); without, the box is that of the pixels
-        of `segmentation`
-    size : width and height of the image in pixels
-
-    Returns
-    -------
-    None where the annotation has neither, or covers nothing of the image; what leaves the image
-    is cut off
-
-    Raises
-    ------
-    InputError
-        If the box is not of four numbers, or as `draw_masks` does.
-    """
-    width, height = size
-    if min(size) < 1:  # the image itself is refused when it is read
-        return None
-    box, segmentation = annotation.get("bbox"), annotation.get("segmentation")
-    if box is not None:
-        x, y, wide, high = _numbers(place, box)
-        xs, ys = np.array([x, x + wide]), np.array([y, y + high])
-    elif segmentation:
-        if width * height > MOST_PIXELS:
-            raise InputError(f"{place}: its picture of {width}×{height} pixels cannot be drawn")
-        mask = draw_masks([(f"{place}: segmentation", segmentation)], height, width)
-        if not mask.any():
-            return None
-        xs, ys = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] + [0, 1] for axis in (0, 1))
-    else:
-        return None
-    left, right = np.clip(xs / width, 0, 1).tolist()
-    top, bottom = np.clip(ys / height, 0, 1).tolist()
-    return (left, top, right, bottom) if left < right and top < bottom else None
-
-
-def leaves_image(annotation: Entry, size: tuple[int, int]) -> bool:
-    """Return whether the box of an annotation, which is one of four numbers, is to be cut off.
-
-    >>> leaves_image({"bbox": [-3, 0, 5, 5]}, (60, 40)), leaves_image({}, (60, 40))
-    (True, False)
-    """
-    if annotation.get("bbox") is None:
-        return False
-    x, y, wide, high = map(float, annotation["bbox"])
-    return not (
-        _within(np.array([x, x + wide]), size[0]) and _within(np.array([y, y + high]), size[1])
-    )
-
-
-def _numbers(place: str, box: Any) -> tuple[float, ...]:
-    """Return x, y, width and height of a box."""
-    of_four: list[Any] = box if isinstance(box, list) and len(box) == 4 else [None]
-    if all(type(n) in (int, float) and abs(n) < LARGEST for n in of_four) and min(box[2:]) >= 0:
-        return tuple(map(float, box))
-    raise InputError(f"{place}: bbox {shown(box)} is not x, y, width, height")
-
-
-def run_lengths(compressed: bytes) -> list[int]:
-    """Return the numbers in compressed run lengths.
-
-    A byte holds five bits of a number and whether more follow; from the fourth number on, it is
-    the difference from the last but one.
-
-    >>> run_lengths(b"52203")
-    [5, 2, 2, 2, 5]
-    """
-    runs: list[int] = []
-    number = shift = 0
-    for byte in compressed:
-        bits = byte - 48
-        number |= (bits & 0x1F) << shift
-        shift += 5
-        if shift > _LONGEST_RUN:
-            raise ValueError("a run length is too large")
-        if not bits & 0x20:
-            if bits & 0x10:
-                number -= 1 << shift
-            runs.append(number + (runs[-2] if len(runs) > 2 else 0))
-            number = shift = 0
-    return runs
-
-
-def _draw(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Return the mask (height, width) of a segmentation, which is polygons or run lengths."""
-    # pycocotools only turns polygons into runs: its decoder leaves pixels that malformed runs do
-    # not cover uninitialised
-    if isinstance(segmentation, list):
-        runs = _polygon_runs(segmentation, height, width)
-    else:
-        size, runs = segmentation["size"], segmentation["counts"]
-        if list(size) != [height, width]:
-            raise ValueError(f"its size is {size} but its picture's is [{height}, {width}]")
-        if isinstance(runs, str):
-            runs = run_lengths(runs.encode("ascii"))
-    if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise ValueError(f"its runs cover {sum(runs)} of its picture's {height * width} pixels")
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(width, height).T
-
-
-def _polygon_runs(polygons: list[Any], height: int, width: int) -> list[int]:
-    """Return the run lengths, column by column, of the area that polygons cover together."""
-    for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
-            raise ValueError(f"a polygon of {len(polygon)} numbers; it needs x, y of 3 points")
-    xs, ys = (
-        np.array(list(chain.from_iterable(polygon[start::2] for polygon in polygons)), float)
-        for start in (0, 1)
-    )
-    if not (_within(xs, width) and _within(ys, height)):
-        raise ValueError(f"a point of it lies outside the picture of {width}×{height} pixels")
-    union = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    return run_lengths(union["counts"])
-
-
-def _within(values: np.ndarray, end: float) -> bool:
-    """Return whether all values lie between 0 and an end, but for a small tolerance."""
-    return bool(((values >= -_TOLERANCE) & (values <= end + _TOLERANCE)).all())
+_BY_NAME = "names"
 
 
 def from_coco(
-    instances: str | Path,
-    captions: str | Path,
+    instances: str | Path | Sequence[str | Path],
+    captions: str | Path | Sequence[str | Path] | None,
     images: str | Path,
     folder: str | Path,
     *,
+    attributes: str | Path | None = None,
     split: str | None = None,
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
@@ -217,10 +58,16 @@ def from_coco(
 
     Parameters
     ----------
-    instances, captions : JSON files; images without captions have an unknown gender
-    images : folder of the images
+    instances : JSON file or files; several have the same categories, or the same images
+    captions : JSON file or files; images without captions have an unknown gender. None for no
+        such attribute
+    images : folder of the images, or of a folder for each instances file that is called as its name
+        ends, such as `val2014`
     folder : where to write the dataset folder
-    split : train, val or test for all images; by default each is given one at random
+    attributes : table with a column `image_id` (or `id`), every other column of which holds a group
+        of people; images that it lacks have an unknown group
+    split : train, val or test for all images, or `names` for what the names of the instances files
+        say, such as instances_val2014.json; by default each image is given one at random
     val_fraction, test_fraction, seed : of the random splits
     name, licence : of the dataset, as noted in `dataset.json`
     skip_broken : leave out images, and boxes of objects, that cannot be used, with one warning
@@ -238,47 +85,59 @@ def from_coco(
         If a file is not in COCO's format, annotates an image that it does not list, or if a
         image or its segmentation cannot be used; nothing is written.
     """
-    if split is not None and split not in SPLITS:
-        raise InputError(f"split {split!r} is not one of {', '.join(SPLITS)}")
-    instances, captions, images = Path(instances), Path(captions), Path(images)
-    listed = _read_instances(instances, skip_broken)
-    captions_of = _read_captions(captions, set(listed.images))
+    if split is not None and split not in (*SPLITS, _BY_NAME):
+        raise InputError(f"split {split!r} is not one of {', '.join((*SPLITS, _BY_NAME))}")
+    instances, captions, images = _paths(instances), _paths(captions), Path(images)
+    listed = read_instances(instances, skip_broken)
     rows = list(listed.images)
-    objects = tuple(category for category in listed.categories.values() if category != _PERSON)
     samples = pd.DataFrame({"id": list(map(str, rows))})
-    samples["split"] = (
-        split
-        if split is not None
-        else random_splits(len(rows), val_fraction, test_fraction, np.random.default_rng(seed))
-    )
-    genders = [perceived_gender(captions_of[image]) for image in rows]
-    samples["gender"] = pd.Series(genders, dtype=object)
+    if split == _BY_NAME:
+        samples["split"] = _splits_by_name(listed)
+    else:
+        random = np.random.default_rng(seed)
+        drawn = random_splits(len(rows), val_fraction, test_fraction, random)
+        samples["split"] = drawn if split is None else split
+    groups: dict[str, tuple[str, ...]] = {}
+    if captions:
+        captions_of = read_captions(captions, set(rows))
+        genders = [perceived_gender(captions_of[image]) for image in rows]
+        samples["gender"] = pd.Series(genders, dtype=object)
+        groups["gender"] = tuple(WORDS)
+    if attributes is not None:
+        schema, columns = _read_groups(Path(attributes), samples["id"])
+        for attribute, column in columns.items():
+            if attribute in groups:
+                raise InputError(f"{attributes} has a column {attribute!r}, as captions give it")
+            samples[attribute] = pd.Series(column.names, dtype=object)
+        groups |= schema.attributes
+    objects = tuple(category for category in listed.categories if category != PERSON)
     regions = None
     if objects:
-        shown = [tuple(o for o in objects if o in listed.objects[image]) for image in rows]
-        samples["objects"] = pd.Series(shown, dtype=object)
+        present = [tuple(o for o in objects if o in listed.objects[image]) for image in rows]
+        samples["objects"] = pd.Series(present, dtype=object)
         regions = pd.DataFrame(listed.boxes, columns=["id", "task", "label", *SIDES])
     sources = []
     for image in rows:
-        entry = listed.images[image]
-        place = f"{instances} picture {image}"
-        path = locate(images, entry["file_name"], place)
-        people = listed.people[image]
-        mask = partial(_draw_people, (entry["width"], entry["height"]), people)
+        entry, file = listed.images[image], listed.files[image]
+        place = f"{file} picture {image}"
+        path = locate(_images_of(file, images), entry["file_name"], place)
+        mask = partial(_draw_people, (entry["width"], entry["height"]), listed.people[image])
         sources.append(Source(place, path, mask))
+    files = [*instances, *captions, *([Path(attributes)] if attributes is not None else [])]
+    basis = "; gender as captions say" if captions else ""
     return import_dataset(
         Dataset(
             root=Path(folder),
-            name=name or instances.stem,
-            attributes={"gender": tuple(WORDS)},
+            name=name or instances[0].stem,
+            attributes=groups,
             tasks={"objects": Task(objects, many=True)} if objects else {},
             samples=samples,
-            source=f"imported from {instances.name} and {captions.name}; gender as captions say",
+            source=f"imported from {' and '.join(path.name for path in files)}{basis}",
             licence=licence,
         ),
         sources,
         folder,
-        origin=instances,
+        origin=instances[0],
         skip_broken=skip_broken,
         overwrite=overwrite,
         workers=workers,
@@ -287,142 +146,51 @@ def from_coco(
     )
 
 
-@dataclass(frozen=True)
-class _Instances:
-    """What an instances file says, by image.
-
-    Attributes
-    ----------
-    images : entries of `images` by their `id`
-    categories : names by their `id`
-    people : (where it stands, segmentation) of each person in an image
-    objects : names of the other categories in an image
-    boxes : rows of regions, one for each object whose place is given
-    """
-
-    images: dict[Any, Entry]
-    categories: dict[Any, str]
-    people: defaultdict[Any, list[tuple[str, Any]]]
-    objects: defaultdict[Any, set[str]]
-    boxes: list[tuple[Any, ...]]
+def _paths(given: str | Path | Sequence[str | Path] | None) -> list[Path]:
+    """Return one file or several as paths; each is there once."""
+    if given is None:
+        return []
+    paths = [Path(given)] if isinstance(given, (str, Path)) else list(map(Path, given))
+    for path in paths:
+        if paths.count(path) > 1:
+            raise InputError(f"{path} is named twice")
+    return paths
 
 
-def _read_instances(path: Path, skip_broken: bool) -> _Instances:
-    """Return images, categories, person masks, objects and boxes of an instances file."""
-    content = read_json(path)
-    images: dict[Any, Entry] = {}
-    names: set[str] = set()
-    wanted = {"id": (int, str), "file_name": str, "width": int, "height": int}
-    for place, entry in _entries(path, content, "images", wanted):
-        if str(entry["id"]) in names:
-            raise InputError(f"{place}: id {shown(entry['id'])} is there twice")
-        names.add(str(entry["id"]))
-        images[entry["id"]] = entry
-    if not images:
-        raise InputError(f"{path} lists no images")
-    categories: dict[Any, str] = {}
-    for place, entry in _entries(path, content, "categories", {"id": (int, str), "name": str}):
-        if entry["id"] in categories or entry["name"] in categories.values():
-            raise InputError(f"{place}: id {shown(entry['id'])} or its name is there twice")
-        categories[entry["id"]] = entry["name"]
-    if _PERSON not in categories.values():
-        warn(f"{path} has no category called {_PERSON!r}: the pictures get no masks")
-    people, objects, boxes = defaultdict(list), defaultdict(set), []
-    clipped: list[str] = []
-    broken: list[str] = []
-    wanted = {"image_id": (int, str), "category_id": (int, str)}
-    for place, entry in _entries(path, content, "annotations", wanted):
-        image, category = entry["image_id"], entry["category_id"]
-        if image not in images:
-            raise InputError(f"{place}: image_id {shown(image)} is not among the images")
-        if category not in categories:
-            raise InputError(f"{place}: category_id {shown(category)} is not among the categories")
-        if categories[category] != _PERSON:
-            objects[image].add(categories[category])
-            size = images[image]["width"], images[image]["height"]
-            try:
-                box = box_of(place, entry, size)
-            except InputError as error:
-                if not skip_broken:
-                    raise InputError(f"{error} (--skip-broken leaves such boxes out)") from None
-                broken.append(str(error))
-                continue
-            if leaves_image(entry, size):
-                clipped.append(place)
-            if box is not None:
-                boxes.append((str(image), "objects", categories[category], *box))
-        elif entry.get("segmentation") is None:
-            raise InputError(f"{place} has no 'segmentation'")
-        else:
-            people[image].append((f"{place}: segmentation", entry["segmentation"]))
-    if clipped:
-        warn(
-            f"{path}: {len(clipped)} boxes of objects leave their pictures, and are cut off there: "
-            + first_few(clipped, path)
-        )
-    if broken:
-        warn(
-            f"left out: {len(broken)} boxes of objects of {path}, which cannot be used: "
-            + first_few(broken, path)
-        )
-    return _Instances(images, categories, people, objects, boxes)
+def _images_of(file: Path, images: Path) -> Path:
+    """Return the folder of a file's images: one that is called as its name ends, if it is there."""
+    place = images / file.stem.rpartition("_")[2]
+    return place if place.is_dir() else images
 
 
-def _read_captions(path: Path, images: set[Any]) -> defaultdict[Any, list[str]]:
-    """Return the captions of each image; those of images listed nowhere are refused."""
-    content = read_json(path)
-    wanted = {"image_id": (int, str), "caption": str}
-    captions_of: defaultdict[Any, list[str]] = defaultdict(list)
-    elsewhere = 0
-    _check_captions(path, content)
-    also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
-    for place, entry in _entries(path, content, "annotations", wanted):
-        if entry["image_id"] in images:
-            captions_of[entry["image_id"]].append(entry["caption"])
-        elif entry["image_id"] in also:
-            elsewhere += 1
-        else:
-            raise InputError(
-                f"{place}: image_id {shown(entry['image_id'])} is not among the images"
-            )
-    if elsewhere:
-        warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
-    return captions_of
+def _splits_by_name(listed: Instances) -> list[str]:
+    """Return the split of each image, which the name of its file says."""
+    splits = {file: split_of(PurePath(file.name)) for file in dict.fromkeys(listed.files.values())}
+    for file, split in splits.items():
+        if split is None:
+            raise InputError(f"the name of {file} says no split: rename it, or use another --split")
+    return [str(splits[file]) for file in listed.files.values()]
 
 
-def _check_captions(path: Path, content: Any) -> None:
-    """Refuse a file without any caption: it would leave every gender unknown."""
-    entries = content.get("annotations") if isinstance(content, dict) else None
-    if not isinstance(entries, list):
-        return
-    entries = [entry for entry in entries if isinstance(entry, dict)]
-    if any("caption" in entry for entry in entries):
-        return
-    names = [list(e["attributes"]) for e in entries if isinstance(e.get("attributes"), dict)]
-    there = f"; its annotations have the attributes {shown(names[0])}" if names else ""
-    raise InputError(
-        f"{path} holds no captions, and gender is what captions say{there}: write a table of the "
-        "pictures with a column of groups, and import it by fairvision data csv"
-    )
-
-
-def _entries(
-    path: Path, content: Any, key: str, wanted: Mapping[str, Any]
-) -> Iterator[tuple[str, Entry]]:
-    """Yield (where it stands, entry) of one of a file's lists, checked for what is wanted."""
-    entries = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(entries, list):
-        raise InputError(f"{path} is not in COCO's format: it has no list {key!r}")
-    for position, entry in enumerate(entries):
-        place = f"{path} {key}[{position}]"
-        if not isinstance(entry, dict):
-            raise InputError(f"{place} is not an object with named values")
-        for name, kind in wanted.items():
-            if name not in entry:
-                raise InputError(f"{place} has no {name!r}")
-            if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
-                raise InputError(f"{place}: {name!r} cannot be {shown(entry[name])}")
-        yield place, entry
+def _read_groups(path: Path, ids: pd.Series) -> tuple[Schema, dict[str, Column]]:
+    """Return the groups of each image, by a table that has a row for an image."""
+    table = open_table(path)
+    key = next((name for name in ("image_id", "id") if name in table.types), None)
+    if key is None:
+        raise InputError(f"{path} has no column 'image_id': it has {', '.join(table.names)}")
+    columns = [name for name in table.names if name != key]
+    if not columns:
+        raise InputError(f"{path} has no column of groups beside {key!r}")
+    raw = table.read()
+    place = Place(path, key)
+    named = unique_ids(place, [as_number(text or "") or None for text in texts_of(place, raw[key])])
+    rows = pd.Index(named).get_indexer(pd.Index(ids.map(as_number)))
+    if (rows < 0).all():
+        raise InputError(f"{path}, column {key!r}: no id is one of the {len(ids)} images")
+    if elsewhere := len(named) - int((rows >= 0).sum()):
+        warn(f"{path}: {elsewhere} rows are of pictures that are not among the instances")
+    in_order = raw.select(columns).take(pa.array(rows, mask=rows < 0))
+    return read_roles(path, in_order, Roles.of(columns, []))
 
 
 def _draw_people(
