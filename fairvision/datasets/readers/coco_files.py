@@ -81,9 +81,9 @@ def _check_together(first: Instances, more: Instances, path: Path) -> None:
                 f"{path}: id {shown(image)} is another image than in {first.files[before['id']]}"
             )
     if {*first.categories} != {*more.categories} and {*first.images} != {*more.images}:
-        before = next(iter(first.files.values()))
+        other = next(iter(first.files.values()))
         raise InputError(
-            f"{path} has neither the categories nor the images of {before}: what only one of them "
+            f"{path} has neither the categories nor the images of {other}: what only one of them "
             "annotates would count as absent in images of the other"
         )
 
