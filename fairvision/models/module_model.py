@@ -85,7 +85,7 @@ class Headed(nn.Module):
         shown_images = (images - self.mean) / self.std
         if parameter is not None and parameter.is_floating_point():
             shown_images = shown_images.to(parameter.dtype)
-        return _by_name(self.module(shown_images))
+        return by_name(self.module(shown_images))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the logits (n, labels) of every head."""
@@ -251,7 +251,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _by_name(output: Any) -> dict[str, Tensor]:
+def by_name(output: Any) -> dict[str, Tensor]:
     """Return a module's outputs by their names or numbers; "" where there is one."""
     logits = getattr(output, "logits", None)
     if isinstance(logits, Tensor):
