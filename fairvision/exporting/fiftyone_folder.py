@@ -22,7 +22,7 @@ from fairvision.auditing.inputs import predicted
 from fairvision.auditing.tables import MEASURES, Samples, read_predictions
 from fairvision.auditing.telling import EVIDENCE, codes_by_evidence
 from fairvision.core import checksums
-from fairvision.core.files import inside, read_json, whole_folder, write_json
+from fairvision.core.files import inside, read_json, resolved, whole_folder, write_json
 from fairvision.errors import InputError, shown
 from fairvision.exporting.audit_folder import AUDIT, AuditFolder
 from fairvision.exporting.figure_names import figure_names
@@ -82,7 +82,7 @@ def write_fiftyone(
 
 def _models(audit: AuditFolder, whole: datasets.Dataset) -> list[Samples]:
     """Return what the models of an audit say of each image."""
-    marker = audit.folder / audit.marker
+    marker = resolved(audit.folder) / audit.marker
     paths = [inside(audit.folder, name) / "samples.parquet" for name in audit.models]
     described = read_json(marker)
     for path in paths:

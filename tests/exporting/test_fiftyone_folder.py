@@ -105,6 +105,13 @@ def test_every_image_with_truth_and_answers(written, world, table):
     assert all(name.isidentifier() and not name.startswith("_") for name in names)
 
 
+def test_the_command_takes_relative_paths(finished, world, tmp_path, run_cli, monkeypatch):
+    monkeypatch.chdir(finished.parent)
+    out = tmp_path / "out"
+    done = run_cli("export", "audit", "--to", "fiftyone", "--data", world.root, "-o", out)
+    assert (done.code, done.out) == (0, f"fiftyone: {out}\n"), done.err
+
+
 def test_labels_of_which_many_hold(tmp_path, world):
     root = tmp_path / "data"
     shutil.copytree(world.root, root)

@@ -35,6 +35,7 @@ CAPTIONS = "captions results.json --labels labels.csv -o out --replicates 2 --ro
 PREDICT = "predict run picture.png --no-familiarity --device cpu --quiet -o out"
 SWEEP = f"sweep data --methods baseline --seeds 0 -o sweep {TRAIN} --replicates 2"
 COCO = "data coco instances.json captions.json imgs out --quiet"
+RENAMED = "--column id=key --column shirt=pattern --column score/shirt/dotted=p"
 CASES = [
     ("data/dataset.json", "data show data"),
     ("data/dataset.json", f"train data -o out {TRAIN}"),
@@ -52,6 +53,12 @@ CASES = [
     ("answers.csv", f"audit --predictions answers.csv --attribute shirt -o out {AUDIT}"),
     ("answers.parquet", f"audit --predictions answers.parquet --data data -o out {AUDIT}"),
     ("answers.parquet", f"audit --predictions answers.csv --train answers.parquet -o out {AUDIT}"),
+    ("long.csv", f"audit --predictions long.csv answers.csv -o out {AUDIT}"),
+    ("long.parquet", f"audit --predictions long.parquet --data data -o out {AUDIT}"),
+    ("alone.csv", f"audit --predictions alone.csv -o out {AUDIT}"),
+    ("alone.parquet", f"audit --predictions alone.parquet answers.parquet -o out {AUDIT}"),
+    ("logits.csv", f"audit --predictions logits.csv --logits {RENAMED} -o out {AUDIT}"),
+    ("logits.parquet", f"audit --predictions logits.parquet --logits {RENAMED} -o out {AUDIT}"),
     ("instances.json", COCO),
     ("instances.json", f"{COCO} --skip-broken"),
     ("captions.json", COCO),
@@ -95,6 +102,11 @@ CASES = [
     ("audit/run/samples.parquet", "pictures audit run --data data -o out --device cpu --quiet"),
     ("audit/run/samples.parquet", f"{TABLES} -o out {AUDIT}"),
     ("audit/train.parquet", f"{TABLES} --train audit/train.parquet -o out {AUDIT}"),
+    ("audit/audit.json", "export audit --to card -o out"),
+    ("audit/metrics.csv", "export audit --to card -o out"),
+    ("audit/audit.json", "export audit --to fiftyone --data data -o out"),
+    ("audit/run/samples.parquet", "export audit --to fiftyone --data data -o out"),
+    ("data/samples.parquet", "export audit --to fiftyone --data data -o out"),
     ("sweep/sweep.json", SWEEP),
     ("sweep/audits/seed-0/audit.json", SWEEP),
     ("sweep/audits/seed-0/metrics.csv", SWEEP),
@@ -227,6 +239,7 @@ def _make_tables() -> None:
         answers[[f"score/{name}/{label}" for label in labels]] = scores
     answers.to_csv("answers.csv", index=False)
     answers.to_parquet("answers.parquet")
+    _make_layouts(answers)
     captions = [
         f"a {('man', 'woman')[i % 3 > 0]} with a {('cat', 'dog')[i % 2]}" for i in range(12)
     ]
@@ -255,6 +268,24 @@ def _make_tables() -> None:
         "objects": {"dog": ["puppy"], "cat": ["kitten"]},
     }.items():
         Path(f"{name}.json").write_text(json.dumps(value))
+
+
+def _make_layouts(answers: pd.DataFrame) -> None:
+    """The answers as a row per label, as labels alone, and as logits in columns of other names."""
+    scores = [name for name in answers if name.startswith("score/")]
+    rest = [name for name in answers if name not in scores]
+    long = answers.melt(rest, scores, value_name="score")
+    long[["head", "label"]] = long.pop("variable").str.split("/", expand=True)[[1, 2]]
+    alone = answers[rest].copy()
+    for name in ("shirt", "context"):
+        of_head = [column for column in scores if f"/{name}/" in column]
+        alone[f"predicted/{name}"] = answers[of_head].idxmax(axis=1).str.split("/").str[-1]
+    logits = answers.assign(**{name: np.log(answers[name].clip(lower=1e-9)) for name in scores})
+    names = {"id": "key", "shirt": "pattern", "score/shirt/dotted": "p"}
+    logits = logits.rename(columns=names)
+    for name, table in {"long": long, "alone": alone, "logits": logits}.items():
+        table.to_csv(f"{name}.csv", index=False)
+        table.to_parquet(f"{name}.parquet")
 
 
 def _make_images() -> None:
