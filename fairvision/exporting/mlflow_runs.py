@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ def log_to_mlflow(audit: AuditFolder, *, output: str | Path | None, project: str
         )
         parent = client.create_run(number, run_name=audit.folder.resolve().name)
     runs = [parent.info.run_id]
-    status = "FAILED"
     try:
         with _reported():
             _log(client, mlflow, runs[0], {}, {**audit.settings, "fairvision": audit.version})
@@ -48,10 +47,13 @@ def log_to_mlflow(audit: AuditFolder, *, output: str | Path | None, project: str
                 runs.append(client.create_run(number, run_name=model, tags=tags).info.run_id)
                 figures = logged_figures(audit.metrics, model, audit.models[0])
                 _log(client, mlflow, runs[-1], figures, audit.record(model))
-        status = "FINISHED"
-    finally:
+            for run in runs:
+                client.set_terminated(run, "FINISHED")
+    except BaseException:
         for run in runs:
-            client.set_terminated(run, status)
+            with suppress(Exception):  # what was raised first says more
+                client.set_terminated(run, "FAILED")
+        raise
     return str(client.tracking_uri)
 
 

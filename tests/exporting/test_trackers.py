@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
 import pytest
 
 from fairvision.errors import InputError
-from fairvision.exporting import export
+from fairvision.exporting import export, mlflow_runs
 from fairvision.exporting.audit_folder import read_audit
 from fairvision.exporting.figure_names import logged_figures
 
@@ -64,6 +69,62 @@ def test_what_mlflow_refuses_is_one_line(finished, tmp_path, mlflow):
         export(finished, to="mlflow", output="nonsense://x")
 
 
+class Client:
+    """Stands for MLflow's, and remembers what it is asked."""
+
+    tracking_uri = "remembered"
+    full: ClassVar[bool] = False
+    logged: ClassVar[dict] = {}
+    status: ClassVar[dict] = {}
+
+    def __init__(self, tracking_uri=None):
+        Client.logged, Client.status = {}, {}
+
+    def get_experiment_by_name(self, name):
+        return None
+
+    def create_experiment(self, name, artifact_location):
+        return "0"
+
+    def create_run(self, number, run_name, tags=None):
+        self.logged[run_name] = []
+        return SimpleNamespace(info=SimpleNamespace(run_id=run_name))
+
+    def log_batch(self, run, metrics):
+        if self.full:
+            raise OSError("no space left")
+        self.logged[run].append(metrics)
+
+    def log_param(self, run, name, value):
+        assert len(value) <= 500
+
+    def log_artifact(self, run, path):
+        assert Path(path).is_file()
+
+    def set_terminated(self, run, status):
+        self.status[run] = status
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_mlflow_is_asked_in_batches_and_told_how_it_ended(finished, monkeypatch, full):
+    """Without MLflow itself."""
+    entities = SimpleNamespace(Metric=lambda name, value, time, step: (name, value))
+    fake = SimpleNamespace(MlflowClient=Client, entities=entities)
+    monkeypatch.setitem(sys.modules, "mlflow", fake)
+    monkeypatch.setattr(mlflow_runs, "_AT_ONCE", 100)
+    monkeypatch.setattr(Client, "full", full)
+    if full:
+        with pytest.raises(InputError, match="mlflow: no space left"):
+            export(finished, to="mlflow")
+        assert Client.status == {"audit": "FAILED", "base": "FAILED"}
+        return
+    assert export(finished, to="mlflow") == "remembered"
+    assert Client.status == dict.fromkeys(["audit", "base", "other"], "FINISHED")
+    assert all(len(batch) <= 100 for batch in Client.logged["other"])
+    together = dict(pair for batch in Client.logged["other"] for pair in batch)
+    assert together == logged_figures(read_audit(finished).metrics, "other", "base")
+
+
 def test_wandb_holds_the_figures(finished, tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb", reason="needs fairvision[tracking]")
     summaries = {}
@@ -92,6 +153,6 @@ def test_wandb_holds_the_figures(finished, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("to", ["mlflow", "wandb"])
 def test_what_is_not_installed_is_named(finished, monkeypatch, to):
-    monkeypatch.setitem(__import__("sys").modules, to, None)
+    monkeypatch.setitem(sys.modules, to, None)
     with pytest.raises(InputError, match=rf"{to} is not installed: pip install 'fairvision\[trac"):
         export(finished, to=to)
