@@ -81,12 +81,10 @@ class PredictedMasks:
         )
         if not self.agreement:
             yield "predicted masks were not compared with masks drawn by hand (--check)"
-        recall = [f", and cover {r} of it" for r in self._rows(RECALL)]
+        recall = [f", recall {row}" for row in self._rows(RECALL)]
         for row in self._rows(IOU):
-            yield (
-                f"predicted masks and {row.n} drawn by hand of the person have a mean IoU of {row}"
-                f"{''.join(recall)}"
-            )
+            compared = f"predicted masks, compared with {row.n} drawn by hand"
+            yield f"{compared}: mean IoU {row}{''.join(recall)}"
         for row in self.agreement:
             if row.metric == IOU_GAP:
                 groups = self._rows(IOU, row.attribute)

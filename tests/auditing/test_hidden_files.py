@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from fairvision import audit, datasets
+from fairvision import datasets
 from fairvision.auditing import hide_folder
 from fairvision.auditing.hidden_files import MARKER
 from fairvision.auditing.hidden_tables import SWAPS, by_image
 from fairvision.auditing.layouts import Layout
+from fairvision.auditing.material import of_subjects, of_tables
+from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import open_predictions, read_predictions
 from fairvision.datasets.batching import image_tensor
 from fairvision.errors import FairvisionWarning, InputError
@@ -25,7 +28,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWar
 SIZE = 32
 KEYS = ["metric", "attribute", "task", "group", "label"]
 OF_MAPS = ("evidence", "pointing_game", "relevance_mass", "chance_level", "outside minus inside")
-QUICK = {"replicates": 20, "seed": 0}
 
 
 def filled(table, folder, model):
@@ -41,17 +43,38 @@ def filled(table, folder, model):
 
 
 @pytest.fixture(scope="module")
-def shown(world, two_runs, tmp_path_factory):
+def world(tmp_path_factory):
+    """Return a folder of drawn scenes with two attributes, a task, masks and counterfactuals."""
+    folder = tmp_path_factory.mktemp("world") / "scenes"
+    drawn = datasets.scenes(
+        folder, count=90, bias=0.8, groups=3, size=SIZE, seed=1, counterfactuals=True
+    )
+    halves = drawn.samples["id"].map(lambda name: ("odd", "even")[int(name[:6]) % 2])
+    samples = drawn.samples.assign(half=halves)
+    datasets.save(
+        replace(drawn, attributes={**drawn.attributes, "half": ("odd", "even")}, samples=samples),
+        folder,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(world, draw_run, tmp_path_factory):
+    return draw_run(tmp_path_factory.mktemp("runs") / "A", world)
+
+
+@pytest.fixture(scope="module")
+def shown(world, run, tmp_path_factory):
     """Return the folder of files of a dataset, and the table as a model fills it in."""
     folder = tmp_path_factory.mktemp("wall") / "out"
     table = hide_folder(world, folder, size=SIZE, swaps=3)
-    return folder, filled(table, folder, as_model(two_runs[0], torch.device("cpu")))
+    return folder, filled(table, folder, as_model(run, torch.device("cpu")))
 
 
 def test_the_table_names_every_file_and_no_truth(world, shown):
     folder, filled_in = shown
     table = pd.read_csv(folder / "predictions.csv", dtype={"id": str})
-    dataset = datasets.load(world).split("test")
+    dataset = datasets.load(world).originals().split("test")
     assert not {*dataset.schema} & {*table}
     assert table.filter(like="score/").isna().all().all()
     again = pd.read_parquet(folder / "predictions.parquet")
@@ -61,51 +84,59 @@ def test_the_table_names_every_file_and_no_truth(world, shown):
     assert files == {*table["image"]}
     assert table["image"].is_unique
     counts = table["kind"].value_counts()
-    assert counts["whole"] == counts["hidden"] == counts["person"] == len(dataset)
+    assert counts["hidden"] == counts["person"] == len(dataset)
+    made = datasets.load(world).split("test").counterfactuals()
+    assert counts["whole"] == len(dataset) + len(made)
+    assert len(made)
     assert {*SWAPS} < {*counts.index}
     text = (folder / "README.txt").read_text()
     assert "fairvision audit --predictions" in text
     assert "score/shirt/…: striped, dotted, checked (they sum to 1)" in text
 
 
-def test_the_same_figures_as_of_the_model_asked_directly(world, two_runs, shown, tmp_path):
-    _, table = shown
-    table.to_csv(tmp_path / "filled.csv", index=False)
-    direct = audit(
-        two_runs[0],
-        data=world,
-        output=tmp_path / "a",
+def test_the_same_figures_as_of_the_model_asked_directly(world, run, shown, tmp_path):
+    shown[1].to_csv(tmp_path / "filled.csv", index=False)
+    direct = of_subjects(
+        *([run], None, "test", world),
+        device="cpu",
+        attribution=None,
         swaps=3,
+        fill="rows",
         leaning=False,
         sanity=False,
-        **QUICK,
+        sanity_pictures=None,
+        replicates=1,
+        seed=0,
     )
-    read = audit(predictions=tmp_path / "filled.csv", data=world, output=tmp_path / "b", **QUICK)
+    read = of_tables([tmp_path / "filled.csv"], None, "test", world, None, (), Layout())
     one, other = (
-        pd.read_parquet(next(folder.glob("*/samples.parquet")))
-        .set_index("id")
-        .filter(regex="^(?!evidence)")
-        for folder in (tmp_path / "a", tmp_path / "b")
+        material.models[0].scores.set_axis(material.models[0].truth.samples["id"])
+        for material in (direct, read)
     )
+    one = one[[name for name in one if not name.startswith("evidence")]]
     assert {*one} == {*other}
     other = other.loc[one.index, list(one)]
     whole = [name for name in one if name.startswith("score/")]
     np.testing.assert_allclose(one[whole], other[whole], atol=1e-4)
-    numbers = one.select_dtypes("number").columns
-    np.testing.assert_allclose(one[numbers], other[numbers], atol=2e-3)
-    both = direct.metrics.merge(read.metrics, on=KEYS, how="outer", indicator=True)
+    np.testing.assert_allclose(one, other, atol=2e-3)
+    figures, of_table = (
+        measure(material.models, material.reference, replicates=1) for material in (direct, read)
+    )
+    both = figures.merge(of_table, on=KEYS, how="outer", indicator=True)
     alone = both[both["_merge"] != "both"]
     assert all(any(word in name for word in OF_MAPS) for name in alone["metric"])
     both = both[both["_merge"] == "both"]
     np.testing.assert_array_equal(both["n_x"], both["n_y"])
     np.testing.assert_allclose(both["value_x"], both["value_y"], atol=2e-3)
     there = {"accuracy", "hidden_accuracy", "hidden_probability_gap", "person_accuracy"}
-    assert there | {"holds", "reasons", "background_gap", "others_here"} <= {*both["metric"]}
+    there |= {"holds", "reasons", "background_gap", "others_here", "counterfactual_flips"}
+    assert there <= {*both["metric"]}
+    assert both.loc[both["metric"] == "holds", "attribute"].nunique() == 2
 
 
 def test_hidden_files_are_those_of_the_house(world, shown):
     folder, table = shown
-    dataset = datasets.load(world).split("test")
+    dataset = datasets.load(world).originals().split("test")
     pixels = datasets.open_pixels(dataset, SIZE)
     (batch,) = datasets.batches(dataset, pixels, len(dataset))
     expected = {
@@ -114,7 +145,7 @@ def test_hidden_files_are_those_of_the_house(world, shown):
         "person": datasets.only_person(batch.images, batch.masks),
     }
     for kind, images in expected.items():
-        paths = table.loc[table["kind"] == kind, "image"]
+        paths = table.loc[table["kind"] == kind, "image"][: len(dataset)]
         read = torch.stack(
             [image_tensor(datasets.read_image(folder / path), SIZE) for path in paths]
         )
@@ -189,7 +220,7 @@ def test_what_was_not_answered_is_said(world, shown, tmp_path):
     table.loc[rows, [name for name in table if name.startswith("score/shirt/")]] = np.nan
     table.to_csv(tmp_path / "some.csv", index=False)
     with pytest.warns(FairvisionWarning, match=r"shirt has no answer for 2 of 18 of kind hidden"):
-        audit(predictions=tmp_path / "some.csv", data=world, output=tmp_path / "a", **QUICK)
+        read_predictions([tmp_path / "some.csv"], ["a"], split="test", data=datasets.load(world))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +249,7 @@ def test_what_was_not_answered_is_said(world, shown, tmp_path):
         ),
         (
             lambda t: t.assign(
-                **{"score/shirt/dotted": t["score/shirt/dotted"].where(t.index != len(t) - 1)}
+                **{"score/shirt/dotted": t["score/shirt/dotted"].where(t["attribute"] != "shirt")}
             ),
             r"row \d{3}, column 'score/shirt/dotted': is empty but others of the row are not",
         ),
@@ -300,7 +331,7 @@ def test_only_what_was_written_is_replaced(people, tmp_path):
 def test_the_command(run_cli, world, tmp_path: Path):
     made = run_cli("data", "hide", world, tmp_path / "out", "--size", 16)
     assert made.code == 0
-    assert "54 pictures (whole 18, hidden 18, person 18)" in made.out
+    assert ", hidden 18, person 18)" in made.out
     refused = run_cli("data", "hide", world, tmp_path / "out")
     assert refused.code == 2
     assert "is not empty" in refused.err

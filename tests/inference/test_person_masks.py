@@ -107,8 +107,8 @@ def test_agreement_with_drawn_masks(bare, drawn, tmp_path):
     assert lines[0].startswith("masks are predicted by red (threshold 0.5), not drawn by hand")
     assert rows["recall", "", ""].value == pytest.approx((0.5 + 1 + 0.5) / 3)
     assert (rows["recall", "", ""].n, rows["recall", "hat", "unknown"].n) == (3, 0)
-    assert lines[1].startswith("predicted masks and 4 drawn by hand of the person have a mean IoU")
-    assert ", and cover 0.667 [" in lines[1]
+    assert lines[1].startswith("predicted masks, compared with 4 drawn by hand: mean IoU 0.500 [")
+    assert "], recall 0.667 [" in lines[1]
     assert lines[2].startswith("IoU of the masks by hat: a 0.500 [0.500, 0.500] (n = 2), b 1.000")
     assert lines[2].endswith("; gap 0.500 [0.500, 0.500]")
 
@@ -209,7 +209,7 @@ def test_the_command(run_cli, shared, tmp_path):
     made = run_cli(*command, "--check", source.root)
     assert made.code == 0
     assert "10 predicted masks" in made.out
-    assert "predicted masks and 10 drawn by hand of the person have a mean IoU of 0." in made.out
+    assert "predicted masks, compared with 10 drawn by hand: mean IoU 0." in made.out
     shown = run_cli("data", "show", tmp_path / "out")
     assert "masks are predicted by selfie_segmentation.tflite" in " ".join(shown.out.split())
     refused = run_cli(*command)
