@@ -127,6 +127,10 @@ class Answers:
             if len(columns) == 1:
                 (other,) = {*score_columns(kind, head, self.schema.labels(head))} - {*columns}
                 yield f"{path.name}: {shown(other)} was taken to be 1 − {shown(columns[0])}"
+        for kind, head in self.scored:
+            if kind == "score" and f"predicted/{head}" in self.table.types:
+                name = shown(f"predicted/{head}")
+                yield f"{path.name}: {name} was not read: the scores of {shown(head)} decide"
 
     def of_labels(
         self, kind: str, head: str, numbers: Mapping[str, Values], place_of: PlaceOf

@@ -445,6 +445,14 @@ def test_a_label_that_is_only_predicted_is_told(tmp_path):
     assert done.metrics.query("metric == 'confusion' and label == 'x'")["value"].max() == 1
 
 
+def test_scores_decide_where_there_are_labels_too(tmp_path):
+    done = figures(pd.DataFrame({**TABLE, "predicted/gender": "f"}), tmp_path)
+    line = "A.parquet: 'predicted/gender' was not read: the scores of 'gender' decide"
+    assert line in done.verdict.warnings
+    scores_alone = figures(pd.DataFrame(TABLE), tmp_path, "B").metrics
+    pd.testing.assert_frame_equal(done.metrics, scores_alone, check_exact=True)
+
+
 def test_what_differs_within_an_image_is_left_out(tmp_path):
     done = figures(pd.DataFrame({**LONG, "rank": [1, 2] * 40}), tmp_path)
     assert any("column 'rank' differs between rows" in line for line in done.verdict.warnings)
