@@ -161,7 +161,18 @@ def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
 @click.option(
     "--image", metavar="COLUMN", default="image", show_default=True, help="Column of pictures."
 )
-@click.option("--mask", metavar="COLUMN", help="Column of masks; by default mask, if there.")
+@click.option(
+    "--mask",
+    metavar="COLUMN",
+    help="Column of masks: paths, or run lengths or polygons of COCO as JSON; by default mask, if "
+    "there.",
+)
+@click.option(
+    "--box",
+    metavar="LEFT TOP WIDTH HEIGHT",
+    nargs=4,
+    help="Columns of boxes in pixels, which are the masks.",
+)
 @click.option("--id", metavar="COLUMN", help="Column of unique names; by default id, if there.")
 @click.option(
     "--split",

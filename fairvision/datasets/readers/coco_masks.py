@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -84,6 +84,34 @@ def box_of(
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
+def draw_box(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[np.ndarray, bool]:
+    """Return the mask of a box, (height, width) bool, and whether it leaves the image.
+
+    Parameters
+    ----------
+    box : left, top, width and height in pixels; what leaves the image is cut off
+    size : width and height of the image in pixels
+
+    Examples
+    --------
+    >>> mask, is_cut = draw_box((1, 0, 2, 9), (4, 2))
+    >>> mask.astype(int), is_cut
+    (array([[0, 1, 1, 0],
+           [0, 1, 1, 0]]), True)
+    """
+    (left, top, wide, high), (width, height) = box, size
+    xs, ys = np.array([left, left + wide], float), np.array([top, top + high], float)
+    is_cut = not (_within(xs, width) and _within(ys, height))
+    xs, ys = xs.clip(0, width), ys.clip(0, height)
+    if xs[0] >= xs[1] or ys[0] >= ys[1]:
+        return np.zeros((height, width), bool), is_cut
+    inside = np.array([[xs[0], ys[0], xs[1] - xs[0], ys[1] - ys[0]]])
+    (runs,) = coco_mask.frPyObjects(inside, height, width)
+    return _of_runs(run_lengths(runs["counts"]), height, width), is_cut
+
+
 def leaves_image(annotation: Entry, size: tuple[int, int]) -> bool:
     """Return whether the box of an annotation, which is one of four numbers, is to be cut off.
 
@@ -145,6 +173,11 @@ def _draw(segmentation: Any, height: int, width: int) -> np.ndarray:
             runs = run_lengths(runs.encode("ascii"))
     if min(runs, default=0) < 0 or sum(runs) != height * width:
         raise ValueError(f"its runs cover {sum(runs)} of its picture's {height * width} pixels")
+    return _of_runs(runs, height, width)
+
+
+def _of_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
+    """Return the mask (height, width) of runs outside and inside, in turn, column by column."""
     inside = np.arange(len(runs)) % 2 == 1
     return np.repeat(inside, runs).reshape(width, height).T
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,13 @@ from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import counterfactuals
 from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
 from fairvision.datasets.folder import refuse_layouts
+from fairvision.datasets.images import Doubts
 from fairvision.datasets.label_columns import texts_of
 from fairvision.datasets.readers.columns import Names, Roles, read_roles, unique_ids
 from fairvision.datasets.readers.importing import import_dataset, locate, random_splits
 from fairvision.datasets.readers.storing import Source
-from fairvision.errors import shown
+from fairvision.datasets.readers.table_masks import Drawn, box_masks, cell_masks
+from fairvision.errors import InputError, shown
 
 
 def from_table(
@@ -32,6 +34,7 @@ def from_table(
     many: Names = (),
     image: str = "image",
     mask: str | None = None,
+    box: Sequence[str] | None = None,
     id: str | None = None,
     split: str | None = None,
     images: str | Path | None = None,
@@ -62,7 +65,11 @@ def from_table(
     tasks : the same for columns that hold one label
     many : the same for columns that hold any number of labels: a list in parquet, else text
     image : column of the images' paths
-    mask : column of the masks' paths; by default `mask`, if there is one
+    mask : column of the masks: paths, or segmentations as COCO has them (run lengths, polygons, or
+        lists of these for several people), as JSON or nested columns of parquet; by default `mask`,
+        if there is one and no `box`
+    box : four columns, of left, top, width and height in pixels, whose boxes are the masks; cells
+        are numbers, or lists of them for several people
     id : column of unique texts; by default `id`, if there is one, else the images' file names
         if they are unique, else the rows' numbers
     split : column of train, val and test; by default `split`, if there is one, else every
@@ -116,7 +123,10 @@ def from_table(
     opened = open_table(path)
     roles = Roles.of(attributes, tasks, many)
     roles.check(path, opened.names)
-    opened.check_columns(name for name in (image, mask, id, split) if name is not None)
+    if box is not None and (len(box) != 4 or mask is not None):
+        raise InputError("a box is four columns: left, top, width, height; there is no mask then")
+    named = (image, mask, id, split, *(box or ()))
+    opened.check_columns(name for name in named if name is not None)
     raw = opened.read()
 
     samples = pd.DataFrame({"id": _ids(path, raw, image, id)})
@@ -131,19 +141,24 @@ def from_table(
     schema, read = read_roles(path, raw, roles, unknown=unknown, separator=separator)
 
     root = Path(images) if images is not None else path.parent
-    mask = mask or ("mask" if "mask" in opened.types else None)
-    paths = texts_of(Place(path, image), raw[image])
-    masks = texts_of(Place(path, mask), raw[mask]) if mask else [None] * opened.rows
+    mask = mask or ("mask" if "mask" in opened.types and box is None else None)
+    ids, doubts = samples["id"].tolist(), Doubts()
+
+    def place_of(row: int, column: str = "") -> Place:
+        return replace(opened.place(row, column), id=ids[row])
+
+    masks: Sequence[Path | Drawn | None] = [None] * opened.rows
+    if mask is not None:
+        masks = cell_masks(raw[mask], mask, place_of, root)
+    elif box is not None:
+        masks = box_masks([raw[name] for name in box], box, place_of, doubts)
     sources = []
-    for row, (text, image_path, mask_path) in enumerate(zip(samples["id"], paths, masks)):
-        place = replace(opened.place(row), id=text)
-        of_image = replace(place, column=image)
-        if image_path is None:
-            raise of_image.error("is empty")
-        of_mask = replace(place, column=mask or "")
-        person = None if mask_path is None else locate(root, mask_path, of_mask)
-        sources.append(Source(str(place), locate(root, image_path, of_image), person))
-    return import_dataset(
+    for row, (text, person) in enumerate(zip(texts_of(Place(path, image), raw[image]), masks)):
+        if text is None:
+            raise place_of(row, image).error("is empty")
+        file = locate(root, text, place_of(row, image))
+        sources.append(Source(str(place_of(row)), file, person))
+    dataset = import_dataset(
         Dataset.of_columns(
             schema,
             samples,
@@ -161,6 +176,8 @@ def from_table(
         workers=workers,
         quiet=quiet,
     )
+    doubts.tell()
+    return dataset
 
 
 def _ids(path: Path, raw: pa.Table, image: str, id: str | None) -> list[str]:
