@@ -46,8 +46,8 @@ def cell_masks(
     """
     masks: list[Path | Drawn | None] = []
     nested = pa.types.is_nested(column.type)
-    cells = column.to_pylist() if nested else texts_of(Place("", name), column)
-    for row, cell in enumerate(cells):
+    values = column.to_pylist() if nested else texts_of(Place("", name), column)
+    for row, cell in enumerate(values):
         place = place_of(row, name)
         if cell is None:
             masks.append(None)
@@ -120,12 +120,12 @@ def box_masks(
     """
     sides = [_numbers(column, name, place_of) for column, name in zip(columns, names)]
     masks: list[Drawn | None] = []
-    for row, cells in enumerate(zip(*sides)):
+    for row, of_row in enumerate(zip(*sides)):
         place = replace(place_of(row, names[0]), column="")
-        counts = {None if cell is None else len(cell) for cell in cells}
+        counts = {None if cell is None else len(cell) for cell in of_row}
         if len(counts) > 1:
             raise place.error(f"{', '.join(names)} must be of as many boxes, or all empty")
-        boxes = list(zip(*(cell or () for cell in cells)))
+        boxes = list(zip(*(cell or () for cell in of_row)))
         for box in boxes:
             if min(box[2:]) <= 0:
                 raise place.error(f"a box of width {box[2]:g} and height {box[3]:g} has no pixels")
@@ -138,9 +138,9 @@ def _numbers(
 ) -> list[tuple[float, ...] | None]:
     """Return the numbers in each cell; None where it is empty."""
     nested = pa.types.is_nested(column.type)
-    cells = column.to_pylist() if nested else texts_of(Place("", name), column)
+    values = column.to_pylist() if nested else texts_of(Place("", name), column)
     numbers: list[tuple[float, ...] | None] = []
-    for row, cell in enumerate(cells):
+    for row, cell in enumerate(values):
         if cell is None:
             numbers.append(None)
             continue
