@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fairvision.attribution import METHODS
-from fairvision.auditing import cautions, gallery, leaning_figures, verdict
+from fairvision.auditing import cautions, gallery, leaning_figures, task_gallery, verdict
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.mask_cautions import predicted_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
@@ -240,7 +240,7 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
     decided = verdict.judge(
         metrics,
         material.names,
-        left_out=cautions.left_out(models, reference),
+        left_out=[*cautions.left_out(models, reference), *material.unmeasured],
         warnings=lines,
     )
     _write(output, material, metrics, decided, settings, overwrite)
@@ -309,21 +309,26 @@ def _attribution(material: Material, asked: str) -> str:
 
 
 def _gallery(material: Material) -> list[GalleryImage]:
-    """Return telling images of each attribute that every run predicts; none without runs."""
+    """Return telling images of each attribute that every model predicts, or else of each task.
+
+    None without models.
+    """
     if not material.networks:
         return []
+    truth, asked = material.models[0].truth, (material.models, material.networks)
+    attributes, tasks = (
+        [head for head in heads if all(head in model.schema for model in material.networks)]
+        for heads in (truth.attributes, truth.tasks)
+    )
     items = []
-    attributes = list(material.models[0].truth.attributes)
     for attribute in attributes:
-        if all(attribute in model.schema.attributes for model in material.networks):
-            per_kind = -(-PER_KIND // len(attributes))
-            items += gallery.draw(
-                material.models,
-                material.networks,
-                attribute,
-                list(gallery.choose(material.models, attribute, per_kind=per_kind)),
-                methods=material.methods,
-            )
+        per_kind = -(-PER_KIND // len(truth.attributes))
+        chosen = list(gallery.choose(material.models, attribute, per_kind=per_kind))
+        items += gallery.draw(*asked, attribute, chosen, methods=material.methods)
+    for task in () if attributes else tasks:
+        per_kind = -(-PER_KIND // len(tasks))
+        shown = list(task_gallery.choose(material.models, task, per_kind=per_kind))
+        items += task_gallery.draw(*asked, task, shown, material.regions, methods=material.methods)
     return items
 
 

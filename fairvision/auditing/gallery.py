@@ -92,11 +92,16 @@ def draw(
 
     truth = samples[0].truth
     rows = [row for _, row in chosen]
-    maps = [_maps(model, truth, attribute, rows, method) for model, method in zip(models, methods)]
+    groups = [truth.samples[attribute][row] for row in rows]
+    maps = [
+        maps_of(model, truth, attribute, groups, rows, method)
+        for model, method in zip(models, methods)
+    ]
     geometries = [geometry_of(model) for model in models]
+    reasons = why_no_maps(models, methods)
     images = []
     for i, (kind, row) in enumerate(chosen):
-        image, mask = _image(truth, row, side)
+        image, mask = small_image(truth, row, side)
         upright = image_size(truth.root / truth.samples["image"][row])
         drawn = [
             place(of_model[i], geometry.window(upright), (image.shape[1], image.shape[0]))
@@ -108,12 +113,12 @@ def draw(
                 id=truth.samples["id"][row],
                 attribute=attribute,
                 truth=truth.samples[attribute][row],
-                labels=_labels(truth, row),
+                labels=labels_of(truth, row),
                 image=image,
                 mask=mask,
                 models=tuple(
-                    _answer(of_model, attribute, row, evidence)
-                    for of_model, evidence in zip(samples, drawn)
+                    _answer(of_model, attribute, row, evidence, reason)
+                    for of_model, evidence, reason in zip(samples, drawn, reasons)
                 ),
                 chance=_value(samples[0].scores.get(CHANCE), row),
             )
@@ -163,10 +168,22 @@ def _true_probability(
     return np.nan_to_num(of_truth)
 
 
-def _maps(
-    model: Model, truth: Dataset, attribute: str, rows: list[int], method: str | None
+def why_no_maps(models: Sequence[Model], methods: Sequence[str | None]) -> list[str]:
+    """Return for each model why its maps are not drawn; "" where they are."""
+    from fairvision.auditing.subjects import why_not_drawn
+
+    return [why_not_drawn(model, method) for model, method in zip(models, methods)]
+
+
+def maps_of(
+    model: Model,
+    truth: Dataset,
+    head: str,
+    labels: Sequence[str],
+    rows: Sequence[int],
+    method: str | None,
 ) -> npt.NDArray[np.float32]:
-    """Return the maps of some rows for their true group, (rows, size, size)."""
+    """Return the map of each row for a group or label, (rows, size, size); 0 without method."""
     import torch
 
     from fairvision.attribution import attribute as attribute_maps
@@ -177,8 +194,8 @@ def _maps(
 
     if method is None:
         return np.zeros((len(rows), model.size, model.size), np.float32)
-    groups = model.schema.labels(attribute)
-    target = torch.tensor([groups.index(truth.samples[attribute][row]) for row in rows])
+    order = model.schema.labels(head)
+    target = torch.tensor([order.index(label) for label in labels])
     pixels = open_pixels(truth, geometry_of(model), cache="never")
     (batch,) = batches(truth, pixels, len(rows), device=model.device, order=np.array(rows))
     with adding_up(Sums()):  # a warning was given when all images were measured
@@ -187,7 +204,7 @@ def _maps(
             batch.images,
             target.to(model.device),
             method,
-            head=attribute,
+            head=head,
         )
     return np.asarray(maps.nan_to_num().cpu().numpy(), np.float32)
 
@@ -197,7 +214,7 @@ def _value(column: pd.Series | npt.NDArray[np.floating] | None, row: int) -> flo
     return None if column is None or np.isnan(column[row]) else float(column[row])
 
 
-def _image(
+def small_image(
     truth: Dataset, row: int, side: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
     """Return an image of at most `side` pixels, and the mask of its person."""
@@ -216,6 +233,7 @@ def _answer(
     attribute: str,
     row: int,
     evidence: npt.NDArray[np.float32],
+    why_no_map: str,
 ) -> ModelAnswer:
     """Return what a model made of an image, with its map, at the size of the drawing."""
     scores = samples.probabilities("score", attribute)
@@ -228,17 +246,20 @@ def _answer(
         name=samples.model,
         answer=answer,
         probability=probability,
-        map=evidence,
+        map=np.zeros_like(evidence) if why_no_map else evidence,
         inside=None if hit is None else hit > 0.5,
         mass=_value(samples.evidence(MEASURES[1], attribute), row),
         holds=_value(column(samples, "holds", attribute), row),
+        why_no_map=why_no_map,
     )
 
 
-def _labels(truth: Dataset, row: int) -> tuple[str, ...]:
-    """Return the labels of all tasks that an image is annotated with."""
+def labels_of(truth: Dataset, row: int, besides: str = "") -> tuple[str, ...]:
+    """Return the labels of all tasks, besides one, that an image is annotated with."""
     labels: list[str] = []
     for task, about in truth.tasks.items():
+        if task == besides:
+            continue
         value = truth.samples[task][row]
         if value is not None:
             labels += value if about.many else [value]

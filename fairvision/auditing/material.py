@@ -22,6 +22,7 @@ from fairvision.core import checksums
 from fairvision.core.files import read_json
 from fairvision.datasets import Dataset
 from fairvision.datasets.counterfactuals import ORIGINAL
+from fairvision.datasets.regions import empty_regions
 from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Material:
     notes : what the reader has to know of them
     networks : the models, where they can be asked
     methods : the attribution of each of them; None where there is none
+    regions : boxes of objects in the images
+    unmeasured : what could not be asked of a model, and why
     leaning : what `lean` finds, by model
     sanity : rows of the metrics table; None where they were not asked for
     """
@@ -56,6 +59,8 @@ class Material:
     train_counts: npt.NDArray[np.int64] | None = None
     networks: list[Model] = field(default_factory=list)
     methods: list[str | None] = field(default_factory=list)
+    regions: pd.DataFrame = field(default_factory=empty_regions)
+    unmeasured: list[str] = field(default_factory=list)
     leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
     sanity: pd.DataFrame | None = None
 
@@ -156,6 +161,7 @@ def of_models(
     attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed : as for `audit`
     how : further options of `collect`
     """
+    from fairvision.auditing.capabilities import unmeasured
     from fairvision.auditing.collect import check_agrees, collect
     from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
@@ -185,6 +191,8 @@ def of_models(
         notes=[*(note for _, note in chosen if note), *notes],
         networks=list(models),
         methods=methods,
+        regions=regions,
+        unmeasured=list(unmeasured(models, methods, samples, regions)),
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
     unsuited = (_unsuited(*triple) for triple in zip(samples, models, methods))
@@ -249,7 +257,7 @@ def _unsuited(samples: Samples, model: Model, attribution: str | None) -> str | 
     """Return why the maps of a network tell little about places, if any were measured and do."""
     from fairvision.auditing import coarse_maps
 
-    evidence = [samples.evidence(MEASURES[0], attribute) for attribute in samples.truth.attributes]
+    evidence = [samples.evidence(MEASURES[0], head) for head in samples.truth.schema]
     measured = any(hits is not None and not np.isnan(hits).all() for hits in evidence)
     return coarse_maps.note(model, attribution) if measured and attribution else None
 

@@ -16,7 +16,7 @@ from fairvision.auditing.counterfactual_figures import counterfactual_figures
 from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import cell_figures, evidence_figures, judged
 from fairvision.auditing.inputs import Inputs, Training, correct, predicted
-from fairvision.auditing.person_effect import person_effect_figures
+from fairvision.auditing.person_effect import person_effect_figures, without_person_figures
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_evidence_figures import judged_objects, task_evidence_figures
 from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
@@ -176,6 +176,7 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
         counterfactual_figures,
         task_evidence_figures,
         person_effect_figures,
+        without_person_figures,
         registered_figures,
         attack_figures,
     ),
@@ -184,6 +185,7 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
         counterfactual_figures,
         task_evidence_figures,
         person_effect_figures,
+        without_person_figures,
         registered_figures,
     ),
 }

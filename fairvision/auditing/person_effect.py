@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairvision import metrics
-from fairvision.auditing.inputs import Inputs, Values
+from fairvision.auditing.inputs import Inputs, Values, predicted
 from fairvision.results.figures import Computed, Key
 from fairvision.schema import UNKNOWN
 
@@ -40,6 +40,24 @@ def person_effect_figures(inputs: Inputs) -> Computed:
             effect = np.where(weights > 0, effect, np.nan)
             means = metrics.mean_by_group(effect, inputs.groups, **sampling)
             yield Key("person_effect_gap", attribute, task, "", label), metrics.gap(means)
+
+
+def without_person_figures(inputs: Inputs) -> Computed:
+    """Yield how often a task is right with the person hidden, and with only the person visible.
+
+    Of a task alone for all images, of a task and an attribute for each of its groups.
+    """
+    attribute, task = inputs.attribute, inputs.task
+    for kind in ("hidden", "person"):
+        predictions = predicted(inputs.samples, task, kind)
+        if predictions is None:
+            continue
+        right = metrics.correct(inputs.truth.targets(task), predictions)
+        if not attribute:
+            yield Key(f"{kind}_task_accuracy", "", task), inputs.mean(right)
+            continue
+        for group, result in inputs.means(right).items():
+            yield Key(f"{kind}_task_accuracy", attribute, task, group), result
 
 
 def weights_of_strata(

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from fairvision.attribution import DEFAULT
 from fairvision.attribution.maps import grid_of
+from fairvision.auditing.coarse_maps import coarse_grid
 from fairvision.auditing.names import model_names
 from fairvision.core.processes import device_of_process
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 from fairvision.models import Model, SourceOptions, find_device, is_source, open_source
 from fairvision.runs import Run, load
-from fairvision.runs.model import as_model
+from fairvision.runs.model import RunModel, as_model
 
 AUTO, NONE = "auto", "none"
 WITHOUT_PLACES = "occlusion"
@@ -184,4 +185,27 @@ def method_of(model: Model, attribution: str) -> tuple[str | None, str]:
             f"{model.name} has no layer with positions for {DEFAULT}: its evidence is found by "
             f"hiding parts of each picture ({WITHOUT_PLACES})"
         )
+    cells = None if isinstance(model, RunModel) else coarse_grid(model, DEFAULT)
+    if cells is not None:
+        return WITHOUT_PLACES, (
+            f"{model.name}: maps by {DEFAULT} would have {cells[0]} × {cells[1]} cells, too coarse "
+            "to tell a person from the surroundings: its evidence is found by hiding parts of each "
+            f"picture ({WITHOUT_PLACES}), which asks it many times"
+        )
     return DEFAULT, ""
+
+
+def why_not_drawn(model: Model, method: str | None) -> str:
+    """Return in a few words why maps of a model are not laid over images; "" where they are.
+
+    Those of runs always are: their notes say how coarse they are.
+    """
+    if method is None:
+        return f"no evidence was looked for (attribution {NONE})"
+    cells = None if isinstance(model, RunModel) else coarse_grid(model, method)
+    if cells is None:
+        return ""
+    return (
+        f"not drawn: {cells[0]} × {cells[1]} cells are too coarse to tell a person from the "
+        "surroundings"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fairvision.auditing.task_verdict import task_answers, task_change, task_headline
 from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
 from fairvision.results.entries.amplification import A_TO_T, MALS, SPLIT, T_TO_A
 from fairvision.results.figures import CONFIDENCE, Figure, Figures, difference_of, read
@@ -58,7 +59,8 @@ def judge(
     warnings : what to know before trusting the figures
     """
     figures = read(metrics, models)
-    answers = [
+    answers = list[Answer | None](task_answers(figures))
+    answers += [
         ask(figures, model, attribute)
         for attribute in figures.attributes
         for ask in (_right_reasons, _amplifies, _leans, _evidence)
@@ -332,9 +334,12 @@ def _headline(figures: Figures, models: Sequence[str]) -> str:
             "There is no attribute to audit: whether a bias is amplified, and whether the models "
             "are right for the right reasons, cannot be said."
         )
-    lines = []
+    lines = [line for model in figures.tasks_only for line in task_headline(figures, model)]
+    if lines:
+        lines += [task_change(figures, models[0], other) for other in models[1:]]
     for attribute in figures.attributes:
-        lines += [_headline_of(figures, model, attribute) for model in models]
+        named = [model for model in models if model not in figures.tasks_only]
+        lines += [_headline_of(figures, model, attribute) for model in named]
         lines += [_headline_change(figures, models[0], other, attribute) for other in models[1:]]
     return "\n".join(filter(None, lines))
 

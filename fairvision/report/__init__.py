@@ -5,7 +5,7 @@ Needs neither torch nor a network, and holds no script; every name on it is esca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from fairvision.drawing.sheets import overlay, scale_bar
 from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
-from fairvision.report import leaning, panels, plots
+from fairvision.report import leaning, panels, plots, task_panels
 from fairvision.report.template import SIDE, data_uri, fill, looks
 from fairvision.results.expectations import checks
 from fairvision.results.figures import Figure, Figures, Row, read
@@ -97,6 +97,8 @@ def render(
         labels_of=_LABELS,
         leaning=leaning.section(metrics, figures),
         sanity=checks(figures),
+        of_tasks=task_panels.columns(figures),
+        names_groups=[m for m in models if m not in figures.tasks_only],
     )
 
 
@@ -126,21 +128,29 @@ class _Attribute:
 def _attribute(figures: Figures, name: str) -> _Attribute:
     """Return what the page shows of an attribute: its figures, panels and reasons."""
     groups = figures.groups(name)
-    drawn = {
+    drawn: dict[str, Iterable[panels.Panel]] = {
         "Does it amplify?": (
             *panels.amplification(figures, name),
             *panels.person_effects(figures, name),
-        ),
-        "Does it lean on the context?": (
-            *panels.context(figures, name),
-            *panels.hidden(figures, name),
-            *panels.consistency(figures, name),
-        ),
-        "Does the evidence lie on the person?": (
-            *panels.evidence(figures, name),
-            *panels.split(figures, name),
-        ),
+        )
     }
+    if figures.tasks_only:
+        drawn["For whom is it right about the tasks?"] = task_panels.right(figures, name)
+        drawn["Does the evidence for the tasks lie on their objects?"] = task_panels.evidence(
+            figures, name
+        )
+    if len(figures.tasks_only) < len(figures.models):
+        drawn |= {
+            "Does it lean on the context?": (
+                *panels.context(figures, name),
+                *panels.hidden(figures, name),
+                *panels.consistency(figures, name),
+            ),
+            "Does the evidence lie on the person?": (
+                *panels.evidence(figures, name),
+                *panels.split(figures, name),
+            ),
+        }
     return _Attribute(
         name=name,
         groups=groups,

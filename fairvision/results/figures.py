@@ -234,6 +234,16 @@ class Figures:
         """Whether any model has a defined figure of these keys."""
         return any(self.defined(model, metric, attribute, task, group) for model in self.models)
 
+    @property
+    def tasks_only(self) -> list[str]:
+        """The models that name a task's labels, and no group of any attribute."""
+        return [
+            model
+            for model in self.models
+            if any(self.get(model, "accuracy", "", task) for task in self.tasks)
+            and not any(self.get(model, "accuracy", name) for name in self.attributes)
+        ]
+
     def groups(self, attribute: str) -> list[str]:
         """Return the groups of an attribute, `unknown` last."""
         names = {

@@ -24,6 +24,17 @@ KINDS = (
 EVIDENCE_KINDS = ("wrong", EVIDENCE_CELLS[1], EVIDENCE_CELLS[0])
 """The headings where surroundings were not exchanged, so that only maps tell images apart."""
 
+TASK_KINDS = (
+    "wrong",
+    "names what is not there",
+    "misses what is there",
+    "right, evidence elsewhere",
+    "right, evidence on its objects",
+    "right",
+)
+"""The headings about a task: the second and third where many labels may hold, the last where it is
+not known whether the evidence lies on objects."""
+
 _FORMER = {
     "right for the wrong reasons": EVIDENCE_KINDS[1],
     "right for the right reasons": EVIDENCE_KINDS[2],
@@ -31,7 +42,13 @@ _FORMER = {
 
 
 def kinds_of(images: Sequence[GalleryImage]) -> tuple[str, ...]:
-    """Return the headings under which images stand: `KINDS`, or else `EVIDENCE_KINDS`."""
+    """Return the headings under which images stand: `KINDS`, or else `EVIDENCE_KINDS`.
+
+    About tasks these are the ones of `TASK_KINDS` that some image has.
+    """
+    kinds = {image.kind for image in images if image.of_task}
+    if kinds:
+        return tuple(kind for kind in TASK_KINDS if kind in kinds)
     return KINDS if any(image.kind in KINDS for image in images) else EVIDENCE_KINDS
 
 
@@ -47,6 +64,7 @@ class ModelAnswer:
     inside : whether the strongest evidence lies on the person; None where undefined
     mass : share of the evidence that does, or None
     holds : share of the swapped surroundings in which the answer stays, or None
+    why_no_map : a few words, where no map is drawn; else ""
     """
 
     name: str
@@ -56,6 +74,7 @@ class ModelAnswer:
     inside: bool | None
     mass: float | None = None
     holds: float | None = None
+    why_no_map: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,14 +83,17 @@ class GalleryImage:
 
     Attributes
     ----------
-    kind : one of `KINDS`, or of `EVIDENCE_KINDS`
+    kind : one of `KINDS`, or of `EVIDENCE_KINDS`; of `TASK_KINDS` about a task
     id : of the image
-    attribute, truth : what was asked, and the annotated group
-    labels : of its tasks
+    attribute, truth : what was asked, and the annotated group; or a task and the label that is
+        asked about, "no …" where it does not hold
+    labels : of its tasks, besides the one that was asked about
     image : (height, width, 3) uint8
-    mask : (height, width) bool, the person; or None
+    mask : (height, width) bool, the person, or about a task the label's objects; or None
     models : an answer of each
-    chance : the person's share of the image, or None
+    chance : the share of the image that the mask covers, or None
+    of_task : whether a task was asked about
+    groups : of each attribute, where a task was asked about
     """
 
     kind: str
@@ -83,6 +105,8 @@ class GalleryImage:
     mask: npt.NDArray[np.bool_] | None
     models: tuple[ModelAnswer, ...]
     chance: float | None = None
+    of_task: bool = False
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, item: GalleryImage | Mapping[str, Any]) -> GalleryImage:

@@ -118,6 +118,7 @@ def test_a_dataset_without_attribute(variant, draw_run, tmp_path):
     done = audit(draw_run(tmp_path / "run", data), output=tmp_path / "audit", **QUICK)
     assert "no attribute" in named_out(done)
     of_task = {"accuracy", "calibration_error", "coverage", "error", "person_effect"}
+    of_task |= {"hidden_task_accuracy", "person_task_accuracy"}
     of_evidence = {"pointing_game", "relevance_mass"}
     lifts = {"chance_level", *(f"{name}_lift" for name in of_evidence)}
     assert set(done.metrics["metric"]) == of_task | of_evidence | lifts

@@ -32,4 +32,26 @@ METRICS = (
         "the true labels as often as all pictures do: the counterfactual of A->T",
         places=(Place(TOGETHER, 2),),
     ),
+    Metric(
+        name="hidden_task_accuracy",
+        unit="fraction",
+        title="Accuracy on {task} with the person hidden",
+        meaning="what falls from the accuracy was read off the person, or stood behind the mask",
+        undefined=NEEDS_MASK,
+        keys="task; attribute+task+group",
+        definition="accuracy on the task with the person hidden; what falls from the accuracy was "
+        "read off the person",
+        places=(Place(TASK),),
+    ),
+    Metric(
+        name="person_task_accuracy",
+        unit="fraction",
+        title="Accuracy on {task} with only the person visible",
+        meaning="what is right without the objects and their surroundings is told by the person",
+        undefined=NEEDS_MASK,
+        keys="task; attribute+task+group",
+        definition="accuracy on the task with only the person visible: what is right then is told "
+        "by the person",
+        places=(Place(TASK),),
+    ),
 )
