@@ -190,6 +190,11 @@ def _rows_by_reason(
                 if len(rows):
                     is_empty = False
                     yield model, attribute, reason, rows
+    if is_empty and not audited.networks[0].schema.attributes:
+        raise InputError(
+            f"{audited.folder} has no reasons, which are about naming a group: its models name "
+            "none; pictures of their tasks are in the report"
+        )
     if is_empty:
         raise InputError(f"{audited.folder} has no reasons: it takes pictures with masks")
 

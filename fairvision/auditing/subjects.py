@@ -185,10 +185,10 @@ def method_of(model: Model, attribution: str) -> tuple[str | None, str]:
             f"{model.name} has no layer with positions for {DEFAULT}: its evidence is found by "
             f"hiding parts of each picture ({WITHOUT_PLACES})"
         )
-    cells = None if isinstance(model, RunModel) else coarse_grid(model, DEFAULT)
-    if cells is not None:
+    grid = None if isinstance(model, RunModel) else coarse_grid(model, DEFAULT)
+    if grid is not None:
         return WITHOUT_PLACES, (
-            f"{model.name}: maps by {DEFAULT} would have {cells[0]} × {cells[1]} cells, too coarse "
+            f"{model.name}: maps by {DEFAULT} would have {grid[0]} × {grid[1]} cells, too coarse "
             "to tell a person from the surroundings: its evidence is found by hiding parts of each "
             f"picture ({WITHOUT_PLACES}), which asks it many times"
         )
@@ -202,10 +202,10 @@ def why_not_drawn(model: Model, method: str | None) -> str:
     """
     if method is None:
         return f"no evidence was looked for (attribution {NONE})"
-    cells = None if isinstance(model, RunModel) else coarse_grid(model, method)
-    if cells is None:
+    grid = None if isinstance(model, RunModel) else coarse_grid(model, method)
+    if grid is None:
         return ""
     return (
-        f"not drawn: {cells[0]} × {cells[1]} cells are too coarse to tell a person from the "
+        f"not drawn: {grid[0]} × {grid[1]} cells are too coarse to tell a person from the "
         "surroundings"
     )

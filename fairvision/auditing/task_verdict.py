@@ -17,7 +17,7 @@ from fairvision.results.verdict import BEFORE, Answer, Status, shown_as, why_not
 from fairvision.results.words import listed, written
 from fairvision.schema import UNKNOWN
 
-TOLD = 3  # tasks in the headline, and labels in an answer
+LISTED = 3  # tasks in the headline, and labels in an answer
 
 
 def task_answers(figures: Figures) -> Iterator[Answer]:
@@ -35,9 +35,9 @@ def task_answers(figures: Figures) -> Iterator[Answer]:
 def task_headline(figures: Figures, model: str) -> list[str]:
     """Return the headline of a model that names no group: a line for each of its first tasks."""
     tasks = [task for task in figures.tasks if figures.get(model, "accuracy", "", task)]
-    lines = [_headline_of(figures, model, task) for task in tasks[:TOLD]]
-    if len(tasks) > TOLD:
-        lines.append(f"{model} predicts {len(tasks) - TOLD} more: see the figures of each task.")
+    lines = [_headline_of(figures, model, task) for task in tasks[:LISTED]]
+    if len(tasks) > LISTED:
+        lines.append(f"{model} predicts {len(tasks) - LISTED} more: see the figures of each task.")
     return lines
 
 
@@ -46,7 +46,7 @@ def task_change(figures: Figures, first: str, other: str) -> str:
     change = difference_of(first, other)
     parts = [
         f"accuracy on {task} {figure.sentence()}" + ("" if figure.sign else ", not shown")
-        for task in figures.tasks[:TOLD]
+        for task in figures.tasks[:LISTED]
         if (figure := figures.defined(change, "accuracy", "", task))
     ]
     return f"From {first} to {other}: {'; '.join(parts)}." if parts else ""
@@ -222,7 +222,7 @@ def _by_person(figures: Figures, model: str, task: str, attribute: str) -> Answe
     if shown:
         named = [_moved(figures, model, task, attribute, *pair) for pair in shown]
         sentences.append(
-            f"By label it is shown for {len(shown)} of {len(gaps)}: {listed(named, TOLD)}."
+            f"By label it is shown for {len(shown)} of {len(gaps)}: {listed(named, LISTED)}."
         )
     elif gaps:
         sentences.append(f"By label it is shown for none of {len(gaps)}.")

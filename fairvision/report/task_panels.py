@@ -27,8 +27,8 @@ def columns(figures: Figures) -> dict[str, str]:
         "chance_level": "By chance",
         "hidden_task_accuracy": "Accuracy, person hidden",
     }
-    known = {key.metric for _, key in figures.table if key.task and key.group}
-    return {metric: title for metric, title in titles.items() if metric in known}
+    measured = {key.metric for _, key in figures.table if key.task and key.group}
+    return {metric: title for metric, title in titles.items() if metric in measured}
 
 
 def right(figures: Figures, attribute: str) -> Iterator[Panel]:

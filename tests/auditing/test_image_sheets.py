@@ -137,7 +137,7 @@ def test_damaged_description(tmp_path, text):
 
 @pytest.mark.parametrize("name", ["../elsewhere", "/etc"])
 def test_models_lie_inside_the_audit(tmp_path, name):
-    settings = {"attribution": "gradcam", "split": "test"}
+    settings = {"attribution": "gradcam", "split": "test", "runs": [{}]}
     (tmp_path / "audit.json").write_text(json.dumps({"models": [name], "settings": settings}))
     with pytest.raises(InputError, match="leaves its folder"):
         image_sheets(tmp_path, ["run"], output=tmp_path / "out")

@@ -18,7 +18,6 @@ import fairvision
 from fairvision import datasets
 from fairvision.auditing.task_verdict import task_answers, task_headline
 from fairvision.datasets import Dataset
-from fairvision.errors import FairvisionWarning
 from fairvision.results.figures import COLUMNS, read
 from fairvision.results.gallery import TASK_KINDS
 from fairvision.schema import Task
@@ -103,8 +102,8 @@ def value(table, metric, **keys):
     rows = table[table["metric"] == metric]
     for name, wanted in keys.items():
         rows = rows[rows[name] == wanted]
-    (found,) = rows["value"]
-    return found
+    (number,) = rows["value"]
+    return number
 
 
 def words(done) -> str:
@@ -171,7 +170,8 @@ def test_no_section_is_empty_without_a_reason(job_only):
     # both groups are there, wrong and right, and held against the objects
     assert "Annotated job: cook (gender woman)" in page
     assert "Annotated job: pilot (gender man)" in page
-    assert "Right, evidence elsewhere" in page and "Right, evidence on its objects" in page
+    assert "Right, evidence elsewhere" in page
+    assert "Right, evidence on its objects" in page
     assert "Names what is not there" not in page
     assert "evidence elsewhere; 0% of it on the objects, chance 6%" in page
 
@@ -207,7 +207,8 @@ def test_beside_a_model_that_names_groups(people, tmp_path):
     assert "Is all right about gender for the right reasons?" in asked
     assert "Is jobs right about gender for the right reasons?" not in asked
     page = words(done)
-    assert "Annotated job: cook" in page and "Annotated gender" not in page
+    assert "Annotated job: cook" in page
+    assert "Annotated gender" not in page
     assert "not all of these name one" in page
 
 
@@ -232,7 +233,7 @@ def test_what_could_not_be_measured_is_said(lacking, people, tmp_path):
         "masks": "jobs, job: what seeing the person does to it (no picture has a person mask)",
         "regions": "jobs, job: whether the evidence lies on its objects (the data do not say",
         "attribute": "no attribute: nothing about groups",
-        "attribution": "jobs: where its evidence lies, and whether that can be trusted: no evidence",
+        "attribution": "jobs: where its evidence lies, and whether that can be trusted: no",
     }
     page = words(done)
     assert any(line.startswith(expected[lacking]) for line in done.verdict.left_out)
