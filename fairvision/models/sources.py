@@ -268,7 +268,7 @@ def changed(preprocessing: Preprocessing, options: SourceOptions) -> Preprocessi
         if isinstance(geometry, TransformGeometry) and options.shorter is None:
             raise InputError(
                 f"the model is given {geometry}, of which not only the size can be changed: say "
-                "--shorter too, 0 for whole images"
+                "--crop too, 0 for whole images"
             )
         size = geometry.size if options.size is None else options.size
         shorter = geometry.shorter if options.shorter is None else (options.shorter or None)

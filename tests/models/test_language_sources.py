@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from fairvision import models
 from fairvision.datasets.geometry import Geometry
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models.heads import Head
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -113,6 +113,18 @@ def test_a_folder_without_a_word_on_images(vit, transformers, tmp_path, gender):
     assert torch.equal(model.predict(images)["gender"], same.predict(images)["gender"])
     with pytest.raises(InputError, match="fails on images of shape"):
         models.open_source(f"hf:{vit[0]}", replace(gender, size=48))
+
+
+def test_a_classifier_of_many_labels(vit, tmp_path, gender):
+    folder = copied(vit[0], tmp_path / "many", problem_type="multi_label_classification")
+    with pytest.warns(FairvisionWarning, match="say many = true in --heads"):
+        models.open_source(f"hf:{folder}", gender)
+    many = replace(gender, heads={"gender": Head(("female", "male"), many=True)})
+    model = models.open_source(f"hf:{folder}", many)
+    images = torch.rand(2, 3, 112, 112)
+    with torch.no_grad():
+        expected = vit[1](images * 2 - 1).logits.sigmoid().flip(1)
+    assert torch.allclose(model.predict(images)["gender"], expected, atol=1e-5)
 
 
 class Trap:

@@ -184,7 +184,7 @@ def test_a_transform_that_no_geometry_is_stays_what_it_is():
     assert str(made) == (
         "images of 32 × 32 by a transform; mean 0, 0, 0; deviation 1, 1, 1 (a library)"
     )
-    with pytest.raises(InputError, match="say --shorter too"):
+    with pytest.raises(InputError, match="say --crop too"):
         changed(made, models.SourceOptions(size=64))
     assert changed(made, models.SourceOptions(size=64, shorter=0)).geometry == Geometry(64)
     assert isinstance(made, Preprocessing)

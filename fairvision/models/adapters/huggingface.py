@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairvision.errors import warn_caller
 from fairvision.models.adapters.transformers_files import preprocessing, pretrained
 from fairvision.models.model import Model
 from fairvision.models.sources import SourceOptions, adapted
@@ -24,5 +25,11 @@ def open_model(reference: str, options: SourceOptions) -> Model:
     network = pretrained(reference, source, "AutoModelForImageClassification")
     labels = network.config.id2label
     outputs = [str(labels[i]) for i in range(network.config.num_labels)]
+    single = [head for head, about in (options.heads or {}).items() if not about.many]
+    if network.config.problem_type == "multi_label_classification" and single:
+        warn_caller(
+            f"{source} was trained to give many labels to an image, but head {single[0]!r} takes one "
+            "of them: say many = true in --heads unless that is meant"
+        )
     images = preprocessing(reference, source, options)
     return adapted(network, source, options, images, outputs=outputs)
