@@ -28,8 +28,8 @@ def open_model(reference: str, options: SourceOptions) -> Model:
     single = [head for head, about in (options.heads or {}).items() if not about.many]
     if network.config.problem_type == "multi_label_classification" and single:
         warn_caller(
-            f"{source} was trained to give many labels to an image, but head {single[0]!r} takes one "
-            "of them: say many = true in --heads unless that is meant"
+            f"{source} was trained to give many labels to an image, but head {single[0]!r} takes "
+            "one of them: say many = true in --heads unless that is meant"
         )
     images = preprocessing(reference, source, options)
     return adapted(network, source, options, images, outputs=outputs)
