@@ -8,8 +8,10 @@ import string
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from fairvision import models
@@ -72,16 +74,18 @@ def test_a_classifier_gives_what_transformers_gives(
 ):
     folder, network = vit
     model = models.open_source(f"hf:{folder}", gender)
-    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    pixels = np.asarray(photograph.resize((112, 112), Image.Resampling.BILINEAR)) / 255
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
     with torch.no_grad():
-        logits = network(**processor(photograph, return_tensors="pt")).logits
-    female = logits.softmax(dim=1)[:, 1]  # the folder says what its outputs are called
-    assert model.predict(seen(model))["gender"][:, 0].item() == pytest.approx(
-        female.item(), abs=1e-4
-    )
+        exact = network(torch.tensor(pixels).permute(2, 0, 1)[None].float() * 2 - 1).logits
+        rounded = network(**processor(photograph, return_tensors="pt")).logits
+    female = model.predict(seen(model))["gender"][:, 0]
+    # The folder says which output is called what; its processor rounds in another way than Pillow.
+    assert torch.allclose(female, exact.softmax(dim=1)[:, 1], atol=1e-5)
+    assert torch.allclose(female, rounded.softmax(dim=1)[:, 1], atol=1e-3)
     assert model.geometry == Geometry(112)
     assert str(model.preprocessing).endswith("(as its preprocessor_config.json says)")
-    for method in ("hirescam", "occlusion", "saliency"):
+    for method in ("gradcam", "occlusion", "saliency"):
         explained(model, method)
 
 
@@ -205,8 +209,8 @@ def test_texts_decide_as_clip_decides(clip, transformers, photograph, seen, expl
     vectors = torch.stack([female, output.text_embeds[2]])
     logits = network.logit_scale.exp() * output.image_embeds @ vectors.T
     expected = logits.softmax(dim=1).detach()
-    assert torch.allclose(model.predict(seen(model))["gender"], expected, atol=1e-4)
-    for method in ("hirescam", "occlusion", "integrated_gradients"):
+    assert torch.allclose(model.predict(seen(model))["gender"], expected, atol=1e-3)
+    for method in ("saliency", "occlusion", "integrated_gradients"):
         explained(model, method)
 
 
@@ -277,7 +281,7 @@ def test_texts_decide_as_open_clip_decides(open_clip, photograph, seen, explaine
         expected = (network.logit_scale.exp() * images @ vectors.T).softmax(dim=1)
     assert torch.allclose(model.predict(seen(model))["gender"], expected, atol=1e-4)
     assert model.geometry == Geometry(32, 32, "bicubic")
-    explained(model, "hirescam")
+    explained(model, "gradcam")
 
 
 def test_folders_of_open_clip_that_are_refused(open_clip, tmp_path, monkeypatch):
