@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a classifier: baseline, equalizer and other methods.",
     "sweep": "Train methods over several seeds, audit them, write a leaderboard.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
+    "gate": "Say whether an audit keeps rules; stops a program where it does not.",
     "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
     "export": "Bring an audit into other programs: model cards, MLflow, wandb, FiftyOne.",
     "captions": "Compare captioners: whom they name, what the rest tells. Writes the report.",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fairvision.attribution import DEFAULT, METHODS
-from fairvision.cli import options
+from fairvision.cli import gate, options
 from fairvision.cli.printing import say, say_json
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 from fairvision.datasets import FILLS
@@ -130,6 +130,14 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
     type=click.IntRange(min=1),
     help="On how many pictures; by default 200 with --sanity, else 24.",
 )
+@click.option(
+    "--fail-on",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help='End with exit code 1 where this is so, such as "accuracy_gap.low > 0.05"; or a TOML file '
+    "with a list `rules` (see docs/gate.md).",
+)
 @options.seed
 @options.device
 @options.workers
@@ -141,6 +149,7 @@ def command(
     sources: tuple[Path | str, ...],
     predictions: bool,
     names: tuple[str, ...],
+    rules: tuple[str, ...],
     quiet: bool,
     as_json: bool,
     **rest: Any,
@@ -160,7 +169,12 @@ def command(
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
     from fairvision.results.expectations import check_lines
+    from fairvision.results.findings import findings
 
+    if rules:
+        from fairvision.results.gate import read_rules
+
+        read_rules(rules)  # before the work
     described = options_from(() if predictions else sources, rest)
     done = audit(
         () if predictions else sources,
@@ -174,7 +188,8 @@ def command(
         return
     if as_json:
         paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        say_json({**paths, "verdict": done.verdict.as_json()})
+        listed = [finding.as_json() for finding in findings(done.metrics, done.models)]
+        say_json({**paths, "verdict": done.verdict.as_json(), "findings": listed})
     else:
         for line in _as_shown(done.folder):
             say(line)
@@ -182,6 +197,8 @@ def command(
         for line in check_lines(done.metrics, passed=bool(rest["sanity"])):
             say(line)
         say(f"report: {done.report}")
+    if rules:
+        gate.end(done.metrics, done.models, done.folder, rules, quiet=as_json)
 
 
 def _as_shown(folder: Path) -> list[str]:

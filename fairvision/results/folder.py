@@ -13,6 +13,7 @@ from fairvision.core import checksums
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import write_json, write_text
 from fairvision.core.version import __version__
+from fairvision.results.findings import findings
 from fairvision.results.verdict import Verdict
 
 Records = Sequence[Mapping[str, object]]
@@ -152,6 +153,12 @@ class FinishedAudit:
         """Path of the page."""
         return self.folder / PAGE
 
+    @property
+    def models(self) -> list[str]:
+        """Names of the models; differences between them, as "B - A", are none."""
+        names = [str(name) for name in dict.fromkeys(self.metrics["model"])]
+        return [name for name in names if " - " not in name]
+
 
 def write_audit(
     folder: Path,
@@ -181,6 +188,12 @@ def write_audit(
         "settings": as_json(settings),
         **({} if data is None else {"data": data}),
         "verdict": verdict.as_json(),
+        **({} if data is None else {"findings": _findings(metrics, models)}),
         checksums.KEY: checksums.of_tables(folder),
     }
     write_json(folder / marker, described)
+
+
+def _findings(metrics: pd.DataFrame, models: list[str]) -> list[dict[str, Any]]:
+    """Return the findings of an audit as `audit.json` holds them."""
+    return [finding.as_json() for finding in findings(metrics, models)]

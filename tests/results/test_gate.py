@@ -1,0 +1,135 @@
+"""Rules that an audit must not break: how they are read, judged, and written for other programs."""
+
+from __future__ import annotations
+
+import math
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from fairvision.errors import InputError
+from fairvision.results.figures import COLUMNS
+from fairvision.results.gate import as_junit, as_markdown, judge, parse_rule, read_rules
+
+
+def table(*rows: dict[str, object]) -> pd.DataFrame:
+    blank = {"model": "m", "attribute": "gender", "task": "", "group": "", "label": "", "n": 90}
+    blank |= {"metric": "accuracy_gap", "value": 0.2, "low": 0.1, "high": 0.3, "unit": "difference"}
+    return pd.DataFrame([{**blank, **row} for row in rows], columns=list(COLUMNS))
+
+
+def outcome(metrics: pd.DataFrame, text: str, models: tuple[str, ...] = ("m", "other")):
+    (judged,) = judge(metrics, models, [parse_rule(text)])
+    return judged
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("accuracy_gap > 0.2", True),
+        ("accuracy_gap >= 0.2", False),
+        ("accuracy_gap.low > 0.05", False),
+        ("accuracy_gap.low>.1", True),
+        ("accuracy_gap.high < 1e-1", True),
+        ("accuracy_gap.value <= +0.2", False),
+        ("accuracy_gap.low > 0.05 [attribute=gender]", False),
+        ("accuracy_gap.low > 0.05 [attribute=gender, model=m]", False),
+    ],
+)
+def test_rules_are_broken_by_what_they_say(text, passed):
+    assert outcome(table({}), text).passed is passed
+
+
+def test_metrics_with_spaces_and_arrows():
+    rule = parse_rule("directional T->A.low > 0 [task=sport, group=female]")
+    assert (rule.metric, rule.number, rule.operator) == ("directional T->A", "low", ">")
+    assert rule.names == (("task", "sport"), ("group", "female"))
+    rule = parse_rule("directional A->T>0")
+    assert (rule.metric, rule.limit) == ("directional A->T", 0.0)
+
+
+def test_any_figure_of_the_whole_breaks_a_rule_and_groups_only_where_asked_for():
+    metrics = table(
+        {"metric": "accuracy", "value": 0.9},
+        {"metric": "accuracy", "value": 0.3, "group": "female"},
+        {"metric": "accuracy", "value": 0.8, "attribute": "age"},
+        {"metric": "accuracy", "value": 0.1, "model": "other - m"},
+    )
+    assert outcome(metrics, "accuracy < 0.5").passed
+    assert outcome(metrics, "accuracy < 0.5").kept == 2
+    broken = outcome(metrics, "accuracy < 0.85")
+    assert broken.reasons == ["m, age: 80.0% (10.0% to 30.0%, n = 90)"] or "age" in str(broken)
+    assert not outcome(metrics, "accuracy < 0.5 [group=female]").passed
+    assert not outcome(metrics, "accuracy < 0.5 [model=other - m]").passed
+
+
+def test_what_is_not_there_cannot_be_kept():
+    gone = outcome(table({}), "holds < 0.5")
+    assert not gone.passed
+    assert "was not measured" in gone.reasons[0]
+    undefined = table({"value": math.nan, "low": math.nan, "high": math.nan})
+    assert "is undefined" in outcome(undefined, "accuracy_gap > 0.5").reasons[0]
+    named = outcome(table({}), "accuracy_gap > 0.5 [model=nobody]")
+    assert "the models are m, other" in named.reasons[0]
+    one = table({}, {"attribute": "age", "value": math.nan, "low": math.nan, "high": math.nan})
+    assert outcome(one, "accuracy_gap > 0.5").passed
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("accuracy_gap", "cannot be read: write METRIC.low > NUMBER"),
+        ("accuracy_gap = 0.3", "cannot be read"),
+        ("accuracy_gap > much", "cannot be read"),
+        ("accuracy_gap.middle > 0.3", "no metric: is it accuracy"),
+        ("fairness > 0.3", "which is no metric"),
+        ("accuracy_gap > 0.3 [colour=red]", "'colour=red' is none of model="),
+        ("accuracy_gap > 0.3 [gender]", "'gender' is none of model="),
+        ("accuracy_gap > nan", "cannot be read"),
+    ],
+)
+def test_rules_that_cannot_be_read_are_one_line(text, problem):
+    with pytest.raises(InputError, match=problem) as raised:
+        parse_rule(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_rules_in_files(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text('rules = ["accuracy_gap.low > 0.05", "holds.high < 0.5 [attribute=gender]"]\n')
+    assert [rule.metric for rule in read_rules([path, "error > 0.5"])] == [
+        "accuracy_gap",
+        "holds",
+        "error",
+    ]
+    for text, problem in {
+        "": "rules is missing",
+        "rules = 3": "rules must be a list",
+        'rules = ["x"]': "cannot be read",
+        "rules = [3]": "must be text",
+        'rules = []\nother = "x"': "'other' is not among",
+        "rules = [": "TOML",
+        "rules = []": "there are no rules",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(InputError, match=problem):
+            read_rules([path])
+    with pytest.raises(InputError, match="is missing"):
+        read_rules([tmp_path / "no.toml"])
+
+
+def test_names_from_data_are_text_in_xml_and_markdown():
+    evil = 'x</failure><script>|`*\x07"'
+    metrics = table({"model": evil, "attribute": evil})
+    judged = judge(metrics, [evil], [parse_rule("accuracy_gap > 0.1"), parse_rule("error > 2")])
+    suite = ElementTree.fromstring(as_junit(judged, evil))
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    assert [case.find("failure") is not None for case in suite] == [True, True]
+    page = as_markdown(judged, evil)
+    assert "<script>" not in page
+    assert "2 of 2 rules broken" in page
+    assert len(page.splitlines()) == 6
+    kept = judge(table({}), ["m"], [parse_rule("accuracy_gap > 0.9")])
+    assert "all rules kept" in as_markdown(kept, "a")
+    assert ElementTree.fromstring(as_junit(kept, "a")).get("failures") == "0"
