@@ -15,6 +15,7 @@ from fairvision.datasets.pixels import Pixels, open_pixels
 from fairvision.datasets.readers.celeba import from_celeba
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco
+from fairvision.datasets.readers.cvat import from_cvat
 from fairvision.datasets.readers.fairface import from_fairface
 from fairvision.datasets.readers.huggingface import from_huggingface
 from fairvision.datasets.readers.imagefolder import from_folder
@@ -45,6 +46,7 @@ __all__ = [
     "from_celeba",
     "from_cifar10",
     "from_coco",
+    "from_cvat",
     "from_fairface",
     "from_folder",
     "from_huggingface",

@@ -192,3 +192,17 @@ def test_the_commands(run_cli, fairface, tmp_path):
     assert made.code == 0
     assert "4 pictures" in made.out
     assert "left out: 1 of 5 file names" in made.err
+
+
+def test_a_folder_that_is_a_link_leads_nowhere_else(tmp_path):
+    root = draw(tmp_path / "in", GOOD[0])
+    outside = draw(tmp_path / "elsewhere", GOOD[2])
+    (root / "part2").symlink_to(outside)
+    with pytest.raises(InputError, match="is a link that leads out of"):
+        from_utkface(root, tmp_path / "out")
+
+
+def test_a_table_without_rows(fairface, tmp_path):
+    (fairface / "fairface_label_train.csv").write_text(HEADER + "\n")
+    with pytest.raises(InputError, match="fairface_label_train.csv has no rows"):
+        from_fairface(fairface, tmp_path / "out")

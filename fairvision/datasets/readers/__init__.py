@@ -48,6 +48,7 @@ _READERS: Plugins[Reader] = Plugins(
         "celeba": "fairvision.datasets.readers.celeba:from_celeba",
         "utkface": "fairvision.datasets.readers.utkface:from_utkface",
         "fairface": "fairvision.datasets.readers.fairface:from_fairface",
+        "cvat": "fairvision.datasets.readers.cvat:from_cvat",
         "folder": "fairvision.datasets.readers.imagefolder:from_folder",
     },
     _checked,

@@ -168,6 +168,7 @@ class Rows:
     splits : of each row; None where they are to be drawn
     sources : the files
     published : of some columns, all names that there are, in order
+    regions : boxes of objects, or None
     """
 
     path: Path
@@ -176,6 +177,7 @@ class Rows:
     splits: Sequence[str] | None
     sources: Iterable[Source]
     published: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    regions: pd.DataFrame | None = None
 
 
 def import_rows(
@@ -225,7 +227,7 @@ def import_rows(
         pd.DataFrame({"id": list(rows.ids), "split": list(splits)}),
         columns,
         root=Path(folder),
-        name=name or rows.path.stem,
+        name=name or (rows.path.resolve().name if rows.path.is_dir() else rows.path.stem),
         source=source,
         licence=licence,
     )
@@ -238,4 +240,5 @@ def import_rows(
         overwrite=overwrite,
         workers=workers,
         quiet=quiet,
+        regions=rows.regions,
     )

@@ -119,6 +119,8 @@ def from_fairface(
 def _read(path: Path, roles: Roles) -> pa.Table:
     """Return the file names and the columns that have a role, checked."""
     table = read_csv(path)
+    if not len(table):
+        raise InputError(f"{path} has no rows")
     wanted = [_FILE, *dict.fromkeys(roles.columns)]
     for name in wanted:
         if name not in table.column_names:

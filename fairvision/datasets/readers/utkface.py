@@ -160,7 +160,7 @@ def _files(root: Path) -> list[Path]:
         entries = [entry for entry in sorted(os.listdir(root)) if not is_of_system(entry)]
         folders = [root, *(root / entry for entry in entries if (root / entry).is_dir())]
         names = [(folder, name) for folder in folders for name in os.listdir(folder)]
-    located = {folder: locator(folder) for folder in folders}
+    located = {folder: locator(folder, root) for folder in folders}
     files = [
         located[folder](name, Place(folder))
         for folder, name in names
