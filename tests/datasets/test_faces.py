@@ -204,5 +204,5 @@ def test_a_folder_that_is_a_link_leads_nowhere_else(tmp_path):
 
 def test_a_table_without_rows(fairface, tmp_path):
     (fairface / "fairface_label_train.csv").write_text(HEADER + "\n")
-    with pytest.raises(InputError, match="fairface_label_train.csv has no rows"):
+    with pytest.raises(InputError, match=r"fairface_label_train.csv has no rows"):
         from_fairface(fairface, tmp_path / "out")
