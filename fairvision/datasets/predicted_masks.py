@@ -122,8 +122,11 @@ def parse_predicted(path: Path, settings: Any) -> PredictedMasks | None:
             )
             for row in value.get("agreement", ())
         )
+        numbers = [number for row in agreement for number in (row.value, row.low, row.high)]
+        if any(map(math.isinf, numbers)) or not 0 < threshold < 1:
+            raise ValueError
         return PredictedMasks(tuple(map(str, models)), float(threshold), agreement)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InputError(
             f"{path}: masks must name what predicted them, a list in predicted_by, the threshold, "
             f"and rows of agreement, as fairvision data masks writes it, not {shown(value)}"

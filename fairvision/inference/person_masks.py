@@ -21,12 +21,13 @@ from fairvision.datasets.predicted_masks import IOU, IOU_GAP, RECALL, Agreement,
 from fairvision.datasets.readers.importing import import_dataset, locate
 from fairvision.datasets.readers.storing import Source, in_threads
 from fairvision.errors import InputError, shown, warn_caller
-from fairvision.models.segmenters import Segmenter, load_segmenter
+from fairvision.models.segmenters import Image, Segmenter, load_segmenter
 
 THRESHOLDS = {"evidence": 0.5, "hiding": 0.2}
 """From which probability on a pixel is of the person: to measure evidence by, or to hide all."""
 
 Mask = npt.NDArray[np.bool_]
+_SLACK = 1e-3  # of probabilities
 
 
 def make_masks(
@@ -128,11 +129,23 @@ def _predictor(
         image = np.asarray(read_image(root / str(paths[row]), doubts=Doubts()))
         total = np.zeros(image.shape[:2])
         for segmenter in segmenters:
-            total += segmenter.predict(image)
+            total += _checked(segmenter.name, segmenter.predict(image), image)
         mask: Mask = total / len(segmenters) > threshold
         return mask
 
     return predict
+
+
+def _checked(name: str, share: npt.NDArray[np.floating], image: Image) -> npt.NDArray[np.floating]:
+    """Return probabilities of an image; `InputError` where they are none, or of another shape."""
+    if np.shape(share) != image.shape[:2]:
+        raise InputError(
+            f"{name} gives an array of shape {np.shape(share)} for an image of "
+            f"{image.shape[0]} × {image.shape[1]} pixels: a probability for each is expected"
+        )
+    if not (share.min() >= -_SLACK and share.max() <= 1 + _SLACK):
+        raise InputError(f"{name} gives numbers outside of 0 to 1, which are no probabilities")
+    return share
 
 
 def _drawn(source: Path, dataset: Dataset) -> dict[int, Path]:

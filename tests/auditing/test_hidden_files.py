@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from fairvision import datasets
-from fairvision.auditing import hide_folder
+from fairvision.auditing import hide_folder, streaming
 from fairvision.auditing.hidden_files import MARKER
 from fairvision.auditing.hidden_tables import SWAPS, by_image
 from fairvision.auditing.layouts import Layout
@@ -282,6 +282,13 @@ def test_other_tables_with_a_column_kind_are_left_as_they_are(tmp_path):
         columns.to_csv(tmp_path / f"{name}.csv", index=False)
         opened, _ = open_predictions(tmp_path / f"{name}.csv")
         assert by_image(opened) is opened
+
+
+def test_tables_too_large_to_be_held_are_refused(world, shown, tmp_path, monkeypatch):
+    monkeypatch.setattr(streaming, "LIMIT", 5)
+    shown[1].to_parquet(tmp_path / "filled.parquet")
+    with pytest.raises(InputError, match=r"row per file \(column kind\) .* cannot be counted"):
+        of_tables([tmp_path / "filled.parquet"], None, "test", world, None, (), Layout())
 
 
 def test_tables_without_truth_ask_for_the_data(shown, tmp_path):

@@ -142,6 +142,30 @@ def test_masks_that_are_there_are_replaced_only_when_asked(bare, tmp_path):
     assert first.fingerprint() != second.fingerprint()
 
 
+@pytest.mark.parametrize(
+    ("gives", "message"),
+    [
+        (lambda image: np.zeros((3, 4)), r"mine gives an array of shape \(3, 4\) for an image of"),
+        (lambda image: image[..., 0].astype(float), "mine gives numbers outside of 0 to 1"),
+        (lambda image: np.full(image.shape[:2], np.nan), "mine gives numbers outside of 0 to 1"),
+    ],
+)
+def test_what_is_no_probability_is_refused(bare, tmp_path, gives, message):
+    with pytest.raises(InputError, match=message):
+        make_masks(bare, tmp_path / "out", Segmenter("mine", gives))
+    assert not (tmp_path / "out").exists()
+
+
+def test_counterfactuals_and_boxes_of_objects_stay(tmp_path):
+    drawn = datasets.scenes(tmp_path / "a", count=12, bias=0.8, size=16, counterfactuals=True)
+    made = make_masks(drawn.root, tmp_path / "b", RED, check=drawn.root, replace_masks=True)
+    assert made.samples["id"].tolist() == drawn.samples["id"].tolist()
+    assert len(made.counterfactuals()) == len(drawn.counterfactuals()) > 0
+    boxes = [datasets.read_regions(dataset) for dataset in (drawn, made)]
+    pd.testing.assert_frame_equal(*boxes)
+    assert made.predicted_masks.agreement[0].n == len(drawn.originals())
+
+
 def test_iou_by_hand():
     masks = np.array([[1, 1, 0, 0], [0, 0, 0, 0]], bool)
     assert intersection_over_union(masks[:1], np.array([[0, 1, 1, 1]], bool)) == 0.25
@@ -181,11 +205,26 @@ def test_bad_tables_of_drawn_masks(bare, drawn, tmp_path, rows, message):
     assert not (tmp_path / "out").exists()
 
 
+ROW = {"metric": "iou", "attribute": "", "group": "", "value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
+
+
 @pytest.mark.parametrize(
-    "masks", [[], "red", {"predicted_by": "red", "threshold": 0.5}, {"predicted_by": ["red"]},
-              {"predicted_by": ["red"], "threshold": "x"},
-              {"predicted_by": ["red"], "threshold": 0.5, "agreement": [{"metric": "iou"}]}]
-)  # fmt: skip
+    "masks",
+    [
+        [],
+        "red",
+        {"predicted_by": "red", "threshold": 0.5},
+        {"predicted_by": ["red"]},
+        {"predicted_by": [], "threshold": 0.5},
+        {"predicted_by": ["red"], "threshold": "x"},
+        {"predicted_by": ["red"], "threshold": True},
+        {"predicted_by": ["red"], "threshold": 10**400},
+        {"predicted_by": ["red"], "threshold": 0.5, "agreement": "iou"},
+        {"predicted_by": ["red"], "threshold": 0.5, "agreement": [{"metric": "iou"}]},
+        {"predicted_by": ["red"], "threshold": 0.5, "agreement": [{**ROW, "n": None}]},
+        {"predicted_by": ["red"], "threshold": 0.5, "agreement": [{**ROW, "low": 10**400}]},
+    ],
+)
 def test_damaged_notes_are_refused(bare, masks):
     settings = read_json(bare / "dataset.json")
     write_json(bare / "dataset.json", {**settings, "masks": masks})
