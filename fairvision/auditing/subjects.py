@@ -150,8 +150,7 @@ def in_terms_of(model: Model, whole: Dataset) -> Model:
     if not hasattr(model, "in_terms_of"):
         return model
     square = whole.size[0] if whole.size and whole.size[0] == whole.size[1] else None
-    details = {"size": square} if hasattr(model, "side") else {}
-    return cast(Model, model.in_terms_of(whole.schema, **details))
+    return cast(Model, model.in_terms_of(whole.schema, square))
 
 
 def method_of(model: Model, attribution: str) -> tuple[str | None, str]:

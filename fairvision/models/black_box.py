@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import InputError, one_line, shown
 from fairvision.models.answers import Answers
+from fairvision.models.described import Described
 from fairvision.models.heads import (
     Head,
-    Heads,
     as_logits,
     gathered,
     positions,
     read_heads,
-    schema_of,
 )
 from fairvision.schema import Schema
 
@@ -34,26 +33,23 @@ Function = Callable[[list[Image.Image]], Any]
 _SIZE = 224
 
 
-@dataclass(frozen=True)
-class BlackBoxModel:
-    """A function as a `fairvision.models.Model`; made by `black_box`."""
+@dataclass(frozen=True, kw_only=True)
+class BlackBoxModel(Described):
+    """A function as a `fairvision.models.Model`; made by `black_box`.
 
-    name: str
-    heads: Heads
+    Attributes
+    ----------
+    name, heads, like : see `Described`
+    function, retries, wait : see `black_box`
+    side : of the squares that it is given; None where nothing has said it yet
+    answers : what it answered before
+    """
+
     function: Function
     side: int | None
     answers: Answers
     retries: int
     wait: float
-    like: Schema = field(default_factory=Schema)
-
-    def __str__(self) -> str:
-        return f"model {self.name}"
-
-    @property
-    def schema(self) -> Schema:
-        """The attributes and tasks that it predicts."""
-        return schema_of(self.heads, self.like)
 
     @property
     def size(self) -> int:
@@ -75,16 +71,9 @@ class BlackBoxModel:
         """None: a function has no gradients."""
         return None
 
-    def named(self, name: str) -> BlackBoxModel:
-        """Return the same model with another name."""
-        return replace(self, name=name)
-
     def in_terms_of(self, schema: Schema, size: int | None = None) -> BlackBoxModel:
-        """Return the same model, with heads that are attributes where they are in a dataset.
-
-        `size` is that of all images of the dataset, where they are squares of one size.
-        """
-        return replace(self, like=schema, side=self.side or size)
+        """Return the same model, told what a dataset has: see `Described.in_terms_of`."""
+        return replace(super().in_terms_of(schema), side=self.side or size)
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
         """Return the probabilities (n, labels) of every head; equal images are asked once."""
@@ -242,4 +231,12 @@ def black_box(
     checked = read_heads(heads, many)
     name = name or getattr(function, "__name__", type(function).__name__).strip("<>")
     answers = Answers(checked, None if cache is None else Path(cache))
-    return BlackBoxModel(name, checked, function, size, answers, retries, wait)
+    return BlackBoxModel(
+        name=name,
+        heads=checked,
+        function=function,
+        side=size,
+        answers=answers,
+        retries=retries,
+        wait=wait,
+    )

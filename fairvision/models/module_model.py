@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import InputError, one_line, shown
+from fairvision.models.described import Described
 from fairvision.models.heads import (
     Head,
     Heads,
@@ -19,11 +20,9 @@ from fairvision.models.heads import (
     gathered,
     positions,
     read_heads,
-    schema_of,
 )
 from fairvision.models.model import probabilities
 from fairvision.models.preprocessing import Preprocessing, Transform, of_transform, three
-from fairvision.schema import Schema
 
 _SUM = 1e-3  # how near to 1 answers must sum to be probabilities
 _EXTREME = 1000.0
@@ -93,34 +92,21 @@ class Headed(nn.Module):
         return {head: column.logits(outputs) for head, column in self.columns.items()}
 
 
-@dataclass(frozen=True)
-class ModuleModel:
+@dataclass(frozen=True, kw_only=True)
+class ModuleModel(Described):
     """A torch module as a `fairvision.models.Model`; made by `module_model`.
 
     Attributes
     ----------
-    name : what tables and reports call it
-    heads : what it predicts
+    name, heads, like : see `Described`
     network : the module with preprocessing and heads
     preprocessing : what is done to images
     has_gradients : whether attributions may take gradients of it
-    like : the schema of a dataset, which says which heads are attributes
     """
 
-    name: str
-    heads: Heads
     network: Headed
     preprocessing: Preprocessing
     has_gradients: bool = True
-    like: Schema = field(default_factory=Schema)
-
-    def __str__(self) -> str:
-        return f"model {self.name}"
-
-    @property
-    def schema(self) -> Schema:
-        """The attributes and tasks that it predicts."""
-        return schema_of(self.heads, self.like)
 
     @property
     def geometry(self) -> Geometry:
@@ -147,14 +133,6 @@ class ModuleModel:
         """Return the probabilities (n, labels) of every head."""
         with torch.inference_mode(), evaluating(self.network):
             return probabilities(self.network(images), self.schema)
-
-    def named(self, name: str) -> ModuleModel:
-        """Return the same model with another name."""
-        return replace(self, name=name)
-
-    def in_terms_of(self, schema: Schema) -> ModuleModel:
-        """Return the same model, with heads that are attributes where they are in a dataset."""
-        return replace(self, like=schema)
 
 
 def module_model(
@@ -236,7 +214,13 @@ def module_model(
         )
     given = _probed(network, preprocessing.geometry.size, f"model {name}")
     network.columns = _columns(checked, given, outputs, f"model {name}")
-    return ModuleModel(name, checked, network, preprocessing, has_gradients)
+    return ModuleModel(
+        name=name,
+        heads=checked,
+        network=network,
+        preprocessing=preprocessing,
+        has_gradients=has_gradients,
+    )
 
 
 @contextmanager
