@@ -19,6 +19,7 @@ from fairvision.datasets.readers.cvat import from_cvat
 from fairvision.datasets.readers.fairface import from_fairface
 from fairvision.datasets.readers.huggingface import from_huggingface
 from fairvision.datasets.readers.imagefolder import from_folder
+from fairvision.datasets.readers.miap import from_miap
 from fairvision.datasets.readers.mnist import from_mnist
 from fairvision.datasets.readers.reasons import caused_group, reasons, redraw
 from fairvision.datasets.readers.scenes import draw_scene, scenes
@@ -50,6 +51,7 @@ __all__ = [
     "from_fairface",
     "from_folder",
     "from_huggingface",
+    "from_miap",
     "from_mnist",
     "from_table",
     "from_utkface",

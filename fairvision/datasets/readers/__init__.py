@@ -49,6 +49,7 @@ _READERS: Plugins[Reader] = Plugins(
         "utkface": "fairvision.datasets.readers.utkface:from_utkface",
         "fairface": "fairvision.datasets.readers.fairface:from_fairface",
         "cvat": "fairvision.datasets.readers.cvat:from_cvat",
+        "miap": "fairvision.datasets.readers.miap:from_miap",
         "folder": "fairvision.datasets.readers.imagefolder:from_folder",
     },
     _checked,
