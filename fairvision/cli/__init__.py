@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a classifier: baseline, equalizer and other methods.",
     "sweep": "Train methods over several seeds, audit them, write a leaderboard.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
+    "compare": "Say what got worse from one audit to the next.",
     "gate": "Say whether an audit keeps rules; stops a program where it does not.",
     "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
     "export": "Bring an audit into other programs: model cards, MLflow, wandb, FiftyOne.",

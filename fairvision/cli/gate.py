@@ -37,7 +37,7 @@ def command(
     fairvision gate audit rules.toml --junit gate.xml --markdown gate.md
     fairvision gate audit "accuracy_gap.low > 0.05 [attribute=gender]"
     """
-    from fairvision.exporting.audit_folder import read_audit
+    from fairvision.results.audit_folder import read_audit
 
     finished = read_audit(audit)
     end(finished.metrics, finished.models, audit, rules, junit, markdown, as_json=as_json)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairvision.errors import InputError
-from fairvision.exporting.audit_folder import read_audit
+from fairvision.results.audit_folder import read_audit
 
 TARGETS = {
     "card": "fairvision.exporting.cards:write_cards",

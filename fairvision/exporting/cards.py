@@ -13,7 +13,7 @@ import pandas as pd
 from fairvision.core.extras import need
 from fairvision.core.files import inside, plain_name, whole_folder, write_json, write_text
 from fairvision.errors import one_line
-from fairvision.exporting.audit_folder import AuditFolder
+from fairvision.results.audit_folder import AuditFolder
 from fairvision.results.figures import Figure, difference_of
 from fairvision.results.words import words_of
 

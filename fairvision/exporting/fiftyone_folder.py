@@ -24,9 +24,9 @@ from fairvision.auditing.telling import EVIDENCE, codes_by_evidence
 from fairvision.core import checksums
 from fairvision.core.files import inside, read_json, resolved, whole_folder, write_json
 from fairvision.errors import InputError, shown
-from fairvision.exporting.audit_folder import AUDIT, AuditFolder
 from fairvision.exporting.figure_names import figure_names
 from fairvision.metrics.causes import REASONS
+from fairvision.results.audit_folder import AUDIT, AuditFolder
 
 MARKER = "metadata.json"
 SAMPLES = "samples.json"

@@ -9,8 +9,8 @@ from typing import Any
 
 from fairvision.core.extras import need
 from fairvision.errors import InputError, one_line
-from fairvision.exporting.audit_folder import AuditFolder
 from fairvision.exporting.figure_names import logged_figures
+from fairvision.results.audit_folder import AuditFolder
 
 _AT_ONCE = 1000  # metrics of one call
 _LONGEST = 500  # of a value of a parameter

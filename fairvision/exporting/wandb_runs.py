@@ -8,8 +8,8 @@ from pathlib import Path
 from fairvision.core.extras import need
 from fairvision.core.files import plain_name
 from fairvision.errors import InputError
-from fairvision.exporting.audit_folder import AuditFolder
 from fairvision.exporting.figure_names import logged_figures
+from fairvision.results.audit_folder import AuditFolder
 
 
 def log_to_wandb(audit: AuditFolder, *, output: str | Path | None, project: str) -> str:

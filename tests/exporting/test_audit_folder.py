@@ -7,8 +7,8 @@ import pytest
 from fairvision.core.files import read_json
 from fairvision.errors import InputError
 from fairvision.exporting import TARGETS, export
-from fairvision.exporting.audit_folder import read_audit
 from fairvision.exporting.figure_names import figure_names, logged_figures
+from fairvision.results.audit_folder import read_audit
 
 
 def test_an_audit_is_read_back(finished):

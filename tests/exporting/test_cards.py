@@ -10,7 +10,7 @@ import pytest
 from fairvision import captions
 from fairvision.errors import InputError
 from fairvision.exporting import export
-from fairvision.exporting.audit_folder import read_audit
+from fairvision.results.audit_folder import read_audit
 
 hub = pytest.importorskip("huggingface_hub", reason="needs huggingface_hub")
 

@@ -11,8 +11,8 @@ import pytest
 
 from fairvision.errors import InputError
 from fairvision.exporting import export, mlflow_runs
-from fairvision.exporting.audit_folder import read_audit
 from fairvision.exporting.figure_names import logged_figures
+from fairvision.results.audit_folder import read_audit
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the trackers' own libraries
 
