@@ -17,13 +17,14 @@ from PIL import Image
 from fairvision.auditing.columns import score_columns
 from fairvision.auditing.folder import MOST_SWAPS
 from fairvision.auditing.hidden_tables import HIDDEN, KIND, PERSON, SWAPS, WHOLE
+from fairvision.core.csv_files import write_csv
 from fairvision.core.files import check_vacant, whole_folder, write_json, write_text
 from fairvision.core.version import versions
 from fairvision.datasets import FILLS, Dataset, load, open_pixels
 from fairvision.datasets.geometry import Geometry
 from fairvision.datasets.pixels import LARGEST_SIDE, Decoder
 from fairvision.datasets.readers.storing import in_threads
-from fairvision.errors import InputError, warn_caller
+from fairvision.errors import InputError, visible, warn_caller
 from fairvision.schema import Schema
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def hide_folder(
         table = pd.DataFrame([row for rows in parts for row in rows])
         empty = pd.DataFrame(np.nan, table.index, _score_names(dataset.schema), np.float64)
         table = pd.concat([table, empty], axis=1)
-        table.to_csv(part / f"{TABLE}.csv", index=False)
+        write_csv(table, part / f"{TABLE}.csv")
         table.to_parquet(part / f"{TABLE}.parquet", index=False)
         settings = {"split": split, "size": size, "swaps": swaps, "fill": fill, "seed": seed}
         of_data = {"name": whole.name, "fingerprint": whole.originals().fingerprint()}
@@ -262,30 +263,29 @@ def _instructions(table: pd.DataFrame, dataset: Dataset, split: str) -> str:
         heads.append(f"  score/{head}/…: {labels} ({rule})")
     counts = table["kind"].value_counts(sort=False)
     kinds = [f"  {kind}: {_MEANING[str(kind)]} ({n} files)" for kind, n in counts.items()]
-    return "\n".join(
-        [
-            f"Pictures of {dataset.name}, split {split}, and a table to fill in.",
-            "",
-            "1. Show each file of the column image to the model, each by itself, and as it is.",
-            "2. Write what it answers into that row of predictions.csv (or predictions.parquet):",
-            "   a probability for each label, a number from 0 to 1. Where the model gives answers",
-            "   only, write 1 for the label that it answers and 0 for the others. Where it gives",
-            "   no answer, leave the row's cells empty. Columns that the model knows nothing of",
-            "   stay empty, or are removed. Rows that name an attribute need its columns only. Do",
-            "   not change id and kind.",
-            "3. fairvision audit --predictions predictions.csv --data DIR -o AUDIT",
-            f"   where DIR is the dataset folder that this was made of: {dataset.name}.",
-            "",
-            "Columns to fill in:",
-            *heads,
-            "",
-            "Kinds of pictures:",
-            *kinds,
-            "",
-            "What is true of the pictures is not in this folder: only the dataset folder says it.",
-            "",
-        ]
-    )
+    lines = [
+        f"Pictures of {dataset.name}, split {split}, and a table to fill in.",
+        "",
+        "1. Show each file of the column image to the model, each by itself, and as it is.",
+        "2. Write what it answers into that row of predictions.csv (or predictions.parquet):",
+        "   a probability for each label, a number from 0 to 1. Where the model gives answers",
+        "   only, write 1 for the label that it answers and 0 for the others. Where it gives",
+        "   no answer, leave the row's cells empty. Columns that the model knows nothing of",
+        "   stay empty, or are removed. Rows that name an attribute need its columns only. Do",
+        "   not change id and kind.",
+        "3. fairvision audit --predictions predictions.csv --data DIR -o AUDIT",
+        f"   where DIR is the dataset folder that this was made of: {dataset.name}.",
+        "",
+        "Columns to fill in:",
+        *heads,
+        "",
+        "Kinds of pictures:",
+        *kinds,
+        "",
+        "What is true of the pictures is not in this folder: only the dataset folder says it.",
+        "",
+    ]
+    return "\n".join(map(visible, lines))
 
 
 _MEANING = {
