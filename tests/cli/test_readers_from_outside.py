@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any, Unpack
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,8 @@ from fairvision import datasets
 from fairvision.cli.data import command
 from fairvision.core import plugins
 from fairvision.datasets import readers
+from fairvision.datasets.readers.columns import Names
+from fairvision.datasets.readers.importing import Importing
 from fairvision.errors import InputError
 
 
@@ -47,6 +50,30 @@ def squares(
     assert plain
     assert isinstance(quiet, bool)
     return datasets.scenes(folder, count=count, bias=share, size=16)
+
+
+def lists(
+    folder: Path,
+    *,
+    groups: Names = (),
+    labels: Iterable[str] = ("x", "y"),
+    **importing: Unpack[Importing],
+) -> datasets.Dataset:
+    """Note what it is given.
+
+    Parameters
+    ----------
+    folder : where to write
+    groups : column of groups
+    labels : one of several
+    importing : see `Importing`
+    """
+    GIVEN.append({"groups": groups, "labels": tuple(labels), **importing})
+    seed = importing.get("seed", 0)
+    return datasets.scenes(folder, count=12, bias=0.5, size=16, seed=seed)
+
+
+GIVEN: list[dict[str, Any]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +111,22 @@ def test_a_registered_reader_is_a_command(tmp_path: Path) -> None:
     assert "18 pictures" in output
     assert len(datasets.load(tmp_path / "made")) == 18
     assert run("squares", "list.txt", tmp_path / "b", "--count", "x")[0] == 2
+
+
+def test_repeatable_options_and_those_that_imports_share(tmp_path: Path) -> None:
+    readers.register_reader("lists", lists)
+    text = run("lists", "--help")[1]
+    for part in ("--group COLUMN", "--label TEXT", "[default: x, y]", "--skip-broken", "--licence"):
+        assert part in text
+    asked = ["--group", "age", "--group", "sex=gender", "--label", "a", "--label", "b"]
+    code, output = run("lists", tmp_path / "made", *asked, "--seed", "3", "--val-fraction", "0")
+    assert code == 0, output
+    given = GIVEN.pop()
+    assert given["groups"] == {"age": "age", "sex": "gender"}
+    assert given["labels"] == ("a", "b")
+    assert (given["seed"], given["val_fraction"], given["skip_broken"]) == (3, 0, False)
+    assert run("lists", tmp_path / "again")[0] == 0
+    assert GIVEN.pop()["labels"] == ("x", "y")
 
 
 def test_a_reader_that_returns_no_dataset_is_named() -> None:

@@ -97,11 +97,12 @@ def test_one_file_without_a_split_is_divided_at_random(tmp_path):
 
 
 def test_unlabelled_rows_and_classes_without_pictures(tmp_path):
-    gender = pa.array([-1, None, 1, 0], pa.int64())
-    features = FEATURES | {"gender": {"names": ["f", "m", "x"], "_type": "ClassLabel"}}
-    path = write(tmp_path / "train.parquet", cells(4, gender=gender), features)
+    gender = pa.array([-1, None, 1, 0, 2], pa.int64())
+    names = ["f", "m", "Unknown", "x"]
+    features = FEATURES | {"gender": {"names": names, "_type": "ClassLabel"}}
+    path = write(tmp_path / "train.parquet", cells(5, gender=gender), features)
     made = from_huggingface(path, tmp_path / "out", attributes=["gender"])
-    assert made.codes("gender").tolist() == [-1, -1, 1, 0]
+    assert made.codes("gender").tolist() == [-1, -1, 1, 0, -1]
     assert made.attributes["gender"] == ("f", "m", "x")
 
 

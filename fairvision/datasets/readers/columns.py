@@ -124,7 +124,7 @@ def read_roles(
             read[name], labels = label_sets_of(place, raw[column], nothing, separator)
         else:
             read[name], labels = names_of(place, raw[column], nothing)
-        every = [label for label in (published or {}).get(column, ()) if label not in nothing]
+        every = [x for x in (published or {}).get(column, ()) if x.casefold() not in nothing]
         if {*labels} < {*every} or (every and {*labels} == {*every}):
             labels, column_read = tuple(every), read[name]
             of_all = Schema({}, {name: Task(labels, many)})
