@@ -163,10 +163,12 @@ def of_models(
     """
     from fairvision.auditing.capabilities import unmeasured
     from fairvision.auditing.collect import check_agrees, collect
+    from fairvision.auditing.constant_answers import nearly_constant
     from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
-    from fairvision.auditing.subjects import in_terms_of, method_of
+    from fairvision.auditing.subjects import images_of, in_terms_of, method_of
     from fairvision.auditing.task_evidence import with_task_evidence
+    from fairvision.runs.model import RunModel
 
     made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
     whole = whole.originals()
@@ -195,6 +197,9 @@ def of_models(
         unmeasured=list(unmeasured(models, methods, samples, regions)),
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
+    for model, of_model in zip(models, samples):
+        if not isinstance(model, RunModel):
+            material.notes += nearly_constant(of_model, images_of(model))
     unsuited = (_unsuited(*triple) for triple in zip(samples, models, methods))
     material.notes += [note for note in unsuited if note]
     material.sanity = _sanity(

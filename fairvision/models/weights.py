@@ -29,7 +29,7 @@ from fairvision.errors import (
     shown,
 )
 from fairvision.models import timm_networks
-from fairvision.models.backbones import Backbone, is_registered, is_timm
+from fairvision.models.backbones import Backbone, backbone, is_registered, is_timm
 
 _SUFFIXES = (".pth", ".pt", ".th", ".ckpt", ".bin", ".safetensors")
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
@@ -69,6 +69,11 @@ def load_weights(backbone: Backbone, name: str, size: int, weights: str) -> None
         return
     state = read_tensors(weights, wanted) if is_file else published(weights, name)[0]
     fit(backbone.module, state, classifier=backbone.classifier, source=weights)
+
+
+def classifier_layers(name: str, size: int) -> tuple[str, ...]:
+    """Return what the layers that classify are called in weights of a network."""
+    return backbone(name, size).classifier
 
 
 def is_weights_file(weights: str) -> bool:

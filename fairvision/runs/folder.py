@@ -53,6 +53,7 @@ _SHAPE = shapes.table(
     perhaps={
         "domains": shapes.named(_DOMAINS),
         "postprocessing": shapes.perhaps(shapes.text),
+        "keep_head": shapes.truth,
         "chosen": shapes.named(shapes.text),
         checksums.KEY: shapes.named(shapes.text),
     },

@@ -395,7 +395,10 @@ def _open(
     weights = None if is_saved else settings.weights
     # What one process of a machine downloads or decodes, the others find.
     with fabric.rank_zero_first(local=True):
-        network = first_network(settings.model, plan.learnt, settings.size, weights, plan.domains)
+        network = first_network(
+            *(settings.model, plan.learnt, settings.size, weights, plan.domains),
+            keep_head=settings.keep_head and not is_saved,
+        )
         pixels = {
             name: datasets.open_pixels(
                 dataset,

@@ -33,7 +33,7 @@ from fairvision.runs import thresholds
 from fairvision.training.preparation import Plan
 from fairvision.training.settings import LEARNING, Settings
 
-_PLAIN = ("method", "model", "weights", "size")
+_PLAIN = ("method", "model", "weights", "keep_head", "size")
 
 
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> bool:
@@ -134,6 +134,7 @@ def run_config(plan: Plan) -> runs.Config:
         "method": settings.method,
         "model": settings.model,
         "weights": settings.weights,
+        **({"keep_head": True} if settings.keep_head else {}),
         "size": settings.size,
         "attributes": dataset.attributes,
         "tasks": {name: asdict(task) for name, task in dataset.tasks.items()},

@@ -15,6 +15,7 @@ from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.method import LastLayer, Method, ThresholdLearner
 from fairvision.models import Domains, Network
+from fairvision.training.file_heads import take_head
 from fairvision.training.settings import Settings
 
 
@@ -203,6 +204,8 @@ def first_network(
     size: int,
     weights: str | None,
     domains: Mapping[str, Domains] | None = None,
+    *,
+    keep_head: bool = False,
 ) -> Network:
     """Return a network with a head for each attribute and task of the dataset.
 
@@ -211,12 +214,15 @@ def first_network(
     model, size, weights : as in `models.build`; `weights` may also be a run folder, which gives
         its backbone, and those heads that have the same name and the same groups or labels
     domains : heads that have a classifier per group
+    keep_head : take the classifier of a weights file for the one head, see `file_heads.take_head`
     """
     labels = dataset.schema.heads
     heads = {name: len(names) for name, names in labels.items()}
     many = [name for name, task in dataset.tasks.items() if task.many]
     if weights is None or not Path(weights).is_dir():
-        return models.build(model, heads, size=size, weights=weights, many=many, domains=domains)
+        network = models.build(model, heads, size=size, weights=weights, many=many, domains=domains)
+        take_head(network, model, weights, labels, size=size, keep=keep_head)
+        return network
 
     run = runs.load(weights)
     if run.config["model"] != model:

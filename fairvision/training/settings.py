@@ -112,6 +112,11 @@ class Settings:
         "of timm, a .pth or .safetensors file, or another run. By default random.",
         is_path=True,
     )
+    keep_head: bool = option(
+        False,
+        "Take the classifier of a weights file for the one that is trained: its outputs are the "
+        "labels, in their order. By default where the file says as much.",
+    )
     size: int = option(
         None,
         "Side of the pictures in pixels; by default that of the network, and for small networks "

@@ -220,3 +220,46 @@ def test_models_need_data_and_different_names(photos, tmp_path):
     wrong = fairvision.Model(Flat(), heads={"shirt": ["plain", "striped"]}, size=16)
     with pytest.raises(InputError, match="knows shirt as plain, striped, but dataset"):
         fairvision.audit([wrong], data=photos.root, output=tmp_path / "audit")
+
+
+def coarse_network() -> nn.Module:
+    """Sees the image in 4 × 4 cells."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 8, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(6, 2),
+    )  # fmt: skip
+
+
+def test_maps_that_are_too_coarse_are_replaced(photos, tmp_path):
+    model = fairvision.Model(coarse_network(), heads={"shirt": GROUPS}, size=32)
+    with pytest.warns(FairvisionWarning, match="would have 4 × 4 cells, too coarse to tell a per"):
+        done = fairvision.audit({"c": model}, data=photos.root, output=tmp_path / "a", **HOW)
+    assert "evidence/occlusion/pointing_game" in scores(done.folder, "c")
+    assert "not drawn" not in done.report.read_text()
+
+
+def test_maps_that_are_too_coarse_are_not_drawn(photos, tmp_path, make_run):
+    model = fairvision.Model(coarse_network(), heads={"shirt": GROUPS}, size=32)
+    run = make_run(size=64, model="resnet18", attributes={"shirt": GROUPS})
+    done = fairvision.audit(
+        {"c": model, "run": run},
+        data=photos.root,
+        output=tmp_path / "a",
+        attribution="gradcam",
+        **HOW,
+    )
+    page = done.report.read_text()
+    assert "not drawn: 4 × 4 cells are too coarse to tell a person from the surroundings" in page
+    assert "not drawn: 2 × 2" not in page  # a run keeps its maps, and a line says what they are
+    assert any("run: its maps have 2 × 2 cells" in line for line in done.verdict.warnings)
+    assert any("c: its maps have 4 × 4 cells" in line for line in done.verdict.warnings)
+
+
+def test_what_a_function_cannot_be_asked_is_said(photos, tmp_path):
+    api = fairvision.BlackBox(greens, heads={"shirt": GROUPS})
+    done = fairvision.audit({"api": api}, data=photos.root, output=tmp_path / "audit", **HOW)
+    line = "api: sanity checks of its evidence, which shuffle weights: it can be asked, but not"
+    assert any(left.startswith(line) for left in done.verdict.left_out)
+    assert line in done.report.read_text()
+    assert line in (done.folder / "audit.json").read_text()
