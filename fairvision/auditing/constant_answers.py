@@ -1,6 +1,6 @@
 """Models that answer nearly the same for every image: what a wrong preprocessing looks like.
 
-The rule was chosen on real networks that were shown images in wrong ranges (docs/task-evidence.md):
+The rule was chosen on real networks that were shown images in wrong ranges (docs/audit.md):
 values divided by 255 twice leave probabilities that hardly move; values of 0 to 255, or a mean and
 deviation left out, mostly leave one answer for nearly all images. Colours in the wrong order leave
 neither, and cannot be told this way.
