@@ -282,7 +282,8 @@ def _instructions(table: pd.DataFrame, dataset: Dataset, split: str) -> str:
         "Kinds of pictures:",
         *kinds,
         "",
-        "What is true of the pictures is not in this folder: only the dataset folder says it.",
+        "What is true of the pictures is not in this folder: only the dataset folder says it. The",
+        "model is to see the files alone, not this table.",
         "",
     ]
     return "\n".join(map(visible, lines))
