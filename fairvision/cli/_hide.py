@@ -10,7 +10,6 @@ import click
 
 from fairvision.cli import options
 from fairvision.cli.printing import say
-from fairvision.datasets import FILLS
 
 
 @click.command("hide")
@@ -31,13 +30,7 @@ from fairvision.datasets import FILLS
     help="In the surroundings of how many pictures of other groups each person is shown as well "
     "(see docs/swaps.md); needs --size.",
 )
-@click.option(
-    "--fill",
-    type=click.Choice(FILLS),
-    default=FILLS[0],
-    show_default=True,
-    help="How the place of a person is filled in surroundings that are swapped.",
-)
+@options.fill
 @options.seed
 @options.workers
 @options.overwrite

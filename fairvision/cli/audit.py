@@ -12,7 +12,6 @@ from fairvision.attribution import DEFAULT, METHODS
 from fairvision.cli import gate, options
 from fairvision.cli.printing import say, say_json
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
-from fairvision.datasets import FILLS
 
 
 def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
@@ -84,13 +83,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
     show_default=True,
     help="What pictures without an answer are to accuracies: left out of them, or answered wrong.",
 )
-@click.option(
-    "--replicates",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Bootstrap replicates of the intervals.",
-)
+@options.replicates
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -106,13 +99,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
     help="In the surroundings of how many pictures of other groups each person is shown (see "
     "docs/swaps.md); 0 for none.",
 )
-@click.option(
-    "--fill",
-    type=click.Choice(FILLS),
-    default=FILLS[0],
-    show_default=True,
-    help="How the place of a person is filled in surroundings that are swapped.",
-)
+@options.fill
 @click.option(
     "--leaning/--no-leaning",
     default=None,

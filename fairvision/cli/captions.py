@@ -67,13 +67,7 @@ from fairvision.cli.printing import say, say_json
     show_default=True,
     help="Attackers that LIC trains; 0 leaves it out.",
 )
-@click.option(
-    "--replicates",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Bootstrap replicates of the intervals.",
-)
+@options.replicates
 @options.seed
 @options.overwrite
 @options.quiet

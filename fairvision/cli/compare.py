@@ -16,13 +16,7 @@ from fairvision.errors import visible
 @click.argument("old", type=options.FOLDER)
 @click.argument("new", type=options.FOLDER)
 @options.output
-@click.option(
-    "--replicates",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Bootstrap replicates of the intervals.",
-)
+@options.replicates
 @options.seed
 @options.overwrite
 @options.as_json

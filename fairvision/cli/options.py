@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import click
 
+from fairvision.datasets.fills import FILLS
 from fairvision.errors import InputError
 from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
 
@@ -110,6 +111,20 @@ def _value_type(kind: Any, declared: Option) -> ParamType | type:
 output = click.option("--output", "-o", type=PATH, required=True, help="Folder to write.")
 overwrite, seed, device = setting("overwrite"), setting("seed"), setting("device")
 workers, cache, quiet = setting("workers"), setting("cache"), setting("quiet")
+replicates = click.option(
+    "--replicates",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Bootstrap replicates of the intervals.",
+)
+fill = click.option(
+    "--fill",
+    type=click.Choice(FILLS),
+    default=FILLS[0],
+    show_default=True,
+    help="How the place of a person is filled in surroundings that are swapped.",
+)
 prepare = click.option(
     "--prepare",
     type=click.Choice(["auto", "digit", "none"]),
