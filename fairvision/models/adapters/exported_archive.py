@@ -39,6 +39,8 @@ _OTHERS = {
 _ARITHMETIC = {"Add", "FloorDiv", "Integer", "Max", "Min", "Mod", "Mul", "Symbol"}
 _CONTAINERS = {None, "builtins.dict", "builtins.list", "builtins.tuple", "collections.OrderedDict"}
 
+_SYMBOL = re.compile(r"[su]\d+")
+
 
 def plain_archive(path: Path) -> BytesIO:
     """Return a file of torch.export as one that runs nothing when torch reads it.
@@ -156,7 +158,9 @@ def _arithmetic(text: str) -> str:
         match node:
             case ast.Call(func=ast.Name(id=name)) if name in _ARITHMETIC:
                 pass
-            case ast.Name(id=name) if name in _ARITHMETIC:
+            case ast.Name(id=name) if name in _ARITHMETIC or _SYMBOL.fullmatch(name):
+                pass
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult()) | ast.operator():
                 pass
             case ast.Constant(value=str(name)) if name.isidentifier():
                 pass
