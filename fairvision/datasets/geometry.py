@@ -45,6 +45,8 @@ class Geometry:
     interpolation : one of `INTERPOLATIONS`
     exact : resize as Pillow does; whole images that are much larger are shrunk by whole numbers
         first otherwise, which is faster and differs by a few levels of 255
+    is_floored : the corner of the middle is cut at whole pixels by leaving halves out, as
+        transformers does it; by rounding otherwise, as torchvision does
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Geometry:
     shorter: int | None = None
     interpolation: str = "bilinear"
     exact: bool = field(default=False, compare=False, repr=False)
+    is_floored: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -77,7 +80,8 @@ class Geometry:
     @property
     def key(self) -> str | None:
         """What tells decoded images apart in a cache; None where they cannot be kept."""
-        return "" if self.is_plain else f"{self.shorter}-{self.interpolation}-exact"
+        how = f"{self.interpolation}-exact{'-floored' if self.is_floored else ''}"
+        return "" if self.is_plain else f"{self.shorter}-{how}"
 
     def read(self, path: str | Path, doubts: Doubts | None = None) -> npt.NDArray[np.uint8]:
         """Return the image in a file as the model sees it, (size, size, 3)."""
@@ -132,9 +136,9 @@ class Geometry:
         return int(self.shorter * width / height), self.shorter
 
     def _corner(self, resized: tuple[int, int]) -> tuple[int, int]:
-        """Return left and top of the square in the middle, as torchvision rounds."""
-        width, height = resized
-        return round((width - self.size) / 2.0), round((height - self.size) / 2.0)
+        """Return left and top of the square in the middle."""
+        left, top = (side - self.size for side in resized)
+        return (left // 2, top // 2) if self.is_floored else (round(left / 2.0), round(top / 2.0))
 
     def __str__(self) -> str:
         if self.shorter is None:

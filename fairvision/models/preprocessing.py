@@ -229,14 +229,17 @@ def recognised(transform: Transform, origin: str) -> Preprocessing:
     generator = np.random.default_rng(0)
     images = [
         Image.fromarray(generator.integers(0, 256, (height, width, 3), np.uint8))
-        for height, width in ((side * 7 // 5, side * 2), (side * 2 + 1, side * 3 // 2))
+        for height, width in [
+            (side * 7 // 5, side * 2),
+            *((side * 2 + more, side * 3 // 2) for more in range(6)),  # all ways of rounding
+        ]
     ]
     left, top, right, bottom = shape.window(images[0].size)
     near = round(side / max(right - left, bottom - top))
     expected = [shape.image(image).astype(int) for image in images]
     shorters = [None, *range(max(side, near - 2), near + 3)]
-    for shorter, interpolation in product(shorters, INTERPOLATIONS):
-        plain = Geometry(side, shorter, interpolation, exact=True)
+    for shorter, interpolation, floored in product(shorters, INTERPOLATIONS, (False, True)):
+        plain = Geometry(side, shorter, interpolation, exact=True, is_floored=floored)
         if all(
             (np.abs(plain.image(image) - values) > 1).mean() < _ROUNDED
             for image, values in zip(images, expected)

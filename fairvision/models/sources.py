@@ -274,7 +274,9 @@ def changed(preprocessing: Preprocessing, options: SourceOptions) -> Preprocessi
         shorter = geometry.shorter if options.shorter is None else (options.shorter or None)
         if options.shorter is None and shorter is not None:
             shorter = round(shorter * size / geometry.size)
-        changes["geometry"] = Geometry(size, shorter, geometry.interpolation, exact=True)
+        changes["geometry"] = Geometry(
+            size, shorter, geometry.interpolation, exact=True, is_floored=geometry.is_floored
+        )
     for name in ("mean", "std"):
         values = getattr(options, name)
         if values is not None:

@@ -18,6 +18,7 @@ from fairvision import models
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models.heads import Head
+from fairvision.models.preprocessing import recognised
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 TEXTS = {"female": ["a woman", "a photo of a woman"], "male": ["a man"]}
@@ -212,6 +213,20 @@ def test_texts_decide_as_clip_decides(clip, transformers, photograph, seen, expl
     assert torch.allclose(model.predict(seen(model))["gender"], expected, atol=1e-3)
     for method in ("saliency", "occlusion", "integrated_gradients"):
         explained(model, method)
+
+
+def test_the_middle_is_where_transformers_cuts_it(transformers):
+    processor = transformers.CLIPImageProcessor(
+        size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}
+    )
+    ours = recognised(lambda image: processor(image, return_tensors="pt"), "CLIP").geometry
+    assert ours == Geometry(32, 40, "bicubic", is_floored=True)
+    generator = np.random.default_rng(0)
+    for more in range(8):
+        image = Image.fromarray(generator.integers(0, 256, (61 + more, 50, 3), np.uint8))
+        theirs = processor(image, do_normalize=False, return_tensors="np")["pixel_values"][0]
+        difference = np.abs(ours.image(image) / 255 - theirs.transpose(1, 2, 0))
+        assert (difference > 1.5 / 255).mean() < 0.01
 
 
 def test_two_heads_and_their_order(clip, seen):

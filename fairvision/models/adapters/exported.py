@@ -79,7 +79,7 @@ def open_model(reference: str, options: SourceOptions) -> Model:
     )
     network = ExportedNetwork(graph, takes)
     whose = "the file does not say; values from 0 to 1 unless --mean and --std are given"
-    images = Preprocessing(Geometry(takes.size), origin=whose)
+    images = Preprocessing(Geometry(takes.size, exact=True), origin=whose)
     model = adapted(network, source, options, images, has_gradients=_has_gradients(network, takes))
     if not _answers_alike(model, takes.size):
         raise _learning(source)

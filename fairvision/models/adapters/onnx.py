@@ -86,5 +86,5 @@ def open_model(reference: str, options: SourceOptions) -> Model:
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
     takes = image_input(shape, source, options, of_bytes=inputs[0].type == "tensor(uint8)")
     whose = "the file does not say; values from 0 to 1 unless --mean and --std are given"
-    images = Preprocessing(Geometry(takes.size), origin=whose)
+    images = Preprocessing(Geometry(takes.size, exact=True), origin=whose)
     return adapted(OnnxNetwork(session, takes), source, options, images, has_gradients=False)

@@ -63,7 +63,7 @@ def _usual(name: str) -> Preprocessing:
     try:
         about: Any = torchvision.models.get_model_weights(name).DEFAULT
     except AttributeError:
-        return Preprocessing(Geometry(224, 256), _MEAN, _STD, "usual in torchvision")
+        return Preprocessing(Geometry(224, 256, exact=True), _MEAN, _STD, "usual in torchvision")
     return recognised(about.transforms(), f"as torchvision says of its own weights of {name}")
 
 

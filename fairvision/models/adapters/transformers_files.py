@@ -82,7 +82,7 @@ def preprocessing(reference: str, source: str, options: SourceOptions) -> Prepro
                 f"{source} has no preprocessor_config.json, so nothing says what images it takes: "
                 "give --size, --mean and --std"
             )
-        return Preprocessing(Geometry(options.size or 1), origin="as it has no word on it")
+        return Preprocessing(Geometry(options.size or 1, exact=True), origin="it has no word on it")
     with opening(source):
         processor = processors.from_pretrained(reference, **_arguments(reference, source))
     return recognised(
