@@ -10,6 +10,7 @@ import click
 
 from fairvision.cli import options
 from fairvision.cli.printing import say
+from fairvision.cli.swapping import fill
 
 
 @click.command("hide")
@@ -30,7 +31,7 @@ from fairvision.cli.printing import say
     help="In the surroundings of how many pictures of other groups each person is shown as well "
     "(see docs/swaps.md); needs --size.",
 )
-@options.fill
+@fill
 @options.seed
 @options.workers
 @options.overwrite

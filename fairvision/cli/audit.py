@@ -12,6 +12,7 @@ from fairvision.attribution import DEFAULT, METHODS
 from fairvision.cli import gate, options
 from fairvision.cli.printing import say, say_json
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
+from fairvision.cli.swapping import fill
 
 
 def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
@@ -99,7 +100,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
     help="In the surroundings of how many pictures of other groups each person is shown (see "
     "docs/swaps.md); 0 for none.",
 )
-@options.fill
+@fill
 @click.option(
     "--leaning/--no-leaning",
     default=None,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import click
 
-from fairvision.datasets.fills import FILLS
 from fairvision.errors import InputError
 from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
 
@@ -117,13 +116,6 @@ replicates = click.option(
     default=1000,
     show_default=True,
     help="Bootstrap replicates of the intervals.",
-)
-fill = click.option(
-    "--fill",
-    type=click.Choice(FILLS),
-    default=FILLS[0],
-    show_default=True,
-    help="How the place of a person is filled in surroundings that are swapped.",
 )
 prepare = click.option(
     "--prepare",

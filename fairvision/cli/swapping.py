@@ -1,0 +1,15 @@
+"""The option of commands that exchange surroundings."""
+
+from __future__ import annotations
+
+import click
+
+from fairvision.datasets.fills import FILLS
+
+fill = click.option(
+    "--fill",
+    type=click.Choice(FILLS),
+    default=FILLS[0],
+    show_default=True,
+    help="How the place of a person is filled in surroundings that are swapped.",
+)
