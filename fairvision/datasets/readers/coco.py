@@ -159,8 +159,8 @@ def _paths(given: str | Path | Sequence[str | Path] | None) -> list[Path]:
 
 def _images_of(file: Path, images: Path) -> Path:
     """Return the folder of a file's images: one that is called as its name ends, if it is there."""
-    place = images / file.stem.rpartition("_")[2]
-    return place if place.is_dir() else images
+    _, separator, part = file.stem.rpartition("_")
+    return images / part if separator and (images / part).is_dir() else images
 
 
 def _splits_by_name(listed: Instances) -> list[str]:

@@ -39,9 +39,9 @@ def from_cvat(
     unknown: Iterable[str] = (),
     **importing: Unpack[Importing],
 ) -> Dataset:
-    """Import what was drawn in CVAT, exported as CVAT for images 1.1.
+    """Import an export of CVAT.
 
-    The mask of an image is the union of its shapes of the label --person: masks, polygons, ellipses
+    It is exported as CVAT for images 1.1. The mask of an image is the union of its shapes of the label --person: masks, polygons, ellipses
     and boxes. Other labels of shapes are the task objects, with their boxes as regions, and labels
     of tags are the task tags; an image without any has none, which is known. Attributes and
     tasks are what CVAT calls attributes, of people and of tags; where those of an image differ,

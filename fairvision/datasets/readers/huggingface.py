@@ -39,7 +39,7 @@ def from_huggingface(
     separator: str | None = None,
     **importing: Unpack[Importing],
 ) -> Dataset:
-    """Import a data set of Hugging Face: parquet, or images with metadata.
+    """Import a data set of Hugging Face.
 
     SOURCE is a folder of parquet files, a single one, or a folder of images with a metadata.csv or
     metadata.jsonl that has a column file_name. What is no folder but looks like OWNER/NAME is
