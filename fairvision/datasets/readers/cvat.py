@@ -41,11 +41,11 @@ def from_cvat(
 ) -> Dataset:
     """Import an export of CVAT.
 
-    It is exported as CVAT for images 1.1. The mask of an image is the union of its shapes of the label --person: masks, polygons, ellipses
-    and boxes. Other labels of shapes are the task objects, with their boxes as regions, and labels
-    of tags are the task tags; an image without any has none, which is known. Attributes and
-    tasks are what CVAT calls attributes, of people and of tags; where those of an image differ,
-    it is unknown. Subsets called as splits are the splits.
+    It is exported as CVAT for images 1.1. The mask of an image is the union of its shapes of the
+    label --person: masks, polygons, ellipses and boxes. Other labels of shapes are the task
+    objects, with their boxes as regions, and labels of tags are the task tags; an image without any
+    has none, which is known. Attributes and tasks are what CVAT calls attributes, of people and of
+    tags; where those of an image differ, it is unknown. Subsets called as splits are the splits.
 
     Parameters
     ----------
