@@ -2,8 +2,8 @@
 
 The rule was chosen on real networks that were shown images in wrong ranges (docs/audit.md):
 values divided by 255 twice leave probabilities that hardly move; values of 0 to 255, or a mean and
-deviation left out, mostly leave one answer for nearly all images. Colours in the wrong order leave
-neither, and cannot be told this way.
+deviation left out, mostly leave one answer far more often than it is true. Colours in the wrong
+order leave neither, and cannot be told this way.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fairvision.auditing.tables import Samples
 
 STEADY = 0.02
 """Standard deviation over images below which a probability hardly moves; trained networks: > .2."""
-NEARLY_ALL, ANNOTATED = 0.9, 0.7
-"""One answer for more than so many images, of which at most so many are annotated with it."""
+BEYOND = 0.3
+"""One answer for so many more of the images than are annotated with it; trained networks: < .1."""
 ENOUGH = 20  # images
 
 
 def nearly_constant(samples: Samples, images: str) -> Iterator[str]:
-    """Yield a line for each attribute and task of which a model says nearly always the same.
+    """Yield a line for each attribute and task of which a model says the same too often.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def nearly_constant(samples: Samples, images: str) -> Iterator[str]:
         shares = np.bincount(answers[answers >= 0], minlength=len(labels)) / (answers >= 0).sum()
         most, codes = int(shares.argmax()), truth.encoded(head)
         annotated = (codes[codes >= 0] == most).mean() if (codes >= 0).any() else np.nan
-        if shares[most] >= NEARLY_ALL and annotated <= ANNOTATED:
+        if shares[most] - annotated >= BEYOND:
             yield (
-                f"{samples.model} answers {head} by {labels[most]} for {shares[most]:.0%} of the "
-                f"pictures, {annotated:.0%} of which are annotated so: {ask}"
+                f"{samples.model} answers {head} by {labels[most]} in {shares[most]:.0%} of the "
+                f"pictures, where it is true of {annotated:.0%}: {ask}"
             )

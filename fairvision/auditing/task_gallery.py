@@ -56,7 +56,7 @@ def choose(models: Sequence[Samples], task: str, *, per_kind: int = 4) -> Iterat
     Parameters
     ----------
     models : samples of the same images, of which all predict the task
-    task : which one. Where many labels may hold, an image may be shown for each of its labels.
+    task : which one. Where many labels may hold, an image is shown for one label of each kind.
     per_kind : largest number of images of each kind
     """
     truth = models[0].truth
@@ -70,7 +70,9 @@ def choose(models: Sequence[Samples], task: str, *, per_kind: int = 4) -> Iterat
     groups = truth.codes(attribute)[rows] if attribute else np.zeros(len(rows), np.int64)
     names = truth.schema.labels(task)
     for code, kind in enumerate(TASK_KINDS):
-        for i in in_turn(order[kinds[0][order] == code], groups)[:per_kind]:
+        of_kind = order[kinds[0][order] == code]
+        _, first = np.unique(rows[of_kind], return_index=True)  # an image once, for one label
+        for i in in_turn(of_kind[np.sort(first)], groups)[:per_kind]:
             yield Shown(kind, int(rows[i]), names[labels[i]])
 
 

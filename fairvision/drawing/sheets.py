@@ -378,6 +378,8 @@ def _lines(image: GalleryImage, answer: ModelAnswer) -> list[str]:
         first = f"{answer.answer} {answer.probability:.2f}, {judged}"
     if answer.holds is not None:
         first += f", holds in {answer.holds:.0%}"
+    if answer.why_no_map:
+        return [first, *answer.why_no_map.split(": ", 1), ""][:3]
     if answer.inside is None or answer.mass is None or image.chance is None:
         return [first, "no evidence to judge", ""]
     peak = "on the person" if answer.inside else "elsewhere"

@@ -36,7 +36,7 @@ def test_probabilities_that_hardly_move_and_one_answer_for_nearly_all():
     assert lines(both(0.5 + random.uniform(-0.4, 0.4, 60)), truth) == []
     one = both(np.where(np.arange(60) < 57, random.uniform(0.6, 1, 60), 0.1))
     assert lines(one, truth) == [
-        "A answers sport by golf for 95% of the pictures, 50% of which are annotated so: is its "
+        "A answers sport by golf in 95% of the pictures, where it is true of 50%: is its "
         "preprocessing right (as given)?"
     ]
     assert lines(one, [0] * 50 + [1] * 10) == []  # as most are annotated
