@@ -38,6 +38,10 @@ def pretrained(reference: str, source: str, kind: str) -> Any:
     """
     transformers = need("transformers", "hf")
     arguments = _arguments(reference, source)
+    if not arguments["local_files_only"]:
+        logging.getLogger("fairvision").warning(
+            "%s is fetched from huggingface.co, unless it lies in $HF_HOME already", source
+        )
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -99,10 +103,6 @@ def _arguments(reference: str, source: str) -> dict[str, Any]:
         raise InputError(
             f"{source} holds no weights in safetensors, and others are not read, as they may run "
             "code: save it again with save_pretrained of transformers"
-        )
-    if not folder.exists():
-        logging.getLogger("fairvision").warning(
-            "%s is fetched from huggingface.co, unless it lies in $HF_HOME already", source
         )
     return {"trust_remote_code": False, "local_files_only": folder.exists()}
 
