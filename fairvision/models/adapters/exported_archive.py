@@ -77,7 +77,7 @@ def plain_archive(path: Path) -> BytesIO:
                     writer.write_bytes(f"{folder}{name}", reader.read_bytes(f"{folder}{name}"))
     except InputError as error:
         raise InputError(f"{path} cannot be read without running what it holds: {error}") from None
-    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
+    except Exception as error:  # damage has no one kind of error
         raise InputError(f"{path} is damaged: {type(error).__name__} {error}") from None
     clean.seek(0)
     return clean
