@@ -103,11 +103,11 @@ class BlackBoxModel(Described):
         """Return probabilities (n, labels of all heads), after as many tries as are allowed."""
         for attempt in range(self.retries + 1):
             try:
-                answer = self.function(images)
+                answer = self.function(list(images))
                 break
             except InputError:
                 raise
-            except Exception as error:  # whatever a user's function raises
+            except (Exception, SystemExit) as error:  # whatever a user's function raises
                 if attempt == self.retries:
                     tries = f" in {attempt + 1} tries" if attempt else ""
                     raise InputError(
@@ -126,16 +126,18 @@ class BlackBoxModel(Described):
         """Return the probabilities (n, labels) of a head from what the function gave."""
         key = head if head in by_head else ""
         if key not in by_head or (key == "" and len(self.heads) > 1 and about.outputs is None):
-            given = ", ".join(map(shown, by_head)) if "" not in by_head else "one array"
+            names_given = ", ".join(map(shown, by_head)) if "" not in by_head else "one array"
             raise InputError(
-                f"{self}: the function gave {given}, but there are the heads "
+                f"{self}: the function gave {names_given}, but there are the heads "
                 f"{', '.join(self.heads)}: give a dictionary with an array for each"
             )
+        given = by_head[key]
         try:
-            values = np.asarray(by_head[key], np.float64)
-        except (TypeError, ValueError):
+            array = given.detach().cpu() if isinstance(given, Tensor) else given
+            values = np.asarray(array, np.float64).copy()  # a table's own may not be writable
+        except Exception:  # whatever stands there in place of an array
             raise InputError(
-                f"{self}: the function gave {shown(type(by_head[key]).__name__)} for {head!r}: an "
+                f"{self}: the function gave {shown(type(given).__name__)} for {head!r}: an "
                 "array of numbers is expected"
             ) from None
         if (
@@ -149,13 +151,15 @@ class BlackBoxModel(Described):
                 f"{self}: the function gave an array of shape {values.shape} for {head!r} and "
                 f"{count} images: ({count}, {len(about.labels)}) is expected"
             )
-        columns = positions(head, about, values.shape[1], None, str(self))
+        names = getattr(given, "columns", None)  # those of a table of pandas or Polars
+        names = None if names is None else [str(name) for name in names]
+        columns = positions(head, about, values.shape[1], names, str(self))
         if columns != tuple((i,) for i in range(values.shape[1])):
             logits = as_logits(torch.from_numpy(values), many=about.many)
             made = gathered(logits, columns, many=about.many)
             values = (made.sigmoid() if about.many else made.softmax(dim=1)).double().numpy()
         self._check(head, about, values)
-        return values
+        return values.clip(0, 1)
 
     def _check(self, head: str, about: Head, values: npt.NDArray[np.float64]) -> None:
         """Raise `InputError` unless values (n, labels) are probabilities."""

@@ -107,7 +107,7 @@ def read_heads_file(path: str | Path) -> dict[str, Head]:
         raise InputError(f"{path} is missing: heads are described in a TOML file, a table for each")
     check_file(path, "a TOML file")
     with reading(path, "TOML"):
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     try:
         _SHAPE(content, "")
         return read_heads({name: _head_of(table) for name, table in content.items()})

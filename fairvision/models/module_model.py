@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fairvision.datasets.geometry import Geometry
-from fairvision.errors import InputError, one_line, shown
+from fairvision.errors import InputError, shown
 from fairvision.models.described import Described
 from fairvision.models.heads import (
     Head,
@@ -23,9 +21,9 @@ from fairvision.models.heads import (
 )
 from fairvision.models.model import probabilities
 from fairvision.models.preprocessing import Preprocessing, Transform, of_transform, three
+from fairvision.models.probing import by_name, evaluating, failing, probed, probes
 
 _SUM = 1e-3  # how near to 1 answers must sum to be probabilities
-_EXTREME = 1000.0
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,25 @@ class _Column:
     output : which of the module's outputs, by name or number; "" where there is one
     columns : for each label the positions in it; None where a single number decides of two labels
     as_probabilities : the module gives probabilities
+    many : several labels may hold for one image
+    width : how many numbers it gives for an image
     """
 
     output: str
     columns: tuple[tuple[int, ...], ...] | None
     as_probabilities: bool
     many: bool
+    width: int
 
-    def logits(self, outputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits (n, labels) from the outputs of the module."""
-        values = outputs[self.output]
+    def logits(self, outputs: Mapping[str, Tensor], count: int) -> Tensor:
+        """Return the logits (n, labels) from the outputs of the module for so many images."""
+        values = outputs.get(self.output, torch.zeros(0))
         values = values.unsqueeze(1) if values.ndim == 1 else values
+        if values.shape != (count, self.width):
+            raise InputError(
+                f"the module gives {tuple(values.shape)} for {count} images: as before, "
+                f"({count}, {self.width}) is expected"
+            )
         if self.columns is None:
             if self.as_probabilities:
                 values = as_logits(values, many=True)
@@ -84,12 +90,15 @@ class Headed(nn.Module):
         shown_images = (images - self.mean) / self.std
         if parameter is not None and parameter.is_floating_point():
             shown_images = shown_images.to(parameter.dtype)
-        return by_name(self.module(shown_images))
+        try:
+            return by_name(self.module(shown_images))
+        except SystemExit as error:  # or the command would end as if all were well
+            raise RuntimeError(f"the module ends the program, by exit({error.code})") from error
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the logits (n, labels) of every head."""
         outputs = {name: values.float() for name, values in self.outputs(images).items()}
-        return {head: column.logits(outputs) for head, column in self.columns.items()}
+        return {head: column.logits(outputs, len(images)) for head, column in self.columns.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +140,7 @@ class ModuleModel(Described):
 
     def predict(self, images: Tensor) -> dict[str, Tensor]:
         """Return the probabilities (n, labels) of every head."""
-        with torch.inference_mode(), evaluating(self.network):
+        with torch.inference_mode(), evaluating(self.network), failing(str(self), images):
             return probabilities(self.network(images), self.schema)
 
 
@@ -212,7 +221,9 @@ def module_model(
         network.mean, network.std = (
             values.to(parameter.device) for values in (network.mean, network.std)
         )
-    given = _probed(network, preprocessing.geometry.size, f"model {name}")
+    side = preprocessing.geometry.size
+    images = probes(side).to(network.mean.device)
+    given = probed(network, network.outputs, images, f"model {name}")
     network.columns = _columns(checked, given, outputs, f"model {name}")
     return ModuleModel(
         name=name,
@@ -221,49 +232,6 @@ def module_model(
         preprocessing=preprocessing,
         has_gradients=has_gradients,
     )
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and every part of it back as it was."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def by_name(output: Any) -> dict[str, Tensor]:
-    """Return a module's outputs by their names or numbers; "" where there is one."""
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return {"": logits}
-    if isinstance(output, Mapping):
-        return {str(name): value for name, value in output.items() if isinstance(value, Tensor)}
-    if isinstance(output, (tuple, list)):
-        return {str(i): value for i, value in enumerate(output) if isinstance(value, Tensor)}
-    return {"": output} if isinstance(output, Tensor) else {}
-
-
-def _probed(network: Headed, size: int, name: str) -> dict[str, Tensor]:
-    """Return what a module gives for black, white, noise, and for what is far beyond any image."""
-    noise = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    plain = torch.stack([torch.zeros(3, size, size), torch.ones(3, size, size)])
-    images = torch.cat([plain, noise]).to(network.mean.device)
-    try:
-        with torch.inference_mode(), evaluating(network):
-            near = network.outputs(images)
-            far = network.outputs(images * _EXTREME - _EXTREME / 2)
-    except Exception as error:  # whatever a module raises
-        raise InputError(
-            f"{name} fails on images of shape {tuple(images.shape)}: "
-            f"{type(error).__name__}: {one_line(error, 300)}"
-        ) from error
-    if not near:
-        raise InputError(f"{name} gives no tensor, nor a dictionary or tuple of tensors")
-    return {key: torch.cat([values, far[key]]).float() for key, values in near.items()}
 
 
 def _columns(
@@ -285,7 +253,11 @@ def _columns(
         if not single:
             places = positions(head, about, values.shape[1], names, model)
         columns[head] = _Column(
-            output, places, _gives_probabilities(head, about, values, single, model), about.many
+            output,
+            places,
+            _gives_probabilities(head, about, values, single, model),
+            about.many,
+            values.shape[1],
         )
     return columns
 

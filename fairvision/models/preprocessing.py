@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fairvision.datasets.geometry import INTERPOLATIONS, Geometry, Window
 from fairvision.datasets.images import Doubts, read_image
-from fairvision.errors import InputError, shown
+from fairvision.errors import InputError, one_line, shown
 
 Transform = Callable[[Image.Image], Any]
 """From an RGB image to what a network takes, (3, size, size)."""
@@ -266,9 +266,9 @@ def _applied(transform: Transform, image: Image.Image) -> Tensor:
         if isinstance(made, Mapping):
             made = made["pixel_values"]
         made = torch.as_tensor(np.asarray(made) if isinstance(made, (list, tuple)) else made)
-    except Exception as error:  # whatever a user's function raises
+    except (Exception, SystemExit) as error:  # whatever a user's function raises
         raise InputError(
-            f"the transform fails on an RGB image: {type(error).__name__}: {error}"
+            f"the transform fails on an RGB image: {type(error).__name__}: {one_line(error, 300)}"
         ) from error
     if made.ndim == 4 and len(made) == 1:
         made = made[0]

@@ -114,7 +114,7 @@ def read_prompts(
     if file is not None:
         path = check_file(Path(file), "a TOML file")
         with reading(path, "TOML"):
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         for head, labels in content.items():
             for label, given in labels.items() if isinstance(labels, dict) else [("", None)]:
                 several = [given] if isinstance(given, str) else given

@@ -145,7 +145,7 @@ def _of_file(path: Path) -> list[Rule]:
         raise InputError(f"{path} is missing: rules are in a TOML file, or written out")
     check_file(path, "a TOML file")
     with reading(path, "TOML"):
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     try:
         shapes.only({"rules": shapes.each(shapes.text)})(content, "")
         return [parse_rule(text) for text in content["rules"]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -132,3 +134,42 @@ def test_what_does_not_fit_is_one_line(function, changes, problem):
 def test_no_answer_is_nan():
     scores = of(lambda images: np.full((len(images), 2), np.nan)).predict(IMAGES)["ripe"]
     assert scores.isnan().all()
+
+
+def both(images):
+    return np.stack([1 - redness(images), redness(images)], axis=1)
+
+
+def test_columns_of_a_table_are_taken_by_their_names():
+    expected = of(both).predict(IMAGES)["ripe"]
+    turned = of(lambda images: pd.DataFrame({"yes": redness(images), "no": 1 - redness(images)}))
+    assert torch.equal(turned.predict(IMAGES)["ripe"], expected)
+    numbered = of(lambda images: pd.DataFrame(both(images)))
+    assert torch.equal(numbered.predict(IMAGES)["ripe"], expected)
+    with pytest.raises(InputError, match=r"2 outputs \(a, b\)"):
+        of(lambda images: pd.DataFrame(both(images), columns=["a", "b"])).predict(IMAGES)
+
+
+def test_a_list_that_the_function_empties_is_its_own():
+    def emptying(images):
+        answers = both(images)
+        images.clear()
+        return answers
+
+    assert torch.equal(of(emptying).predict(IMAGES)["ripe"], of(both).predict(IMAGES)["ripe"])
+    with pytest.raises(InputError, match=r"shape \(5, 2\) for 'ripe' and 6 images"):
+        of(lambda images: both(images[1:])).predict(IMAGES)
+
+
+def test_rounding_is_cut_off():
+    rounded = of(lambda images: np.tile([1 + 1e-7, -1e-7], (len(images), 1)))
+    assert rounded.predict(IMAGES)["ripe"].unique().tolist() == [0, 1]
+
+
+def test_what_would_end_the_program_and_what_is_no_array_are_told():
+    with pytest.raises(InputError, match="SystemExit: 0"):
+        of(lambda images: sys.exit(0)).predict(IMAGES)
+    with pytest.raises(InputError, match="array of numbers"):
+        of(lambda images: np.array([[{}, 1]] * 6)).predict(IMAGES)
+    with_gradients = of(lambda images: torch.tensor(both(images), requires_grad=True))
+    assert torch.equal(with_gradients.predict(IMAGES)["ripe"], of(both).predict(IMAGES)["ripe"])

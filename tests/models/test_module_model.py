@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from torchvision.transforms import v2
 import fairvision
 from fairvision import models
 from fairvision.datasets.geometry import Geometry
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models.preprocessing import of_transform
 from fairvision.schema import Schema, Task
 
@@ -222,6 +223,8 @@ def test_heads_in_files(tmp_path):
     path = tmp_path / "heads.toml"
     path.write_text('[pet]\nlabels = ["cat", "dog"]\noutputs = [[0, 5], ["hound"]]\n')
     assert models.read_heads_file(path)["pet"].outputs == ((0, 5), ("hound",))
+    path.write_text('[pet]\nlabels = ["cat", "dog"]', encoding="utf-8-sig")
+    assert models.read_heads_file(path)["pet"].labels == ("cat", "dog")
     for text, problem in {
         "[pet]": "pet.labels is missing",
         "pet = 3": "pet must be an object",
@@ -236,3 +239,96 @@ def test_heads_in_files(tmp_path):
         with pytest.raises(InputError, match=problem) as raised:
             models.read_heads_file(path)
         assert str(path) in str(raised.value)
+
+
+class Noisy(nn.Module):
+    """Drops half of its numbers in any mode."""
+
+    def forward(self, images):
+        return nn.functional.dropout(images.flatten(1)[:, :64], 0.5).view(-1, 2, 32).sum(2)
+
+
+class OfBatch(nn.Module):
+    """Looks at the mean of its batch, as batch normalisation in training mode does."""
+
+    def forward(self, images):
+        return (images - images.mean(dim=0)).flatten(1)[:, :2]
+
+
+@pytest.mark.parametrize(
+    ("module", "doubt"),
+    [(Noisy(), "when it is asked again"), (OfBatch(), "among other images")],
+)
+def test_answers_that_are_not_of_the_image_alone_are_told(module, doubt, recwarn):
+    module.eval = lambda: module
+    with pytest.warns(FairvisionWarning, match=doubt):
+        fairvision.Model(module, heads=GENDER, size=8)
+
+
+def test_rounding_is_no_doubt(recwarn):
+    torch.manual_seed(0)
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        module = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(192, 2)).to(dtype)
+        fairvision.Model(module, heads=GENDER, size=8)
+    fairvision.Model(Giving(2, lambda z: z * float("nan")), heads=GENDER, size=8)
+    assert not recwarn.list
+
+
+class Turning(nn.Module):
+    """Does something else once it has been tried."""
+
+    def __init__(self, later):
+        super().__init__()
+        self.later, self.is_tried = later, False
+
+    def forward(self, images):
+        logits = images.flatten(1)[:, :2]
+        return self.later(logits) if self.is_tried else logits
+
+
+def ends(logits):
+    sys.exit(0)
+
+
+def breaks(logits):
+    raise ValueError("no\nmore")
+
+
+@pytest.mark.parametrize(
+    ("later", "problem"),
+    [
+        (ends, r"ends the program, by exit\(0\)"),
+        (breaks, "ValueError: no more"),
+        (lambda logits: logits[:1], r"gives \(1, 2\) for 5 images"),
+        (lambda logits: logits.repeat(1, 2), r"gives \(5, 4\) for 5 images"),
+        (lambda logits: logits.mean(), r"gives \(0, 1\) for 5 images"),
+    ],
+)
+def test_a_module_that_fails_later_is_told(later, problem):
+    module = Turning(later)
+    model = fairvision.Model(module, heads=GENDER, size=8, name="turning")
+    module.is_tried = True
+    with pytest.raises(InputError, match=f"^model turning.*{problem}"):
+        model.predict(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("module", "problem"),
+    [
+        (Giving(2, ends), r"exit\(0\)"),
+        (Giving(2, lambda z: z.mean()), "gives no tensor"),
+        (Giving(2, lambda z: torch.cat([z, z])), r"gives \(8, 2\) for 4 images: a row for each"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).to("meta"), "no data"),
+    ],
+)
+def test_what_is_no_row_for_each_image_is_told(module, problem):
+    with pytest.raises(InputError, match=problem):
+        fairvision.Model(module, heads=GENDER, size=8)
+
+
+def test_a_lazy_layer_and_a_loss_beside_the_logits():
+    module = Giving(5, lambda z: (z.mean(), z))
+    module.body = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    model = fairvision.Model(module, heads=GENDER, size=8)
+    assert torch.allclose(model.predict(IMAGES)["gender"], module.body(IMAGES).softmax(dim=1))
+    assert not next(module.parameters()).is_inference()

@@ -14,8 +14,8 @@ from fairvision.models.adapters.exported_archive import plain_archive
 from fairvision.models.adapters.image_input import ImageInput, image_input
 from fairvision.models.adapters.opening import opening
 from fairvision.models.model import Model
-from fairvision.models.module_model import by_name
 from fairvision.models.preprocessing import Preprocessing
+from fairvision.models.probing import by_name
 from fairvision.models.sources import SourceOptions, adapted
 
 _MANY = 2**31  # images: no limit

@@ -45,7 +45,7 @@ def open_model(reference: str, options: SourceOptions) -> Model:
         made = thing() if inspect.isfunction(thing) or inspect.isclass(thing) else thing
     except InputError:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise InputError(
             f"{source} cannot be made: {type(error).__name__}: {one_line(error, 300)}"
         ) from error
