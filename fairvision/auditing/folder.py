@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Subjects = Sequence[str | Path | Model] | Mapping[str, str | Path | Model] | str | Path | Model
 
 MARKER = "audit.json"
+ATTRIBUTIONS = ("auto", "none", *METHODS)
 MISSING = ("leave-out", "wrong")
 LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pandas")
 PER_KIND = 4
@@ -159,10 +160,8 @@ def audit(
             "--train, --attribute, --column and --logits are for tables: add --predictions"
         )
     layout = Layout.of(columns, logits)
-    if models and attribution not in (*METHODS, "auto", "none"):
-        raise InputError(
-            f"unknown attribution {attribution!r}: one of auto, none, {', '.join(METHODS)}"
-        )
+    if models and attribution not in ATTRIBUTIONS:
+        raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}")
     processes.wait()  # all have seen that the output is vacant
     first = processes.is_first()
     if models:

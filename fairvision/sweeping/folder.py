@@ -12,9 +12,8 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from fairvision import datasets, runs
-from fairvision.attribution import DEFAULT
-from fairvision.attribution import METHODS as ATTRIBUTIONS
 from fairvision.auditing import audit
+from fairvision.auditing.folder import ATTRIBUTIONS
 from fairvision.core import checksums, shapes
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import (
@@ -93,7 +92,7 @@ def sweep(
     methods: Sequence[str],
     seeds: Sequence[int] = (0, 1, 2),
     split: str = "test",
-    attribution: str = DEFAULT,
+    attribution: str = "auto",
     replicates: int = 1000,
     per_method: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
