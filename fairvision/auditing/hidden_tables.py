@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.auditing.answers import Answers
+from fairvision.auditing.given_answers import Answers
 from fairvision.auditing.probabilities import finite_numbers, fractions
 from fairvision.auditing.swapped_columns import swapped_columns
 from fairvision.core.tables import Place, Table

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fairvision import datasets
 from fairvision.auditing import coverage, streaming, tables
-from fairvision.auditing.answers import SCORES
+from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples

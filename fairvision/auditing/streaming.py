@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 
 from fairvision import metrics
 from fairvision.auditing import tables
-from fairvision.auditing.answers import SCORES, Answers, labels_of_answers
 from fairvision.auditing.columns import infer_schema, truth_columns
 from fairvision.auditing.given import Given
+from fairvision.auditing.given_answers import SCORES, Answers, labels_of_answers
 from fairvision.auditing.hidden_tables import KIND, by_image
 from fairvision.auditing.layouts import PLAIN, Layout, is_long
 from fairvision.auditing.tables import Samples

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.auditing.answers import ANSWER, SCORES, SWAPPED, Answers, labels_of_answers
 from fairvision.auditing.columns import infer_schema, score_columns
 from fairvision.auditing.given import Given, same_ids
+from fairvision.auditing.given_answers import ANSWER, SCORES, SWAPPED, Answers, labels_of_answers
 from fairvision.auditing.hidden_tables import HiddenTable, by_image, columns_of_swaps
 from fairvision.auditing.layouts import PLAIN, Layout, plain
 from fairvision.auditing.probabilities import fractions
