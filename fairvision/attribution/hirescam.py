@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fairvision.attribution.at_layers import AtLayer, plan_of, watched
 from fairvision.attribution.explained import Explained, head_logits, target_scores
 from fairvision.attribution.layercam import shares, stages
+from fairvision.attribution.layers import gradcam_layer, watch
 
 
 def hirescam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:
@@ -17,10 +18,30 @@ def hirescam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -
     neural networks", 2020 (arXiv 2011.08891). Several stages are put together as `agreed` does.
     The unit is that of the deepest stage.
     """
-    plan = plan_of(explained, images, stages)
+    plan = plan_of(explained, images, places)
     passed = watched(explained, images, plan.layers)
     logits = head_logits(passed.output, explained.options.head, images)
     return agreed(passed.gradients(target_scores(logits, targets)), images)
+
+
+def places(network: nn.Module, images: Tensor, layer: str | None = None) -> list[str]:
+    """Return the layers that HiResCAM looks at, the deepest first.
+
+    They are the stages, but not of tokens, which reach the class token by way of a normalisation:
+    that does not see how long a token is, so the sum of its channels times their gradients is 0
+    (Euler's theorem), and a map of it is rounding. Of tokens it is the layer of Grad-CAM, which
+    comes after the normalisation.
+    """
+    layers = stages(network, images, layer)
+    dimensions: list[int] = []
+
+    def see(name: str, module: nn.Module, output: Tensor) -> None:
+        if name == layers[0]:
+            dimensions.append(output.ndim)
+
+    if len(layers) == 1 and layer is None:
+        watch(network, images[:1], see)
+    return [gradcam_layer(network, images)] if dimensions[-1:] == [3] else layers
 
 
 def agreed(at_layers: list[AtLayer], images: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from fairvision.attribution.gradients import (
     integrated_gradients,
     saliency,
 )
-from fairvision.attribution.hirescam import hirescam
+from fairvision.attribution.hirescam import hirescam, places
 from fairvision.attribution.layercam import layercam, stages
 from fairvision.attribution.layers import map_size
 from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
@@ -66,7 +66,8 @@ _RAW: dict[str, Raw] = {
 }
 LAYERS_OF: dict[str, Choose] = {
     **dict.fromkeys(("gradcam", "gradcam_plus_plus", "guided_gradcam"), only_layer),
-    **dict.fromkeys(("layercam", "hirescam"), stages),
+    "layercam": stages,
+    "hirescam": places,
 }
 """The methods that look at layers, and how these are chosen."""
 # Gradients per pixel: how sharply the logit answers to a change, in whichever direction.

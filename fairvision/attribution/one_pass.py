@@ -16,13 +16,13 @@ from fairvision.attribution.explained import (
     undisturbed,
 )
 from fairvision.attribution.gradcam import enlarged, mean_gradients, only_layer
-from fairvision.attribution.hirescam import agreed
+from fairvision.attribution.hirescam import agreed, places
 from fairvision.attribution.layercam import fused, stages
 
 IN_ONE_PASS: dict[str, tuple[Choose, Callable[[list[AtLayer], Tensor], Tensor]]] = {
     "gradcam": (only_layer, mean_gradients),
     "layercam": (stages, fused),
-    "hirescam": (stages, agreed),
+    "hirescam": (places, agreed),
 }
 """Methods whose maps are made of what layers gave: which layers, and how they are put together."""
 

@@ -11,7 +11,7 @@ from torchvision.models import densenet121, mobilenet_v2, resnet18, swin_t
 
 from fairvision.attribution import attribute
 from fairvision.attribution.layercam import FINE, stages
-from fairvision.attribution.layers import map_size
+from fairvision.attribution.layers import gradcam_layer, map_size
 from fairvision.attribution.maps import grid_of
 from fairvision.errors import InputError
 
@@ -179,3 +179,18 @@ def small():
 )
 def test_rows_and_columns_of_a_map(method, grid):
     assert grid_of(resnet18(), torch.rand(1, 3, 224, 224), method) == grid
+
+
+@pytest.mark.parametrize("pool", ["token", "avg"])
+def test_hirescam_of_tokens_is_more_than_rounding(pool):
+    network = timm.create_model("test_vit", num_classes=2, global_pool=pool).eval()
+    nn.init.normal_(network.get_classifier().weight)
+    images = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    maps = attribute(network, images, 1, "hirescam", signed=True)
+    layer = gradcam_layer(network, images)
+    ours = attribute(network, images, 1, "hirescam", signed=True, layer=layer)
+    torch.testing.assert_close(maps, ours)
+    assert (maps.abs().amax(dim=(1, 2)) > 1e-3).all()
+    if pool == "token":  # the residual stream, which only a normalisation sees
+        stream = attribute(network, images, 1, "hirescam", signed=True, layer="blocks.4")
+        assert (stream.abs().amax(dim=(1, 2)) < 1e-5).all()
