@@ -272,6 +272,7 @@ def _describe_choice(
 ) -> str:
     """Return which images of the reason are shown, and what the maps are."""
     from fairvision.auditing.coarse_maps import coarse_grid
+    from fairvision.auditing.subjects import why_not_drawn
 
     labels = telling_labels([model], attribute)
     count = int((telling_codes(model, attribute, labels) == labels.index(reason)).sum())
@@ -281,6 +282,8 @@ def _describe_choice(
     method = audited.methods[place]
     if method is None:
         return f"Shown: {which}, the groups in turn. The audit looked for no evidence."
+    if reason_no_map := why_not_drawn(audited.networks[place], method):
+        return f"Shown: {which}, the groups in turn. Evidence by {method}: {reason_no_map}."
     grid = coarse_grid(audited.networks[place], method)
     enlarged = "" if grid is None else f", enlarged from {grid[0]} × {grid[1]} cells"
     return (

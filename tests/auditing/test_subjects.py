@@ -13,6 +13,7 @@ from torch import nn
 
 import fairvision
 from fairvision import datasets
+from fairvision.auditing.image_sheets import image_sheets
 from fairvision.auditing.subjects import open_subjects
 from fairvision.core.files import read_json
 from fairvision.errors import FairvisionWarning, InputError
@@ -254,6 +255,10 @@ def test_maps_that_are_too_coarse_are_not_drawn(photos, tmp_path, make_run):
     assert "not drawn: 2 × 2" not in page  # a run keeps its maps, and a line says what they are
     assert any("run: its maps have 2 × 2 cells" in line for line in done.verdict.warnings)
     assert any("c: its maps have 4 × 4 cells" in line for line in done.verdict.warnings)
+    sheets = image_sheets(
+        done.folder, [model, run], output=tmp_path / "sheets", data=photos.root, per_cell=1
+    )
+    assert list(sheets.rglob("*.png"))
 
 
 def test_what_a_function_cannot_be_asked_is_said(photos, tmp_path):

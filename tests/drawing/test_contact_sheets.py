@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairvision.drawing.sheets import contact_sheet, image_sheet
+from fairvision.drawing.sheets import _lines, contact_sheet, image_sheet
 from fairvision.results.gallery import GalleryImage, ModelAnswer
 
 
@@ -23,6 +23,17 @@ def gallery_image(size=(60, 40), mask=True, inside=True, mass=0.3, chance=0.2):
         models=tuple(ModelAnswer(n, "m", 0.9, random.random(size), inside, mass) for n in "AB"),
         chance=chance,
     )
+
+
+def test_why_there_is_no_map_stands_in_its_place():
+    answer = ModelAnswer(
+        "A", "m", 0.9, np.zeros((4, 4)), True, 0.3, why_no_map="not drawn: 4 × 4 cells are too few"
+    )
+    assert _lines(gallery_image(), answer) == [
+        "m 0.90, wrong (f)",
+        "not drawn",
+        "4 × 4 cells are too few",
+    ]
 
 
 UNDEFINED = {"inside": None, "mass": None}
