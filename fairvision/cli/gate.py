@@ -10,6 +10,7 @@ import click
 
 from fairvision.cli import options
 from fairvision.cli.printing import say, say_json
+from fairvision.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,13 @@ def end(
     from fairvision.core.files import write_text
     from fairvision.results import gate
 
+    for file in (junit, markdown):
+        if (
+            file is not None
+            and file.resolve().is_relative_to(audit.resolve())
+            and file.suffix not in (".xml", ".md")
+        ):
+            raise InputError(f"{file} would replace a file of the audit: name it .xml or .md")
     outcomes = gate.judge(metrics, models, gate.read_rules(rules))
     if junit is not None:
         write_text(junit, gate.as_junit(outcomes, str(audit)))

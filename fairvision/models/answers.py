@@ -58,10 +58,16 @@ class Answers:
             for key in dict.fromkeys(keys):
                 row = store.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
                 if row is not None:
-                    answers[key] = np.frombuffer(row[0], np.float64)
-        if any(len(answer) != self._width for answer in answers.values()):
-            raise InputError(f"{self._file} is damaged: remove it, and images are asked for again")
+                    answers[key] = self._answer(row[0])
         return answers
+
+    def _answer(self, kept: object) -> Answer:
+        """Return an answer from what the file holds, which anybody may have written."""
+        if isinstance(kept, bytes) and len(kept) == self._width * np.dtype(np.float64).itemsize:
+            answer = np.frombuffer(kept, np.float64)
+            if not ((answer < 0) | (answer > 1)).any():  # NaN is no answer
+                return answer
+        raise InputError(f"{self._file} is damaged: remove it, and images are asked for again")
 
     def put(self, answers: Mapping[bytes, Answer]) -> None:
         """Keep answers; those in a folder are there once this returns."""

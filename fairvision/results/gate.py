@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from operator import ge, gt, le, lt
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ import pandas as pd
 from fairvision.core import shapes
 from fairvision.errors import InputError, check_file, one_line, reading, shown
 from fairvision.results.figures import Figure, Figures, Key, read
-from fairvision.results.registry import registered
+from fairvision.results.registry import registered, unit_of
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 _NUMBERS = ("value", "low", "high")
@@ -113,10 +114,15 @@ def parse_rule(text: str) -> Rule:
                 f"{', '.join(f'{name}=…' for name in _NAMES)}"
             )
         names.append((name, value))
+    limit = float(match["limit"])
+    is_share = unit_of(metric) in ("fraction", "probability") or metric.endswith("_gap")
+    if abs(limit) > 1 and (is_share or not isfinite(limit)):
+        raise InputError(
+            f"the rule {shown(text)} could never decide: {metric} lies within 0 to 1, or −1 to 1 "
+            "where it is a difference, so that 5% is 0.05"
+        )
     number = match["number"] or "value"
-    return Rule(
-        text.strip(), metric, number, match["operator"], float(match["limit"]), tuple(names)
-    )
+    return Rule(text.strip(), metric, number, match["operator"], limit, tuple(names))
 
 
 def read_rules(given: Iterable[str | Path]) -> list[Rule]:

@@ -72,3 +72,15 @@ def test_bad_rules_and_folders_are_one_line(run_cli, answers, tmp_path):
     assert run_cli("gate", str(tmp_path), RULE).code == 2
     assert run_cli("gate", str(tmp_path / "absent"), RULE).code == 2
     assert run_cli("gate", str(tmp_path)).code == 2
+
+
+def test_files_of_the_audit_are_not_replaced(run_cli, answers, tmp_path):
+    assert audit(run_cli, answers, "good", tmp_path / "a").code == 0
+    table = tmp_path / "a" / "metrics.csv"
+    before = table.read_bytes()
+    done = run_cli("gate", str(tmp_path / "a"), RULE, "--markdown", str(table))
+    assert done.code == 2
+    assert "would replace a file of the audit" in done.err
+    assert table.read_bytes() == before
+    inside = tmp_path / "a" / "gate.md"
+    assert run_cli("gate", str(tmp_path / "a"), RULE, "--markdown", str(inside)).code == 0

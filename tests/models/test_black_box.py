@@ -173,3 +173,14 @@ def test_what_would_end_the_program_and_what_is_no_array_are_told():
         of(lambda images: np.array([[{}, 1]] * 6)).predict(IMAGES)
     with_gradients = of(lambda images: torch.tensor(both(images), requires_grad=True))
     assert torch.equal(with_gradients.predict(IMAGES)["ripe"], of(both).predict(IMAGES)["ripe"])
+
+
+@pytest.mark.parametrize("kept", ["text", 7, b"ab", np.array([5.0, -4.0]).tobytes()])
+def test_answers_that_somebody_else_wrote_are_damaged(tmp_path, kept):
+    model = of(redness, cache=tmp_path)
+    model.predict(IMAGES)
+    with sqlite3.connect(tmp_path / "answers.sqlite") as store:
+        store.execute("UPDATE answers SET answer = ?", (kept,))
+    store.close()
+    with pytest.raises(InputError, match="is damaged"):
+        model.predict(IMAGES)

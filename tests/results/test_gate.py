@@ -87,6 +87,9 @@ def test_what_is_not_there_cannot_be_kept():
         ("accuracy_gap > 0.3 [colour=red]", "'colour=red' is none of model="),
         ("accuracy_gap > 0.3 [gender]", "'gender' is none of model="),
         ("accuracy_gap > nan", "cannot be read"),
+        ("accuracy_gap > 5", "could never decide.*5% is 0.05"),
+        ("accuracy < 80 [group=female]", "could never decide"),
+        ("ratio > 1e400", "could never decide"),
     ],
 )
 def test_rules_that_cannot_be_read_are_one_line(text, problem):
@@ -122,7 +125,7 @@ def test_rules_in_files(tmp_path):
 def test_names_from_data_are_text_in_xml_and_markdown():
     evil = 'x</failure><script>|`*\x07"'
     metrics = table({"model": evil, "attribute": evil})
-    judged = judge(metrics, [evil], [parse_rule("accuracy_gap > 0.1"), parse_rule("error > 2")])
+    judged = judge(metrics, [evil], [parse_rule("accuracy_gap > 0.1"), parse_rule("error > 0.99")])
     suite = ElementTree.fromstring(as_junit(judged, evil))
     assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
     assert [case.find("failure") is not None for case in suite] == [True, True]
