@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,23 @@ def test_python_code_that_the_user_names(tmp_path, monkeypatch):
         assert "\n" not in str(raised.value)
     with pytest.raises(InputError, match="says itself what it takes: leave out --size"):
         open_subjects(sources[:1], device="cpu", options=[SourceOptions(size=3)])
+
+
+def test_python_code_with_files_beside_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "beside_it.py").write_text(CODE)
+    (folder / "captum.py").write_text("from beside_it import model\nprint('a word of its own')")
+    (tmp_path / "in_this_folder.py").write_text(CODE)
+    (tmp_path / "ending.py").write_text("import sys\nsys.exit(0)")
+    sources = [f"python:{folder}/captum.py:model", "python:in_this_folder:model"]
+    assert len(open_subjects(sources, device="cpu")) == 2
+    assert capsys.readouterr().out == ""
+    assert getattr(sys.modules.get("captum"), "model", None) is None
+    with pytest.raises(InputError, match="cannot be made: SystemExit: 0"):
+        open_subjects(["python:ending.py:model"], device="cpu")
 
 
 @pytest.mark.parametrize(

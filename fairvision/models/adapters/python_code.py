@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,8 +42,9 @@ def open_model(reference: str, options: SourceOptions) -> Model:
         raise InputError(f"python:{reference} says itself what it takes: leave out --{given[0]}")
     source = f"python:{reference}"
     try:
-        thing = getattr(_module(place), name)
-        made = thing() if inspect.isfunction(thing) or inspect.isclass(thing) else thing
+        with redirect_stdout(sys.stderr):  # what it prints is no part of --json
+            thing = getattr(_module(place), name)
+            made = thing() if inspect.isfunction(thing) or inspect.isclass(thing) else thing
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's code raises
@@ -58,14 +60,18 @@ def open_model(reference: str, options: SourceOptions) -> Model:
 
 
 def _module(place: str) -> ModuleType:
-    """Return the module of a file or of a name."""
+    """Return the module of a file or of a name; what lies beside it can be imported in it."""
     path = Path(place)
+    folder = str((path.parent if path.suffix == ".py" else Path()).resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)  # behind all libraries
     if path.suffix != ".py":
         return importlib.import_module(place)
     if not path.is_file():
         raise InputError(f"{path} is missing")
-    specification: Any = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"{path.stem} (python:)"  # a file may be called as a library
+    specification: Any = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(specification)
-    sys.modules.setdefault(path.stem, module)
+    sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
