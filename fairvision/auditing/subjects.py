@@ -146,9 +146,22 @@ class _Renamed:
 
 
 def in_terms_of(model: Model, whole: Dataset) -> Model:
-    """Return a model that takes for attributes what a dataset does, if it can be told."""
+    """Return a model that takes for attributes what a dataset does, if it can be told.
+
+    Raises
+    ------
+    InputError
+        If it predicts nothing that the dataset has.
+    """
     if not hasattr(model, "in_terms_of"):
         return model
+    heads = [*model.schema.attributes, *model.schema.tasks]
+    there = [*whole.schema.attributes, *whole.schema.tasks]
+    if there and not {*heads} & {*there}:
+        raise InputError(
+            f"{model} predicts {', '.join(heads)}, but the data have {', '.join(there)}: name "
+            "heads as the data do"
+        )
     square = whole.size[0] if whole.size and whole.size[0] == whole.size[1] else None
     return cast(Model, model.in_terms_of(whole.schema, square))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,11 @@ from torch import nn
 import fairvision
 from fairvision import datasets
 from fairvision.auditing.image_sheets import image_sheets
-from fairvision.auditing.subjects import open_subjects
+from fairvision.auditing.subjects import in_terms_of, open_subjects
 from fairvision.core.files import read_json
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models import SourceOptions
+from fairvision.schema import Schema
 
 GROUPS = ["dotted", "striped"]  # not in the dataset's order
 HOW = {"replicates": 20, "swaps": 2, "sanity": False}
@@ -286,3 +288,11 @@ def test_what_a_function_cannot_be_asked_is_said(photos, tmp_path):
     assert any(left.startswith(line) for left in done.verdict.left_out)
     assert line in done.report.read_text()
     assert line in (done.folder / "audit.json").read_text()
+
+
+def test_a_model_of_nothing_that_the_data_have_is_refused():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    model = fairvision.Model(module, heads={"Shirt": ["striped", "dotted"]}, size=8)
+    data = SimpleNamespace(schema=Schema({"shirt": ("striped", "dotted")}), size=None)
+    with pytest.raises(InputError, match="predicts Shirt, but the data have shirt"):
+        in_terms_of(model, data)
