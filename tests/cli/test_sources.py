@@ -119,3 +119,11 @@ def test_each_model_has_its_heads(tmp_path):
     assert [list(options.heads) for options in options_of(2, files[:1], size=8)] == [["a"], ["a"]]
     assert [options.size for options in options_of(2, (), size=8)] == [8, 8]
     assert options_of(0) == []
+
+
+def test_the_home_of_the_user_is_found_on_both_sides_of_an_at(monkeypatch):
+    from fairvision.cli.sources import SOURCE
+
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert SOURCE.convert("timm:resnet18@~/w.pth", None, None) == "timm:resnet18@/home/ada/w.pth"
+    assert SOURCE.convert("onnx:~/m.onnx", None, None) == "onnx:/home/ada/m.onnx"

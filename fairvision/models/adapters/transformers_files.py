@@ -97,7 +97,8 @@ def preprocessing(reference: str, source: str, options: SourceOptions) -> Prepro
 def _arguments(reference: str, source: str) -> dict[str, Any]:
     """Return where to look for files, and that code among them is not run."""
     folder = Path(reference)
-    if not folder.exists() and (folder.is_absolute() or reference.count("/") > 1):
+    is_path = folder.is_absolute() or reference.startswith(".") or reference.count("/") > 1
+    if not folder.exists() and is_path:
         raise InputError(f"{source}: there is no folder {reference}")
     if folder.is_dir() and not any(folder.glob("*.safetensors")):
         raise InputError(
