@@ -194,6 +194,7 @@ def audit(
             split=split,
             n=material.models[0].images,
             attribution=_attribution(material, attribution),
+            attribution_asked=attribution if models else "",
             swaps=swaps,
             fill=fill if swaps else "",
             missing=missing,

@@ -30,7 +30,8 @@ class AuditSettings:
     Attributes
     ----------
     dataset, split, n : name of the data, which part of it, and of how many images
-    attribution : the method of the evidence
+    attribution : the method of the evidence; "auto" where it differs between models
+    attribution_asked : what was asked for: a method, "auto" or "none"
     swaps, fill : in how many surroundings of other groups each person was shown, 0 for none, and
         how their places were filled
     missing : what images without an answer are to accuracies
@@ -44,6 +45,7 @@ class AuditSettings:
     split: str
     n: int
     attribution: str
+    attribution_asked: str = ""
     swaps: int = 0
     fill: str = ""
     missing: str = ""

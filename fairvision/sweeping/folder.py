@@ -291,11 +291,13 @@ def _audited(
         audited = _read_audit(place, methods)
     except InputError:
         return None
+    asked = {**how, "attribution_asked": how["attribution"]}
+    del asked["attribution"]  # of which "auto" makes a method
     newest = max((run / runs.BEST).stat().st_mtime_ns for run in sources)
     is_same = (
         description["fairvision"] == __version__
         and description["models"] == list(methods)
-        and all(description["settings"].get(name) == value for name, value in how.items())
+        and all(description["settings"].get(name) == value for name, value in asked.items())
         and (place / AUDIT).stat().st_mtime_ns >= newest
     )
     return audited if is_same else None
