@@ -13,8 +13,8 @@ from statistics import NormalDist
 
 from fairvision.results.entries.amplification import A_TO_T
 from fairvision.results.figures import CONFIDENCE, Figure, Figures, difference_of
-from fairvision.results.verdict import BEFORE, Answer, Status, shown_as, why_not_shown
-from fairvision.results.words import listed, written
+from fairvision.results.verdict import BEFORE, Answer, Status, lift_sentences, why_not_shown
+from fairvision.results.words import listed
 from fairvision.schema import UNKNOWN
 
 LISTED = 3  # tasks in the headline, and labels in an answer
@@ -153,22 +153,11 @@ def _served_alike(figures: Figures, model: str, task: str, attribute: str) -> An
 
 def _on_objects(figures: Figures, model: str, task: str) -> Answer | None:
     """Answer whether the evidence for the true label lies on its objects, more than by chance."""
-    chance = figures.defined(model, "chance_level", "", task)
-    sentences, signs = [], []
-    for metric, subject in (
-        ("pointing_game", "The strongest evidence for the true label lies on its objects in"),
-        ("relevance_mass", "The share of the evidence on them is"),
-    ):
-        share = figures.defined(model, metric, "", task)
-        lift = figures.defined(model, f"{metric}_lift", "", task)
-        if share is None or lift is None or chance is None:
-            continue
-        signs.append(lift.sign)
-        sentences.append(
-            f"{subject} {share.sentence()}; by chance it would be {written(chance.value)}: a "
-            f"difference of {lift.sentence()}, "
-            f"{shown_as(lift, 'more than chance', 'less than chance')}."
-        )
+    subjects = {
+        "pointing_game": "The strongest evidence for the true label lies on its objects in",
+        "relevance_mass": "The share of the evidence on them is",
+    }
+    sentences, signs = lift_sentences(figures, model, "", task, subjects=subjects)
     if not signs:
         return None
     for attribute in figures.attributes:

@@ -17,6 +17,7 @@ from fairvision.results.verdict import (
     Answer,
     Status,
     Verdict,
+    lift_sentences,
     shown_as,
     status_of,
 )
@@ -218,22 +219,11 @@ def _named_elsewhere(figures: Figures, model: str, attribute: str) -> int:
 
 def _evidence(figures: Figures, model: str, attribute: str) -> Answer | None:
     """Answer whether the evidence of a map lies on the person, more than by chance."""
-    chance = figures.defined(model, "chance_level", attribute)
-    sentences, signs = [], []
-    for metric, subject in (
-        ("pointing_game", "The strongest evidence lies on the person in"),
-        ("relevance_mass", "The share of evidence on the person is"),
-    ):
-        share = figures.defined(model, metric, attribute)
-        lift = figures.defined(model, f"{metric}_lift", attribute)
-        if share is None or lift is None or chance is None:
-            continue
-        signs.append(lift.sign)
-        sentences.append(
-            f"{subject} {share.sentence()}; by chance it would be {written(chance.value)}: a "
-            f"difference of {lift.sentence()}, "
-            f"{shown_as(lift, 'more than chance', 'less than chance')}."
-        )
+    subjects = {
+        "pointing_game": "The strongest evidence lies on the person in",
+        "relevance_mass": "The share of evidence on the person is",
+    }
+    sentences, signs = lift_sentences(figures, model, attribute, subjects=subjects)
     if not signs:
         return None
     shares = [

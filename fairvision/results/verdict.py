@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fairvision.core.moved import warn_renamed
-from fairvision.results.figures import CONFIDENCE, Figure
+from fairvision.results.figures import CONFIDENCE, Figure, Figures
+from fairvision.results.words import written
 
 Status = Literal["yes", "no", "unclear"]
 
@@ -113,3 +114,34 @@ def status_of(signs: Sequence[int]) -> Status:
     ('yes', 'no', 'unclear', 'unclear')
     """
     return "yes" if 1 in signs else "no" if signs and set(signs) == {-1} else "unclear"
+
+
+def lift_sentences(
+    figures: Figures,
+    model: str,
+    attribute: str = "",
+    task: str = "",
+    *,
+    subjects: Mapping[str, str],
+) -> tuple[list[str], list[int]]:
+    """Return a sentence, and the sign that is shown, of each measure of evidence beside chance.
+
+    Parameters
+    ----------
+    figures, model, attribute, task : whose figures
+    subjects : how the sentence of each measure begins
+    """
+    chance = figures.defined(model, "chance_level", attribute, task)
+    sentences, signs = [], []
+    for metric, subject in subjects.items():
+        share = figures.defined(model, metric, attribute, task)
+        lift = figures.defined(model, f"{metric}_lift", attribute, task)
+        if share is None or lift is None or chance is None:
+            continue
+        signs.append(lift.sign)
+        sentences.append(
+            f"{subject} {share.sentence()}; by chance it would be {written(chance.value)}: a "
+            f"difference of {lift.sentence()}, "
+            f"{shown_as(lift, 'more than chance', 'less than chance')}."
+        )
+    return sentences, signs
