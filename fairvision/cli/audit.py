@@ -157,7 +157,6 @@ def command(
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
     from fairvision.results.expectations import check_lines
-    from fairvision.results.findings import findings
 
     if rules:
         from fairvision.results.gate import read_rules
@@ -175,9 +174,7 @@ def command(
     if not is_first():
         return
     if as_json:
-        paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        listed = [finding.as_json() for finding in findings(done.metrics, done.models)]
-        say_json({**paths, "verdict": done.verdict.as_json(), "findings": listed})
+        say_json(done.as_json())
     else:
         for line in _as_shown(done.folder):
             say(line)

@@ -93,8 +93,7 @@ def command(
         **rest,
     )
     if as_json:
-        paths = {"metrics": str(done.folder / "metrics.csv"), "report": str(done.report)}
-        say_json({**paths, "verdict": done.verdict.as_json()})
+        say_json(done.as_json())
     else:
         say(done.verdict.headline)
         say(f"report: {done.report}")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, Literal
 
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
+from fairvision.results.extremes import FEWEST, Extremes, extremes, widening
 from fairvision.results.figures import Figure, Figures, read
+from fairvision.results.registry import registered
 from fairvision.schema import UNKNOWN
 
 Status = Literal["concern", "none shown", "cannot say"]
@@ -19,8 +23,11 @@ EVIDENCE = "Does it look at the person or the object?"
 EXAGGERATES = "Does it exaggerate its training data?"
 QUESTIONS = (SERVED, SURROUNDINGS, EVIDENCE, EXAGGERATES)
 
-FEWEST = 10
-"""Of fewer images in a group nothing is said."""
+KEYS = (
+    *("id", "question", "model", "attribute", "task", "group", "metric"),
+    *("value", "low", "high", "n", "threshold", "status"),
+)
+"""Of a finding in JSON, as the schema has them."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,13 @@ class Finding:
     id : what it is about, the same in every audit of the same names
     question : one of `QUESTIONS`
     model, attribute, task, group : whom it is about; of a gap, `group` is the one that fares worst
+        among those of `FEWEST` images or more
     metric : its name in the metrics table
     value, low, high, n : with its 95% interval; NaN where it is undefined
     threshold : what the interval is held against
     status : "concern" where the interval lies on the side of `threshold` that is a reason to worry,
         "none shown" where it does not, "cannot say" where nothing is defined or too few images are
+    extremes : of a gap, the groups that fare worst and best, with their figures; else None
     """
 
     id: str
@@ -52,6 +61,7 @@ class Finding:
     n: int
     threshold: float
     status: Status
+    extremes: Extremes | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the form in which `audit.json` and `--json` hold it; undefined numbers are null.
@@ -64,9 +74,10 @@ class Finding:
         >>> found.as_json()["low"], found.as_json()["high"]
         (-0.1, None)
         """
+        values = {name: getattr(self, name) for name in KEYS}
         return {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in asdict(self).items()
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
         }
 
 
@@ -79,7 +90,7 @@ class _Rule:
     question, metric : which
     scope : the keys that are filled
     worry : whether the interval is a reason to worry above ("above") or below ("below") 0
-    by_group : the metric whose lowest group is named
+    by_group : the metric whose worst group is named
     """
 
     question: str
@@ -93,12 +104,14 @@ _ATTRIBUTE, _TASK, _BOTH = (True, False), (False, True), (True, True)
 _RULES = (
     _Rule(SERVED, "accuracy_gap", _ATTRIBUTE, by_group="accuracy"),
     _Rule(SERVED, "accuracy_gap", _BOTH, by_group="accuracy"),
+    _Rule(SERVED, "error_gap", _ATTRIBUTE, by_group="error"),
     _Rule(SURROUNDINGS, "background_gap", _ATTRIBUTE),
     _Rule(SURROUNDINGS, "context_gap", _BOTH),
     _Rule(EVIDENCE, "pointing_game_lift", _ATTRIBUTE, "below"),
     _Rule(EVIDENCE, "pointing_game_lift", _TASK, "below"),
     _Rule(EXAGGERATES, T_TO_A, _BOTH),
     _Rule(EXAGGERATES, A_TO_T, _BOTH),
+    _Rule(EXAGGERATES, "lic", _ATTRIBUTE),
 )
 
 
@@ -155,28 +168,55 @@ def _finding(
         if group != UNKNOWN
         and (of_group := figures.defined(model, rule.by_group, attribute, task, group)) is not None
     }
-    few = any(of_group.n < FEWEST for of_group in by_group.values()) or figure.n < FEWEST
-    worst = min(by_group, key=lambda group: by_group[group].value, default="")
-    sign = 1 if rule.worry == "above" else -1
-    status: Status = "none shown"
-    if not figure.defined or few:
-        status = "cannot say"
-    elif figure.sign == sign:
-        status = "concern"
-    elif rule.worry == "below" and figure.sign == 0:
-        status = "cannot say"  # that it looks at the person has to be shown
+    between = None
+    if rule.by_group:
+        between = extremes(by_group, better=registered()[rule.by_group].better)
     return Finding(
         id="/".join(filter(None, (model, rule.metric, attribute, task))),
         question=rule.question,
         model=model,
         attribute=attribute,
         task=task,
-        group=worst,
+        group="" if between is None else between.worst.group,
         metric=rule.metric,
         **{name: getattr(figure, name) for name in ("value", "low", "high", "n")},
         threshold=0.0,
-        status=status,
+        status=_status_of_gap(figure, between) if by_group else _status(figure, rule.worry),
+        extremes=between,
     )
+
+
+def _status(figure: Figure, worry: str) -> Status:
+    """Return whether an interval is a reason to worry above or below 0.
+
+    Where every resample gave the same, the value decides: with `FEWEST` images it is no accident
+    that all of them say so.
+    """
+    if not figure.defined or not math.isfinite(figure.low) or figure.n < FEWEST:
+        return "cannot say"
+    is_above, is_below = figure.low > 0, figure.high < 0
+    if is_above if worry == "above" else is_below:
+        return "concern"
+    if worry == "below" and not is_above:
+        return "cannot say"  # that it looks at the person has to be shown
+    return "none shown"
+
+
+def _status_of_gap(figure: Figure, between: Extremes | None) -> Status:
+    """Return whether a gap between groups is a reason to worry.
+
+    The interval is widened by the number of groups that are compared. It is that of the figure;
+    where every resample gave the same, or groups too small to be compared are in the figure, that
+    of the two groups.
+    """
+    if between is None or not figure.defined:
+        return "cannot say"
+    gap, low = between.gap
+    if between.all_compared and figure.high > figure.low:
+        gap, low = figure.value, figure.low
+    if gap > 0 and gap - widening(between.groups) * (gap - low) > 0:
+        return "concern"
+    return "none shown" if between.all_compared else "cannot say"
 
 
 def _unanswered(question: str, model: str) -> Finding:
@@ -197,3 +237,30 @@ def _unanswered(question: str, model: str) -> Finding:
         threshold=0.0,
         status="cannot say",
     )
+
+
+def extremes_as_json(listed: Sequence[Finding]) -> dict[str, dict[str, Any]]:
+    """Return the worst and the best group of each finding that has them, by its id.
+
+    Parameters
+    ----------
+    listed : as `findings` returns them
+    """
+    return {
+        finding.id: {name: getattr(finding.extremes, name).as_json() for name in ("worst", "best")}
+        for finding in listed
+        if finding.extremes is not None
+    }
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of `audit.json`, `captions.json` and what `--json` prints.
+
+    Examples
+    --------
+    >>> tuple(schema()["$defs"]["finding"]["properties"]) == KEYS
+    True
+    """
+    text = files("fairvision.results").joinpath("audit.schema.json").read_text(encoding="utf-8")
+    read_back: dict[str, Any] = json.loads(text)
+    return read_back

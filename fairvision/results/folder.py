@@ -13,7 +13,7 @@ from fairvision.core import checksums
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import write_json, write_text
 from fairvision.core.version import __version__
-from fairvision.results.findings import findings
+from fairvision.results.findings import Finding, extremes_as_json, findings
 from fairvision.results.verdict import Verdict
 
 Records = Sequence[Mapping[str, object]]
@@ -161,6 +161,16 @@ class FinishedAudit:
         names = [str(name) for name in dict.fromkeys(self.metrics["model"])]
         return [name for name in names if " - " not in name]
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What the figures answer, for programs: docs/gate.md."""
+        return findings(self.metrics, self.models)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints of it: paths, verdict and findings."""
+        paths = {"metrics": str(self.folder / METRICS), "report": str(self.report)}
+        return {**paths, "verdict": self.verdict.as_json(), **_described(self.findings)}
+
 
 def write_audit(
     folder: Path,
@@ -190,12 +200,15 @@ def write_audit(
         "settings": as_json(settings),
         **({} if data is None else {"data": data}),
         "verdict": verdict.as_json(),
-        **({} if data is None else {"findings": _findings(metrics, models)}),
+        **_described(findings(metrics, models)),
         checksums.KEY: checksums.of_tables(folder),
     }
     write_json(folder / marker, described)
 
 
-def _findings(metrics: pd.DataFrame, models: list[str]) -> list[dict[str, Any]]:
-    """Return the findings of an audit as `audit.json` holds them."""
-    return [finding.as_json() for finding in findings(metrics, models)]
+def _described(listed: Sequence[Finding]) -> dict[str, Any]:
+    """Return findings under the keys of `audit.json` and `--json`."""
+    return {
+        "findings": [finding.as_json() for finding in listed],
+        "extremes": extremes_as_json(listed),
+    }

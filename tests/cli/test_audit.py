@@ -67,7 +67,7 @@ def test_a_csv_and_a_training_table_are_read(run_cli, tables, table):
 def test_json_says_where_everything_is(run_cli, tables):
     result = run_cli("audit", "--predictions", "A.parquet", "-o", "AUDIT", "--json", *QUICK)
     said = json.loads(result.out)
-    assert set(said) == {"findings", "metrics", "report", "verdict"}
+    assert set(said) == {"extremes", "findings", "metrics", "report", "verdict"}
     assert said["metrics"] == "AUDIT/metrics.csv"
     assert {"headline", "answers", "left_out", "warnings"} == set(said["verdict"])
 

@@ -48,7 +48,7 @@ def test_every_option_is_taken(run_cli, files):
     )
     assert result.code == 0, result.err
     said = json.loads(result.out)
-    assert set(said) == {"metrics", "report", "verdict"}
+    assert set(said) == {"metrics", "report", "verdict", "findings", "extremes"}
     metrics = pd.read_csv(said["metrics"], keep_default_na=False)
     assert set(metrics["model"]) == {"x", "y", "y - x"}
     assert {"lic", "lic_human", "bias_amplification_mals"} <= set(metrics["metric"])
