@@ -4,6 +4,7 @@
 # make test-lowest  the tests with the lowest versions that pyproject.toml allows
 # make test-newest  the tests with the newest versions that there are
 # make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
+# make browser  install what the tests of pages need: Chromium and axe-core
 # make lint   style, format and types
 # make docs   write the table of metrics into docs/design.md
 # make setup  make .venv with fairvision and its development tools
@@ -12,7 +13,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-.PHONY: demo test quick test-lowest test-newest fuzz lint docs setup clean
+.PHONY: demo test quick test-lowest test-newest fuzz browser lint docs setup clean
 
 setup: .venv/.installed
 
@@ -29,15 +30,15 @@ docs: setup
 demo: setup
 	$(BIN)/fairvision demo --output fairvision-demo --overwrite
 
-test: setup
+test: setup browser
 	$(PYTEST) --cov
 
-quick: setup
+quick: setup browser
 	$(PYTEST)
 
 # What is old warns of what it uses that is older still: only our own warnings are errors here.
 test-lowest: BIN := .venv-lowest/bin
-test-lowest: .venv-lowest/.installed
+test-lowest: .venv-lowest/.installed browser
 	$(PYTEST) -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
 		-W ignore::FutureWarning
 
@@ -50,7 +51,7 @@ test-lowest: .venv-lowest/.installed
 
 # What is newest changes from day to day, so it is asked for each time.
 test-newest: BIN := .venv-newest/bin
-test-newest:
+test-newest: browser
 	$(PYTHON) -m venv .venv-newest
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
@@ -58,6 +59,9 @@ test-newest:
 
 fuzz: setup
 	FAIRVISION_FUZZ=$${FAIRVISION_FUZZ:-10000} $(PYTEST) tests/fuzz
+
+browser:
+	.ci/browser
 
 lint: setup
 	$(BIN)/ruff check .

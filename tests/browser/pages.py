@@ -1,0 +1,107 @@
+"""Pages of every kind, of figures that nobody measured, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import pandas as pd
+
+from fairvision import report
+from fairvision.report import captions, leaderboard
+from fairvision.results.figures import read
+from fairvision.results.folder import SweepSettings
+from fairvision.results.leaderboard import collect
+
+TESTS = Path(__file__).parents[1]
+REPORT = run_path(str(TESTS / "report" / "conftest.py"))
+CAPTIONS = run_path(str(TESTS / "report" / "test_captions.py"))
+LEANING = run_path(str(TESTS / "report" / "test_leaning.py"))
+
+EVIL = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(2)</script>",
+    '"><img src=x onerror="alert(3)">',
+    "<!-- <script> \u2028 ]]> &lt;b&gt;",
+)
+SHAPES: dict[str, dict[str, Any]] = {
+    "two models": {},
+    "one model": {"models": ("only",)},
+    "six models": {"models": tuple("abcdef"), "tasks": {"objects": ("tie",)}, "items": 1},
+    "forty groups": {
+        "models": ("only",),
+        "attributes": {"country": tuple(f"country {i}" for i in range(40))},
+        "tasks": {},
+    },
+    "eighty labels": {"tasks": {"objects": tuple(f"object {i}" for i in range(80))}},
+    "right to left": {
+        "models": ("דגם ראשון", "نموذج ثان"),
+        "attributes": {"מגדר": ("אישה", "رجل", "לא ידוע לנו כלל")},
+        "tasks": {"أشياء": ("حقيبة", "עניבה")},
+    },
+    "no masks": {"masks": False},
+    "no tasks": {"tasks": {}},
+    "hostile names": {
+        "models": EVIL[:3],
+        "attributes": {EVIL[1]: EVIL[1:]},
+        "tasks": {EVIL[2]: EVIL},
+    },
+}
+
+
+def audited(**shape: Any) -> str:
+    """Return the page of an audit, of the figures that the tests of the report are made of."""
+    given = REPORT["make_input"](**{"items": 2, "size": 64, **shape})
+    if given["metrics"]["attribute"].eq("gender").any():
+        rows = LEANING["leaning_rows"](LEANING["THINGS"], tuple(given["models"]))
+        given["metrics"] = pd.concat([given["metrics"], rows], ignore_index=True)
+    return report.render(**given)
+
+
+def captioned(models: tuple[str, ...] = ("A", "B"), **more: Any) -> str:
+    """Return the page of an audit of captions."""
+    return captions.render(**CAPTIONS["make_input"](models, **more))
+
+
+def compared(methods: tuple[str, ...] = ("baseline", "equalizer"), name: str = "scenes") -> str:
+    """Return the page of a sweep over three seeds."""
+    audits = {
+        seed: read(REPORT["make_input"](methods, items=0, seed=seed)["metrics"], methods)
+        for seed in range(3)
+    }
+    settings = SweepSettings(
+        dataset=name,
+        split="test",
+        n=500,
+        model="lecture_cnn",
+        attribution="gradcam",
+        replicates=1000,
+        seeds=(0, 1, 2),
+        options={"epochs": 8, "size": 64},
+        options_of_methods={methods[-1]: {"strength": 2}},
+        descriptions=dict.fromkeys(methods, "what it does"),
+        audits=[f"audits/seed-{seed}/report.html" for seed in range(3)],
+        versions={"fairvision": "0.1.0"},
+    )
+    verdict = REPORT["make_verdict"](list(methods), masks=True)
+    return leaderboard.render(board=collect(audits, methods, 3), verdict=verdict, settings=settings)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    **{name: lambda shape=shape: audited(**shape) for name, shape in SHAPES.items()},
+    "captions": captioned,
+    "captions of six models": lambda: captioned(tuple("ABCDEF")),
+    "hostile captions": lambda: captioned(EVIL[:2], attribute=EVIL[2], groups=list(EVIL)),
+    "leaderboard": compared,
+    "leaderboard of eight methods": lambda: compared(tuple("abcdefgh")),
+    "hostile leaderboard": lambda: compared(EVIL[:3], EVIL[3]),
+}
+
+
+@cache
+def page(name: str) -> str:
+    """Return one of `PAGES`, made once."""
+    return PAGES[name]()
