@@ -118,14 +118,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
     type=click.IntRange(min=1),
     help="On how many pictures; by default 200 with --sanity, else 24.",
 )
-@click.option(
-    "--fail-on",
-    "rules",
-    multiple=True,
-    metavar="RULE",
-    help='End with exit code 1 where this is so, such as "accuracy_gap.low > 0.05"; or a TOML file '
-    "with a list `rules` (see docs/gate.md).",
-)
+@gate.fail_on
 @options.seed
 @options.device
 @options.workers
@@ -157,11 +150,10 @@ def command(
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
     from fairvision.results.expectations import check_lines
+    from fairvision.results.gate import judge
+    from fairvision.results.rules import read_rules
 
-    if rules:
-        from fairvision.results.gate import read_rules
-
-        read_rules(rules)  # before the work
+    parsed = read_rules(rules) if rules else []  # before the work
     described = options_from(() if predictions else sources, rest)
     done = audit(
         () if predictions else sources,
@@ -173,8 +165,10 @@ def command(
     )
     if not is_first():
         return
+    outcomes = judge(done.metrics, done.models, parsed)
     if as_json:
-        say_json(done.as_json())
+        judged = {"rules": [outcome.as_json() for outcome in outcomes]} if rules else {}
+        say_json({**done.as_json(), **judged})
     else:
         for line in _as_shown(done.folder):
             say(line)
@@ -182,8 +176,8 @@ def command(
         for line in check_lines(done.metrics, passed=bool(rest["sanity"])):
             say(line)
         say(f"report: {done.report}")
-    if rules:
-        gate.end(done.metrics, done.models, done.folder, rules, quiet=as_json)
+        gate.say_outcomes(outcomes)
+    gate.stop_if_broken(outcomes)
 
 
 def _as_shown(folder: Path) -> list[str]:

@@ -13,10 +13,19 @@ from fairvision.cli.printing import say, say_json
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from fairvision.results.gate import Outcome
 
 BROKEN = 1
 """Exit code where a rule is broken."""
+
+fail_on = click.option(
+    "--fail-on",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help='End with exit code 1 where this is so, such as "accuracy_gap.low > 0.05"; or a TOML file '
+    "with a list `rules` (see docs/gate.md). Repeatable.",
+)
 
 
 @click.command("gate")
@@ -38,63 +47,50 @@ def command(
     fairvision gate audit rules.toml --junit gate.xml --markdown gate.md
     fairvision gate audit "accuracy_gap.low > 0.05 [attribute=gender]"
     """
-    from fairvision.results.audit_folder import read_audit
-
-    finished = read_audit(audit)
-    end(finished.metrics, finished.models, audit, rules, junit, markdown, as_json=as_json)
-
-
-def end(
-    metrics: pd.DataFrame,
-    models: Sequence[str],
-    audit: Path,
-    rules: Sequence[str],
-    junit: Path | None = None,
-    markdown: Path | None = None,
-    *,
-    as_json: bool = False,
-    quiet: bool = False,
-) -> None:
-    """Judge the figures of an audit, say and write what becomes of rules; exit where one is broken.
-
-    Parameters
-    ----------
-    metrics, models, audit : the metrics table, the names of its models, and its folder
-    rules : written out, or TOML files
-    junit, markdown : files to write
-    as_json, quiet : print JSON, or nothing
-    """
     from fairvision.core.files import write_text
-    from fairvision.results import gate
+    from fairvision.results.audit_folder import read_audit
+    from fairvision.results.gate import judge
+    from fairvision.results.gate_files import as_junit, as_markdown
+    from fairvision.results.rules import read_rules
 
-    for file in (junit, markdown):
-        if (
-            file is not None
-            and file.resolve().is_relative_to(audit.resolve())
-            and file.suffix not in (".xml", ".md")
-        ):
-            raise InputError(f"{file} would replace a file of the audit: name it .xml or .md")
-    outcomes = gate.judge(metrics, models, gate.read_rules(rules))
+    parsed = read_rules(rules)
+    finished = read_audit(audit)
+    _check_vacant(audit, rules, junit, markdown)
+    outcomes = judge(finished.metrics, finished.models, parsed)
     if junit is not None:
-        write_text(junit, gate.as_junit(outcomes, str(audit)))
+        write_text(junit, as_junit(outcomes, str(audit)))
     if markdown is not None:
-        write_text(markdown, gate.as_markdown(outcomes, str(audit)))
+        write_text(markdown, as_markdown(outcomes, str(audit)))
     if as_json:
-        say_json(
-            [
-                {
-                    "rule": outcome.rule.text,
-                    "passed": outcome.passed,
-                    "kept": outcome.kept,
-                    "reasons": outcome.reasons,
-                }
-                for outcome in outcomes
-            ]
-        )
-    elif not quiet:
-        for outcome in outcomes:
-            say(f"{'kept' if outcome.passed else 'BROKEN'}: {outcome.rule.text}")
-            for reason in outcome.reasons:
-                say(f"  {reason}")
+        say_json([outcome.as_json() for outcome in outcomes])
+    else:
+        say_outcomes(outcomes)
+    stop_if_broken(outcomes)
+
+
+def say_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Print what became of rules, and why."""
+    for outcome in outcomes:
+        say(f"{'kept' if outcome.passed else 'BROKEN'}: {outcome.rule.text}")
+        for reason in outcome.reasons:
+            say(f"  {reason}")
+
+
+def stop_if_broken(outcomes: Sequence[Outcome]) -> None:
+    """End the process with exit code 1 where a rule is broken."""
     if not all(outcome.passed for outcome in outcomes):
         raise SystemExit(BROKEN)
+
+
+def _check_vacant(
+    audit: Path, rules: Sequence[str], junit: Path | None, markdown: Path | None
+) -> None:
+    """Raise `InputError` where a file that is written would replace one that is read."""
+    files = [file.resolve() for file in (junit, markdown) if file is not None]
+    if len(set(files)) < len(files):
+        raise InputError(f"--junit and --markdown are one file, {junit}: write two")
+    for file in files:
+        if file in {Path(rule).resolve() for rule in rules if rule.lower().endswith(".toml")}:
+            raise InputError(f"{file} holds the rules: write to another file")
+        if file.is_relative_to(audit.resolve()) and file.suffix not in (".xml", ".md"):
+            raise InputError(f"{file} would replace a file of the audit: name it .xml or .md")
