@@ -36,13 +36,23 @@ class _Sources(click.Group):
     """The sources of this file, and readers of other packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the former, then of the latter."""
+        """Return the names of readers, then of what is done with a dataset folder."""
         from fairvision.datasets.readers import READERS
 
-        return [
-            *super().list_commands(ctx),
-            *(name for name in READERS if name not in self.commands),
-        ]
+        return [*READERS, *(name for name in self.commands if name not in READERS)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the readers and the rest apart."""
+        from fairvision.datasets.readers import READERS
+
+        rest = [name for name in self.list_commands(ctx) if name not in READERS]
+        for title, names in (("Sources", list(READERS)), ("Dataset folders", rest)):
+            room = formatter.width - 6 - max(map(len, names))
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, c.get_short_help_str(room)) for name, c in commands if c is not None]
+                )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of a source."""
@@ -294,10 +304,6 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
     _print_counts(from_cifar10(folder, quiet=_is_quiet(quiet), **settings))
 
 
-command.add_command(masks)
-command.add_command(hide)
-
-
 @command.command()
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @options.as_json
@@ -317,6 +323,10 @@ def show(folder: Path, as_json: bool) -> None:
     from fairvision.cli import tables
 
     tables.show_dataset(description)
+
+
+command.add_command(masks)
+command.add_command(hide)
 
 
 def _read(reader: Reader, values: Mapping[str, Any]) -> None:

@@ -19,12 +19,14 @@ from fairvision.datasets.readers.cvat import from_cvat
 from fairvision.datasets.readers.fairface import from_fairface
 from fairvision.datasets.readers.huggingface import from_huggingface
 from fairvision.datasets.readers.imagefolder import from_folder
+from fairvision.datasets.readers.labelstudio import from_labelstudio
 from fairvision.datasets.readers.miap import from_miap
 from fairvision.datasets.readers.mnist import from_mnist
 from fairvision.datasets.readers.reasons import caused_group, reasons, redraw
 from fairvision.datasets.readers.scenes import draw_scene, scenes
 from fairvision.datasets.readers.table import from_table
 from fairvision.datasets.readers.utkface import from_utkface
+from fairvision.datasets.readers.voc import from_voc
 from fairvision.datasets.regions import read_regions, save_regions
 from fairvision.schema import UNKNOWN, Task
 
@@ -51,10 +53,12 @@ __all__ = [
     "from_fairface",
     "from_folder",
     "from_huggingface",
+    "from_labelstudio",
     "from_miap",
     "from_mnist",
     "from_table",
     "from_utkface",
+    "from_voc",
     "hide",
     "hide_person",
     "image_tensor",

@@ -206,3 +206,12 @@ def test_a_table_without_rows(fairface, tmp_path):
     (fairface / "fairface_label_train.csv").write_text(HEADER + "\n")
     with pytest.raises(InputError, match=r"fairface_label_train.csv has no rows"):
         from_fairface(fairface, tmp_path / "out")
+
+
+def test_a_dataset_folder_is_not_written_into_its_source(run_cli, tmp_path):
+    root = draw(tmp_path / "UTKFace", *GOOD)
+    for inside in ("out", "deep/../deep/out", "."):
+        refused = run_cli("data", "utkface", root, root / inside)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert "lies in" in refused.err
+    assert sorted(path.name for path in root.iterdir()) == sorted(GOOD)

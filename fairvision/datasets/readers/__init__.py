@@ -38,19 +38,25 @@ _READERS: Plugins[Reader] = Plugins(
     "reader",
     "fairvision.readers",
     {
+        # the user's own images
+        "csv": "fairvision.datasets.readers.table:from_table",
+        "folder": "fairvision.datasets.readers.imagefolder:from_folder",
+        "hf": "fairvision.datasets.readers.huggingface:from_huggingface",
+        # what programs of annotation write
+        "coco": "fairvision.datasets.readers.coco:from_coco",
+        "cvat": "fairvision.datasets.readers.cvat:from_cvat",
+        "labelstudio": "fairvision.datasets.readers.labelstudio:from_labelstudio",
+        "voc": "fairvision.datasets.readers.voc:from_voc",
+        # published sets
+        "celeba": "fairvision.datasets.readers.celeba:from_celeba",
+        "cifar10s": "fairvision.datasets.readers.cifar10s:from_cifar10",
+        "fairface": "fairvision.datasets.readers.fairface:from_fairface",
+        "miap": "fairvision.datasets.readers.miap:from_miap",
+        "mnist": "fairvision.datasets.readers.mnist:from_mnist",
+        "utkface": "fairvision.datasets.readers.utkface:from_utkface",
+        # drawn
         "scenes": "fairvision.datasets.readers.scenes:scenes",
         "reasons": "fairvision.datasets.readers.reasons:reasons",
-        "csv": "fairvision.datasets.readers.table:from_table",
-        "coco": "fairvision.datasets.readers.coco:from_coco",
-        "mnist": "fairvision.datasets.readers.mnist:from_mnist",
-        "cifar10s": "fairvision.datasets.readers.cifar10s:from_cifar10",
-        "hf": "fairvision.datasets.readers.huggingface:from_huggingface",
-        "celeba": "fairvision.datasets.readers.celeba:from_celeba",
-        "utkface": "fairvision.datasets.readers.utkface:from_utkface",
-        "fairface": "fairvision.datasets.readers.fairface:from_fairface",
-        "cvat": "fairvision.datasets.readers.cvat:from_cvat",
-        "miap": "fairvision.datasets.readers.miap:from_miap",
-        "folder": "fairvision.datasets.readers.imagefolder:from_folder",
     },
     _checked,
     reserved=("show", "hide", "masks"),  # commands of `fairvision data`
@@ -59,7 +65,8 @@ _READERS: Plugins[Reader] = Plugins(
 READERS: Mapping[str, str] = Summaries(
     _READERS, lambda reader: (reader.__doc__ or "").strip().partition("\n")[0]
 )
-"""What each reader does, in a line, by its name; those from outside come last."""
+"""What each reader does, in a line, by its name, in the order of help; those from outside come
+last."""
 
 
 def register_reader(name: str, function: Reader) -> None:

@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from fairvision.core.spellings import as_number
-from fairvision.core.tables import Place, open_table
 from fairvision.datasets.dataset import SPLITS, Dataset
-from fairvision.datasets.label_columns import texts_of
 from fairvision.datasets.readers.coco_files import PERSON, Instances, read_captions, read_instances
-from fairvision.datasets.readers.coco_masks import draw_masks
-from fairvision.datasets.readers.columns import Roles, read_roles, unique_ids
-from fairvision.datasets.readers.importing import import_dataset, locate, random_splits, warn
+from fairvision.datasets.readers.coco_masks import check_size, draw_masks
+from fairvision.datasets.readers.columns import Roles, read_roles, rows_by_id
+from fairvision.datasets.readers.importing import import_dataset, locate, random_splits
 from fairvision.datasets.readers.split_names import split_of
 from fairvision.datasets.readers.storing import Source
 from fairvision.datasets.regions import SIDES
@@ -174,33 +171,15 @@ def _splits_by_name(listed: Instances) -> list[str]:
 
 def _read_groups(path: Path, ids: pd.Series) -> tuple[Schema, dict[str, Column]]:
     """Return the groups of each image, by a table that has a row for an image."""
-    table = open_table(path)
-    key = next((name for name in ("image_id", "id") if name in table.types), None)
-    if key is None:
-        raise InputError(f"{path} has no column 'image_id': it has {', '.join(table.names)}")
-    columns = [name for name in table.names if name != key]
-    if not columns:
-        raise InputError(f"{path} has no column of groups beside {key!r}")
-    raw = table.read()
-    place = Place(path, key)
-    named = unique_ids(place, [as_number(text or "") or None for text in texts_of(place, raw[key])])
-    rows = pd.Index(named).get_indexer(pd.Index(ids.map(as_number)))
-    if (rows < 0).all():
-        raise InputError(f"{path}, column {key!r}: no id is one of the {len(ids)} images")
-    if elsewhere := len(named) - int((rows >= 0).sum()):
-        warn(f"{path}: {elsewhere} rows are of pictures that are not among the instances")
-    in_order = raw.select(columns).take(pa.array(rows, mask=rows < 0))
-    return read_roles(path, in_order, Roles.of(columns, []))
+    raw = rows_by_id(path, list(ids), ("image_id", "id"), as_number)
+    return read_roles(path, raw, Roles.of(raw.column_names, []))
 
 
 def _draw_people(
     stated: tuple[int, int], people: list[tuple[str, Any]], size: tuple[int, int]
 ) -> np.ndarray | None:
     """Return the mask of an image's people, None without any; refuse an image of another size."""
-    if size != stated:
-        raise InputError(
-            f"the picture is {size[0]}×{size[1]} pixels but the file says {stated[0]}×{stated[1]}"
-        )
+    check_size(stated, size)
     drawn = [(place, segmentation) for place, segmentation in people if segmentation != []]
     return draw_masks(drawn, size[1], size[0]) if drawn else None
 

@@ -126,6 +126,15 @@ def leaves_image(annotation: Entry, size: tuple[int, int]) -> bool:
     )
 
 
+def check_size(stated: tuple[int, int], size: tuple[int, int], origin: str = "file") -> None:
+    """Raise `InputError` where an image has another size than is stated of it."""
+    if size != stated:
+        raise InputError(
+            f"the picture is {size[0]}×{size[1]} pixels but the {origin} says "
+            f"{stated[0]}×{stated[1]}"
+        )
+
+
 def _numbers(place: str, box: Any) -> tuple[float, ...]:
     """Return x, y, width and height of a box."""
     of_four: list[Any] = box if isinstance(box, list) and len(box) == 4 else [None]

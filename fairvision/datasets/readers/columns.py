@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.core.tables import Place
+from fairvision.core.tables import Place, open_table
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.label_columns import label_sets_of, names_of
+from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.label_texts import coded
 from fairvision.datasets.readers.importing import (
     import_dataset,
@@ -154,6 +154,58 @@ def unique_ids(place: Place, texts: Iterable[str | None]) -> list[str]:
             )
         rows[text] = row
     return list(rows)
+
+
+def rows_by_id(
+    path: Path,
+    ids: Sequence[str],
+    keys: Sequence[str],
+    same: Callable[[str], str] = str,
+) -> pa.Table:
+    """Return the columns of a table that has a row for an image, a row per id.
+
+    Parameters
+    ----------
+    path : of the table
+    ids : of the images; those that it lacks have empty cells
+    keys : names of its column of ids, of which the first that is there is read
+    same : makes ids alike that are written differently
+
+    Raises
+    ------
+    InputError
+        The table has no such column, no other one, or no row of these images.
+
+    Warns
+    -----
+    FairvisionWarning
+        Rows are of other images.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     table = Path(place, "t.csv")
+    ...     _ = table.write_text("id,age\\nb,old\\na,young\\n")
+    ...     rows_by_id(table, ["a", "b", "c"], ["id"]).to_pydict()
+    {'age': ['young', 'old', None]}
+    """
+    table = open_table(path)
+    key = next((name for name in keys if name in table.types), None)
+    if key is None:
+        raise InputError(f"{path} has no column {keys[0]!r}: it has {', '.join(table.names)}")
+    columns = [name for name in table.names if name != key]
+    if not columns:
+        raise InputError(f"{path} has no column of groups beside {key!r}")
+    raw = table.read()
+    place = Place(path, key)
+    named = unique_ids(place, [same(text or "") or None for text in texts_of(place, raw[key])])
+    rows = pd.Index(named).get_indexer(pd.Index([same(id) for id in ids]))
+    if (rows < 0).all():
+        raise InputError(f"{path}, column {key!r}: no id is one of the {len(ids)} images")
+    if elsewhere := len(named) - int((rows >= 0).sum()):
+        warn(f"{path}: {elsewhere} rows are of pictures that are not here")
+    return raw.select(columns).take(pa.array(rows, mask=rows < 0))
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,18 @@ from pathlib import Path
 from typing import Unpack
 from xml.etree.ElementTree import Element
 
-import pandas as pd
-import pyarrow as pa
-
 from fairvision.core.tables import Place
 from fairvision.core.xml_files import read_xml
 from fairvision.datasets.dataset import SPLIT_NAMES, Dataset
+from fairvision.datasets.readers.annotated import OBJECTS, Annotated, Box, annotated_rows, stems
 from fairvision.datasets.readers.coco_masks import box_of
-from fairvision.datasets.readers.columns import Names, Roles, Rows, import_rows
+from fairvision.datasets.readers.columns import Names, Roles, import_rows
 from fairvision.datasets.readers.cvat_shapes import SHAPES, bounds, draw_shapes
 from fairvision.datasets.readers.importing import Importing, first_few, locator, warn
 from fairvision.datasets.readers.storing import Source
-from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError, shown
 
-OBJECTS, TAGS = "objects", "tags"
+TAGS = "tags"
 _FILE, _IMAGES = "annotations.xml", "images"
 _DIGITS = 7  # of a side of an image
 
@@ -97,20 +94,6 @@ def from_cvat(
     path = path / _FILE if path.is_dir() else path
     roles = Roles.of(attributes, tasks)
     listed = _read(path, person, importing.get("skip_broken", False))
-    columns = {name: _values(path, listed, name) for name in dict.fromkeys(roles.columns)}
-    ids = _ids(listed)
-    regions = None
-    published: dict[str, Sequence[str]] = {}
-    for task in (OBJECTS, TAGS):
-        labels = sorted({label for image in listed for label in image.labels[task]})
-        if labels:
-            roles = Roles(roles.attributes, roles.tasks, roles.many | {task: task})
-            sets = [sorted(image.labels[task]) for image in listed]
-            columns[task] = pa.array(sets, pa.large_list(pa.large_string()))
-            published[task] = labels
-    if OBJECTS in columns:
-        boxes = [(id, OBJECTS, *box) for id, image in zip(ids, listed) for box in image.boxes]
-        regions = pd.DataFrame(boxes, columns=["id", "task", "label", *SIDES])
     place = path.parent / _IMAGES if (path.parent / _IMAGES).is_dir() else path.parent
     located = locator(place if images is None else Path(images))
     sources = [
@@ -121,7 +104,10 @@ def from_cvat(
         )
         for image in listed
     ]
-    rows = Rows(path, ids, pa.table(columns), _splits(path, listed), sources, published, regions)
+    ids = stems([image.name for image in listed])
+    rows, roles = annotated_rows(
+        path, listed, roles, (OBJECTS, TAGS), ids, _splits(path, listed), sources
+    )
     importing["name"] = importing.get("name") or path.resolve().parent.name
     return import_rows(
         rows,
@@ -134,29 +120,19 @@ def from_cvat(
 
 
 @dataclass(frozen=True)
-class _Image:
+class _Image(Annotated):
     """An image of the file.
 
     Attributes
     ----------
-    place : where it stands, for messages
-    name : path of the image
     size : width and height in pixels
     subset : name, perhaps ""
     people : their shapes
-    answers : values of each attribute of people and tags, "" where one is empty
-    labels : of the shapes of other objects, and of tags
-    boxes : label, left, top, right and bottom of each object, as shares of width and height
     """
 
-    place: str
-    name: str
-    size: tuple[int, int]
-    subset: str
+    size: tuple[int, int] = (0, 0)
+    subset: str = ""
     people: list[Element] = field(default_factory=list)
-    answers: dict[str, set[str]] = field(default_factory=dict)
-    labels: dict[str, set[str]] = field(default_factory=lambda: {OBJECTS: set(), TAGS: set()})
-    boxes: list[tuple[str, float, float, float, float]] = field(default_factory=list)
 
 
 def _read(path: Path, person: str, skip_broken: bool) -> list[_Image]:
@@ -183,16 +159,15 @@ def _read(path: Path, person: str, skip_broken: bool) -> list[_Image]:
                 raise InputError(f"{place} has no label")
             if label == person or shape.tag == "tag":
                 for attribute in shape.iterfind("attribute"):
-                    values = image.answers.setdefault(attribute.get("name", ""), set())
-                    values.add((attribute.text or "").strip())
+                    image.answer(attribute.get("name", ""), [attribute.text or ""])
             if shape.tag == "tag":
-                image.labels[TAGS].add(label)
+                image.label(TAGS, label)
             elif label == person and shape.tag in SHAPES:
                 image.people.append(shape)
             elif label == person:
                 flat.append(place)
             else:
-                image.labels[OBJECTS].add(label)
+                image.label(OBJECTS, label)
                 try:
                     image.boxes.extend(_box(place, label, shape, image.size))
                 except InputError as error:
@@ -222,39 +197,17 @@ def _image(path: Path, element: Element) -> _Image:
     width, height = (element.get(side, "") for side in ("width", "height"))
     if not all(text.isdecimal() and len(text) < _DIGITS and int(text) for text in (width, height)):
         raise InputError(f"{place}: width and height cannot be {shown(width)} and {shown(height)}")
-    return _Image(place, name, (int(width), int(height)), element.get("subset", ""))
+    size = (int(width), int(height))
+    return _Image(place, name, size=size, subset=element.get("subset", ""))
 
 
-def _box(
-    place: str, label: str, shape: Element, size: tuple[int, int]
-) -> list[tuple[str, float, float, float, float]]:
+def _box(place: str, label: str, shape: Element, size: tuple[int, int]) -> list[Box]:
     """Return the box of an object, or none of one without area or outside the image."""
     if shape.tag not in SHAPES:
         return []
     left, top, right, bottom = bounds(place, shape)
     box = box_of(place, {"bbox": [left, top, right - left, bottom - top]}, size)
     return [] if box is None else [(label, *box)]
-
-
-def _values(path: Path, listed: Sequence[_Image], name: str) -> pa.Array:
-    """Return the value of an attribute of CVAT in each image; None where there is not one."""
-    names = dict.fromkeys(name for image in listed for name in image.answers)
-    if name not in names:
-        there = f"there are {', '.join(names)}" if names else "there are none"
-        raise InputError(f"{path}: people and tags have no attribute {shown(name)}: {there}")
-    values = [image.answers.get(name, set()) for image in listed]
-    if differing := sum(len(of_image) > 1 for of_image in values):
-        warn(
-            f"{path}: {name} differs between the people of {differing} images, and is unknown there"
-        )
-    only = [min(of_image) if len(of_image) == 1 else None for of_image in values]
-    return pa.array(only, pa.large_string())
-
-
-def _ids(listed: Sequence[_Image]) -> list[str]:
-    """Return the stems of the images' names if they are unique, else the names."""
-    stems = [Path(image.name).stem for image in listed]
-    return stems if len(set(stems)) == len(stems) else [image.name for image in listed]
 
 
 def _splits(path: Path, listed: Sequence[_Image]) -> list[str] | None:

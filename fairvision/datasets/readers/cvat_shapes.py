@@ -8,7 +8,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from fairvision.datasets.readers.coco_masks import LARGEST, draw_box, draw_masks
+from fairvision.datasets.readers.coco_masks import LARGEST, check_size, draw_box, draw_masks
+from fairvision.datasets.readers.outlines import draw_ellipse, ellipse_bounds, turned_box
 from fairvision.errors import InputError, shown
 
 SHAPES = ("box", "polygon", "ellipse", "mask")
@@ -32,10 +33,7 @@ def draw_shapes(
     InputError
         The sizes differ, or a shape is malformed or, unless a box, leaves the image.
     """
-    if size != stated:
-        raise InputError(
-            f"the picture is {size[0]}×{size[1]} pixels but the file says {stated[0]}×{stated[1]}"
-        )
+    check_size(stated, size)
     union = np.zeros(size[::-1], bool)
     for shape in shapes:
         union |= _draw(f"{place}: a {shape.tag}", shape, size)
@@ -50,7 +48,7 @@ def _draw(place: str, shape: Element, size: tuple[int, int]) -> np.ndarray:
     if shape.tag == "mask":
         return _draw_mask(place, shape, size)
     if shape.tag == "ellipse":
-        return _draw_ellipse(place, shape, size)
+        return draw_ellipse(*_ellipse(place, shape), size)
     points = _points(place, shape) if shape.tag == "polygon" else _corners(place, shape)
     return draw_masks([(place, [points])], size[1], size[0])
 
@@ -78,12 +76,7 @@ def bounds(place: str, shape: Element) -> tuple[float, float, float, float]:
         )
         return left, top, left + wide, top + high
     if shape.tag == "ellipse":
-        x, y, rx, ry, turn = _ellipse(place, shape)
-        wide, high = (
-            math.hypot(rx * math.cos(turn), ry * math.sin(turn)),
-            math.hypot(rx * math.sin(turn), ry * math.cos(turn)),
-        )
-        return x - wide, y - high, x + wide, y + high
+        return ellipse_bounds(*_ellipse(place, shape))
     points = _points(place, shape) if shape.tag == "polygon" else _corners(place, shape)
     xs, ys = points[::2], points[1::2]
     return min(xs), min(ys), max(xs), max(ys)
@@ -116,18 +109,9 @@ def _points(place: str, shape: Element) -> list[float]:
 def _corners(place: str, box: Element) -> list[float]:
     """Return x, y, x, y, … of the corners of a box that is turned about its middle."""
     left, top, right, bottom = (float_of(place, box, name) for name in ("xtl", "ytl", "xbr", "ybr"))
+    middle = ((left + right) / 2, (top + bottom) / 2)
     turn = math.radians(float_of(place, box, "rotation", "0"))
-    x, y, wide, high = (
-        (left + right) / 2,
-        (top + bottom) / 2,
-        (right - left) / 2,
-        (bottom - top) / 2,
-    )
-    points = []
-    for across, down in ((-wide, -high), (wide, -high), (wide, high), (-wide, high)):
-        points.append(x + across * math.cos(turn) - down * math.sin(turn))
-        points.append(y + across * math.sin(turn) + down * math.cos(turn))
-    return points
+    return turned_box((left, top, right, bottom), middle, turn)
 
 
 def _ellipse(place: str, shape: Element) -> tuple[float, float, float, float, float]:
@@ -136,16 +120,6 @@ def _ellipse(place: str, shape: Element) -> tuple[float, float, float, float, fl
     if min(rx, ry) <= 0:
         raise InputError(f"{place}: an ellipse of half axes {rx:g} and {ry:g} has no pixels")
     return x, y, rx, ry, math.radians(float_of(place, shape, "rotation", "0"))
-
-
-def _draw_ellipse(place: str, shape: Element, size: tuple[int, int]) -> np.ndarray:
-    """Return the pixels whose middles lie in an ellipse."""
-    x, y, rx, ry, turn = _ellipse(place, shape)
-    across = np.arange(size[0]) + 0.5 - x
-    down = np.arange(size[1])[:, None] + 0.5 - y
-    along = (across * math.cos(turn) + down * math.sin(turn)) / rx
-    athwart = (down * math.cos(turn) - across * math.sin(turn)) / ry
-    return np.asarray(along**2 + athwart**2 <= 1)
 
 
 def _draw_mask(place: str, shape: Element, size: tuple[int, int]) -> np.ndarray:

@@ -76,7 +76,8 @@ def from_fairface(
     >>> import tempfile, warnings
     >>> from PIL import Image
     >>> header = "file,age,gender,race,service_test\\n"
-    >>> with tempfile.TemporaryDirectory() as place:
+    >>> folder = tempfile.TemporaryDirectory
+    >>> with folder() as place, folder() as made:
     ...     for part, rest in (("train", "3-9,Male,Black"), ("val", "more than 70,Female,Indian")):
     ...         Path(place, part).mkdir()
     ...         for i in (1, 2):
@@ -84,7 +85,7 @@ def from_fairface(
     ...         lines = "".join(f"{part}/{i}.jpg,{rest},False\\n" for i in (1, 2))
     ...         _ = Path(place, f"fairface_label_{part}.csv").write_text(header + lines)
     ...     with warnings.catch_warnings(action="ignore"):
-    ...         faces = from_fairface(place, f"{place}/out", attributes=["gender"])
+    ...         faces = from_fairface(place, f"{made}/out", attributes=["gender"])
     >>> faces.samples[["id", "split", "gender", "age"]].values.tolist()[1:3]
     [['train/2', 'val', 'male', '3-9'], ['val/1', 'test', 'female', 'more than 70']]
     """

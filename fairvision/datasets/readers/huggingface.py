@@ -87,11 +87,12 @@ def from_huggingface(
     >>> bytes_of = BytesIO()
     >>> Image.new("RGB", (8, 8)).save(bytes_of, "PNG")
     >>> cell = {"bytes": bytes_of.getvalue(), "path": None}
-    >>> with tempfile.TemporaryDirectory() as place:
+    >>> folder = tempfile.TemporaryDirectory
+    >>> with folder() as place, folder() as made:
     ...     table = pd.DataFrame({"image": [cell] * 4, "age": ["old", "young"] * 2})
     ...     table.to_parquet(f"{place}/train-00000-of-00001.parquet")
     ...     with warnings.catch_warnings(action="ignore"):
-    ...         few = from_huggingface(place, f"{place}/few", attributes=["age"])
+    ...         few = from_huggingface(place, f"{made}/few", attributes=["age"])
     >>> few.samples["id"].tolist(), few.attributes
     (['train-1', 'train-2', 'train-3', 'train-4'], {'age': ('old', 'young')})
     """

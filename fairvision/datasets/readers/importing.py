@@ -82,6 +82,7 @@ def import_dataset(
     """
     parse_schema(origin, dataset.settings)
     _check_outside(origin, folder)
+    _check_not_within(folder, origin)
     with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
         (part / "images").mkdir()
         (part / "masks").mkdir()
@@ -131,6 +132,15 @@ def _check_outside(path: Path, folder: str | Path) -> None:
     """Raise `InputError` where a source lies in the folder that is to be written."""
     if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
         raise InputError(f"{path} lies in {folder}, which would be replaced: name another one")
+
+
+def _check_not_within(folder: str | Path, origin: Path) -> None:
+    """Raise `InputError` where the folder to write lies in a folder that is read."""
+    within = Path(os.path.abspath(folder)).is_relative_to(os.path.abspath(origin))
+    if within and origin.is_dir():
+        raise InputError(
+            f"{folder} lies in {origin}, which would hold its own copy: name a folder beside it"
+        )
 
 
 def _outside(sources: Iterable[Source], folder: str | Path) -> Iterator[Source]:

@@ -84,13 +84,14 @@ def from_miap(
     >>> header = "ImageID,LabelName,XMin,XMax,YMin,YMax,GenderPresentation,AgePresentation"
     >>> row = "{},/m/01g317,0.25,0.75,0,0.5,Predominantly {},{}"
     >>> people = [("0a", "Feminine", "Young"), ("0b", "Masculine", "Older")]
-    >>> with tempfile.TemporaryDirectory() as place:
+    >>> folder = tempfile.TemporaryDirectory
+    >>> with folder() as place, folder() as made:
     ...     table = Path(place, "open_images_extended_miap_boxes_val.csv")
     ...     _ = table.write_text("\\n".join([header, *(row.format(*one) for one in people)]))
     ...     for name in ("0a", "0b"):
     ...         Image.new("RGB", (8, 6)).save(f"{place}/{name}.jpg")
     ...     with warnings.catch_warnings(action="ignore"):
-    ...         people = from_miap(place, f"{place}/out")
+    ...         people = from_miap(place, f"{made}/out")
     >>> people.samples[["id", "split", "age"]].values.tolist(), people.has_masks
     ([['0a', 'val', 'Young'], ['0b', 'val', 'Older']], True)
     """

@@ -75,11 +75,12 @@ def from_utkface(
     --------
     >>> import tempfile, warnings
     >>> from PIL import Image
-    >>> with tempfile.TemporaryDirectory() as place:
+    >>> folder = tempfile.TemporaryDirectory
+    >>> with folder() as place, folder() as made:
     ...     for name in ("8_0_2_20170109150557335", "26_1_1_20170116174525125"):
     ...         Image.new("RGB", (8, 8)).save(f"{place}/{name}.jpg.chip.jpg")
     ...     with warnings.catch_warnings(action="ignore"):
-    ...         faces = from_utkface(place, f"{place}/out", ages="20,40")
+    ...         faces = from_utkface(place, f"{made}/out", ages="20,40")
     >>> faces.samples[["gender", "race", "age"]].values.tolist()
     [['female', 'black', '20-39'], ['male', 'asian', '0-19']]
     >>> faces.tasks["age"].labels
