@@ -6,14 +6,15 @@
 # make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
 # make browser  install what the tests of pages need: Chromium and axe-core
 # make lint   style, format and types
-# make docs   write the table of metrics into docs/design.md
+# make docs   write the table of metrics into docs/design.md, and the site of docs/ into site/
+# make tables only the table of metrics
 # make setup  make .venv with fairvision and its development tools
 
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-.PHONY: demo test quick test-lowest test-newest fuzz browser lint docs setup clean
+.PHONY: demo test quick test-lowest test-newest fuzz browser lint docs tables setup clean
 
 setup: .venv/.installed
 
@@ -21,10 +22,13 @@ setup: .venv/.installed
 	$(PYTHON) -c 'import sys; sys.exit("fairvision needs Python 3.11 or newer: make setup PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,docs]'
 	touch $@
 
-docs: setup
+docs: tables
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+tables: setup
 	$(BIN)/python -m fairvision.results.documentation docs/design.md
 
 demo: setup
@@ -69,4 +73,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest fairvision-demo build dist *.egg-info .coverage*
+	rm -rf .venv .venv-lowest .venv-newest fairvision-demo build dist site *.egg-info .coverage*
