@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from jinja2 import Environment
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -50,45 +49,12 @@ from fairvision.inference.predictions import (
 )
 from fairvision.models import Model, Network, SourceOptions, find_device, geometry_of
 from fairvision.models.architectures import sees_places_apart
+from fairvision.report.explanations import render
 from fairvision.runs import Run
 from fairvision.runs.model import as_model
 from fairvision.schema import Schema
 
 MOST_KERNELS, KERNELS_PER_ROW = 64, 16
-
-_TEMPLATE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What {{ settings.run }} saw</title>
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 75rem; margin: auto;
-         padding: 1rem; }
-  h2 { font-size: 1.1rem; overflow-wrap: anywhere; margin: 2rem 0 0; }
-  .sheet { overflow-x: auto; }
-  .sheet img { min-width: 44rem; max-width: 100%; height: auto; }
-</style>
-<h1>What {{ settings.run }} saw</h1>
-<p>Evidence for <b>{{ settings.head }}</b> by {{ settings.method }}
-{%- if settings.layer %} at layer <code>{{ settings.layer }}</code>{% endif %}.
-An attribution shows where the evidence lies, not whether the answer is right.</p>
-{% for entry in entries %}
-<h2>{{ entry.image }}</h2>
-<p class="sheet"><img src="{{ entry.evidence }}" alt="{{ entry.answers }}"></p>
-{% if entry.activations %}
-<details{{ " open" if entries|length == 1 }}>
-<summary>What the layers made of it (activation maps)</summary>
-<p class="sheet"><img src="{{ entry.activations }}" alt="Activation maps of {{ entry.image }}"></p>
-</details>
-{% endif %}
-{% endfor %}
-{% if settings.kernels %}
-<h2>Kernels of the first convolution</h2>
-<p class="sheet"><img src="{{ settings.kernels }}" alt="Kernels of the first convolution"></p>
-{% endif %}
-</html>
-"""
 
 Scores = dict[str, dict[str, float]]
 
@@ -166,25 +132,6 @@ def kernel_sheet(kernels: npt.NDArray[np.floating], notes: Sequence[str] = ()) -
     scale = f"weights from -{most:.3g} (black) over 0 (grey) to {most:.3g} (white)"
     notes = [f"{len(shown)} of {len(kernels)}; {scale}", *notes]
     return sheet("Kernels of the first convolution", notes, rows)
-
-
-def page(settings: Mapping[str, object], entries: Sequence[Mapping[str, object]]) -> str:
-    """Return HTML that shows the drawings that lie beside it; every name is escaped.
-
-    Parameters
-    ----------
-    settings : `run`, `head`, `method`; perhaps `layer` and `kernels`
-    entries : per image `image`, `answers`, `evidence`; perhaps `activations`
-
-    Examples
-    --------
-    >>> settings = {"run": "a", "head": "b", "method": "c"}
-    >>> entry = {"image": "<script>.png", "answers": "b: d", "evidence": "001.png"}
-    >>> "<script>" in page(settings, [entry])
-    False
-    """
-    template = Environment(autoescape=True).from_string(_TEMPLATE)
-    return template.render(settings=settings, entries=entries)
 
 
 def explain(
@@ -282,7 +229,7 @@ def explain(
                 notes = ["Summed over the colours, because the pictures are grey"]
             kernel_sheet(kernels, notes).save(folder / settings["kernels"])
         files.write_json(folder / MARKER, settings | {"pictures": entries})
-        files.write_text(folder / "index.html", page(settings, entries))
+        files.write_text(folder / "index.html", render(settings, entries))
     doubts.tell()
     sums.tell()
     return Path(output)

@@ -7,7 +7,10 @@ import io
 import pytest
 from axe import violations
 from pages import PAGES, page
+from PIL import Image
 from pypdf import PdfReader
+
+from fairvision import explain
 
 OF_LAYOUT = ("color-contrast", "target-size", "scrollable-region-focusable")
 WIDTHS = (320, 768, 1280, 1920)
@@ -55,6 +58,21 @@ def test_axe_finds_nothing_at_any_width_in_the_light_and_in_the_dark(open_page, 
     assert beyond(tab) == 0
     tab.emulate_media(color_scheme="light")
     assert violations(tab, "color-contrast") == []
+
+
+def test_drawings_of_what_a_network_saw(open_page, make_run, tmp_path):
+    photograph = tmp_path / "<b>street &.png"
+    Image.effect_noise((30, 20), 90).save(photograph)
+    folder = explain(make_run(), [photograph, photograph], output=tmp_path / "out")
+    tab = open_page(folder / "index.html", viewport={"width": 320, "height": 640})
+    assert violations(tab) == []
+    assert beyond(tab) == 0
+    drawn = tab.locator("img").evaluate_all("images => images.map(one => one.naturalWidth)")
+    assert len(drawn) == 5
+    assert min(drawn) > 400
+    tab.emulate_media(color_scheme="dark")
+    assert violations(tab, "color-contrast") == []
+    assert len(PdfReader(io.BytesIO(tab.pdf())).pages) >= 3
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -10,7 +10,8 @@ from PIL import Image
 import fairvision
 from fairvision import runs
 from fairvision.datasets import read_image
-from fairvision.inference.explanations import MOST_GROUPS, page
+from fairvision.inference.explanations import MOST_GROUPS
+from fairvision.report.explanations import render
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_names_are_escaped_and_files_are_plain(make_run, image, tmp_path):
 
 
 def test_page_without_optional_parts():
-    html = page(
+    html = render(
         {"run": "r", "head": "h", "method": "saliency"},
         [{"image": "a.png", "answers": "h: b", "evidence": "001.png"}],
     )

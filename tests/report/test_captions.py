@@ -149,6 +149,12 @@ def test_outcomes_are_written_and_words_marked():
     assert '<mark title="woman">man</mark>' in page
 
 
+def test_bars_tell_outcomes_of_equal_shares_apart():
+    page = render(**make_input(("A",)))
+    bars = re.findall(r'<span class="(\w+)" style="flex-grow: 0.2500"><b>(.) 25%', page)
+    assert bars == [("correct", "✓"), ("incorrect", "✕"), ("other", "○")] * 2
+
+
 def test_differences_that_are_not_shown_are_called_so():
     text = " ".join(Tags(render(**make_input())).text.split())
     assert "+0.250 −0.050 to +0.350 ○ not shown" in text
