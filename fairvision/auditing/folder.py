@@ -13,6 +13,7 @@ import pandas as pd
 
 from fairvision.attribution import METHODS
 from fairvision.auditing import cautions, gallery, leaning_figures, task_gallery, verdict
+from fairvision.auditing.image_table import Condition, image_table
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.mask_cautions import predicted_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
@@ -42,7 +43,48 @@ MOST_SWAPS = 1000
 
 
 class Audit(FinishedAudit):
-    """A finished audit of models."""
+    """A finished audit of models.
+
+    In a notebook it shows its headline, what was found, and the accuracies.
+    """
+
+    def images(
+        self, where: Condition | None = None, *, data: str | Path | None = None
+    ) -> pd.DataFrame:
+        """Return the audited images: a row for each, and each model.
+
+        Columns are `model`, `id`, the truth of each attribute and task, and for each of them that
+        the model answers `answer/<name>`, `probability/<name>` and `right/<name>`; of attributes,
+        where they were measured, `reason/<name>` (why it is right or wrong, by cause),
+        `evidence/<name>` (right or wrong, and where the strongest evidence lies), `holds/<name>`,
+        `pointing_game/<name>` and `relevance_mass/<name>`. What is not known is missing.
+
+        Parameters
+        ----------
+        where : which rows: a dictionary from columns to a value or a list of values, all of which
+            have to be met, where `reason` stands for any column `reason/…`; a function from the
+            table to a mask; or a mask. By default all.
+        data : dataset folder with the images: adds `image` and `mask`, the paths of their files
+
+        Raises
+        ------
+        InputError
+            The folder was changed or counted its images; a column is not there.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> answers = {"id": range(20), "gender": ["female", "male"] * 10,
+        ...            "predicted/gender": ["female", "male"] * 9 + ["male", "female"]}
+        >>> pd.DataFrame(answers).to_csv(folder / "mine.csv", index=False)
+        >>> done = audit(predictions=folder / "mine.csv", output=folder / "audit")
+        >>> done.images(where={"right": False})
+          model  id  gender answer/gender right/gender
+        0  mine  18  female          male        False
+        1  mine  19    male        female        False
+        """
+        return image_table(self.folder, where, data=data)
 
 
 def audit(

@@ -14,18 +14,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from fairvision import datasets
-from fairvision.auditing.cause_figures import codes_by_cause, column
+from fairvision.auditing.image_table import facts, image_paths, read_samples
 from fairvision.auditing.inputs import predicted
-from fairvision.auditing.tables import MEASURES, Samples, read_predictions
-from fairvision.auditing.telling import EVIDENCE, codes_by_evidence
-from fairvision.core import checksums
-from fairvision.core.files import inside, read_json, resolved, whole_folder, write_json
-from fairvision.errors import InputError, shown
+from fairvision.auditing.tables import Samples
+from fairvision.core.files import whole_folder, write_json
+from fairvision.errors import InputError
 from fairvision.exporting.figure_names import figure_names
-from fairvision.metrics.causes import REASONS
 from fairvision.results.audit_folder import AUDIT, AuditFolder
 
 MARKER = "metadata.json"
@@ -49,8 +45,8 @@ def write_fiftyone(
     if data is None:
         raise InputError("fiftyone shows pictures: say by --data where the dataset folder is")
     whole = datasets.load(data)
-    models = _models(audit, whole)
-    samples = _images(whole, models[0].truth.samples["id"], audit.folder)
+    models = read_samples(audit.folder, audit.models, str(audit.settings.get("split", "")), whole)
+    samples = image_paths(whole, models[0].truth.samples["id"], audit.folder)
     ids = models[0].truth.samples["id"]
     fields: Fields = {
         ("truth", head): _labels(models[0], head, models[0].truth.encoded(head), None)
@@ -80,37 +76,6 @@ def write_fiftyone(
     return Path(output)
 
 
-def _models(audit: AuditFolder, whole: datasets.Dataset) -> list[Samples]:
-    """Return what the models of an audit say of each image."""
-    marker = resolved(audit.folder) / audit.marker
-    paths = [inside(audit.folder, name) / "samples.parquet" for name in audit.models]
-    described = read_json(marker)
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{audit.folder} has no table of each picture: they were counted")
-        checksums.check(path, marker, described)
-    split = str(audit.settings.get("split", ""))
-    models, _, _ = read_predictions(paths, audit.models, split=split, data=whole)
-    return models
-
-
-def _images(whole: datasets.Dataset, ids: pd.Series, folder: Path) -> list[tuple[str, str | None]]:
-    """Return the absolute paths of each image and of its mask, None without one."""
-    places = pd.Index(whole.samples["id"]).get_indexer(pd.Index(ids))
-    for row in np.flatnonzero(places < 0):
-        raise InputError(
-            f"{whole.root} has no picture {shown(ids[int(row)])}, which {folder} is about: say by "
-            "--data where the audited pictures are"
-        )
-    samples = whole.samples.iloc[places]
-    root = Path(whole.root).absolute()
-    masks = samples["mask"] if "mask" in samples else pd.Series(None, samples.index, object)
-    return [
-        (str(inside(root, image)), None if pd.isna(mask) else str(inside(root, mask)))
-        for image, mask in zip(samples["image"], masks)
-    ]
-
-
 def _answers(model: Samples) -> Fields:
     """Return what a model answers to each image, whether that is right, and why."""
     fields: Fields = {}
@@ -120,23 +85,7 @@ def _answers(model: Samples) -> Fields:
             continue
         of_head = (model.model, head)
         fields[of_head] = _labels(model, head, codes, model.probabilities("score", head))
-        if model.truth.schema.is_many(head):
-            continue
-        truth = model.truth.encoded(head)
-        both = (truth >= 0) & (codes >= 0)
-        right = [bool(same) if ok else None for same, ok in zip(truth == codes, both)]
-        fields[*of_head, "right"] = right
-        if head not in model.truth.attributes:
-            continue
-        for name, labels, of_images in (
-            ("reason", REASONS, codes_by_cause(model, head)),
-            ("evidence", EVIDENCE, codes_by_evidence(model, head)),
-        ):
-            if (of_images >= 0).any():
-                fields[*of_head, name] = [labels[c] if c >= 0 else None for c in of_images]
-        numbers: dict[str, Any] = {measure: model.evidence(measure, head) for measure in MEASURES}
-        numbers["holds"] = column(model, "holds", head)
-        fields |= {(*of_head, name): list(v) for name, v in numbers.items() if v is not None}
+        fields |= {(*of_head, name): values for name, values in facts(model, head).items()}
     return fields
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.core.csv_files import read_csv
+from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError, check_file, shown
 from fairvision.metrics import Result
 from fairvision.results import words
@@ -229,6 +230,33 @@ class Figures:
         """Return the figure of exactly these keys, or None where it is absent or undefined."""
         figure = self.get(model, metric, attribute, task, group, label)
         return figure if figure is not None and figure.defined else None
+
+    def find(self, model: str, key: Key) -> Figure:
+        """Return the figure of exactly these keys; `InputError` where the audit has none.
+
+        Examples
+        --------
+        >>> table = {("m", Key("accuracy", "gender")): Figure(0.9, 0.8, 1.0, 50)}
+        >>> Figures(["m"], table, ["gender"], []).find("m", Key("acuracy", "gender"))
+        Traceback (most recent call last):
+        fairvision.errors.InputError: m has no figure 'acuracy': did you mean accuracy?
+        """
+        if figure := self.table.get((model, key)):
+            return figure
+        models = {of for of, _ in self.table}
+        if model not in models:
+            raise InputError(f"no model {shown(model)} was audited{did_you_mean(model, models)}")
+        keys = [of for name, of in self.table if name == model]
+        for place, field in enumerate(Key._fields):
+            names = sorted({of[place] for of in keys})
+            if not key[place] and "" not in names:
+                raise InputError(f"say of which {field} {key.metric} is: {', '.join(names)}")
+            if key[place] not in names:
+                subject = "figure" if field == "metric" else f"{key.metric} of {field}"
+                meant = did_you_mean(key[place], names)
+                raise InputError(f"{model} has no {subject} {shown(key[place])}{meant}")
+            keys = [of for of in keys if of[place] == key[place]]
+        raise AssertionError(key)  # each of its parts was there
 
     def has(self, metric: str, attribute: str = "", task: str = "", group: str = "") -> bool:
         """Whether any model has a defined figure of these keys."""

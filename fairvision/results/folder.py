@@ -13,6 +13,7 @@ from fairvision.core import checksums
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import write_json, write_text
 from fairvision.core.version import __version__
+from fairvision.results.figures import Figure, Key, read
 from fairvision.results.findings import Finding, extremes_as_json, findings
 from fairvision.results.verdict import Verdict
 
@@ -160,6 +161,48 @@ class FinishedAudit:
         """Names of the models; differences between them, as "B - A", are none."""
         names = [str(name) for name in dict.fromkeys(self.metrics["model"])]
         return [name for name in names if " - " not in name]
+
+    def figure(
+        self,
+        metric: str,
+        *,
+        model: str | None = None,
+        attribute: str = "",
+        task: str = "",
+        group: str = "",
+        label: str = "",
+    ) -> Figure:
+        """Return one figure of the metrics table, with its interval, n and unit.
+
+        Parameters
+        ----------
+        metric : its name, such as "accuracy"
+        model : one of `models`, by default the first; "B - A" for what B has beyond A
+        attribute, task, group, label : whom it is about; what is not given has to be empty
+
+        Raises
+        ------
+        InputError
+            The audit has no such figure.
+
+        Examples
+        --------
+        >>> row = {"model": "m", "metric": "accuracy", "attribute": "gender", "task": "",
+        ...        "group": "female", "label": "", "value": 0.9, "low": 0.8, "high": 0.95, "n": 50,
+        ...        "unit": "fraction"}
+        >>> done = FinishedAudit(Path("audit"), pd.DataFrame([row]), Verdict("Measured."))
+        >>> figure = done.figure("accuracy", attribute="gender", group="female")
+        >>> figure.value, figure.low, figure.n, figure.sentence()
+        (0.9, 0.8, 50, '90.0% (80.0% to 95.0%, n = 50)')
+        """
+        figures = read(self.metrics, self.models)
+        return figures.find(model or self.models[0], Key(metric, attribute, task, group, label))
+
+    def _repr_html_(self) -> str:
+        """Return the headline, what was found and the accuracies, for notebooks."""
+        from fairvision.results.inline import as_html
+
+        return as_html(self.metrics, self.models, self.verdict, str(self.report))
 
     @property
     def findings(self) -> list[Finding]:

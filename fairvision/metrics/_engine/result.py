@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,14 @@ from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects
 from fairvision.metrics._engine.bootstrap import Sample, Statistic
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _KEYS = ["group", "label", "direction"]
 UNDIRECTED = "undirected"  # as the `direction` of measures that have none
 _NONE = np.empty(0)
 _NOISE = 1e-9  # of a weighted share
+_MOST_ROWS = 40  # of a table in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,9 +81,40 @@ class Result(float):
         return f"{name}{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] (n = {self.n})"
 
     def _repr_html_(self) -> str:
-        """Return the result and its pairs as HTML, for notebooks."""
-        pairs = "" if self.pairs is None else self.pairs.round(4).to_html(index=False)
-        return f"<p><b>{escape(repr(self))}</b></p>{pairs}"
+        """Return the figure, its interval and its pairs as HTML, for notebooks."""
+        numbers = f"({self.low:.4g} to {self.high:.4g}, n = {self.n})"
+        of_all = f"<p>{escape(self.name)} <b>{self.value:.4g}</b> <small>{numbers}</small></p>"
+        if self.pairs is None:
+            return of_all
+        table = self.pairs.round(4).to_html(index=False, na_rep="–", max_rows=_MOST_ROWS)
+        return of_all + table
+
+    def plot(self, ax: Axes | None = None, *, most: int = 40) -> Axes:
+        """Draw the figure and its pairs with their intervals.
+
+        Parameters
+        ----------
+        ax : where to draw; by default a new figure of matplotlib
+        most : of more pairs than this, those that rest on most images are drawn
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> from fairvision import metrics
+        >>> truth, predicted = ["f"] * 20 + ["m"] * 20, ["f"] * 38 + ["m"] * 2
+        >>> ax = metrics.accuracy(truth, predicted, list("ab") * 20).plot()
+        >>> [label.get_text() for label in ax.get_yticklabels()]
+        ['all (n = 40)', 'a (n = 20)', 'b (n = 20)']
+        """
+        from fairvision.metrics._engine.plots import draw
+
+        if most < 0:
+            raise InputError(f"most must be 0 or more, not {most}")
+        whole = {name: getattr(self, name) for name in ("value", "low", "high", "n")}
+        return draw(self.name, whole, self.pairs, ax, most)
 
 
 def _restored(kind: type[Result], kept: Mapping[str, Any]) -> Result:
