@@ -40,6 +40,7 @@ from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
 from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
 from fairvision.attribution.rise import rise
 from fairvision.attribution.rules import deep_lift, guided_backprop
+from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
@@ -336,7 +337,8 @@ def numbered(
 ) -> Tensor:
     """Return what `attribute` does, for images of which the first has the number `first`."""
     if method not in METHODS:
-        raise InputError(f"unknown attribution {method!r}: choose from {', '.join(METHODS)}")
+        hint = did_you_mean(method, METHODS)
+        raise InputError(f"unknown attribution {method!r}: choose from {', '.join(METHODS)}{hint}")
     if images.ndim != 4 or not images.is_floating_point():
         raise InputError(
             f"images must be (n, channels, height, width) of floats, not {images.dtype} of shape "

@@ -21,6 +21,7 @@ from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
 from fairvision.core.files import check_vacant, read_json, whole_folder
+from fairvision.core.suggestions import did_you_mean
 from fairvision.core.version import versions
 from fairvision.datasets import FILLS
 from fairvision.errors import FairvisionWarning, InputError
@@ -203,7 +204,10 @@ def audit(
         )
     layout = Layout.of(columns, logits)
     if models and attribution not in ATTRIBUTIONS:
-        raise InputError(f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}")
+        hint = did_you_mean(attribution, ATTRIBUTIONS)
+        raise InputError(
+            f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}{hint}"
+        )
     processes.wait()  # all have seen that the output is vacant
     first = processes.is_first()
     if models:

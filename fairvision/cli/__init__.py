@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from importlib import import_module
 from typing import Any
 
 import click
 
 from fairvision.cli import printing
+from fairvision.cli._groups import LazyGroup
 from fairvision.core.version import __version__
 from fairvision.errors import FairvisionWarning, InputError, shown
 
@@ -30,29 +30,29 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose subcommands are imported when they are called, not when it is listed."""
+COMPLETION = "_FAIRVISION_COMPLETE"
+"""Variable by which shells ask what a word may become."""
 
-    def __init__(self, *args: Any, commands_in: str, summaries: dict[str, str], **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.commands_in = commands_in
-        self.summaries = summaries
+START = """\
+fairvision {version}: bias auditing for image classifiers
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which they are used."""
-        return list(self.summaries)
+See what it does, on pictures that it draws (minutes):
+  fairvision demo -o fairvision-demo --open
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the file of one command."""
-        if cmd_name not in self.summaries:
-            return None
-        command: click.Command = import_module(f"{self.commands_in}.{cmd_name}").command
-        return command
+Audit predictions that you have, a table with a row per picture:
+  fairvision audit --predictions predictions.csv -o audit --open
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.summaries.items()))
+Audit a model that you have, on a table of your pictures:
+  fairvision data csv photos.csv photos --attribute gender
+  fairvision audit timm:resnet18@mine.pth --heads heads.toml --data photos -o audit
+
+Train two models, and compare them:
+  fairvision train photos --method baseline -o runs/baseline
+  fairvision train photos --method equalizer -o runs/equalizer
+  fairvision audit runs/baseline runs/equalizer -o audit
+
+All commands: fairvision --help    One of them: fairvision audit --help
+"""
 
 
 @click.group(
@@ -60,13 +60,17 @@ class LazyGroup(click.Group):
     commands_in="fairvision.cli",
     summaries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
 )
 @click.version_option(__version__, prog_name="fairvision")
-def fairvision() -> None:
+@click.pass_context
+def fairvision(context: click.Context) -> None:
     """Bias auditing for image classifiers.
 
     Does a model exaggerate what was in its training data, and is it right for the right reasons?
     """
+    if context.invoked_subcommand is None:
+        printing.say(START.format(version=__version__).rstrip())
 
 
 def main() -> None:
@@ -75,9 +79,9 @@ def main() -> None:
     printing.prepare()
     try:
         _refuse_other_than_utf8([os.getcwd(), *sys.argv[1:]])
-        fairvision(standalone_mode=False)
+        fairvision(standalone_mode=False, complete_var=COMPLETION)
     except BaseException as error:
-        printing.end(error)
+        printing.end(error, as_json="--json" in sys.argv[1:])
 
 
 def _refuse_other_than_utf8(given: list[str]) -> None:

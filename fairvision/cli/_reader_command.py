@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import click
 
-from fairvision.cli import options
+from fairvision.cli import config, options
 from fairvision.datasets import Dataset
 from fairvision.datasets.readers import Reader, find_reader
 from fairvision.datasets.readers.columns import Names
@@ -52,7 +52,7 @@ def reader_command(name: str, run: Callable[[Reader, Mapping[str, Any]], None]) 
         callback=lambda **values: run(reader, values),
         help=re.split(r"\n\w+\n-{3,}\n", text)[0],
     )
-    for option in options.importing if shared else [options.quiet] * quiet:
+    for option in (config.option, *(options.importing if shared else [options.quiet] * quiet)):
         command = option(command)
     return command
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from fairvision.attribution import DEFAULT, METHODS
-from fairvision.cli import gate, options
-from fairvision.cli.printing import say, say_json
+from fairvision.cli import config, gate, options
+from fairvision.cli._sections import SectionedCommand
+from fairvision.cli.printing import say, say_json, show_in_browser
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 from fairvision.cli.swapping import fill
 
@@ -24,9 +25,24 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
     return columns
 
 
-@click.command("audit")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE)
+SECTIONS = {
+    "What is audited": ("output", "data", "split", "names", "attribution", "missing"),
+    "Tables of predictions": ("predictions", "train", "attributes", "columns", "logits"),
+    "Models by name": (*("heads", "size", "shorter", "mean", "std", "prompt", "prompts", "layer"),),
+    "Questions that take longer": ("swaps", "fill", "leaning", "sanity", "sanity_pictures"),
+    "Intervals, and where it runs": (
+        *("replicates", "seed", "device", "batch_size", "workers", "cache"),
+    ),
+    "What becomes of it": (*("rules", "open_page", "as_json", "overwrite", "quiet", "config"),),
+}
+
+
+@click.command("audit", cls=SectionedCommand, sections=SECTIONS)
+@click.argument(
+    "sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE, cls=options.Repeated
+)
 @options.output
+@config.option
 @click.option(
     "--data",
     type=options.PATH,
@@ -37,7 +53,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
 @click.option("--split", default="test", show_default=True, help="Which pictures are audited.")
 @click.option(
     "--attribution",
-    type=click.Choice(["auto", "none", *METHODS]),
+    type=options.Choice(["auto", "none", *METHODS]),
     default="auto",
     show_default=True,
     help=f"How the evidence is found; auto is {DEFAULT}, and occlusion for models without "
@@ -79,7 +95,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
 )
 @click.option(
     "--missing",
-    type=click.Choice(["leave-out", "wrong"]),
+    type=options.Choice(["leave-out", "wrong"]),
     default="leave-out",
     show_default=True,
     help="What pictures without an answer are to accuracies: left out of them, or answered wrong.",
@@ -125,6 +141,7 @@ def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
 @options.cache
 @options.overwrite
 @options.quiet
+@options.open_page
 @options.as_json
 def command(
     sources: tuple[Path | str, ...],
@@ -132,6 +149,7 @@ def command(
     names: tuple[str, ...],
     rules: tuple[str, ...],
     quiet: bool,
+    open_page: bool,
     as_json: bool,
     **rest: Any,
 ) -> None:
@@ -165,6 +183,8 @@ def command(
     )
     if not is_first():
         return
+    if open_page:
+        show_in_browser(done.report)
     outcomes = judge(done.metrics, done.models, parsed)
     if as_json:
         judged = {"rules": [outcome.as_json() for outcome in outcomes]} if rules else {}

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from fairvision.cli import options
-from fairvision.cli.printing import say, say_json
+from fairvision.cli import config, options
+from fairvision.cli.printing import say, say_json, show_in_browser
 
 
 @click.command("captions")
-@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=options.PATH)
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE…", type=options.PATH, cls=options.Repeated
+)
 @click.option(
     "--labels",
     type=options.PATH,
@@ -21,6 +23,7 @@ from fairvision.cli.printing import say, say_json
     help="Table (csv or parquet): image_id, a column of groups, perhaps one of objects.",
 )
 @options.output
+@config.option
 @click.option("--split-column", metavar="COLUMN", help="Column that holds the split.")
 @click.option("--split", help="Which pictures are audited; by default all, or test.")
 @click.option(
@@ -71,9 +74,15 @@ from fairvision.cli.printing import say, say_json
 @options.seed
 @options.overwrite
 @options.quiet
+@options.open_page
 @options.as_json
 def command(
-    files: tuple[Path, ...], names: tuple[str, ...], quiet: bool, as_json: bool, **rest: Any
+    files: tuple[Path, ...],
+    names: tuple[str, ...],
+    quiet: bool,
+    open_page: bool,
+    as_json: bool,
+    **rest: Any,
 ) -> None:
     """Compare captioners: whom they name, and what the rest of their captions tells.
 
@@ -92,6 +101,8 @@ def command(
         quiet=quiet or as_json or not sys.stderr.isatty(),
         **rest,
     )
+    if open_page:
+        show_in_browser(done.report)
     if as_json:
         say_json(done.as_json())
     else:

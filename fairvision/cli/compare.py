@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fairvision.cli import options
+from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
 from fairvision.errors import visible
 
@@ -16,6 +16,7 @@ from fairvision.errors import visible
 @click.argument("old", type=options.FOLDER)
 @click.argument("new", type=options.FOLDER)
 @options.output
+@config.option
 @options.replicates
 @options.seed
 @options.overwrite

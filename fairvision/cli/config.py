@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from click.core import ParameterSource
 
 from fairvision import runs
 from fairvision.cli import options
+from fairvision.core.suggestions import near
 from fairvision.errors import InputError, check_file, one_line, reading, shown
 from fairvision.methods import METHODS, option_names
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
 _META = "fairvision.config"
+_NEVER_IN_FILES = ("config", "json")  # what is asked of one call
 _VARIED = ("method", "seed")  # of a run's config.json, where a command takes several of them
 
 
@@ -86,8 +88,8 @@ def remaining_options(context: click.Context) -> dict[str, str]:
             raise click.UsageError(f"Got unexpected extra argument ({name})")
         if name.replace("-", "_").replace("__", "--", 1) not in of_methods:
             names = [name for option in context.command.params for name in option.opts]
-            near = get_close_matches(name, [*names, *of_methods])
-            raise click.NoSuchOption(name, possibilities=near, ctx=context)
+            meant = near(name, [*names, *of_methods])
+            raise click.NoSuchOption(name, possibilities=meant, ctx=context)
         if not equals:
             if not rest:
                 raise click.UsageError(f"Option '{name}' requires an argument.")
@@ -97,17 +99,20 @@ def remaining_options(context: click.Context) -> dict[str, str]:
 
 
 def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Make the values of a configuration file the defaults of a command's options."""
+    """Make the values of a configuration file the defaults of a command's options.
+
+    Of a command that takes the options of methods, which click leaves over, also theirs.
+    """
     if path is None:
         return
-    options = _options(context.command)
-    of_methods = option_names()
+    takes_methods = context.allow_extra_args
+    options, of_methods = _options(context.command), option_names() if takes_methods else []
     defaults: dict[str, object] = {}
     plain: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
-    for spelled, value in _read(path, options).items():
+    for spelled, value in _read(path, options, takes_methods).items():
         key = spelled.replace("-", "_")
-        if isinstance(value, Mapping) and key in METHODS:
+        if takes_methods and isinstance(value, Mapping) and key in METHODS:
             names = option_names(key)
             tables[key] = {}
             for name, content in value.items():
@@ -124,19 +129,25 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
     context.meta[_META] = (path, plain, tables)
 
 
-option = click.option(
+_config = partial(
+    click.option,
     "--config",
     type=options.PATH,
     is_eager=True,
     expose_value=False,
     callback=_take_up,
-    help="File that holds options: TOML, or the config.json of a run. The command line goes first.",
+)
+option = _config(help="TOML file that holds options. The command line goes first.")
+option_of_training = _config(
+    help="File that holds options: TOML, or the config.json of a run. The command line goes first."
 )
 
 
-def _read(path: Path, options: Mapping[str, click.Parameter]) -> Mapping[str, object]:
+def _read(
+    path: Path, options: Mapping[str, click.Parameter], takes_runs: bool
+) -> Mapping[str, object]:
     """Return keys and values of a file, those of a run's config.json by the options' names."""
-    if path.name == runs.CONFIG:
+    if takes_runs and path.name == runs.CONFIG:
         from fairvision.training import stored_options
 
         check_file(path, "the config.json of a run")
@@ -148,7 +159,8 @@ def _read(path: Path, options: Mapping[str, click.Parameter]) -> Mapping[str, ob
             if value is not None and (key not in _VARIED or key in options)
         }
     if path.suffix != ".toml":
-        raise InputError(f"{path}: give a .toml file, or the {runs.CONFIG} of a run")
+        other = f", or the {runs.CONFIG} of a run" if takes_runs else ""
+        raise InputError(f"{path}: give a .toml file{other}")
     path = check_file(path, "a TOML file")
     with reading(path, "TOML"):
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -161,13 +173,14 @@ def _options(command: click.Command) -> dict[str, click.Parameter]:
         names = [name.lstrip("-") for name in parameter.opts if name.startswith("--")]
         for name in names or [parameter.name or ""]:
             by_key[name.replace("-", "_")] = parameter
-    return {name: parameter for name, parameter in by_key.items() if name != "config"}
+    return {name: parameter for name, parameter in by_key.items() if name not in _NEVER_IN_FILES}
 
 
 def _checked(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
     """Return a value as the command line would give it, or refuse it with file and key."""
-    if isinstance(value, list) or parameter.multiple:
-        if not (parameter.multiple or isinstance(parameter.type, Several)):
+    takes_several = parameter.multiple or parameter.nargs != 1
+    if isinstance(value, list) or takes_several:
+        if not (takes_several or isinstance(parameter.type, Several)):
             raise InputError(f"{path}: key {shown(key)} takes one value, not a list")
         parts = value if isinstance(value, list) else [value]
         given: Any = [_text(path, key, part) for part in parts]
@@ -193,6 +206,6 @@ def _text(path: Path, key: str, value: Any) -> str:
 def _unknown(path: Path, key: str, before: str, names: Collection[str]) -> None:
     """Raise `InputError`: a key is no option; name the option spelled most like it."""
     name = key.removeprefix(before)
-    near = get_close_matches(name.replace("-", "_"), names, n=1)
-    hint = f": did you mean {before}{near[0]}?" if near else ""
+    (meant,) = near(name.replace("-", "_"), names, most=1) or [""]
+    hint = f": did you mean {before}{meant}?" if meant else ""
     raise InputError(f"{path}: key {shown(key)} is not an option{hint}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairvision.cli import options
+from fairvision.cli import config, options
+from fairvision.cli._groups import SuggestingGroup
 from fairvision.cli._hide import hide
 from fairvision.cli._masks import masks
 from fairvision.cli.printing import say, say_json
@@ -32,7 +33,7 @@ _published = (
 _writing = (options.workers, options.overwrite, options.quiet)
 
 
-class _Sources(click.Group):
+class _Sources(SuggestingGroup):
     """The sources of this file, and readers of other packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -221,7 +222,7 @@ def csv(table: Path, folder: Path, quiet: bool, **settings: Any) -> None:
 )
 @click.option(
     "--split",
-    type=click.Choice(["train", "val", "test", "names"]),
+    type=options.Choice(["train", "val", "test", "names"]),
     help="Put all pictures in this split, or in those that the names of the files say, instead of "
     "dividing them at random.",
 )
@@ -327,6 +328,9 @@ def show(folder: Path, as_json: bool) -> None:
 
 command.add_command(masks)
 command.add_command(hide)
+for _name, _maker in command.commands.items():
+    if _name != "show":
+        config.option(_maker)
 
 
 def _read(reader: Reader, values: Mapping[str, Any]) -> None:

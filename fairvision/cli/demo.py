@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from fairvision.cli import options
-from fairvision.cli.printing import say
+from fairvision.cli import config, options
+from fairvision.cli.printing import say, show_in_browser
 
 
 @click.command("demo")
@@ -27,12 +27,14 @@ from fairvision.cli.printing import say
 )
 @options.setting("epochs", default=9, help="Training epochs.")
 @options.output
+@config.option
 @options.seed
 @options.device
 @options.workers
 @options.overwrite
 @options.quiet
-def command(**settings: Any) -> None:
+@options.open_page
+def command(open_page: bool, **settings: Any) -> None:
     """Draw pictures, train two models, audit them, and say where the report is.
 
     Each picture shows a person whose shirt has the pattern of its group, in surroundings that
@@ -45,4 +47,6 @@ def command(**settings: Any) -> None:
     keep_freed_memory()
     audit = demo(**settings, say=(lambda _: None) if settings["quiet"] else say)
     say(audit.verdict.headline)
-    say(f"report: {audit.folder / 'report.html'}")
+    say(f"report: {audit.report}")
+    if open_page:
+        show_in_browser(audit.report)

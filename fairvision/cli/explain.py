@@ -9,18 +9,21 @@ from typing import Any
 import click
 
 from fairvision.attribution import METHODS
-from fairvision.cli import options
-from fairvision.cli.printing import say
+from fairvision.cli import config, options
+from fairvision.cli.printing import say, show_in_browser
 from fairvision.cli.sources import SOURCE, options_from, preparation
 
 
 @click.command(name="explain")
 @click.argument("source", type=SOURCE)
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH)
+@click.argument(
+    "images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH, cls=options.Repeated
+)
 @options.output
+@config.option
 @click.option(
     "--attribution",
-    type=click.Choice(["auto", *METHODS]),
+    type=options.Choice(["auto", *METHODS]),
     default="auto",
     show_default=True,
     help="How the evidence is found; auto is hirescam, for lecture_cnn integrated_gradients.",
@@ -35,6 +38,7 @@ from fairvision.cli.sources import SOURCE, options_from, preparation
 @options.overwrite
 @options.device
 @options.quiet
+@options.open_page
 def command(
     source: Path | str,
     images: tuple[Path, ...],
@@ -47,6 +51,7 @@ def command(
     overwrite: bool,
     device: str,
     quiet: bool,
+    open_page: bool,
     **rest: Any,
 ) -> None:
     """Draw where a model found its evidence, and what its layers made of the picture.
@@ -73,3 +78,5 @@ def command(
         quiet=quiet or not sys.stderr.isatty(),
     )
     say(f"explanations: {folder / 'index.html'}")
+    if open_page:
+        show_in_browser(folder / "index.html")

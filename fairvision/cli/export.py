@@ -15,7 +15,7 @@ TARGETS = ("card", "fiftyone", "mlflow", "wandb")
 
 @click.command("export")
 @click.argument("audit", type=options.PATH)
-@click.option("--to", type=click.Choice(TARGETS), required=True, help="For which program.")
+@click.option("--to", type=options.Choice(TARGETS), required=True, help="For which program.")
 @click.option(
     "--output",
     "-o",

@@ -23,6 +23,7 @@ fail_on = click.option(
     "rules",
     multiple=True,
     metavar="RULE",
+    type=options.PATH_OR_NAME,
     help='End with exit code 1 where this is so, such as "accuracy_gap.low > 0.05"; or a TOML file '
     "with a list `rules` (see docs/gate.md). Repeatable.",
 )
@@ -30,7 +31,7 @@ fail_on = click.option(
 
 @click.command("gate")
 @click.argument("audit", type=options.FOLDER)
-@click.argument("rules", nargs=-1, required=True, metavar="RULES…")
+@click.argument("rules", nargs=-1, required=True, metavar="RULES…", type=options.PATH_OR_NAME)
 @click.option("--junit", type=options.FILE, help="File to write, in JUnit's XML.")
 @click.option("--markdown", type=options.FILE, help="File to write, a table in Markdown.")
 @options.as_json

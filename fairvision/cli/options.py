@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import click
+from click.core import ParameterSource
 
-from fairvision.errors import InputError
+from fairvision.core.suggestions import did_you_mean
+from fairvision.errors import InputError, shown
 from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
+    _Choice = click.Choice[str]
 else:  # which only newer versions of click parametrise
     ParamType = click.ParamType
+    _Choice = click.Choice
+
+
+class Choice(_Choice):
+    """One of some words; where another is given, the one that may be meant is named."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return what is said of another word."""
+        names = list(map(str, self.choices))
+        hint = did_you_mean(str(value), names)
+        return f"{shown(value)} is not one of {', '.join(names)}{hint}"
 
 
 class UserPath(click.Path):
@@ -35,6 +49,17 @@ PATH = UserPath(path_type=Path)
 FILE = UserPath(path_type=Path, dir_okay=False)
 FOLDER = UserPath(path_type=Path, file_okay=False)
 PATH_OR_NAME = UserPath(path_type=str)
+
+
+class Repeated(click.Argument):
+    """An argument that is given once or more; where it is not, a --config file may hold it."""
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, ParameterSource]:
+        """Return the values, and where they come from."""
+        given = {name: value for name, value in opts.items() if value != () or name != self.name}
+        return super().consume_value(ctx, given)
 
 
 def setting(name: str, **changes: Any) -> Callable[[F], F]:
@@ -98,7 +123,7 @@ def _value_type(kind: Any, declared: Option) -> ParamType | type:
     if declared.is_path:
         return PATH_OR_NAME
     if declared.choices:
-        return click.Choice(declared.choices)
+        return Choice(declared.choices)
     if kind is int:
         most = int(declared.below) - 1 if declared.below == 2**63 else None
         return click.IntRange(int(declared.least), most)
@@ -119,11 +144,14 @@ replicates = click.option(
 )
 prepare = click.option(
     "--prepare",
-    type=click.Choice(["auto", "digit", "none"]),
+    type=Choice(["auto", "digit", "none"]),
     default="auto",
     show_default=True,
     help="digit: make pictures of digits, dark or light, like those of MNIST; auto: do so for a "
     "run that was trained on MNIST.",
+)
+open_page = click.option(
+    "--open", "open_page", is_flag=True, help="Show what was written in the browser."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 fractions = (

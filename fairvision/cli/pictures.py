@@ -8,15 +8,18 @@ from typing import Any
 
 import click
 
-from fairvision.cli import options
+from fairvision.cli import config, options
 from fairvision.cli.printing import say
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 
 
 @click.command(name="pictures")
 @click.argument("audit", type=options.PATH)
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE)
+@click.argument(
+    "sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE, cls=options.Repeated
+)
 @options.output
+@config.option
 @click.option(
     "--per-cell",
     type=click.IntRange(min=1),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairvision.cli import options
+from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
 from fairvision.cli.sources import SOURCE, options_from, preparation
 from fairvision.errors import InputError, visible
@@ -28,7 +28,10 @@ _WRITTEN = ("answer/", "score/", "confidence/", "distance_percentile", "sure/", 
 
 @click.command(name="predict")
 @click.argument("source", type=SOURCE)
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH)
+@click.argument(
+    "images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH, cls=options.Repeated
+)
+@config.option
 @preparation
 @options.prepare
 @click.option(

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -63,11 +64,17 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def end(error: BaseException) -> NoReturn:
+def end(error: BaseException, *, as_json: bool = False) -> NoReturn:
     """Say in one line what stopped a command, and end the process.
 
     With `FAIRVISION_TRACEBACK=1` in the environment, what nobody foresaw is raised again.
+
+    Parameters
+    ----------
+    error : what stopped it
+    as_json : print `{"error": {"message": …, "code": …}}`, too, on the standard output
     """
+    end_with = partial(_end, as_json=as_json)
     match error:
         case SystemExit():
             raise error
@@ -78,30 +85,27 @@ def end(error: BaseException) -> NoReturn:
             sys.exit(BAD)
         case click.UsageError():
             command = error.ctx.command_path if error.ctx else "fairvision"
-            _end(error.format_message(), BAD, f" ({command} --help explains)")
+            end_with(error.format_message(), BAD, f" ({command} --help explains)")
         case click.ClickException():
-            _end(error.format_message(), BAD)
+            end_with(error.format_message(), BAD)
         case InputError():
-            _end(str(error), BAD)
+            end_with(str(error), BAD)
         case click.Abort() if isinstance(error.__cause__, EOFError):  # not from the keyboard
-            end(error.__cause__)
+            end(error.__cause__, as_json=as_json)
         case click.Abort() | KeyboardInterrupt():
-            _end("stopped", STOPPED)
+            end_with("stopped", STOPPED)
         case BrokenPipeError():
             sys.stderr.close()
             sys.exit(1)
         case OSError():
-            _end(": ".join(map(str, filter(None, (error.filename, error.strerror or error)))), BAD)
-    _end_unforeseen(error)
-
-
-def _end_unforeseen(error: BaseException) -> NoReturn:
-    """End the command with one line on an unexpected error, or raise it if asked for."""
+            parts = filter(None, (error.filename, error.strerror or error))
+            end_with(": ".join(map(str, parts)), BAD)
     if is_of_memory(error):
-        _end("not enough memory: a smaller --batch-size or --size, or fewer --workers, help", BAD)
+        reason = "not enough memory: a smaller --batch-size or --size, or fewer --workers, help"
+        end_with(reason, BAD)
     if os.environ.get(TRACEBACK):
         raise error
-    _end(
+    end_with(
         f"unexpected {type(error).__name__} in {_place(error)}: {error}",
         BAD,
         f" (please report it; {TRACEBACK}=1 shows how it came about)",
@@ -117,9 +121,20 @@ def _place(error: BaseException) -> str:
     return "a library"
 
 
-def _end(message: str, code: int, advice: str = "") -> NoReturn:
+def _end(message: str, code: int, advice: str = "", *, as_json: bool) -> NoReturn:
     """Print an error as one line, cut to the longest allowed, and exit with a code."""
     if may_tell():
         room = LONGEST - len(advice.encode("utf-8"))
-        click.echo(f"fairvision: {one_line(message, room)}{advice}", err=True)
+        line = f"{one_line(message, room)}{advice}"
+        click.echo(f"fairvision: {line}", err=True)
+        if as_json:
+            say_json({"error": {"message": line, "code": code}})
     sys.exit(code)
+
+
+def show_in_browser(page: Path) -> None:
+    """Show a page that was written in the user's browser, or say that there is none."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        say(f"no browser to show it in: open {page}", err=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from fairvision.cli import options
 from fairvision.datasets.fills import FILLS
 
 fill = click.option(
     "--fill",
-    type=click.Choice(FILLS),
+    type=options.Choice(FILLS),
     default=FILLS[0],
     show_default=True,
     help="How the place of a person is filled in surroundings that are swapped.",

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from fairvision.cli import audit, config, train
-from fairvision.cli.printing import say, say_json
+from fairvision.cli import audit, config, options, train
+from fairvision.cli._sections import SectionedCommand
+from fairvision.cli.printing import say, say_json, show_in_browser
 from fairvision.methods import METHODS
 
 _NOT_SHARED = ("data", "output", "method", "seed", "resume")
@@ -27,12 +28,18 @@ _TRAINING = [p.name for p in train.command.params if p.name and p.name not in _N
 
 @click.command(
     "sweep",
+    cls=SectionedCommand,
+    sections={
+        "What is compared": ("methods", "seeds"),
+        "The audits": (*_OF_AUDITS, "open_page"),
+        **train.SECTIONS,
+    },
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     options_metavar="[OPTIONS] [--OPTION-OF-A-METHOD VALUE]...",
 )
 @click.option(
     "--methods",
-    type=config.Several(click.Choice(list(METHODS))),
+    type=config.Several(options.Choice(list(METHODS))),
     required=True,
     help="Methods, with commas; the first is what the others are compared with. "
     "`fairvision train --method list` says what there is.",
@@ -44,9 +51,16 @@ _TRAINING = [p.name for p in train.command.params if p.name and p.name not in _N
     show_default=True,
     help="Seeds of training, with commas.",
 )
+@options.open_page
 @click.pass_context
 def command(
-    context: click.Context, /, data: Path, output: Path, as_json: bool, **given: Any
+    context: click.Context,
+    /,
+    data: Path,
+    output: Path,
+    open_page: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Train several methods with several seeds on DATA, audit all, write one leaderboard.
 
@@ -78,6 +92,8 @@ def command(
     except KeyboardInterrupt:
         say("stopped: the same command continues the sweep", err=True)
         raise
+    if open_page:
+        show_in_browser(done.page)
     if as_json:
         paths = {"leaderboard": str(done.page), "table": str(done.folder / "leaderboard.csv")}
         say_json({**paths, "verdict": done.verdict.as_json()})

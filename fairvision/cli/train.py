@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairvision.cli import config, options
+from fairvision.cli._sections import SectionedCommand
 from fairvision.cli.printing import say, say_json
 from fairvision.methods import METHODS, describe
 from fairvision.training.settings import OPTIONS
@@ -24,16 +25,38 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
     return method
 
 
+SECTIONS = {
+    "What is trained": ("method", "model", "weights", "keep_head", "size", "attribute", "task"),
+    "What learns, and how long": ("tune", "epochs", "batch_size", "select", "patience"),
+    "Steps": (
+        *("lr", "lr_backbone", "weight_decay", "optimizer", "momentum", "schedule"),
+        *("accumulate", "ema", "precision"),
+    ),
+    "Pictures": ("augment", "crop", "workers", "cache"),
+    "Where and what is written": (
+        *("output", "config", "seed", "device", "compile", "checkpoint_every"),
+        *("resume", "overwrite", "quiet", "as_json"),
+    ),
+}
+
+
 @click.command(
     "train",
+    cls=SectionedCommand,
+    sections=SECTIONS,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     options_metavar="[OPTIONS] [--OPTION-OF-THE-METHOD VALUE]...",
 )
 @click.argument("data", type=options.PATH)
 @options.output
-@config.option
+@config.option_of_training
 @options.setting(
-    "method", type=click.Choice([*METHODS, "list"]), is_eager=True, callback=_list_methods
+    "method",
+    type=options.Choice([*METHODS, "list"]),
+    metavar="METHOD",
+    help=f"How it learns: {', '.join(METHODS)}. `--method list` says more of each.",
+    is_eager=True,
+    callback=_list_methods,
 )
 @options.settings(*(name for name in OPTIONS if name != "method"))
 @options.as_json

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
+from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError
 
 T = TypeVar("T")
@@ -111,7 +112,10 @@ class Plugins(Mapping[str, T], Generic[T]):
     def find(self, name: str) -> T:
         """Return what has a name; `InputError` lists the names that there are."""
         if name not in self:
-            raise InputError(f"there is no {self.kind} {name!r}: choose one of {', '.join(self)}")
+            hint = did_you_mean(name, self)
+            raise InputError(
+                f"there is no {self.kind} {name!r}: choose one of {', '.join(self)}{hint}"
+            )
         return self[name]
 
     def register(self, name: str, thing: Any) -> None:

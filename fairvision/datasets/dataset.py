@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets.counterfactuals import COLUMNS, is_counterfactual
 from fairvision.datasets.predicted_masks import PredictedMasks
 from fairvision.errors import InputError
@@ -150,7 +151,8 @@ class Dataset:
         chosen = (self.samples["split"] == name).to_numpy(bool)
         if not chosen.any():
             there = ", ".join(s for s in SPLITS if (self.samples["split"] == s).any())
-            raise InputError(f"{self.root} has no pictures in split {name!r}: it has {there}")
+            hint = did_you_mean(name, SPLITS)
+            raise InputError(f"{self.root} has no pictures in split {name!r}: it has {there}{hint}")
         return self.rows(np.flatnonzero(chosen))
 
     def rows(self, indices: npt.NDArray[np.int64]) -> Dataset:

@@ -25,6 +25,7 @@ from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.maps import LAYERS_OF, attribute, grid_of, module_of
 from fairvision.attribution.names import DEFAULT
 from fairvision.core import files
+from fairvision.core.suggestions import did_you_mean
 from fairvision.core.version import __version__
 from fairvision.datasets import read_image
 from fairvision.datasets.geometry import seen_part
@@ -308,12 +309,14 @@ def _head_and_groups(schema: Schema, head: str | None, group: str | None) -> tup
     """Return the head, and the groups that were asked for: one, or none in particular."""
     head = next(iter(schema)) if head is None else head
     if head not in schema:
-        raise InputError(f"the run has no head {head!r}: choose from {', '.join(schema)}")
+        hint = did_you_mean(head, schema)
+        raise InputError(f"the run has no head {head!r}: choose from {', '.join(schema)}{hint}")
     if group is None:
         return head, []
     labels = schema.labels(head)
     if group not in labels:
-        raise InputError(f"{head} has no group {group!r}: choose from {', '.join(labels)}")
+        hint = did_you_mean(group, labels)
+        raise InputError(f"{head} has no group {group!r}: choose from {', '.join(labels)}{hint}")
     return head, [group]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fairvision import models, runs
+from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.method import LastLayer, Method, ThresholdLearner
@@ -154,7 +155,8 @@ def choose_heads(
         for name in chosen:
             if name not in names:
                 has = ", ".join(names) or "none"
-                raise InputError(f"{dataset.root} has no {kind} {name!r}: it has {has}")
+                hint = did_you_mean(name, names)
+                raise InputError(f"{dataset.root} has no {kind} {name!r}: it has {has}{hint}")
     if not dataset.attributes and not dataset.tasks:
         raise InputError(
             f"{dataset.root} has neither attributes nor tasks, so there is nothing to learn: "

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from fairvision import methods
+from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class Option:
         if value is None or not self.is_checked:
             return
         if self.choices and value not in self.choices:
-            raise InputError(f"{name} {value!r} is not one of {', '.join(self.choices)}")
+            hint = did_you_mean(str(value), self.choices)
+            raise InputError(f"{name} {value!r} is not one of {', '.join(self.choices)}{hint}")
         if self.range and not (value >= self.least and self.above < value < self.below):
             noun = self.noun or name.replace("_", " ")
             raise InputError(f"{noun} must be {self.range}, not {value}")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import click
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from fairvision import runs
+from fairvision.cli import fairvision
 from fairvision.datasets import scenes
 
 QUICK = 'size = 16\nepochs = 1\nbatch-size = 8\ndevice = "cpu"\n'
@@ -137,3 +140,74 @@ def test_files_that_are_none(run_cli, data, tmp_path, write):
         result = run_cli("train", data, "--config", tmp_path / name, "-o", tmp_path / "run")
         assert (result.code, result.err.count("\n")) == (2, 1)
         assert message in result.err
+
+
+@pytest.fixture
+def answers(tmp_path, monkeypatch):
+    """Make the working folder one with a table of answers about women and men."""
+    monkeypatch.chdir(tmp_path)
+    score = [0.9] * 20 + [0.2] * 20
+    columns = {"score/gender/female": score, "score/gender/male": [1 - p for p in score]}
+    table = {"name": range(40), "gender": ["female"] * 20 + ["male"] * 20, **columns}
+    pd.DataFrame(table).to_csv("mine.csv", index=False)
+
+
+AUDIT = (
+    'sources = ["mine.csv"]\npredictions = true\noutput = "audit"\nattribute = ["gender"]\n'
+    'column = "id=name"\nreplicates = 20\nname = ["first"]\nfail-on = ["accuracy_gap > 0.9"]\n'
+)
+
+
+def test_an_audit_is_in_a_file_and_the_command_line_goes_first(run_cli, answers, tmp_path, write):
+    assert run_cli("audit", "--config", write(AUDIT)).code == 0
+    settings = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert (settings["models"], settings["settings"]["replicates"]) == (["first"], 20)
+    more = ("--name", "other", "--replicates", 30, "-o", tmp_path / "b", "--fail-on", "error < 1")
+    assert run_cli("audit", "mine.csv", "--config", write(AUDIT), *more).code == 1
+    settings = json.loads((tmp_path / "b" / "audit.json").read_text())
+    assert (settings["models"], settings["settings"]["replicates"]) == (["other"], 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("replicate = 3", "key 'replicate' is not an option: did you mean replicates?"),
+        ("epochs = 3", "key 'epochs' is not an option"),
+        ("beta = 3", "key 'beta' is not an option"),
+        ("[equalizer]\nbeta = 3", "key 'equalizer' is not an option"),
+        ("json = true", "key 'json' is not an option"),
+        ("missing = 'rong'", "key 'missing': 'rong' is not one of leave-out, wrong: did you mean"),
+        ("sources = [[1]]", "key 'sources' takes text, a number"),
+        ("fail-on = 'nonsense'", "the rule 'nonsense' cannot be read"),
+    ],
+)
+def test_what_the_file_of_an_audit_cannot_say(run_cli, answers, tmp_path, write, text, message):
+    done = run_cli("audit", "mine.csv", "--predictions", "--config", write(text), "-o", "audit")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert message in done.err
+    assert not (tmp_path / "audit").exists()
+
+
+def test_a_run_does_not_say_how_to_audit(run_cli, answers, write):
+    done = run_cli("audit", "mine.csv", "--config", write("{}", "config.json"), "-o", "audit")
+    assert done.err.endswith("config.json: give a .toml file\n")
+
+
+LONG = ("audit", "captions", "compare", "demo", "explain", "pictures", "predict", "sweep", "train")
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_every_long_command_takes_a_file(name):
+    command = fairvision.get_command(click.Context(fairvision), name)
+    assert "config" in {parameter.name for parameter in command.params}
+
+
+def test_every_source_of_data_takes_a_file(run_cli, tmp_path, write):
+    data = fairvision.get_command(click.Context(fairvision), "data")
+    context = click.Context(data)
+    for name in set(data.list_commands(context)) - {"show"}:
+        command = data.get_command(context, name)
+        assert "config" in {parameter.name for parameter in command.params}, name
+    file = write(f'folder = "{tmp_path / "drawn"}"\ncount = 12\nsize = 16\ntest-fraction = 0.5\n')
+    assert run_cli("data", "scenes", "--config", file).code == 0
+    assert (tmp_path / "drawn" / "dataset.json").is_file()

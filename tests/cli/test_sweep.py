@@ -25,7 +25,9 @@ def test_it_takes_every_option_of_train():
     ours = {parameter.name for parameter in sweep.command.params}
     theirs = {parameter.name for parameter in train.command.params}
     assert theirs - ours == {"method", "seed", "resume"}
-    assert ours - theirs == {"methods", "seeds", "split", "attribution", "replicates"}
+    assert ours - theirs == {
+        *("methods", "seeds", "split", "attribution", "replicates", "open_page")
+    }
 
 
 def test_help(run_cli):
