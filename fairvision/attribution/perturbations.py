@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from captum.attr import FeatureAblation, Occlusion
@@ -22,29 +22,67 @@ def occlusion(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
     Zeiler & Fergus, ECCV 2014, arXiv 1311.2901, section 4.2. Of an image that is smaller, the
     square hides all of a side.
     """
-    options = explained.options
     height, width = images.shape[2:]
-    window = options.window or max(1, round(min(height, width) / 7))
-    stride = options.stride or max(1, window // 2)
-    if stride > window:
-        raise InputError(
-            f"a window of {window} pixels every {stride} pixels does not cover pictures of "
-            f"{height} × {width}: choose a stride of at most the window"
-        )
-    windows = [min(window, side) for side in (height, width)]
-    strides = [min(stride, side) for side in windows]
-    down, across = (
-        -((side - size) // -step) + 1 for side, size, step in zip((height, width), windows, strides)
-    )
+    squares = occlusion_windows(height, width, explained.options.window, explained.options.stride)
     return _hidden(
         Occlusion(explained.scores),
         explained,
         images,
         targets,
-        down * across,
-        sliding_window_shapes=(images.shape[1], *windows),
-        strides=(images.shape[1], *strides),
+        squares.number,
+        sliding_window_shapes=(images.shape[1], *squares.sides),
+        strides=(images.shape[1], *squares.strides),
     )
+
+
+class Squares(NamedTuple):
+    """The squares that occlusion hides, one after the other.
+
+    Attributes
+    ----------
+    sides : height and width in pixels
+    strides : by how many pixels they move, down and across
+    number : how many there are
+    """
+
+    sides: tuple[int, int]
+    strides: tuple[int, int]
+    number: int
+
+
+def occlusion_windows(
+    height: int, width: int, window: int | None = None, stride: int | None = None
+) -> Squares:
+    """Return the squares that occlusion hides of an image.
+
+    Parameters
+    ----------
+    height, width : of the image
+    window, stride : as for `attribute`
+
+    Raises
+    ------
+    InputError
+        If they would leave places between them.
+
+    Examples
+    --------
+    >>> occlusion_windows(224, 224)
+    Squares(sides=(32, 32), strides=(16, 16), number=169)
+    """
+    window = window or max(1, round(min(height, width) / 7))
+    stride = stride or max(1, window // 2)
+    if stride > window:
+        raise InputError(
+            f"a window of {window} pixels every {stride} pixels does not cover pictures of "
+            f"{height} × {width}: choose a stride of at most the window"
+        )
+    sides = min(window, height), min(window, width)
+    strides = min(stride, sides[0]), min(stride, sides[1])
+    down, across = (
+        -((side - size) // -step) + 1 for side, size, step in zip((height, width), sides, strides)
+    )
+    return Squares(sides, strides, down * across)
 
 
 def feature_ablation(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from fairvision.attribution import WITHOUT_GRADIENTS
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.models import Model
 from fairvision.results.words import listed
@@ -16,6 +17,8 @@ def unmeasured(
     methods: Sequence[str | None],
     samples: Sequence[Samples],
     regions: pd.DataFrame,
+    *,
+    sanity: bool | None = None,
 ) -> Iterator[str]:
     """Yield what was not asked of each model, as it is made or as the images are.
 
@@ -23,6 +26,7 @@ def unmeasured(
     ----------
     models, methods, samples : of each model: itself, its attribution or None, what it answered
     regions : boxes of objects
+    sanity : whether sanity checks were asked for; None: where they cost little
     """
     for model, method, of_model in zip(models, methods, samples):
         truth = of_model.truth
@@ -36,6 +40,11 @@ def unmeasured(
             yield (
                 f"{model.name}: sanity checks of its evidence, which shuffle weights: it can be "
                 "asked, but not looked into (no gradients)"
+            )
+        elif method in WITHOUT_GRADIENTS and sanity is None:
+            yield (
+                f"{model.name}: sanity checks of its evidence, since {method} asks it very often "
+                "for each map (--sanity makes them)"
             )
         if names_groups:
             continue

@@ -65,6 +65,7 @@ def collect(
     dataset: Dataset,
     *,
     attribution: str | None = DEFAULT,
+    looked_at: npt.NDArray[np.bool_] | None = None,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
@@ -80,13 +81,14 @@ def collect(
     model : its groups and labels are those of `dataset` (see `check_agrees`)
     dataset : the images, n of them
     attribution : one of `fairvision.attribution.METHODS`; None leaves the evidence out
+    looked_at : (n,) the images whose evidence is looked for; by default all
     batch_size, workers, cache, quiet : how it runs
 
     Returns
     -------
     the samples table of docs/design.md, with scores as the model gives them. `hidden/…` and
-    `person/…` are NaN without a mask, `evidence/…` also where the group is unknown or the map has
-    no positive evidence.
+    `person/…` are NaN without a mask, `evidence/…` also where the group is unknown, nobody looks
+    for it, or the map has no positive evidence.
 
     Raises
     ------
@@ -112,8 +114,11 @@ def collect(
         disable=quiet,
         transient=True,
     ):
+        looked = batch.has_mask
+        if looked_at is not None:
+            looked = looked & torch.from_numpy(looked_at[batch.rows]).to(looked.device)
         targets = {
-            head: torch.where(batch.has_mask, true_class(batch.attributes[head], order[head]), -1)
+            head: torch.where(looked, true_class(batch.attributes[head], order[head]), -1)
             for head in heads
             if head in dataset.attributes
         }

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision import datasets
+from fairvision.attribution import WITHOUT_GRADIENTS
 from fairvision.auditing import coverage, streaming, tables
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
@@ -166,7 +167,7 @@ def of_models(
     from fairvision.auditing.constant_answers import nearly_constant
     from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
-    from fairvision.auditing.subjects import images_of, in_terms_of, method_of
+    from fairvision.auditing.subjects import images_of, in_terms_of, looking
     from fairvision.auditing.task_evidence import with_task_evidence
     from fairvision.runs.model import RunModel
 
@@ -176,13 +177,14 @@ def of_models(
     models = [in_terms_of(model, whole) for model in models]
     for model in models:
         check_agrees(model, whole)
-    chosen = [method_of(model, attribution) for model in models]
-    methods = [method for method, _ in chosen]
+    chosen = [looking(model, attribution, audited, seed) for model in models]
+    methods, rows = [one.method for one in chosen], [one.rows for one in chosen]
     samples = [
-        collect(model, audited, attribution=method, **how) for model, method in zip(models, methods)
+        collect(model, audited, attribution=one.method, looked_at=one.rows, **how)
+        for model, one in zip(models, chosen)
     ]
     samples = with_counterfactuals(models, samples, made, **how)
-    samples = with_task_evidence(models, samples, regions, methods=methods, **how)
+    samples = with_task_evidence(models, samples, regions, methods=methods, looked_at=rows, **how)
     samples, notes = _swapped(models, samples, audited, swaps=swaps, fill=fill, seed=seed, **how)
     material = Material(
         models=samples,
@@ -190,11 +192,11 @@ def of_models(
         dataset=whole.name,
         fingerprint=whole.fingerprint(),
         about=[{"name": model.name} for model in models],
-        notes=[*(note for _, note in chosen if note), *notes],
+        notes=[*(one.note for one in chosen if one.note), *notes],
         networks=list(models),
         methods=methods,
         regions=regions,
-        unmeasured=list(unmeasured(models, methods, samples, regions)),
+        unmeasured=list(unmeasured(models, methods, samples, regions, sanity=sanity)),
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
     )
     for model, of_model in zip(models, samples):
@@ -250,7 +252,11 @@ def _sanity(
     if asked:
         number = images or sanity.PICTURES
         return sanity.examine_all(pairs, audited, images=number, **how) if pairs else None
-    pairs = [(model, method) for model, method in pairs if model.module is not None]
+    pairs = [
+        (model, method)
+        for model, method in pairs
+        if model.module is not None and method not in WITHOUT_GRADIENTS  # which ask too often
+    ]
     if asked is False or not pairs:
         return None
     sample, fewer = images or sanity.SAMPLE, sanity.FEWER_OF_SAMPLE

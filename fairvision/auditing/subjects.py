@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from fairvision.attribution import DEFAULT
 from fairvision.attribution.maps import grid_of
+from fairvision.auditing.affordable import cost, looked_at
 from fairvision.auditing.coarse_maps import coarse_grid
 from fairvision.auditing.names import model_names
 from fairvision.core.processes import device_of_process
@@ -166,45 +170,69 @@ def in_terms_of(model: Model, whole: Dataset) -> Model:
     return cast(Model, model.in_terms_of(whole.schema, square))
 
 
-def method_of(model: Model, attribution: str) -> tuple[str | None, str]:
-    """Return the attribution that is used of a model, and a note where it is not the usual one.
+@dataclass(frozen=True)
+class Looking:
+    """How evidence of a model is looked for.
+
+    Attributes
+    ----------
+    method : the attribution, None for none
+    note : "" or a sentence, where it is not the usual one
+    rows : (n,) the images of which it is looked for; None for all
+    """
+
+    method: str | None
+    note: str = ""
+    rows: npt.NDArray[np.bool_] | None = None
+
+
+def looking(model: Model, attribution: str, audited: Dataset, seed: int = 0) -> Looking:
+    """Return how evidence of a model is looked for.
 
     Parameters
     ----------
     model : what is asked
     attribution : "auto", "none" or one of `fairvision.attribution.METHODS`
-
-    Returns
-    -------
-    The method, None for none; and "" or a sentence.
+    audited : the images
+    seed : of the choice of images, where a method was not asked for and is expensive
     """
     if attribution == NONE:
-        return None, ""
+        return Looking(None)
     if attribution != AUTO:
-        return attribution, ""
+        return Looking(attribution)
+    reason = _why_not_default(model)
+    if not reason:
+        return Looking(DEFAULT)
+    rows = looked_at(audited, seed)
+    if not rows.any():  # nothing is looked for without masks
+        return Looking(WITHOUT_PLACES)
+    return Looking(
+        WITHOUT_PLACES,
+        f"{model.name} {reason}: its evidence is found by hiding parts of each picture "
+        f"({WITHOUT_PLACES}), {cost(model, int(rows.sum()), len(rows))}; --attribution none "
+        "leaves it out",
+        None if rows.all() else rows,
+    )
+
+
+def _why_not_default(model: Model) -> str:
+    """Return why the usual attribution tells nothing of a model; "" where it does."""
     if model.module is None:
-        return WITHOUT_PLACES, (
-            f"{model.name} has no gradients: its evidence is found by hiding parts of each picture "
-            f"({WITHOUT_PLACES}), which asks it many times; --attribution none leaves it out"
-        )
+        return "has no gradients"
     import torch
 
     blank = torch.zeros(1, 3, model.size, model.size, device=model.device)
     try:
         grid_of(model.module, blank, DEFAULT)
     except InputError:
-        return WITHOUT_PLACES, (
-            f"{model.name} has no layer with positions for {DEFAULT}: its evidence is found by "
-            f"hiding parts of each picture ({WITHOUT_PLACES})"
-        )
+        return f"has no layer with positions for {DEFAULT}"
     grid = None if isinstance(model, RunModel) else coarse_grid(model, DEFAULT)
     if grid is not None:
-        return WITHOUT_PLACES, (
-            f"{model.name}: maps by {DEFAULT} would have {grid[0]} × {grid[1]} cells, too coarse "
-            "to tell a person from the surroundings: its evidence is found by hiding parts of each "
-            f"picture ({WITHOUT_PLACES}), which asks it many times"
+        return (
+            f"would have maps of {grid[0]} × {grid[1]} cells by {DEFAULT}, too coarse to tell a "
+            "person from the surroundings"
         )
-    return DEFAULT, ""
+    return ""
 
 
 def why_not_drawn(model: Model, method: str | None) -> str:

@@ -45,6 +45,7 @@ def with_task_evidence(
     regions: pd.DataFrame,
     *,
     methods: Sequence[str | None],
+    looked_at: Sequence[npt.NDArray[np.bool_] | None] | None = None,
     batch_size: int = 64,
     workers: int | None = None,
     cache: str = "auto",
@@ -58,6 +59,7 @@ def with_task_evidence(
     regions : boxes of objects, as `fairvision.datasets.read_regions` gives them; those of other
         images, and of labels that are not true of the image, are ignored
     methods : the attribution of each model, one of `fairvision.attribution.METHODS`, or None
+    looked_at : of each model, the images (n,) whose evidence is looked for; None for all
     batch_size, workers, cache, quiet : how it runs. An image costs a map for each of its true
         labels that has a region.
 
@@ -69,7 +71,8 @@ def with_task_evidence(
     where none has, where the boxes cover all, and where the map has no positive evidence.
     """
     completed = []
-    for model, of_model, attribution in zip(models, samples, methods):
+    chosen = looked_at or [None] * len(models)
+    for model, of_model, attribution, rows in zip(models, samples, methods, chosen, strict=True):
         if attribution is None:
             completed.append(of_model)
             continue
@@ -77,7 +80,9 @@ def with_task_evidence(
         scores = dict[str, npt.NDArray[np.float64]]()
         seen = seen_regions(regions, dataset, geometry_of(model))
         for task in (task for task in dataset.tasks if task in model.schema.tasks):
-            things = list(_things(dataset, task, seen))
+            things = [
+                thing for thing in _things(dataset, task, seen) if rows is None or rows[thing.row]
+            ]
             if not things:
                 continue
             with processes.first_ahead():

@@ -254,7 +254,7 @@ def coarse_network() -> nn.Module:
 
 def test_maps_that_are_too_coarse_are_replaced(photos, tmp_path):
     model = fairvision.Model(coarse_network(), heads={"shirt": GROUPS}, size=32)
-    with pytest.warns(FairvisionWarning, match="would have 4 × 4 cells, too coarse to tell a per"):
+    with pytest.warns(FairvisionWarning, match="would have maps of 4 × 4 cells by hires"):
         done = fairvision.audit({"c": model}, data=photos.root, output=tmp_path / "a", **HOW)
     assert "evidence/occlusion/pointing_game" in scores(done.folder, "c")
     assert "not drawn" not in done.report.read_text()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -80,6 +81,40 @@ def test_gradients_of_an_exported_network(pt2, explained, seen):
     model = models.open_source(f"pt2:{pt2}", BOTH)
     for method in ("occlusion", "saliency", "integrated_gradients"):
         explained(model, method)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam"])
+@pytest.mark.parametrize("kind", ["convolutions", "tokens"])
+def test_layers_of_an_exported_network_are_those_that_it_was_made_of(kind, method, tmp_path):
+    """A graph has no modules: its maps are those of the network that it was exported from."""
+    torch.manual_seed(0)
+    if kind == "tokens":
+        how = {"patch_size": 4, "embed_dim": 16, "depth": 2, "num_heads": 2, "num_classes": 2}
+        network = timm.models.VisionTransformer(img_size=16, **how).eval()
+    else:
+        network = small()
+        network.place0 = nn.Identity()  # a name that layers of graphs would have
+    options = models.SourceOptions(heads={"gender": Head(("female", "male"))})
+    model = models.open_source(f"pt2:{exported(tmp_path / 'a.pt2', network)}", options)
+    how = {"target": 1, "method": method, "head": "gender"}
+    expected = attribution.attribute(
+        network, IMAGES, **how | ({"head": None} if kind == "tokens" else {})
+    )
+    assert expected.abs().max() > 0
+    assert torch.allclose(attribution.attribute(model.module, IMAGES, **how), expected, atol=1e-6)
+    assert torch.allclose(
+        model.predict(IMAGES)["gender"], probabilities_of(network, IMAGES), atol=1e-6
+    )
+
+
+def probabilities_of(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    output = network(images)
+    return (output["gender"] if isinstance(output, dict) else output).softmax(dim=1)
+
+
+def test_a_graph_of_a_fixed_number_of_images_has_no_layers(tmp_path, seen, gender):
+    path = exported(tmp_path / "a.pt2", small(), 1, None)
+    model = models.open_source(f"pt2:{path}", BOTH)
     with pytest.raises(InputError, match=r"no layer with positions .* use integrated_gradients"):
         attribution.attribute(model.module, seen(model), target=1, method="hirescam", head="gender")
 

@@ -11,6 +11,7 @@ from torch.export.passes import move_to_device_pass
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import InputError, check_file
 from fairvision.models.adapters.exported_archive import plain_archive
+from fairvision.models.adapters.exported_places import add_places
 from fairvision.models.adapters.image_input import ImageInput, image_input
 from fairvision.models.adapters.opening import opening
 from fairvision.models.model import Model
@@ -77,6 +78,8 @@ def open_model(reference: str, options: SourceOptions) -> Model:
         batch=_batch(values[0].shape[0], program),
         of_bytes=values[0].dtype == torch.uint8,
     )
+    if (takes.least, takes.most, takes.channels_last) == (1, None, False):  # called once
+        add_places(graph)
     network = ExportedNetwork(graph, takes)
     whose = "the file does not say; values from 0 to 1 unless --mean and --std are given"
     images = Preprocessing(Geometry(takes.size, exact=True), origin=whose)
