@@ -240,7 +240,7 @@ def parse_schema(path: Path, settings: Any) -> Schema:
     schema = Schema(attributes, tasks)
     names = list(schema)
     for name in names:
-        if name in RESERVED or names.count(name) > 1 or "/" in name or not name:
+        if name in RESERVED or names.count(name) > 1 or {"/", "\0"} & {*name} or not name:
             raise InputError(f"{path}: {name!r} cannot be the name of an attribute or task")
     for name in names:
         labels = schema.labels(name)

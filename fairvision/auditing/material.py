@@ -167,7 +167,8 @@ def of_models(
     from fairvision.auditing.constant_answers import nearly_constant
     from fairvision.auditing.counterfactuals import with_counterfactuals
     from fairvision.auditing.leaning import lean_all
-    from fairvision.auditing.subjects import images_of, in_terms_of, looking
+    from fairvision.auditing.steady import unsteady
+    from fairvision.auditing.subjects import images_of, in_terms_of, looking, not_in_data
     from fairvision.auditing.task_evidence import with_task_evidence
     from fairvision.runs.model import RunModel
 
@@ -175,9 +176,11 @@ def of_models(
     whole = whole.originals()
     audited = whole.split(split)
     models = [in_terms_of(model, whole) for model in models]
+    doubts = [not_in_data(model, whole) for model in models]
     for model in models:
         check_agrees(model, whole)
     chosen = [looking(model, attribution, audited, seed) for model in models]
+    doubts += [unsteady(model, audited, **how) for model in models]
     methods, rows = [one.method for one in chosen], [one.rows for one in chosen]
     samples = [
         collect(model, audited, attribution=one.method, looked_at=one.rows, **how)
@@ -192,7 +195,7 @@ def of_models(
         dataset=whole.name,
         fingerprint=whole.fingerprint(),
         about=[{"name": model.name} for model in models],
-        notes=[*(one.note for one in chosen if one.note), *notes],
+        notes=[*filter(None, doubts), *(one.note for one in chosen if one.note), *notes],
         networks=list(models),
         methods=methods,
         regions=regions,

@@ -19,6 +19,7 @@ from fairvision.core.processes import device_of_process
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
 from fairvision.models import Model, SourceOptions, find_device, is_source, open_source
+from fairvision.results.words import listed
 from fairvision.runs import Run, load
 from fairvision.runs.model import RunModel, as_model
 
@@ -147,6 +148,17 @@ class _Renamed:
 
     def __str__(self) -> str:
         return f"model {self.name}"
+
+
+def not_in_data(model: Model, whole: Dataset) -> str:
+    """Return in words which heads of a model a dataset does not have; "" where it has all."""
+    lacking = [head for head in model.schema if head not in whole.schema]
+    if not lacking:
+        return ""
+    return (
+        f"{model.name} predicts {listed(lacking)}, which the data do not have: nothing is measured "
+        "of that"
+    )
 
 
 def in_terms_of(model: Model, whole: Dataset) -> Model:

@@ -340,7 +340,7 @@ def _headline_change(figures: Figures, first: str, other: str, attribute: str) -
     asked = {
         "right answers that hold elsewhere": ("holds", "", ""),
         "amplification T->A": (T_TO_A, task, ""),
-        f"accuracy where {task} disagrees": ("accuracy_context_disagrees", task, ""),
+        f"accuracy where the context ({task}) disagrees": ("accuracy_context_disagrees", task, ""),
     }
     changes = [
         f"{phrase} {figure.sentence()}" + ("" if figure.sign else ", not shown")

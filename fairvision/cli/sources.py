@@ -15,7 +15,7 @@ from fairvision.cli.options import PATH, UserPath, several
 if TYPE_CHECKING:
     from fairvision.models import SourceOptions
 
-_NAMED = re.compile(r"[a-z][a-z0-9_-]+:.+", re.DOTALL)
+_NAMED = re.compile(r"[a-z][a-z0-9_-]+:.*", re.DOTALL)
 DETAILS = ("heads", "size", "shorter", "mean", "std", "layer", "prompt", "prompts")
 """The parameters of a command that are about models by name."""
 

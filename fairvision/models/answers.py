@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.models.heads import Heads
 
 Answer = npt.NDArray[np.float64]
@@ -82,8 +82,11 @@ class Answers:
         """Make the file, or check that it is about the same heads."""
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"answers cannot be kept in {file.parent}: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # the latter of what no path holds
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"answers cannot be kept in {shown(str(file.parent))}: {reason}"
+            ) from None
         with self._connected() as store:
             store.execute("CREATE TABLE IF NOT EXISTS about (heads TEXT)")
             store.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB)")

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fairvision.core.streams import prints_to_stderr
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import InputError, one_line, shown
 from fairvision.models.answers import Answers
@@ -94,6 +95,17 @@ class BlackBoxModel(Described):
             head: torch.from_numpy(part.astype(np.float32)) for head, part in zip(self.heads, parts)
         }
 
+    def change(self, images: Tensor) -> float:
+        """Return by how much a probability differs at most when images are asked about again.
+
+        What was kept of them stays; there must be one at least.
+        """
+        before = np.hstack([scores.numpy() for scores in self.predict(images).values()])
+        afresh = replace(self, answers=Answers(self.heads))
+        after = np.hstack([scores.numpy() for scores in afresh.predict(images).values()])
+        differences = np.where(np.isnan(before) & np.isnan(after), 0, before - after)
+        return float(np.abs(differences).max())
+
     @property
     def _width(self) -> int:
         """How many numbers an answer has."""
@@ -103,7 +115,8 @@ class BlackBoxModel(Described):
         """Return probabilities (n, labels of all heads), after as many tries as are allowed."""
         for attempt in range(self.retries + 1):
             try:
-                answer = self.function(list(images))
+                with prints_to_stderr():
+                    answer = self.function(list(images))
                 break
             except InputError:
                 raise
@@ -206,9 +219,9 @@ def black_box(
     name : what tables and reports call it; by default as the function
     retries : how often a call that fails is tried again
     wait : seconds before the first of these; then twice as long each time
-    cache : folder in which answers are kept, so that an audit that was interrupted does not ask
-        again. Give each version of a model a folder of its own: the function is not looked at. By
-        default answers are kept while the model is in memory.
+    cache : folder, also below ~, in which answers are kept, so that an audit that was interrupted
+        does not ask again. Give each version of a model a folder of its own: the function is not
+        looked at. By default answers are kept while the model is in memory.
 
     Raises
     ------
@@ -234,7 +247,7 @@ def black_box(
         raise InputError("retries and wait must be 0 or more")
     checked = read_heads(heads, many)
     name = name or getattr(function, "__name__", type(function).__name__).strip("<>")
-    answers = Answers(checked, None if cache is None else Path(cache))
+    answers = Answers(checked, None if cache is None else Path(cache).expanduser())
     return BlackBoxModel(
         name=name,
         heads=checked,

@@ -203,8 +203,8 @@ def positions(
         named = "" if names is None or _are_generic(names) else f" ({_few(names)})"
         raise InputError(
             f"{model} has {count} outputs{named}, but head {head!r} has {len(about.labels)} labels "
-            f"({_few(about.labels)}): say which outputs stand for which label (--heads FILE.toml "
-            "with outputs = [[0], [1]], or fairvision.Head)"
+            f"({_few(about.labels)}): say which outputs stand for which label "
+            "(fairvision.Head(…, outputs=…) in Python, outputs = [[0], [1]] in --heads FILE.toml)"
         )
     asked = {output for of_label in about.outputs for output in of_label}
     if twice := [output for output in asked if times[str(output)] > 1 and output not in place]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fairvision.core.streams import prints_to_stderr
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import InputError, shown
 from fairvision.models.described import Described
@@ -91,7 +92,8 @@ class Headed(nn.Module):
         if parameter is not None and parameter.is_floating_point():
             shown_images = shown_images.to(parameter.dtype)
         try:
-            return by_name(self.module(shown_images))
+            with prints_to_stderr():
+                return by_name(self.module(shown_images))
         except SystemExit as error:  # or the command would end as if all were well
             raise RuntimeError(f"the module ends the program, by exit({error.code})") from error
 
@@ -273,7 +275,7 @@ def _output_of(
             raise InputError(
                 f"{model} gives one array of {given[''].shape[-1]} numbers for the heads "
                 f"{', '.join(heads)}: say which outputs belong to each (outputs of "
-                "fairvision.Head, or of --heads FILE.toml)"
+                "fairvision.Head in Python, or of --heads FILE.toml)"
             )
         return ""
     numbered = list(given) == [str(i) for i in range(len(given))]

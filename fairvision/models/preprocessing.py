@@ -24,6 +24,10 @@ Transform = Callable[[Image.Image], Any]
 _PROBE = 256
 _NEAR = 1e-3
 _MIDDLE = (0.02, 0.98)
+_TIMES = 8  # a transform is tried: what it does every other time is seen
+_LEANING = 0.02  # of a ramp along its edge: 256 levels, and rounding
+_NARROW = (90, 140)  # values of an image that equalising would spread
+_OVERSHOT = 6  # levels by which resizing may go beyond them
 _ROUNDED = 0.01  # share of values that programs round to more than one level apart
 
 
@@ -185,22 +189,66 @@ def of_transform(transform: Transform) -> Preprocessing:
             "not linear): do that inside of the network, or give a fairvision.BlackBox"
         )
     ramps = _ramps((_PROBE + 40, _PROBE))
-    once, twice = (_applied(transform, ramps) for _ in range(2))
-    if not torch.equal(once, twice):
-        raise InputError(
-            "the transform makes something else of an image each time: give the one for evaluation"
-        )
+    once = _always_alike(transform, ramps)
     size = once.shape[1]
     geometry = TransformGeometry(
         size, transform=transform, black=tuple(black.tolist()), white=tuple(white.tolist())
     )
+    _check_upright(_middle_of(once, black, white))
     geometry.window(ramps.size)
+    _check_colours(_middle_of(_always_alike(transform, _narrow(ramps)), black, white))
     return Preprocessing(
         geometry,
         tuple((0.0 - black / scale).round(6).tolist()),
         tuple((1 / scale).round(6).tolist()),
         "by the transform",
     )
+
+
+def _always_alike(transform: Transform, image: Image.Image) -> Tensor:
+    """Return what a transform makes of an image each time; `InputError` if it is not the same."""
+    once, *more = (_applied(transform, image) for _ in range(_TIMES))
+    if not all(torch.equal(once, again) for again in more):
+        raise InputError(
+            "the transform makes something else of an image each time: give the one for evaluation"
+        )
+    return once
+
+
+def _middle_of(
+    made: Tensor, black: npt.NDArray[np.float64], white: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the middle of what a transform made, black 0 and white 1: edges may be padded."""
+    edge = made.shape[1] // 4
+    middle = made[:, edge : made.shape[1] - edge, edge : made.shape[2] - edge].double().numpy()
+    plain: npt.NDArray[np.float64] = (middle - black[:, None, None]) / (white - black)[
+        :, None, None
+    ]
+    return plain
+
+
+def _check_upright(made: npt.NDArray[np.float64]) -> None:
+    """Raise `InputError` unless the ramps of `_ramps` still go across and down, and only there."""
+    if max(np.ptp(made[0], axis=0).max(), np.ptp(made[1], axis=1).max()) > _LEANING:
+        raise InputError(
+            "the transform turns images, and masks and boxes with them: give the one for evaluation"
+        )
+
+
+def _narrow(image: Image.Image) -> Image.Image:
+    """Return an image that is neither near black nor near white anywhere."""
+    low, high = _NARROW
+    return image.point([round(low + value / 255 * (high - low)) for value in range(256)] * 3)
+
+
+def _check_colours(made: npt.NDArray[np.float64]) -> None:
+    """Raise `InputError` if an image of `_narrow` has become lighter or darker somewhere."""
+    low, high = _NARROW
+    if made.min() * 255 < low - _OVERSHOT or made.max() * 255 > high + _OVERSHOT:
+        raise InputError(
+            "the transform changes colours by what else is in an image, as equalising does: do "
+            "that inside of the network, or give a fairvision.BlackBox"
+        )
 
 
 def recognised(transform: Transform, origin: str) -> Preprocessing:

@@ -25,7 +25,7 @@ from fairvision.models.model import Model
 from fairvision.models.module_model import ModuleModel, module_model
 from fairvision.models.preprocessing import Preprocessing, TransformGeometry, three
 
-_NAMED = re.compile(r"[a-z][a-z0-9_-]+:.+", re.DOTALL)
+_NAMED = re.compile(r"[a-z][a-z0-9_-]+:.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,11 @@ def is_source(text: str) -> bool:
     """
     if not _NAMED.fullmatch(text) or os.path.exists(text):
         return False
-    kind = text.partition(":")[0]
+    kind, _, reference = text.partition(":")
     if kind not in SOURCES:
         SOURCES.find(kind)  # which says what kinds there are
+    if not reference.strip():
+        raise InputError(f"{text} names no model: say which behind the colon (docs/models.md)")
     return True
 
 
@@ -241,7 +243,7 @@ def adapted(
     if options.heads is None:
         raise InputError(
             f"{source}: say what it predicts: --heads FILE.toml with a table such as "
-            '[gender] labels = ["female", "male"]'
+            '[gender] labels = ["female", "male"], or heads of SourceOptions in Python'
             + (f"; its {len(outputs)} outputs are {', '.join(outputs[:6])}" if outputs else "")
         )
     return module_model(

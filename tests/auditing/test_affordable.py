@@ -51,3 +51,25 @@ def test_images_without_masks_are_not_looked_at(drawn):
     truth.samples.loc[truth.samples.index[:4], "mask"] = None
     rows = affordable.looked_at(truth)
     assert rows.tolist() == [False] * 4 + [True] * 8
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_what_a_function_does_is_told(drawn, tmp_path):
+    """Answers by chance, and heads of which the data know nothing."""
+    random = np.random.default_rng(0)
+
+    def by_chance(images):
+        return {"shirt": random.random(len(images)), "mood": random.random(len(images))}
+
+    heads = {"shirt": GROUPS, "mood": ["calm", "wild"]}
+    model = fairvision.BlackBox(by_chance, heads=heads, size=28)
+    with pytest.warns(FairvisionWarning) as warned:
+        fairvision.audit(
+            {"api": model}, data=drawn.root, output=tmp_path / "a", attribution="none", **HOW
+        )
+    messages = [str(warning.message) for warning in warned]
+    assert any(
+        "api predicts mood, which the data do not have: nothing is measured of that" in message
+        for message in messages
+    )
+    assert any("api does not answer the same when it is asked again" in text for text in messages)

@@ -314,7 +314,7 @@ def test_the_headline_tells_what_changed():
     ]
     last = judge(table(*rows), [A, B]).headline.splitlines()[-1]
     assert last.startswith("From baseline to equalizer: amplification T->A")
-    assert "not shown; accuracy where sport disagrees +0.200 (+0.100 to" in last
+    assert "not shown; accuracy where the context (sport) disagrees +0.200 (+0.100 to" in last
 
 
 def test_an_interval_without_width_shows_nothing():

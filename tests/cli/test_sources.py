@@ -127,3 +127,10 @@ def test_the_home_of_the_user_is_found_on_both_sides_of_an_at(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
     assert SOURCE.convert("timm:resnet18@~/w.pth", None, None) == "timm:resnet18@/home/ada/w.pth"
     assert SOURCE.convert("onnx:~/m.onnx", None, None) == "onnx:/home/ada/m.onnx"
+
+
+@pytest.mark.parametrize("kind", ["python", "onnx", "hf"])
+def test_a_kind_with_nothing_behind_the_colon(run_cli, kind, tmp_path):
+    refused = run_cli("audit", f"{kind}:", "--data", tmp_path, "-o", tmp_path / "audit")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert f"{kind}: names no model: say which behind the colon" in refused.err

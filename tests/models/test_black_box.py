@@ -184,3 +184,42 @@ def test_answers_that_somebody_else_wrote_are_damaged(tmp_path, kept):
     store.close()
     with pytest.raises(InputError, match="is damaged"):
         model.predict(IMAGES)
+
+
+def test_what_a_function_prints_is_no_output(capsys):
+    def talking(images):
+        print("progress")
+        return redness(images)
+
+    class Talking(nn.Module):
+        def forward(self, images):
+            print("progress")
+            return images.mean(dim=(2, 3))[:, :2]
+
+    of(talking).predict(IMAGES)
+    fairvision.Model(Talking(), heads=HEADS, size=8).predict(IMAGES)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("progress")
+
+
+def test_folders_of_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    of(redness, cache="~/answers").predict(IMAGES)
+    assert (tmp_path / "answers" / "answers.sqlite").is_file()
+    with pytest.raises(InputError, match=r"answers cannot be kept in 'a\\x00b': .*null") as refused:
+        of(redness, cache="a\0b")
+    assert "\n" not in str(refused.value)
+
+
+def test_names_of_heads_without_characters_that_no_file_holds():
+    with pytest.raises(InputError, match="cannot be the name of an attribute or task"):
+        of(redness, heads={"ri\0pe": ["no", "yes"]})
+
+
+def test_how_much_answers_change():
+    model = of(redness)
+    assert model.change(IMAGES) == 0
+    random = np.random.default_rng(0)
+    assert 0.01 < of(lambda images: random.random(len(images))).change(IMAGES) <= 1
+    assert of(lambda images: np.full((len(images), 2), np.nan)).change(IMAGES) == 0

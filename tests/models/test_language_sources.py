@@ -122,7 +122,7 @@ def test_a_folder_without_a_word_on_images(vit, transformers, tmp_path, gender):
 
 def test_a_classifier_of_many_labels(vit, tmp_path, gender):
     folder = copied(vit[0], tmp_path / "many", problem_type="multi_label_classification")
-    with pytest.warns(FairvisionWarning, match="say many = true in --heads"):
+    with pytest.warns(FairvisionWarning, match="many = true in --heads"):
         models.open_source(f"hf:{folder}", gender)
     many = replace(gender, heads={"gender": Head(("female", "male"), many=True)})
     model = models.open_source(f"hf:{folder}", many)

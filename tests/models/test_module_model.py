@@ -159,6 +159,13 @@ def test_masks_and_windows_follow_the_transform():
         assert (ours.mask(mask) != peer.mask(mask)).mean() < 0.02
 
 
+def _evaluating(step):
+    """A plain transform, with a step that belongs to training."""
+    torch.manual_seed(0)
+    steps = [v2.Resize(32), v2.CenterCrop(32), step]
+    return v2.Compose([*steps, v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+
+
 @pytest.mark.parametrize(
     ("transform", "problem"),
     [
@@ -181,6 +188,14 @@ def test_masks_and_windows_follow_the_transform():
             "does more to colours",
         ),
         ("resize", "must be a function"),
+        (_evaluating(v2.RandomRotation((90, 90))), "turns images, and masks"),
+        (_evaluating(v2.RandomRotation((5, 5))), "turns images, and masks"),
+        (_evaluating(v2.Lambda(lambda image: image.transpose(5))), "turns images, and masks"),
+        (_evaluating(v2.RandomRotation((180, 180))), "turns images over"),
+        (_evaluating(v2.RandomEqualize(1.0)), "by what else is in an image"),
+        (_evaluating(v2.RandomAutocontrast(1.0)), "by what else is in an image"),
+        (_evaluating(v2.RandomEqualize(0.5)), "something else of an image each time"),
+        (_evaluating(v2.RandomHorizontalFlip(0.5)), "something else of an image each time"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

@@ -29,7 +29,8 @@ def open_model(reference: str, options: SourceOptions) -> Model:
     if network.config.problem_type == "multi_label_classification" and single:
         warn_caller(
             f"{source} was trained to give many labels to an image, but head {single[0]!r} takes "
-            "one of them: say many = true in --heads unless that is meant"
+            "one of them: say that many labels may hold (many = true in --heads FILE.toml, "
+            "fairvision.Head(…, many=True) in Python) unless that is meant"
         )
     images = preprocessing(reference, source, options)
     return adapted(network, source, options, images, outputs=outputs)

@@ -9,11 +9,11 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fairvision.core.streams import prints_to_stderr
 from fairvision.errors import InputError, one_line
 from fairvision.models.model import Model
 from fairvision.models.sources import SourceOptions
@@ -39,10 +39,13 @@ def open_model(reference: str, options: SourceOptions) -> Model:
         )
     keys = ("heads", "size", "shorter", "mean", "std")
     if given := [key for key in keys if getattr(options, key) is not None]:
-        raise InputError(f"python:{reference} says itself what it takes: leave out --{given[0]}")
+        raise InputError(
+            f"python:{reference} says itself what it takes: leave out --{given[0]}, or "
+            f"{given[0]} of SourceOptions"
+        )
     source = f"python:{reference}"
     try:
-        with redirect_stdout(sys.stderr):  # what it prints is no part of --json
+        with prints_to_stderr():
             thing = getattr(_module(place), name)
             made = thing() if inspect.isfunction(thing) or inspect.isclass(thing) else thing
     except InputError:

@@ -136,7 +136,7 @@ METRICS = (
         better="higher",
         title="Accuracy where the context disagrees",
         meaning="{task} are typical, in training, of another group",
-        noun="accuracy where {task} disagrees",
+        noun="accuracy where the context ({task}) disagrees",
         definition="accuracy where the picture's labels are typical of another group",
         places=(Place(TOGETHER), Place(CHANGES, 4)),
     ),
