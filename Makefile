@@ -25,8 +25,12 @@ setup: .venv/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,docs]'
 	touch $@
 
-docs: tables
+docs: tables build/notebooks/.ran
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+build/notebooks/.ran: setup $(wildcard docs/notebooks/*.ipynb)
+	OMP_NUM_THREADS=2 $(BIN)/python docs/hooks/run_notebooks.py build/notebooks
+	touch $@
 
 tables: setup
 	$(BIN)/python -m fairvision.results.documentation docs/design.md

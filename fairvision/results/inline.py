@@ -77,8 +77,8 @@ def _line(figures: Figures, finding: Finding) -> str:
     of_ends = _text(": " * bool(ends) + ", ".join(f"{end.group} {end.figure}" for end in ends))
     value = "–" if figure is None else _figure(figure)
     return (
-        f"{_text(finding.model)}: {value}<br><small>{_text(title)}{of_ends and f' ({of_ends})'}: "
-        f'<b style="color:{_COLOURS[finding.status]}">{finding.status}</b></small>'
+        f"{_text(finding.model)}: {value}<br><small>{_text(title)}{of_ends} "
+        f'(<b style="color:{_COLOURS[finding.status]}">{finding.status}</b>)</small>'
     )
 
 
