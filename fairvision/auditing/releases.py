@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,75 +16,16 @@ from fairvision.auditing.folder import audit
 from fairvision.core.files import check_vacant, plain_name, whole_folder, write_json, write_text
 from fairvision.core.version import __version__
 from fairvision.errors import InputError, reading
-from fairvision.results import words
-from fairvision.results.audit_folder import AuditFolder, read_audit
-from fairvision.results.figures import Key, difference_of, read
+from fairvision.results import changes
+from fairvision.results.audit_folder import MARKERS, AuditFolder, read_audit
+from fairvision.results.changes import NEW, OLD, PAGE, Change, Compared, Comparison, StatusChange
+from fairvision.results.figures import Figures, read
+from fairvision.results.findings import findings
+from fairvision.results.folder import PAGE as REPORT
+from fairvision.results.markdown import escaped
 
 MARKER = "compare.json"
 SUMMARY = "compare.md"
-OLD, NEW = "old", "new"
-WORSE, BETTER = ("worse", "further from 0"), ("better", "closer to 0")
-
-
-@dataclass(frozen=True)
-class Change:
-    """A figure that differs between two audits of a model.
-
-    Attributes
-    ----------
-    model : its name
-    key : what the figure is about
-    old, new : its values
-    difference, low, high, n : new minus old, on the same images, with its 95% interval
-    change : "worse", "better", "further from 0", "closer to 0" or "differs", as the interval shows;
-        or "not shown"
-    """
-
-    model: str
-    key: Key
-    old: float
-    new: float
-    difference: float
-    low: float
-    high: float
-    n: int
-    change: str
-
-    def __str__(self) -> str:
-        about = ", ".join(filter(None, self.key[1:]))
-        name = words.words_of(self.key.metric, self.key.attribute, self.key.task).title
-        numbers = (words.written(value, "difference") for value in (self.low, self.high))
-        low, high = numbers
-        return (
-            f"{name} ({about}): {words.written(self.difference, 'difference')} ({low} to {high}, "
-            f"n = {self.n})"
-        )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What `compare` found.
-
-    Attributes
-    ----------
-    folder : where it is written
-    changes : every figure that both audits have, of every model
-    images : how many images both audits have, by model
-    """
-
-    folder: Path
-    changes: tuple[Change, ...]
-    images: dict[str, int]
-
-    @property
-    def worse(self) -> list[Change]:
-        """What is shown to have become worse."""
-        return [change for change in self.changes if change.change in WORSE]
-
-    @property
-    def better(self) -> list[Change]:
-        """What is shown to have become better."""
-        return [change for change in self.changes if change.change in BETTER]
 
 
 def compare(
@@ -99,23 +39,24 @@ def compare(
 ) -> Comparison:
     """Compare two audits: the last release of a model with this one.
 
-    Models are paired by name, or if each audit has one model, these two. The images that both
-    audits have are audited again from the samples tables, the old model beside the new one, so
-    differences are paired: `MODEL/report.html` and `MODEL/metrics.csv` of the folder. `compare.md`
-    lists what is shown to be worse and better, `compare.json` all of it.
+    Models are paired by name, or if each audit has one model, these two. Where the audits share
+    most of their images, these are audited again from the samples tables, the old model beside the
+    new one, so differences are paired: `MODEL/report.html` and `MODEL/metrics.csv` of the folder.
+    Else the figures of both are subtracted, and their intervals widened. `compare.html` and
+    `compare.md` list what is shown to be worse and better, `compare.json` all of it.
 
     Parameters
     ----------
-    old, new : folders of finished audits with samples tables
+    old, new : folders of finished audits, of models or of captions
     output : folder to write
-    replicates, seed : of the intervals
+    replicates, seed : of the intervals of paired differences
     overwrite : replace what an earlier call wrote in `output`
 
     Raises
     ------
     InputError
-        If one is no such audit, no model or image is in both, or an image has another truth in the
-        new one. Nothing is written then.
+        If one is no such audit, no model is in both, or an image has another truth in the new one.
+        Nothing is written then.
 
     Examples
     --------
@@ -130,39 +71,61 @@ def compare(
     ...     )
     >>> made = compare(folder / "a", folder / "b", output=folder / "compared")
     >>> [str(change) for change in made.worse if change.key.metric == "error"][:1]
-    ['Error on pet (pet): +0.300 (+0.100 to +0.500, n = 20)']
+    ['Error on pet (pet): 15.0% → 45.0%, +0.300 (+0.100 to +0.500, n = 20)']
     """
+    from fairvision.report.releases import render
+
     check_vacant(output, marker=MARKER, overwrite=overwrite)
     audits = read_audit(old), read_audit(new)
-    pairs = list(_pairs(*audits))
-    changes: list[Change] = []
-    images: dict[str, int] = {}
+    figures = _figures(audits[0]), _figures(audits[1])
+    listed = [findings(one.metrics, one.models) for one in audits]
+    compared: list[Compared] = []
+    differences: list[Change] = []
+    statuses: list[StatusChange] = []
     with (
         tempfile.TemporaryDirectory() as scratch,
         whole_folder(output, marker=MARKER, overwrite=overwrite) as folder,
     ):
-        for name, models in pairs:
-            tables = [_samples(one, model) for one, model in zip(audits, models)]
-            files = _common(tables, Path(scratch), name)
-            train = audits[1].folder / "train.parquet"
-            done = audit(
-                predictions=files,
-                names=[OLD, NEW],
-                train=train if train.is_file() else None,
-                output=folder / plain_name(name),
-                replicates=replicates,
-                seed=seed,
-            )
-            images[name] = pq.read_metadata(files[0]).num_rows
-            changes += _changes(name, done.metrics)
-        made = Comparison(Path(output), tuple(changes), images)
+        for name, names in _pairs(*audits):
+            tables = [_samples(one, model) for one, model in zip(audits, names)]
+            about = _overlap(audits, tables, name, names)
+            if about.why_unpaired:
+                differences += changes.unpaired(name, figures, names)
+            else:
+                files = _common(tables, Path(scratch), name)
+                train = audits[1].folder / "train.parquet"
+                done = audit(
+                    predictions=files,
+                    names=[OLD, NEW],
+                    train=train if train.is_file() else None,
+                    output=folder / plain_name(name),
+                    replicates=replicates,
+                    seed=seed,
+                )
+                differences += changes.paired(name, read(done.metrics, [OLD, NEW]))
+            compared.append(about)
+            of_model = [[f for f in of if f.model == model] for of, model in zip(listed, names)]
+            statuses += changes.status_changes(name, *of_model)
+        made = Comparison(
+            Path(output),
+            tuple(compared),
+            tuple(differences),
+            tuple(statuses),
+            *_apart(audits, figures, compared),
+        )
         write_text(folder / SUMMARY, _summary(made, old, new))
+        write_text(folder / PAGE, render(made, str(old), str(new), report=REPORT))
         write_json(folder / MARKER, _described(made, old, new))
     return made
 
 
 def _pairs(old: AuditFolder, new: AuditFolder) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield a name and the names in both audits of each model that is compared."""
+    if old.marker != new.marker:
+        raise InputError(
+            f"{old.folder} and {new.folder} are an audit of models and one of captions: compare "
+            "two of a kind"
+        )
     shared = [name for name in new.models if name in old.models]
     if not shared and len(old.models) == len(new.models) == 1:
         yield new.models[0], (old.models[0], new.models[0])
@@ -175,24 +138,43 @@ def _pairs(old: AuditFolder, new: AuditFolder) -> Iterator[tuple[str, tuple[str,
     yield from ((name, (name, name)) for name in shared)
 
 
-def _samples(one: AuditFolder, model: str) -> pa.Table:
-    """Return the samples table of a model of an audit."""
+def _figures(one: AuditFolder) -> Figures:
+    """Return the figures of an audit."""
+    return read(one.metrics, one.models)
+
+
+def _samples(one: AuditFolder, model: str) -> pa.Table | None:
+    """Return the samples table of a model of an audit, if it has one."""
     path = one.folder / model / "samples.parquet"
     if not path.is_file():
-        raise InputError(
-            f"{one.folder} has no samples table of {model!r}: what was only counted, and captions, "
-            "cannot be compared"
-        )
+        return None
     with reading(path, "a parquet table"):
         return pq.read_table(path)
+
+
+def _overlap(
+    audits: tuple[AuditFolder, AuditFolder],
+    tables: Sequence[pa.Table | None],
+    name: str,
+    names: tuple[str, str],
+) -> Compared:
+    """Return how many images the audits of a model share, and whether it is compared on them."""
+    old, new = (int(one.settings.get("n") or 0) for one in audits)
+    if any(table is None for table in tables):
+        kept = "captions are" if audits[0].marker != MARKERS[0] else "what was only counted is"
+        return Compared(name, names[0], old, new, 0, f"{kept} not kept for each picture")
+    first, other = (pd.Index(table["id"].to_pandas()) for table in tables if table is not None)
+    shared = len(first.intersection(other))
+    reason = ""
+    if shared * 2 < min(len(first), len(other)):
+        reason = f"{shared:,} pictures are in both audits" if shared else "no picture is in both"
+    return Compared(name, names[0], len(first), len(other), shared, reason)
 
 
 def _common(tables: Sequence[pa.Table], scratch: Path, name: str) -> list[Path]:
     """Write the rows of images that are in both tables, in one order; return the files."""
     ids = [pd.Index(table["id"].to_pandas()) for table in tables]
     shared = ids[0].intersection(ids[1], sort=False)
-    if not len(shared):
-        raise InputError(f"no picture is in both audits of {name!r}: their ids differ")
     files = []
     for label, table, index in zip((OLD, NEW), tables, ids):
         file = scratch / f"{plain_name(name)}-{label}.parquet"
@@ -201,29 +183,37 @@ def _common(tables: Sequence[pa.Table], scratch: Path, name: str) -> list[Path]:
     return files
 
 
-def _changes(model: str, metrics: pd.DataFrame) -> Iterator[Change]:
-    """Yield the difference of each figure of the whole and of groups."""
-    figures = read(metrics, [OLD, NEW])
-    for (of, key), figure in figures.table.items():
-        before, after = (figures.table.get((name, key)) for name in (OLD, NEW))
-        if of != difference_of(OLD, NEW) or before is None or after is None or not figure.defined:
-            continue
-        yield Change(
-            *(model, key, before.value, after.value, figure.value, figure.low, figure.high),
-            figure.n,
-            words.change(key.metric, before.value, after.value, figure.low, figure.high),
-        )
+def _apart(
+    audits: tuple[AuditFolder, AuditFolder],
+    figures: Sequence[Figures],
+    compared: Sequence[Compared],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the models and groups that only the new audit has, and those only of the old one."""
+    taken = {model.old_name for model in compared}, {model.name for model in compared}
+    names = [
+        {f"model {model}" for model in one.models if model not in in_both}
+        | {f"group {group}" for group in changes.groups_of(of)}
+        for one, of, in_both in zip(audits, figures, taken)
+    ]
+    return tuple(sorted(names[1] - names[0])), tuple(sorted(names[0] - names[1]))
 
 
 def _summary(made: Comparison, old: str | Path, new: str | Path) -> str:
     """Return what changed, in Markdown."""
-    lines = ["# What changed", "", f"From `{old}` to `{new}`, 95% intervals, paired.", ""]
-    for model, count in made.images.items():
-        lines += [f"## {words.plain(model)}", "", f"{count} pictures are in both audits.", ""]
-        for title, changes in (("Worse", made.worse), ("Better", made.better)):
-            of_model = [str(change) for change in changes if change.model == model]
-            lines += [f"**{title}**: {'' if of_model else 'nothing was shown.'}", ""]
-            lines += [f"- {words.plain(line)}" for line in of_model] + [""] * bool(of_model)
+    lines = ["# What changed", "", f"From {escaped(str(old))} to {escaped(str(new))}.", ""]
+    for title, names in (("Only in the new audit", made.added), ("No longer there", made.removed)):
+        if names:
+            lines += [f"{title}: {escaped(', '.join(names))}.", ""]
+    for model in made.models:
+        lines += [f"## {escaped(model.name)}", "", f"{model.basis} 95% intervals.", ""]
+        for title, texts in (
+            ("Answers", made.of(made.statuses, model)),
+            ("Worse", made.of(made.worse, model)),
+            ("Better", made.of(made.better, model)),
+        ):
+            lines += [f"**{title}**: {'' if texts else 'nothing was shown.'}", ""]
+            lines += [f"- {escaped(str(text))}" for text in texts] + [""] * bool(texts)
+        lines += [made.caution(model), ""]
     return "\n".join(lines)
 
 
@@ -233,15 +223,9 @@ def _described(made: Comparison, old: str | Path, new: str | Path) -> dict[str, 
         "fairvision": __version__,
         "old": str(old),
         "new": str(new),
-        "images": made.images,
-        "changes": [
-            {"model": change.model, **change.key._asdict()}
-            | {
-                name: None if math.isnan(value) else value
-                for name in ("old", "new", "difference", "low", "high", "n")
-                if (value := getattr(change, name)) is not None
-            }
-            | {"change": change.change}
-            for change in made.changes
-        ],
+        "models": [{**asdict(model), "paired": not model.why_unpaired} for model in made.models],
+        "added": list(made.added),
+        "removed": list(made.removed),
+        "findings": [asdict(status) for status in made.statuses],
+        "changes": [change.as_json() for change in made.changes],
     }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from fairvision.errors import one_line
 from fairvision.results.gate import Outcome
+from fairvision.results.markdown import escaped
 
 
 def as_junit(outcomes: Sequence[Outcome], audit: str) -> str:
@@ -56,7 +55,7 @@ def as_markdown(outcomes: Sequence[Outcome], audit: str) -> str:
     failures = sum(not outcome.passed for outcome in outcomes)
     verdict = f"{failures} of {len(outcomes)} rules broken" if failures else "all rules kept"
     lines = [
-        f"**fairvision**, {_cell(audit)}: {verdict}",
+        f"**fairvision**, {escaped(audit)}: {verdict}",
         "",
         "| rule | | figures |",
         "|---|---|---|",
@@ -65,8 +64,8 @@ def as_markdown(outcomes: Sequence[Outcome], audit: str) -> str:
         words = "kept" if outcome.passed else "**broken**"
         reasons = outcome.reasons or [f"{outcome.kept} figures keep it"]
         lines.append(
-            f"| fails if {_cell(outcome.rule.text)} | {words} | "
-            f"{'<br>'.join(map(_cell, reasons))} |"
+            f"| fails if {escaped(outcome.rule.text)} | {words} | "
+            f"{'<br>'.join(map(escaped, reasons))} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -74,13 +73,3 @@ def as_markdown(outcomes: Sequence[Outcome], audit: str) -> str:
 def _plain(text: str) -> str:
     """Return text without what XML cannot hold."""
     return "".join(c if c in "\n\t" or c.isprintable() else "�" for c in text)
-
-
-def _cell(text: str) -> str:
-    r"""Return text as a cell of a table in Markdown: no markup, no HTML, and nobody is notified.
-
-    >>> print(_cell("<b>|*@you"))
-    &lt;b\>\|\*&#64;you
-    """
-    text = re.sub(r"([\\`*_{}\[\]<>|#&~$])", r"\\\1", one_line(text, 400))
-    return text.replace("\\<", "&lt;").replace("@", "&#64;")

@@ -58,10 +58,15 @@ class Rule:
         return OPERATORS[self.operator](number, self.limit)
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str, *, of_differences: bool = False) -> Rule:
     """Return a rule from how it is written: `METRIC[.low|.high] OP NUMBER [name=…, …]`.
 
     The names may also stand after METRIC. Values with commas or brackets are quoted.
+
+    Parameters
+    ----------
+    text : of the rule
+    of_differences : whether it is about differences between two figures of the metric
 
     Raises
     ------
@@ -91,7 +96,7 @@ def parse_rule(text: str) -> Rule:
     names = _names(text, [match[place] for place in ("first", "middle", "last") if match[place]])
     number, limit = match["number"] or "value", float(match["limit"])
     rule = Rule(text.strip(), metric, number, match["operator"], limit, names)
-    _check_decides(rule)
+    _check_decides(rule, of_differences)
     return rule
 
 
@@ -129,9 +134,9 @@ def _names(text: str, brackets: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(names.items())
 
 
-def _check_decides(rule: Rule) -> None:
+def _check_decides(rule: Rule, of_differences: bool) -> None:
     """Raise `InputError` where a rule is broken by no number, or by every one."""
-    low, high = _range(rule)
+    low, high = _range(rule, of_differences or " - " in dict(rule.names).get("model", ""))
     ends = (low, high) if isfinite(low) and isfinite(high) else (-1e300, 1e300)
     if isfinite(rule.limit) and len({rule.breaks(end) for end in ends}) > 1:
         return
@@ -142,9 +147,8 @@ def _check_decides(rule: Rule) -> None:
     raise InputError(f"the rule {shown(rule.text)} could never decide: {reason}")
 
 
-def _range(rule: Rule) -> tuple[float, float]:
+def _range(rule: Rule, is_difference: bool) -> tuple[float, float]:
     """Return the least and the most that the number of a rule can be."""
-    is_difference = " - " in dict(rule.names).get("model", "")
     if registered()[rule.metric].unit in ("fraction", "probability"):
         return (-1 if is_difference else 0), 1
     if rule.metric.endswith(("_gap", "_lift")) and not is_difference:
@@ -152,8 +156,13 @@ def _range(rule: Rule) -> tuple[float, float]:
     return -inf, inf
 
 
-def read_rules(given: Iterable[str | Path]) -> list[Rule]:
+def read_rules(given: Iterable[str | Path], *, of_differences: bool = False) -> list[Rule]:
     """Return rules that are written out, or listed in TOML files as `rules = ["…", "…"]`.
+
+    Parameters
+    ----------
+    given : rules, and files that end in .toml
+    of_differences : as of `parse_rule`
 
     Raises
     ------
@@ -164,9 +173,9 @@ def read_rules(given: Iterable[str | Path]) -> list[Rule]:
     for rule in given:
         text = str(rule)
         if is_file(rule):
-            rules += _of_file(Path(rule))
+            rules += _of_file(Path(rule), of_differences)
         else:
-            rules.append(parse_rule(text))
+            rules.append(parse_rule(text, of_differences=of_differences))
     if not rules:
         raise InputError('there are no rules: write some, such as "accuracy_gap.low > 0.05"')
     return rules
@@ -181,7 +190,7 @@ def is_file(given: str | Path) -> bool:
     return isinstance(given, Path) or given.lower().endswith(".toml")
 
 
-def _of_file(path: Path) -> list[Rule]:
+def _of_file(path: Path, of_differences: bool) -> list[Rule]:
     """Return the rules of a TOML file."""
     if not path.exists():
         raise InputError(f"{path} is missing: rules are in a TOML file, or written out")
@@ -190,6 +199,6 @@ def _of_file(path: Path) -> list[Rule]:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     try:
         shapes.only({"rules": shapes.each(shapes.text)})(content, "")
-        return [parse_rule(text) for text in content["rules"]]
+        return [parse_rule(text, of_differences=of_differences) for text in content["rules"]]
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
