@@ -317,7 +317,7 @@ def test_links_of_the_cache_of_the_hub_are_followed(tmp_path):
             ["a/1.png"],
             "neither parquet files nor metadata.csv or metadata.jsonl: .*data folder",
         ),
-        (["data-00000-of-00001.arrow"], "holds .arrow files, .*to_parquet"),
+        (["data-00000-of-00001.arrow"], "data-00000-of-00001.arrow .*a file of Arrow"),
         (["train.tar"], "holds archives and no parquet files: unpack them"),
         (["train.parquet"], "train.parquet"),
     ],
@@ -380,3 +380,52 @@ def test_the_command(run_cli, hub, tmp_path):
     refused = run_cli("data", "hf", hub, tmp_path / "more")
     assert refused.code == 2
     assert refused.err.count("\n") == 1
+
+
+def save(folder: Path, columns: dict[str, pa.Array], shards: int = 1, **more: object) -> Path:
+    """As `datasets.Dataset.save_to_disk` writes them: streams of Arrow, and what they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns)
+    note = json.dumps({"info": {"features": FEATURES}, "fingerprint": "0a"})
+    table = table.replace_schema_metadata({"huggingface": note})
+    names = [f"data-{number:05d}-of-{shards:05d}.arrow" for number in range(shards)]
+    rows = len(table) // shards
+    for number, name in enumerate(names):
+        with pa.ipc.new_stream(folder / name, table.schema) as stream:
+            stream.write_table(table.slice(number * rows, rows), max_chunksize=2)
+    state = {"_data_files": [{"filename": name} for name in names], "_split": None, **more}
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_info.json").write_text("{}")
+    return folder
+
+
+def test_saved_to_disk(tmp_path):
+    save(tmp_path / "in" / "train", cells(6), shards=2)
+    save(tmp_path / "in" / "test", cells(3))
+    (tmp_path / "in" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    (tmp_path / "in" / "train" / "cache-0123.arrow").write_bytes(b"what map made")
+    (tmp_path / "in" / "test" / "data-00001-of-00002.arrow").write_bytes(b"of an earlier save")
+    made = from_huggingface(tmp_path / "in", tmp_path / "out", **ASKED)
+    assert made.samples["split"].tolist() == ["test"] * 3 + ["train"] * 6
+    assert made.attributes == {"gender": ("Male", "Female")}
+    assert made.samples["animals"].tolist()[:3] == [(), ("cat",), ("dog", "owl")]
+    assert made.name == "in"
+    one = from_huggingface(save(tmp_path / "one", cells(4)), tmp_path / "single", **ASKED)
+    assert sorted(one.samples["split"]) == ["test", "train", "train", "val"]
+
+
+def test_saved_to_disk_and_damaged(tmp_path):
+    place = save(tmp_path / "in", cells(4, gender=pa.array([0, 1, 7, 0])))
+    with pytest.raises(InputError, match=r"in/data-00000-of-00001.arrow row 3.*7 is none of its 2"):
+        from_huggingface(place, tmp_path / "out", **ASKED)
+    path = save(place, cells(4)) / "data-00000-of-00001.arrow"
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], content[:200] + bytes(300) + content[500:], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"00001\.arrow|in has no column") as refused:
+            from_huggingface(place, tmp_path / "out", **ASKED)
+        assert "\n" not in str(refused.value)
+    save(place, cells(4), _data_files=7)
+    with pytest.raises(InputError, match=r"state.json is damaged: _data_files must be a list"):
+        from_huggingface(place, tmp_path / "out", **ASKED)
+    assert not (tmp_path / "out").exists()

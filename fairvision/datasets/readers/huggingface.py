@@ -12,6 +12,7 @@ from typing import Unpack
 from fairvision.core.extras import need
 from fairvision.core.files import inside, is_of_system, resolved
 from fairvision.datasets.dataset import Dataset
+from fairvision.datasets.readers.arrow_files import ARROW, as_parquet, saved_files
 from fairvision.datasets.readers.columns import Names, Roles, import_rows
 from fairvision.datasets.readers.importing import Importing, first_few, warn
 from fairvision.datasets.readers.metadata_rows import METADATA, metadata_rows
@@ -41,10 +42,10 @@ def from_huggingface(
 ) -> Dataset:
     """Import a data set of Hugging Face.
 
-    SOURCE is a folder of parquet files, a single one, or a folder of images with a metadata.csv or
-    metadata.jsonl that has a column file_name. What is no folder but looks like OWNER/NAME is
-    downloaded from huggingface.co, parquet files only; that needs fairvision[hf]. No code of the
-    data set is run, and the package datasets is not needed.
+    SOURCE is a folder of parquet files, a single one, a folder that save_to_disk wrote, or a folder
+    of images with a metadata.csv or metadata.jsonl that has a column file_name. What is no folder
+    but looks like OWNER/NAME is downloaded from huggingface.co, parquet files only; that needs
+    fairvision[hf]. No code of the data set is run, and the package datasets is not needed.
 
     Splits are what the names of files or folders say, such as train-00000-of-00002.parquet; where
     none says so they are drawn at random. Integers that the data set names (ClassLabel) become
@@ -106,23 +107,24 @@ def from_huggingface(
     outermost = root.parent if root.is_file() else root
     chosen = _files(root, files)
     splits = _splits(outermost, chosen)
-    if chosen[0].suffix == _PARQUET:
-        rows = parquet_rows(root, chosen, splits, roles, image=image, mask=mask, id=id)
-    else:
-        rows = metadata_rows(
-            root, _reachable(outermost), chosen, splits, roles, image=image, mask=mask, id=id
-        )
     if importing.get("name") is None:
         importing["name"] = Path(origin.partition(" ")[0]).stem
-    return import_rows(
-        rows,
-        roles,
-        folder,
-        source=f"imported from {origin}",
-        unknown=unknown,
-        separator=separator,
-        **importing,
-    )
+    with as_parquet(chosen) as readable:
+        if readable[0].suffix == _PARQUET:
+            rows = parquet_rows(root, readable, splits, roles, image=image, mask=mask, id=id)
+        else:
+            rows = metadata_rows(
+                root, _reachable(outermost), chosen, splits, roles, image=image, mask=mask, id=id
+            )
+        return import_rows(
+            rows,
+            roles,
+            folder,
+            source=f"imported from {origin}",
+            unknown=unknown,
+            separator=separator,
+            **importing,
+        )
 
 
 def _downloaded(name: str, files: str | None, revision: str | None) -> tuple[Path, str]:
@@ -149,18 +151,17 @@ def _downloaded(name: str, files: str | None, revision: str | None) -> tuple[Pat
 
 
 def _files(root: Path, pattern: str | None) -> list[Path]:
-    """Return the parquet files at a path, else the metadata files, in the order of their paths."""
+    """Return the parquet files at a path, else those of Arrow or of metadata, by their paths."""
     if root.is_file():
-        if root.suffix != _PARQUET:
+        if root.suffix not in (_PARQUET, ARROW):
             raise InputError(f"{root} is no parquet file: give one, or a folder")
         return [root]
     every: list[Path] = []
     for place, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not is_of_system(name))
         every += [Path(place, name) for name in sorted(names) if not is_of_system(name)]
-    wanted = [path for path in every if path.suffix == _PARQUET] or [
-        path for path in every if path.name in METADATA
-    ]
+    wanted = [path for path in every if path.suffix == _PARQUET] or saved_files(every)
+    wanted = wanted or [path for path in every if path.name in METADATA]
     if not wanted:
         raise InputError(f"{root} {_without_files(every)}")
     chosen = [path for path in wanted if fnmatch(path.relative_to(root).as_posix(), pattern or "*")]
@@ -177,11 +178,6 @@ def _files(root: Path, pattern: str | None) -> list[Path]:
 def _without_files(every: Sequence[Path]) -> str:
     """Return what to do with a folder that has neither parquet nor metadata."""
     suffixes = {path.suffix for path in every}
-    if ".arrow" in suffixes:
-        return (
-            "holds .arrow files, which the package datasets writes: save each split by its "
-            "to_parquet, as train.parquet"
-        )
     if {".tar", ".zip"} & suffixes:
         return "holds archives and no parquet files: unpack them"
     return (
