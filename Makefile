@@ -7,6 +7,7 @@
 # make browser  install what the tests of pages need: Chromium and axe-core
 # make lint   style, format and types
 # make docs   write the table of metrics into docs/design.md, and the site of docs/ into site/
+# make dist   what is uploaded to PyPI: a wheel and an sdist, checked
 # make tables only the table of metrics
 # make setup  make .venv with fairvision and its development tools
 
@@ -14,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-.PHONY: demo test quick test-lowest test-newest fuzz browser lint docs tables setup clean
+.PHONY: demo test quick test-lowest test-newest fuzz browser lint docs dist tables setup clean
 
 setup: .venv/.installed
 
@@ -27,6 +28,11 @@ setup: .venv/.installed
 
 docs: tables build/notebooks/.ran
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 build/notebooks/.ran: setup $(wildcard docs/notebooks/*.ipynb)
 	OMP_NUM_THREADS=2 $(BIN)/python docs/hooks/run_notebooks.py build/notebooks
