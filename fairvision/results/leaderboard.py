@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
+from fairvision.results.entries.groups import BALANCED
 from fairvision.results.figures import Figure, Figures, difference_of
 from fairvision.results.metric import Unit, Words
 from fairvision.results.registry import registered, unit_of
@@ -18,6 +19,9 @@ from fairvision.results.sections import BOARD_PARTS
 
 RANKED_BY = ("worst_group_accuracy", "holds", T_TO_A, A_TO_T)
 """The metrics by which methods are ranked: the next one where the seeds tell nothing by one."""
+LEAST = 0.05
+"""Of the way from a guess to always right: who learns less of it than that, names nearly one group.
+"""
 
 
 class Column(NamedTuple):
@@ -87,24 +91,35 @@ class Summary(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """Whether a method tells the groups of an attribute apart at all.
+    """Whether a method tells the groups of an attribute, or the labels of a task, apart at all.
 
     Attributes
     ----------
-    recall : mean over the known groups of how often each is named, mean over the seeds
-    guess : what it is for answers that do not depend on the image, 1 / groups
-    shown, seeds : in how many seeds it is above that by more than two standard errors, of how many
+    figure : of an attribute, the mean over the known groups of how often each is named; of a task,
+        the balanced accuracy; mean over the seeds
+    guess : what it is for answers that do not depend on the image: 1 / groups, or 1 / 2
+    shown, seeds : in how many seeds it is shown to be above that, of how many: by more than two
+        standard errors, or by its interval
+    noun : what the figure is called
     """
 
-    recall: float
+    figure: float
     guess: float
     shown: int
     seeds: int
+    noun: str
 
     @property
     def little(self) -> bool:
-        """Whether fewer than half of the seeds show that anything was learnt."""
-        return self.seeds > 0 and 2 * self.shown < self.seeds
+        """Whether next to nothing was learnt.
+
+        It is not shown in half of the seeds, or less than `LEAST` of the way from a guess to
+        answers that are always right.
+        """
+        if not self.seeds:
+            return False
+        way = (self.figure - self.guess) / (1 - self.guess)
+        return 2 * self.shown < self.seeds or way < LEAST
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,7 @@ class Board:
     parts : columns under headings, by attribute; "" holds those of tasks without an attribute
     share : by attribute, the share of the largest group among images with the person hidden
     chance : by attribute, the chance level of the evidence
-    learnt : by method and attribute
+    learnt : by method, and attribute or task
     shown, paired : by method and column, in how many seeds the audit's paired interval of the
         difference from the first method excludes zero, and in how many there is one
     """
@@ -168,7 +183,8 @@ class Board:
         The spread is that of the difference of two single runs, sqrt(sd² + sd²). Where either has
         fewer than two seeds nothing is known of it, and the answer is 0. It is 0 too where one of
         them is the first method and the images show the difference in fewer than half of the
-        seeds: with few seeds a spread may be small by chance.
+        seeds: with few seeds a spread may be small by chance. And it is 0 where the better one has
+        learnt little of the column's attribute or task.
         """
         first = self.methods[0]
         pair = (other if method == first else method), column
@@ -178,14 +194,15 @@ class Board:
         gap = self.score(method, column) - self.score(other, column)
         if math.isnan(gap) or math.isnan(spread) or abs(gap) <= max(spread, 1e-9):
             return 0
-        return 1 if gap > 0 else -1
+        better, sign = (method, 1) if gap > 0 else (other, -1)
+        return 0 if self.learnt_little(better, column.attribute, column.task) else sign
 
-    def learnt_little(self, method: str, attribute: str = "") -> list[str]:
-        """Return the attributes, or that one, whose groups a method hardly tells apart."""
+    def learnt_little(self, method: str, *names: str) -> list[str]:
+        """Return the attributes and tasks, or which of some, that a method hardly tells apart."""
         return [
             name
             for (of_method, name), learnt in self.learnt.items()
-            if of_method == method and attribute in ("", name) and learnt.little
+            if of_method == method and (not names or name in names) and learnt.little
         ]
 
     def rank(self, method: str, attribute: str) -> int | None:
@@ -205,7 +222,7 @@ class Board:
         ]
         ranked = [
             name
-            for name in self._that_learnt(attribute)
+            for name in self._that_learnt(attribute, "")
             if any(self.summaries[name, column].seeds for column in columns)
         ]
         if method not in ranked:
@@ -222,22 +239,20 @@ class Board:
         ranks = {method: self.rank(method, attribute) for method in self.methods}
         return sorted(self.methods, key=lambda method: ranks[method] or math.inf)
 
-    def _that_learnt(self, attribute: str) -> list[str]:
-        """Return the methods that have not learnt little of an attribute; all if it is ""."""
+    def _that_learnt(self, attribute: str, task: str) -> list[str]:
+        """Return the methods that have learnt little of neither an attribute nor a task."""
         return [
-            method
-            for method in self.methods
-            if not attribute or not self.learnt_little(method, attribute)
+            method for method in self.methods if not self.learnt_little(method, attribute, task)
         ]
 
     def best(self, column: Column) -> str | None:
         """Return the method that is better than every other by more than the spread, if any.
 
-        Methods that have learnt little of the column's attribute are left out.
+        Methods that have learnt little of the column's attribute or task are left out.
         """
         measured = [
             method
-            for method in self._that_learnt(column.attribute)
+            for method in self._that_learnt(column.attribute, column.task)
             if self.summaries[method, column].seeds
         ]
         for method in measured:
@@ -288,9 +303,10 @@ def collect(by_seed: Mapping[int, Figures], methods: Sequence[str], seeds: int) 
         share={name: _mean([audit.majority(name) for audit in audits]) for name in attributes},
         chance={name: _mean(values) for name, values in levels.items()},
         learnt={
-            (method, name): _learnt(audits, method, name)
+            (method, name): learnt(audits, method, name)
+            for learnt, names in ((_learnt, attributes), (_learnt_task, audits[0].tasks))
             for method in methods
-            for name in attributes
+            for name in names
         },
         shown={key: sum(bool(f and f.sign) for f in of) for key, of in changes.items()},
         paired={key: sum(bool(f and f.defined) for f in of) for key, of in changes.items()},
@@ -374,7 +390,22 @@ def _learnt(audits: Sequence[Figures], method: str, attribute: str) -> Learnt:
     ]
     guess = recalls[-1].guess if recalls else math.nan
     shown = sum(recall.sign == 1 for recall in recalls)
-    return Learnt(_mean([recall.mean for recall in recalls]), guess, shown, len(recalls))
+    return Learnt(
+        _mean([recall.mean for recall in recalls]),
+        guess,
+        shown,
+        len(recalls),
+        "mean recall over the groups",
+    )
+
+
+def _learnt_task(audits: Sequence[Figures], method: str, task: str) -> Learnt:
+    """Return a method's balanced accuracy on a task averaged over seeds."""
+    figures = [figure for audit in audits if (figure := audit.defined(method, BALANCED, task=task))]
+    shown = sum(figure.low > 0.5 + 1e-9 for figure in figures)
+    return Learnt(
+        _mean([figure.value for figure in figures]), 0.5, shown, len(figures), "balanced accuracy"
+    )
 
 
 def _summary(by_seed: dict[int, Figure | None]) -> Summary:

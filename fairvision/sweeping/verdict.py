@@ -25,7 +25,7 @@ def judge(board: Board, *, notes: Sequence[str] = ()) -> Verdict:
     """
     warnings = [ONE_SEED] if board.seeds < 2 else []
     warnings += [
-        f"{attribute}: {method} has learnt little: {_recall_and_guess(learnt)}. What learns "
+        f"{attribute}: {method} has learnt little: {_figure_and_guess(learnt)}. What learns "
         "nothing neither amplifies nor leans, so read its other figures with that in mind, or "
         "train it longer"
         for (method, attribute), learnt in board.learnt.items()
@@ -46,7 +46,7 @@ def judge(board: Board, *, notes: Sequence[str] = ()) -> Verdict:
 def _better(board: Board, method: str) -> Answer:
     """Yes where a method is better in something and worse in nothing; no the other way round.
 
-    No as well where it has learnt little.
+    No as well where it has learnt little of what the first method has learnt.
     """
     first = board.methods[0]
     compared = _compared(board, method, first)
@@ -54,8 +54,8 @@ def _better(board: Board, method: str) -> Answer:
         sign: [_change(board, method, c) if sign else c.words.title for c in columns]
         for sign, columns in compared.items()
     }
-    little = _named_little(board, method)
-    sentences = [f"It has learnt little about {little}."] if little else []
+    little = board.learnt_little(method)
+    sentences = [f"It has learnt little about {', '.join(little)}."] if little else []
     sentences += [
         f"{way}: {'; '.join(phrases[sign])}."
         for sign, way in ((1, "Better"), (-1, "Worse"), (0, "Not told apart"))
@@ -64,13 +64,13 @@ def _better(board: Board, method: str) -> Answer:
     return Answer(
         f"Is {method} better than {first}?",
         " ".join(sentences) or "No figure is defined for both.",
-        "no" if little else _status(compared),
+        "no" if _falls_short(board, method) else _status(compared),
     )
 
 
-def _named_little(board: Board, method: str) -> str:
-    """Return in words the attributes that a method has learnt little about; "" if none."""
-    return ", ".join(board.learnt_little(method))
+def _falls_short(board: Board, method: str) -> bool:
+    """Return whether a method has learnt little of what the first one has learnt."""
+    return not {*board.learnt_little(method)} <= {*board.learnt_little(board.methods[0])}
 
 
 def _compared(board: Board, method: str, other: str) -> dict[int, list[Column]]:
@@ -146,10 +146,10 @@ def _pick(board: Board) -> str:
         name, learnt = next(iter(of_first.items()))
         return (
             f"Which to pick: not to be told from this sweep, as {first} has learnt little about "
-            f"{name}: {_recall_and_guess(learnt)}. Train longer (--epochs), or on more pictures."
+            f"{name}: {_figure_and_guess(learnt)}. Train longer (--epochs), or on more pictures."
         )
     compared = {
-        name: _compared(board, name, first) for name in others if not board.learnt_little(name)
+        name: _compared(board, name, first) for name in others if not _falls_short(board, name)
     }
     good = [name for name in compared if _status(compared[name]) == "yes"]
     leading = [
@@ -174,10 +174,10 @@ def _pick(board: Board) -> str:
     return f"Which to pick: {first}. The seeds show no method to be better in any column."
 
 
-def _recall_and_guess(learnt: Learnt) -> str:
-    """Return in words a method's mean recall over groups, and that of a guess."""
-    recall, guess = written(learnt.recall), written(learnt.guess)
-    return f"its mean recall over the groups is {recall}, and that of a guess {guess}"
+def _figure_and_guess(learnt: Learnt) -> str:
+    """Return in words how well a method tells groups or labels apart, and how well a guess does."""
+    figure, guess = written(learnt.figure), written(learnt.guess)
+    return f"its {learnt.noun} is {figure}, and that of a guess {guess}"
 
 
 def _named(columns: Sequence[Column], most: int = 3) -> str:

@@ -108,6 +108,21 @@ def test_accuracy_where_many_labels_may_hold_counts_decisions(drawn, value):
     assert value("A", "accuracy", "", "objects") == pytest.approx((truth == decided).mean())
 
 
+def test_balanced_accuracy_is_that_of_each_label_against_all_others(drawn, value):
+    from sklearn.metrics import balanced_accuracy_score
+
+    table = drawn["A"][known(drawn["A"]["sport"])]
+    answers = guess(table, "sport", LABELS)
+    of_sport = [balanced_accuracy_score(table["sport"] == s, answers == s) for s in LABELS]
+    assert value("A", "balanced_accuracy", "", "sport") == pytest.approx(np.mean(of_sport))
+    table = drawn["A"][known(drawn["A"]["objects"])]
+    of_objects = [
+        balanced_accuracy_score([o in cell for cell in table["objects"]], scores > 0.5)
+        for o, scores in ((o, table[f"score/objects/{o}"]) for o in OBJECTS)
+    ]
+    assert value("A", "balanced_accuracy", "", "objects") == pytest.approx(np.mean(of_objects))
+
+
 def test_average_precision_agrees_with_scikit_learn(drawn, value):
     from sklearn.metrics import average_precision_score
 

@@ -426,7 +426,8 @@ def test_a_method_that_guesses_has_learnt_little():
     methods = {"a": [better, better], "b": [always, always], "c": [better, noise]}
     made = board.collect(recalls(methods), list(methods), 2)
     found = {method: made.learnt[method, "age"] for method in methods}
-    assert found["b"] == board.Learnt(pytest.approx(1 / 3), pytest.approx(1 / 3), 0, 2)
+    third = pytest.approx(1 / 3)
+    assert found["b"] == board.Learnt(third, third, 0, 2, "mean recall over the groups")
     assert [own.little for own in found.values()] == [False, True, False]
     said = verdict.judge(made)
     (line,) = [line for line in said.warnings if "has learnt little" in line]
@@ -462,7 +463,8 @@ def test_what_has_learnt_little_has_neither_rank_nor_crown_and_takes_none():
     made = board.collect(figures, ["plain", "mended", "constant"], 2)
     assert made.best(board.Column("holds", "age")) == "mended"
     assert made.best(amplified) == "mended"
-    assert made.compare("constant", "mended", amplified) == 1
+    assert made.compare("constant", "mended", amplified) == 0
+    assert made.compare("mended", "constant", board.Column("worst_group_accuracy", "age")) == 1
     assert [made.rank(name, "age") for name in made.methods] == [2, 1, None]
     assert made.ranking("age") == ["mended", "plain", "constant"]
     told = verdict.judge(made)
@@ -478,6 +480,44 @@ def test_what_has_learnt_little_has_neither_rank_nor_crown_and_takes_none():
     assert page.index("rank 1") < page.index("rank 2") < page.index("no rank")
     crowned = replace(made, learnt={})
     assert crowned.best(amplified) == "constant"
+
+
+def test_who_names_nearly_one_group_has_learnt_little_however_many_images_show_it():
+    nearly, learnt = [0.98, 0.06, 0.04], [0.4, 0.4, 0.4]
+    methods = {"a": [learnt, learnt], "b": [nearly, nearly]}
+    made = board.collect(recalls(methods, n=100_000), list(methods), 2)
+    assert made.learnt["b", "age"].shown == 2
+    assert [made.learnt[name, "age"].little for name in methods] == [False, True]
+
+
+def test_what_has_learnt_nothing_of_a_task_is_the_best_of_nothing_about_it():
+    """Whatever the image, it says the same: as often for every group, so nothing is amplified."""
+    methods = ["plain", "mended", "constant"]
+    values = {
+        ("directional A->T", "age"): (0.3, 0.1, 0.0),
+        ("accuracy", ""): (0.6, 0.7, 0.9),
+        ("balanced_accuracy", ""): (0.9, 0.9, 0.7),
+    }
+    tables = {}
+    for seed in range(2):
+        rows = [
+            (
+                *(method, metric, attribute, "work", "", "", value),
+                *(value - 0.3, value + 0.1, 50, "difference"),
+            )
+            for (metric, attribute), row in values.items()
+            for method, value in zip(methods, row)
+        ]
+        columns = [*KEYS, "value", "low", "high", "n", "unit"]
+        tables[seed] = read(pd.DataFrame(rows, columns=columns), methods)
+    made = board.collect(tables, methods, 2)
+    assert made.learnt_little("constant") == ["work"]
+    for column in (("directional A->T", "age", "work"), ("accuracy", "", "work")):
+        assert made.best(board.Column(*column)) == "mended"
+    told = verdict.judge(made)
+    assert [answer.status for answer in told.answers] == ["yes", "no"]
+    (line,) = [line for line in told.warnings if "has learnt little" in line]
+    assert "work: constant has learnt little: its balanced accuracy is 70.0%, and that of" in line
 
 
 def test_ranks_go_by_the_worst_group_then_what_holds_then_amplification():

@@ -2,7 +2,12 @@
 
 from functools import partial
 
-from fairvision.results.metric import LeaderboardEntry, Metric, Place
+import numpy as np
+import numpy.typing as npt
+
+from fairvision import metrics
+from fairvision.metrics import Result
+from fairvision.results.metric import LeaderboardEntry, Metric, MetricInputs, Names, Place
 from fairvision.results.sections import (
     BOARD_RIGHT,
     CAPTION_CHANGES,
@@ -16,12 +21,30 @@ from fairvision.results.sections import (
 )
 
 NEEDS_GROUPS = "needs pictures of two groups"
+BALANCED = "balanced_accuracy"
 
 _EVERYWHERE = "attribute; attribute+group; task; attribute+task+group"
 _BETWEEN = "attribute; attribute+task"
 _PAIR = "attribute, task; +label"
 
 _parity = partial(Metric, keys=_PAIR, places=(Place(MORE_TOGETHER),))
+
+
+def _balanced_accuracy(inputs: MetricInputs) -> Result | None:
+    """Return how well labels of a task are told from their absence, mean over labels; or None."""
+    if inputs.labels is None or inputs.predicted_labels is None:
+        return None
+    tables = (_each_label(inputs.labels), _each_label(inputs.predicted_labels))
+    return metrics.balanced_accuracy(*tables, **inputs.sampling)
+
+
+def _each_label(names: Names) -> npt.NDArray[np.int64]:
+    """Return 0 and 1 for each label, (n, labels), -1 where it is not known."""
+    if np.ndim(names) == 2:
+        return np.asarray(names)
+    codes = names.codes[:, None]
+    return np.where(codes < 0, -1, codes == np.arange(len(names.categories)))
+
 
 METRICS = (
     Metric(
@@ -108,6 +131,21 @@ METRICS = (
         keys="task (many); +label",
         definition="mean over labels",
         places=(Place(TASK),),
+    ),
+    Metric(
+        name=BALANCED,
+        unit="fraction",
+        better="higher",
+        title="Balanced accuracy on {task}",
+        meaning="how well each label is told from all others, mean over labels; 50% = answers that "
+        "do not depend on the picture",
+        undefined="needs pictures with and without a label",
+        keys="task",
+        definition="mean of true positive and true negative rate, of each label against all "
+        "others, mean over labels: 50% for answers that do not depend on the picture",
+        rows="whole",
+        scope="task",
+        compute=_balanced_accuracy,
     ),
     _parity(
         name="demographic_parity_difference",
