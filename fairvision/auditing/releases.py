@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,15 @@ def compare(
             else:
                 files = _common(tables, Path(scratch), name)
                 train = audits[1].folder / "train.parquet"
-                done = audit(
-                    predictions=files,
-                    names=[OLD, NEW],
-                    train=train if train.is_file() else None,
-                    output=folder / plain_name(name),
-                    replicates=replicates,
-                    seed=seed,
-                )
+                with _called_as_the_user_does(files, audits, names):
+                    done = audit(
+                        predictions=files,
+                        names=[OLD, NEW],
+                        train=train if train.is_file() else None,
+                        output=folder / plain_name(name),
+                        replicates=replicates,
+                        seed=seed,
+                    )
                 differences += changes.paired(name, read(done.metrics, [OLD, NEW]))
             compared.append(about)
             of_model = [[f for f in of if f.model == model] for of, model in zip(listed, names)]
@@ -165,7 +167,12 @@ def _overlap(
         return Compared(name, names[0], old, new, 0, f"{kept} not kept for each picture")
     first, other = (pd.Index(table["id"].to_pandas()) for table in tables if table is not None)
     shared = len(first.intersection(other))
-    reason = ""
+    scores = [
+        {column for column in table.column_names if column.startswith(("score/", "answer/"))}
+        for table in tables
+        if table is not None
+    ]
+    reason = "" if scores[0] == scores[1] else "their groups or labels differ"
     if shared * 2 < min(len(first), len(other)):
         reason = f"{shared:,} pictures are in both audits" if shared else "no picture is in both"
     return Compared(name, names[0], len(first), len(other), shared, reason)
@@ -181,6 +188,20 @@ def _common(tables: Sequence[pa.Table], scratch: Path, name: str) -> list[Path]:
         pq.write_table(table.take(pa.array(index.get_indexer(shared))), file)
         files.append(file)
     return files
+
+
+@contextmanager
+def _called_as_the_user_does(
+    files: Sequence[Path], audits: Sequence[AuditFolder], names: Sequence[str]
+) -> Iterator[None]:
+    """Let errors name the tables of the audits in place of files that are gone by then."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for file, one, name in zip(files, audits, names):
+            text = text.replace(str(file), str(one.folder / name / "samples.parquet"))
+        raise InputError(text) from None
 
 
 def _apart(

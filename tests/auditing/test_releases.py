@@ -232,6 +232,7 @@ def test_what_cannot_be_compared_is_one_line(tmp_path):
     with pytest.raises(InputError) as raised:
         compare(old, tmp_path / "turned", output=tmp_path / "c", **HOW)
     assert "\n" not in str(raised.value)
+    assert str(Path("mine") / "samples.parquet") in str(raised.value)
     assert not (tmp_path / "c").exists()
     renamed = audited(tmp_path, "renamed", 2, range(60), model="a")
     settings = json.loads((renamed / "audit.json").read_text())
@@ -253,3 +254,20 @@ def test_of_shares_that_add_up_only_one_has_a_better_way():
         figures.append(Figures(["m"], table, ["gender"], []))
     words = [change.change for change in unpaired("m", (figures[0], figures[1]), ("m", "m"))]
     assert words == ["worse", *["differs"] * (len(REASONS) - 1)]
+
+
+def test_a_group_that_is_new_is_compared_without_pairs(tmp_path):
+    old = audited(tmp_path, "old", 2, range(60))
+    table = pd.read_csv(tmp_path / "old.csv").assign(**{"score/group/c": 0.0})
+    table.loc[:4, "group"] = "c"
+    table.to_csv(tmp_path / "new.csv", index=False)
+    done = fairvision.audit(
+        predictions=tmp_path / "new.csv",
+        names=["mine"],
+        attributes=["group"],
+        output=tmp_path / "new",
+        **HOW,
+    )
+    made = compare(old, done.folder, output=tmp_path / "c", **HOW)
+    assert made.models[0].why_unpaired == "their groups or labels differ"
+    assert made.added == ("group group: c",)

@@ -11,8 +11,11 @@ from typing import Any
 import pandas as pd
 
 from fairvision import report
-from fairvision.report import captions, leaderboard
-from fairvision.results.figures import read
+from fairvision.report import captions, leaderboard, releases
+from fairvision.results import words
+from fairvision.results.changes import Change, Compared, Comparison, StatusChange
+from fairvision.results.figures import Figure, Key, read
+from fairvision.results.findings import QUESTIONS
 from fairvision.results.folder import SweepSettings
 from fairvision.results.leaderboard import collect
 
@@ -90,6 +93,28 @@ def compared(methods: tuple[str, ...] = ("baseline", "equalizer"), name: str = "
     return leaderboard.render(board=collect(audits, methods, 3), verdict=verdict, settings=settings)
 
 
+def released(model: str = "mine", attribute: str = "gender", group: str = "female") -> str:
+    """Return the page of what got worse from one audit to the next, in pairs and without."""
+    changes, statuses = [], []
+    for name in (model, f"{model} 2"):
+        for metric in ("accuracy", "error", "accuracy_gap", "confusion"):
+            for low in (-0.3, -0.05, 0.1):
+                figures = [Figure(v, v - 0.1, v + 0.1, 90) for v in (0.6, 0.5 + low)]
+                difference = Figure(low + 0.1, low, low + 0.2, 90, "difference")
+                word = words.change(metric, 0.6, 0.5, low, low + 0.2)
+                key = Key(metric, attribute, group=group)
+                changes.append(Change(name, key, *figures, difference, word))
+        about = (QUESTIONS[0], "accuracy_gap", attribute, "")
+        statuses.append(StatusChange(name, *about, "none shown", "concern"))
+    models = (
+        Compared(model, model, 900, 1000, 850),
+        Compared(f"{model} 2", model, 900, 1000, 0, "no picture is in both"),
+    )
+    came = (f"group {attribute}: {group}", f"model {model}")
+    made = Comparison(Path("compared"), models, tuple(changes), tuple(statuses), came, came)
+    return releases.render(made, f"audits/{model}", "audits/1.1", report="report.html")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     **{name: lambda shape=shape: audited(**shape) for name, shape in SHAPES.items()},
     "captions": captioned,
@@ -98,6 +123,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "leaderboard": compared,
     "leaderboard of eight methods": lambda: compared(tuple("abcdefgh")),
     "hostile leaderboard": lambda: compared(EVIL[:3], EVIL[3]),
+    "releases": released,
+    "hostile releases": lambda: released(*EVIL[:3]),
 }
 
 

@@ -14,7 +14,7 @@ from fairvision import explain
 
 OF_LAYOUT = ("color-contrast", "target-size", "scrollable-region-focusable")
 WIDTHS = (320, 768, 1280, 1920)
-KINDS = ("two models", "captions of six models", "leaderboard of eight methods")
+KINDS = ("two models", "captions of six models", "leaderboard of eight methods", "releases")
 HOSTILE = [name for name in PAGES if name.startswith("hostile")]
 
 MOVING = """
@@ -98,7 +98,7 @@ def test_the_focus_is_seen_wherever_the_keyboard_takes_it(open_page, name):
         if unseen is None:
             break
         seen.append(unseen)
-    assert len(seen) > 5
+    assert len(seen) > (5 if name != "releases" else 3)
     assert not [element for element in seen if element]
 
 
@@ -109,4 +109,4 @@ def test_pages_are_printed(open_page, name):
     printed = PdfReader(io.BytesIO(tab.pdf(format="A4")))
     text = " ".join(" ".join(part.extract_text() for part in printed.pages).split())
     assert heading in text
-    assert "bootstrap" in text or "standard deviation" in text
+    assert any(phrase in text for phrase in ("bootstrap", "standard deviation", "by chance alone"))
