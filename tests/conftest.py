@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import string
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,9 @@ from hypothesis import settings
 # The same examples every time, and as long as a busy machine needs.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+# Sizes of transformers of random weights.
+TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 SHARED = Path(os.environ.get("FAIRVISION_TEST_DATA", Path(__file__).parents[2] / "shared"))
 
@@ -131,3 +137,54 @@ def torchrun() -> Callable[..., subprocess.Popen]:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A CLIP with a tokenizer of single letters."""
+    import torch
+
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("models") / "clip"
+    torch.manual_seed(0)
+    letters = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters]
+    tokenizer = transformers.CLIPTokenizer(vocab={w: i for i, w in enumerate(words)}, merges=[])
+    both = {**TINY, "intermediate_size": 32, "initializer_range": 0.3}
+    text = {**both, "vocab_size": len(words), "max_position_embeddings": 24, "bos_token_id": 0}
+    config = transformers.CLIPConfig(
+        text_config={**text, "eos_token_id": 1, "pad_token_id": 1},
+        vision_config={**both, "image_size": 32, "patch_size": 8},
+        projection_dim=8,
+    )
+    network = transformers.CLIPModel(config).eval()
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    transformers.CLIPImageProcessor(
+        size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}
+    ).save_pretrained(folder)
+    return folder, network
+
+
+@pytest.fixture(scope="session")
+def open_clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, Any]:
+    """A small network in a folder of open_clip, and the library."""
+    import torch
+    from safetensors.torch import save_file
+
+    library = pytest.importorskip("open_clip")
+    folder = tmp_path_factory.mktemp("models") / "open_clip"
+    folder.mkdir()
+    both = {"width": 64, "layers": 2}
+    config = {
+        "embed_dim": 8,
+        "vision_cfg": {**both, "image_size": 32, "patch_size": 8},
+        "text_cfg": {**both, "context_length": 16, "vocab_size": 49408, "heads": 2},
+    }
+    (folder / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}})
+    )
+    torch.manual_seed(0)
+    network = library.CLIP(**config).eval()
+    save_file(network.state_dict(), folder / "open_clip_model.safetensors")
+    return library, folder, network

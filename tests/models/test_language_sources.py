@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import string
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,30 +42,6 @@ def vit(transformers, tmp_path_factory):
     network.save_pretrained(folder)
     size = {"height": 112, "width": 112}
     transformers.ViTImageProcessor(size=size).save_pretrained(folder)
-    return folder, network
-
-
-@pytest.fixture(scope="module")
-def clip(transformers, tmp_path_factory):
-    """A CLIP with a tokenizer of single letters."""
-    folder = tmp_path_factory.mktemp("models") / "clip"
-    torch.manual_seed(0)
-    letters = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase)]
-    words = ["<|startoftext|>", "<|endoftext|>", *letters]
-    tokenizer = transformers.CLIPTokenizer(vocab={w: i for i, w in enumerate(words)}, merges=[])
-    both = {**TINY, "intermediate_size": 32, "initializer_range": 0.3}
-    text = {**both, "vocab_size": len(words), "max_position_embeddings": 24, "bos_token_id": 0}
-    config = transformers.CLIPConfig(
-        text_config={**text, "eos_token_id": 1, "pad_token_id": 1},
-        vision_config={**both, "image_size": 32, "patch_size": 8},
-        projection_dim=8,
-    )
-    network = transformers.CLIPModel(config).eval()
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    transformers.CLIPImageProcessor(
-        size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}
-    ).save_pretrained(folder)
     return folder, network
 
 
@@ -261,27 +236,6 @@ def test_texts_that_do_not_do_are_one_line(clip, options, problem):
     with pytest.raises(InputError, match=problem) as raised:
         models.open_source(f"clip:{clip[0]}", options)
     assert "\n" not in str(raised.value)
-
-
-@pytest.fixture(scope="module")
-def open_clip(tmp_path_factory):
-    """A small network in a folder of open_clip, and the library."""
-    library = pytest.importorskip("open_clip")
-    folder = tmp_path_factory.mktemp("models") / "open_clip"
-    folder.mkdir()
-    both = {"width": 64, "layers": 2}
-    config = {
-        "embed_dim": 8,
-        "vision_cfg": {**both, "image_size": 32, "patch_size": 8},
-        "text_cfg": {**both, "context_length": 16, "vocab_size": 49408, "heads": 2},
-    }
-    (folder / "open_clip_config.json").write_text(
-        json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}})
-    )
-    torch.manual_seed(0)
-    network = library.CLIP(**config).eval()
-    save_file(network.state_dict(), folder / "open_clip_model.safetensors")
-    return library, folder, network
 
 
 def test_texts_decide_as_open_clip_decides(open_clip, photograph, seen, explained):
