@@ -34,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         notebook, audit = page.parts[-3:-1]
         described = json.loads(next(page.parent.glob("*.json")).read_text("utf-8"))
         name = f"reports/{notebook}-{audit}.html"
-        headline = " ".join(described["verdict"]["headline"].split())
+        headline = described["verdict"]["headline"].splitlines()[0]
         listed.append(f"- [{notebook}, {audit}]({name}): {headline}")
         files.append(File.generated(config, name, abs_src_path=str(page)))
     listed += [NONE] * (len(listed) == 1)
@@ -62,6 +62,7 @@ def pages(path: Path) -> Iterator[tuple[str, str | bytes]]:
             parts.append(cell.source)
             continue
         parts.append(f"```python\n{cell.source}\n```")
+        texts = []
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
@@ -70,7 +71,9 @@ def pages(path: Path) -> Iterator[tuple[str, str | bytes]]:
                 parts.append(f"![What the cell draws]({image})")
             elif "text/html" in data:
                 parts.append(f'<div class="output">\n{data["text/html"]}\n</div>')
-            elif text := data.get("text/plain") or (output.get("name") == "stdout" and output.text):
-                parts.append(f"```text\n{text.strip()}\n```")
+            elif output.get("name") != "stderr":
+                texts.append(data.get("text/plain") or output.text)
+        if texts:
+            parts.append("```text\n" + "".join(texts).rstrip() + "\n```")
     parts.append(f"[The notebook]({path.name})")
     yield f"{path.stem}.md", "\n\n".join(parts)

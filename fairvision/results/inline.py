@@ -12,6 +12,11 @@ from fairvision.results.findings import Finding, findings
 from fairvision.results.verdict import Verdict
 from fairvision.results.words import plain, words_of
 
+_WORDS = {
+    "concern": "concern",
+    "none shown": "no concern shown",
+    "cannot say": "cannot say",
+}
 _COLOURS = {"concern": "#c5221f", "none shown": "#5f6368", "cannot say": "#9aa0a6"}
 _CARD = (
     "flex:1 1 14em;border:1px solid #9aa0a6;border-left:.4em solid {};border-radius:.3em;"
@@ -78,7 +83,7 @@ def _line(figures: Figures, finding: Finding) -> str:
     value = "–" if figure is None else _figure(figure)
     return (
         f"{_text(finding.model)}: {value}<br><small>{_text(title)}{of_ends} "
-        f'(<b style="color:{_COLOURS[finding.status]}">{finding.status}</b>)</small>'
+        f'(<b style="color:{_COLOURS[finding.status]}">{_WORDS[finding.status]}</b>)</small>'
     )
 
 

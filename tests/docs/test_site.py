@@ -55,6 +55,14 @@ def test_the_reference_is_made_of_docstrings(site: Path) -> None:
     assert "As in <code>selection_rate</code>" in page  # signatures that a decorator makes
 
 
+def test_audits_and_their_methods_are_in_the_reference(site: Path) -> None:
+    import fairvision
+
+    page = (site / "reference" / "fairvision" / "index.html").read_text("utf-8")
+    for name in (*fairvision.__all__, "auditing.Audit.images", "auditing.Audit.figure"):
+        assert name in ("__version__", "metrics") or f'id="fairvision.{name}"' in page
+
+
 def test_every_command_is_in_the_reference(site: Path) -> None:
     page = (site / "reference" / "cli" / "index.html").read_text("utf-8")
     for name in ("fairvision-audit", "fairvision-data-celeba", "fairvision-gate"):
