@@ -4,8 +4,8 @@ The public functions mirror the commands; nothing heavy is imported until one is
 
 >>> import fairvision
 >>> fairvision.__all__
-['BlackBox', 'Head', 'Model', '__version__', 'audit', 'captions', 'demo', 'explain', 'export',
- 'metrics', 'predict', 'sweep', 'train']
+['BlackBox', 'Head', 'Model', '__version__', 'audit', 'captions', 'compare', 'demo', 'explain',
+ 'export', 'metrics', 'predict', 'sweep', 'train']
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ from fairvision.core.version import __version__
 if TYPE_CHECKING:
     from fairvision import metrics
     from fairvision.auditing import audit
+    from fairvision.auditing.releases import compare
     from fairvision.captioning import captions
     from fairvision.demonstration import demo
     from fairvision.exporting import export
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "audit",
     "captions",
+    "compare",
     "demo",
     "explain",
     "export",
@@ -50,6 +52,7 @@ _HOMES = {
     "Model": "fairvision.models.module_model:module_model",
     "audit": "fairvision.auditing",
     "captions": "fairvision.captioning",
+    "compare": "fairvision.auditing.releases",
     "demo": "fairvision.demonstration",
     "explain": "fairvision.inference.explanations",
     "export": "fairvision.exporting",

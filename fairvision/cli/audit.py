@@ -11,7 +11,6 @@ import click
 from fairvision.attribution import DEFAULT, METHODS
 from fairvision.cli import config, gate, options
 from fairvision.cli._sections import SectionedCommand
-from fairvision.cli.printing import say, say_json, show_in_browser
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 from fairvision.cli.swapping import fill
 
@@ -168,7 +167,6 @@ def command(
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
     from fairvision.results.expectations import check_lines
-    from fairvision.results.gate import judge
     from fairvision.results.rules import read_rules
 
     parsed = read_rules(rules) if rules else []  # before the work
@@ -183,21 +181,12 @@ def command(
     )
     if not is_first():
         return
-    if open_page:
-        show_in_browser(done.report)
-    outcomes = judge(done.metrics, done.models, parsed)
-    if as_json:
-        judged = {"rules": [outcome.as_json() for outcome in outcomes]} if rules else {}
-        say_json({**done.as_json(), **judged})
-    else:
-        for line in _as_shown(done.folder):
-            say(line)
-        say(done.verdict.headline)
-        for line in check_lines(done.metrics, passed=bool(rest["sanity"])):
-            say(line)
-        say(f"report: {done.report}")
-        gate.say_outcomes(outcomes)
-    gate.stop_if_broken(outcomes)
+    lines = [
+        *_as_shown(done.folder),
+        done.verdict.headline,
+        *check_lines(done.metrics, passed=bool(rest["sanity"])),
+    ]
+    gate.conclude(done, parsed, lines, open_page=open_page, as_json=as_json)
 
 
 def _as_shown(folder: Path) -> list[str]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from fairvision.cli import config, options
-from fairvision.cli.printing import say, say_json, show_in_browser
+from fairvision.cli import config, gate, options
 
 
 @click.command("captions")
@@ -71,6 +70,7 @@ from fairvision.cli.printing import say, say_json, show_in_browser
     help="Attackers that LIC trains; 0 leaves it out.",
 )
 @options.replicates
+@gate.fail_on
 @options.seed
 @options.overwrite
 @options.quiet
@@ -79,6 +79,7 @@ from fairvision.cli.printing import say, say_json, show_in_browser
 def command(
     files: tuple[Path, ...],
     names: tuple[str, ...],
+    rules: tuple[str, ...],
     quiet: bool,
     open_page: bool,
     as_json: bool,
@@ -94,17 +95,13 @@ def command(
     fairvision captions baseline.json equalizer.json --labels labels.csv -o audit
     """
     from fairvision.captioning import captions
+    from fairvision.results.rules import read_rules
 
+    parsed = read_rules(rules) if rules else []  # before the work
     done = captions(
         files,
         names=names or None,
         quiet=quiet or as_json or not sys.stderr.isatty(),
         **rest,
     )
-    if open_page:
-        show_in_browser(done.report)
-    if as_json:
-        say_json(done.as_json())
-    else:
-        say(done.verdict.headline)
-        say(f"report: {done.report}")
+    gate.conclude(done, parsed, [done.verdict.headline], open_page=open_page, as_json=as_json)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fairvision.cli import options
-from fairvision.cli.printing import say, say_json
+from fairvision.cli.printing import say, say_json, show_in_browser
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
+    from fairvision.results.folder import FinishedAudit
     from fairvision.results.gate import Outcome
+    from fairvision.results.rules import Rule
 
 BROKEN = 1
 """Exit code where a rule is broken."""
@@ -66,6 +68,39 @@ def command(
         say_json([outcome.as_json() for outcome in outcomes])
     else:
         say_outcomes(outcomes)
+    stop_if_broken(outcomes)
+
+
+def conclude(
+    done: FinishedAudit,
+    rules: Sequence[Rule],
+    lines: Iterable[str],
+    *,
+    open_page: bool,
+    as_json: bool,
+) -> None:
+    """Print what an audit says and what became of rules; exit where one is broken.
+
+    Parameters
+    ----------
+    done : the audit
+    rules : as `read_rules` returns them, perhaps none
+    lines : what is printed, but for JSON
+    open_page, as_json : show its page in the browser; print JSON
+    """
+    from fairvision.results.gate import judge
+
+    outcomes = judge(done.metrics, done.models, rules)
+    if as_json:
+        judged = {"rules": [outcome.as_json() for outcome in outcomes]} if rules else {}
+        say_json({**done.as_json(), **judged})
+    else:
+        for line in lines:
+            say(line)
+        say(f"report: {done.report}")
+        say_outcomes(outcomes)
+    if open_page:
+        show_in_browser(done.report)
     stop_if_broken(outcomes)
 
 

@@ -147,3 +147,15 @@ def test_the_published_pair_is_shown(run_cli, shared, tmp_path):
     text = text.replace("</mark>", "")
     assert text.count("a man sitting at a desk with a laptop computer") == 2
     assert text.count("a woman sitting in front of a laptop computer") == 2
+
+
+def test_rules_stop_a_captioner(run_cli, files):
+    rule = ("--fail-on", "error_gap > 0.5")
+    done = run_cli("captions", "A.json", *QUICK, *rule, "--json")
+    assert done.code == 1
+    assert [outcome["passed"] for outcome in json.loads(done.out)["rules"]] == [False]
+    done = run_cli("captions", "B.json", *QUICK, "--overwrite", "--fail-on", "error_gap.low > 0.99")
+    assert done.code == 0, done.err
+    assert "kept: error_gap.low > 0.99" in done.out
+    assert run_cli("captions", "A.json", *QUICK, "--overwrite", "--fail-on", "x").code == 2
+    assert run_cli("gate", "OUT", "error_gap > 0.5").code == 0

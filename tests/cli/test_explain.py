@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import webbrowser
 
 import numpy as np
 import pytest
@@ -61,3 +62,12 @@ def test_full_folder(run_cli, make_run, image, tmp_path):
     assert again.code == 2
     assert "--overwrite" in again.err
     assert run_cli("explain", run, image, "-o", output, "--overwrite").code == 0
+
+
+def test_the_page_is_shown_in_the_browser(run_cli, make_run, image, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: not shown.append(address))
+    output = tmp_path / "out"
+    how = ("--attribution", "saliency", "--open")
+    assert run_cli("explain", make_run(), image, "-o", output, *how).code == 0
+    assert shown == [(output / "index.html").as_uri()]
