@@ -8,11 +8,8 @@ COPY pyproject.toml README.md LICENSE /source/
 COPY fairvision /source/fairvision
 RUN pip install --no-cache-dir /source && rm -r /source
 
-# Whoever runs it, not root: caches lie where anybody may write.
-ENV FAIRVISION_CACHE=/tmp/fairvision \
-    HF_HOME=/tmp/huggingface \
-    MPLCONFIGDIR=/tmp/matplotlib \
-    TORCH_HOME=/tmp/torch
+# Whoever runs it, not root: a name and a home for any user, in which caches may lie.
+ENV HOME=/tmp USER=auditor
 RUN useradd --create-home auditor
 USER auditor
 WORKDIR /work

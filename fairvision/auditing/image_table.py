@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from fairvision.metrics.causes import REASONS
 from fairvision.results.audit_folder import AUDIT, read_audit
 
 Condition = Callable[[pd.DataFrame], Any] | Mapping[str, Any] | npt.ArrayLike
+
+_POSSIBLE: Mapping[str, Collection[Any]] = {"reason": REASONS, "evidence": EVIDENCE}
+"""Values of columns that have always the same."""
 
 
 def image_table(
@@ -147,4 +150,8 @@ def _is(table: pd.DataFrame, name: str, value: Any) -> npt.NDArray[np.bool_]:
         names = [*table.columns, *(str(c).partition("/")[0] for c in table.columns)]
         raise InputError(f"no column {shown(name)}{did_you_mean(name, dict.fromkeys(names))}")
     values = value if isinstance(value, (list, tuple, set)) else [value]
+    possible = _POSSIBLE.get(name.partition("/")[0], values)
+    for one in values:
+        if one not in possible:
+            raise InputError(f"no {name} is {shown(one)}{did_you_mean(str(one), possible)}")
     return np.asarray(table[columns].isin(list(values)).any(axis=1))

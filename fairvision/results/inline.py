@@ -83,7 +83,7 @@ def _line(figures: Figures, finding: Finding) -> str:
     value = "–" if figure is None else _figure(figure)
     return (
         f"{_text(finding.model)}: {value}<br><small>{_text(title)}{of_ends} "
-        f'(<b style="color:{_COLOURS[finding.status]}">{_WORDS[finding.status]}</b>)</small>'
+        f"(<b>{_WORDS[finding.status]}</b>)</small>"
     )
 
 

@@ -78,6 +78,11 @@ def test_paths_of_the_files(audit):
     ("where", "message"),
     [
         ({"reasn": "x"}, "no column 'reasn': did you mean reason?"),
+        (
+            {"reason": "right, turns with surroundings"},
+            "no reason is 'right, turns with surroundings': did you mean right, turns with the "
+            "surroundings?",
+        ),
         (np.ones(3, bool), "where has to be a mask of 24 booleans, one for each row"),
         (lambda images: images["id"], "where has to be a mask of 24 booleans"),
     ],
