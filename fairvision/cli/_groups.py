@@ -20,7 +20,8 @@ class SuggestingGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is called, with its arguments."""
         name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
+        is_known = name.startswith("-") or self.get_command(ctx, name) is not None
+        if not is_known and not ctx.resilient_parsing:
             names = self.list_commands(ctx)
             meant = did_you_mean(name, names) or f": there are {', '.join(names)}"
             raise click.UsageError(f"no such command {shown(name)}{meant}", ctx)

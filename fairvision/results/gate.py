@@ -28,12 +28,14 @@ class Outcome:
     rule : it
     broken : the figures that break it
     kept : how many figures keep it
+    notes : of each figure that breaks it, between which groups a gap is, or nothing
     problem : why it cannot be judged; a rule that cannot be judged fails
     """
 
     rule: Rule
     broken: tuple[Entry, ...]
     kept: int
+    notes: tuple[str, ...] = ()
     problem: str = ""
 
     @property
@@ -46,7 +48,10 @@ class Outcome:
         """Return a line for each figure that breaks it, or why it cannot be judged."""
         if self.problem:
             return [self.problem]
-        return [f"{_about(model, key)}: {figure.sentence()}" for model, key, figure in self.broken]
+        return [
+            f"{_about(model, key)}: {figure.sentence()}{note}"
+            for (model, key, figure), note in zip(self.broken, self.notes, strict=True)
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints of it."""
@@ -93,7 +98,24 @@ def _outcome(figures: Figures, rule: Rule) -> Outcome:
     defined = [entry for entry in about if isfinite(getattr(entry[2], rule.number))]
     broken = tuple(entry for entry in defined if rule.breaks(getattr(entry[2], rule.number)))
     problem = "" if defined else _problem(figures, rule, names, is_there=bool(about))
-    return Outcome(rule, broken, len(defined) - len(broken), problem)
+    notes = tuple(_between(figures, model, key) for model, key, _ in broken)
+    return Outcome(rule, broken, len(defined) - len(broken), notes, problem)
+
+
+def _between(figures: Figures, model: str, key: Key) -> str:
+    """Return between which groups a gap is, and of how many images; nothing of other figures."""
+    of_groups = key.metric.removesuffix("_gap")
+    by_group = {
+        group: figure
+        for group in figures.groups(key.attribute)
+        if of_groups != key.metric and group != UNKNOWN
+        if (figure := figures.defined(model, of_groups, *key[1:3], group, key.label)) is not None
+    }
+    if len(by_group) < 2:
+        return ""
+    worst, *_, best = sorted(by_group, key=lambda group: by_group[group].value)
+    ends = (f"{group} {by_group[group]} of {by_group[group].n}" for group in (worst, best))
+    return f"; {', '.join(ends)}"
 
 
 def _of_model(figures: Figures, model: str) -> list[Entry]:

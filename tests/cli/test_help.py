@@ -65,7 +65,7 @@ def test_every_command_of_the_start_is_one_that_there_is():
         (("data", "scense"), "did you mean scenes?"),
         (("data", "mnits"), "did you mean mnist?"),
         (("audit", "x", "-o", "a", "--attribution", "hirescm"), "did you mean hirescam?"),
-        (("audit", "x", "-o", "a", "--mising", "wrong"), "'--missing'"),
+        (("audit", "x", "-o", "a", "--mising", "wrong"), "--missing"),
         (("train", "x", "-o", "a", "--method", "equaliser"), "did you mean equalizer?"),
         (("train", "x", "-o", "a", "--schedule", "cosin"), "did you mean cosine?"),
         (("train", "x", "-o", "a", "--btea", "3"), "--beta"),

@@ -230,3 +230,12 @@ def test_names_of_any_text_are_quoted():
     assert outcome(metrics, 'accuracy < 0.5 [group="a, [b] = c"]').passed
     metrics = table({"metric": "accuracy", "group": 'say "a"', "value": 0.9})
     assert outcome(metrics, "accuracy < 0.95 [group='say \"a\"']").reasons
+
+
+def test_a_gap_says_between_which_groups_it_is():
+    groups = [
+        {"metric": "accuracy", "group": name, "value": value, "n": n, "unit": "fraction"}
+        for name, value, n in [("a", 0.9, 50), ("b", 0.3, 40), ("unknown", 0.1, 3)]
+    ]
+    (reason,) = outcome(table({}, *groups), "accuracy_gap > 0.1").reasons
+    assert reason == "m, gender: +0.200 (+0.100 to +0.300, n = 90); b 30.0% of 40, a 90.0% of 50"
