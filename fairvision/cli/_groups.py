@@ -20,8 +20,8 @@ class SuggestingGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is called, with its arguments."""
         name = args[0]
-        is_known = name.startswith("-") or self.get_command(ctx, name) is not None
-        if not is_known and not ctx.resilient_parsing:
+        is_there = name.startswith("-") or self.get_command(ctx, name) is not None
+        if not is_there and not ctx.resilient_parsing:
             names = self.list_commands(ctx)
             meant = did_you_mean(name, names) or f": there are {', '.join(names)}"
             raise click.UsageError(f"no such command {shown(name)}{meant}", ctx)
