@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,9 +15,22 @@ from fairvision.cli import fairvision
 from fairvision.methods import option_names
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")),
+]
 FENCE = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(fairvision [^`]+)`")
+
+
+def prose(page: Path) -> str:
+    """Return the text of a page, of a notebook that between the cells of code."""
+    text = page.read_text("utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    cells = json.loads(text)["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
 def commands(page: str) -> Iterator[str]:
@@ -57,9 +71,7 @@ def _of_methods(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_their_options_exist(page: Path) -> None:
-    wrong = {
-        call: unknown for call in commands(page.read_text("utf-8")) if (unknown := unknown_in(call))
-    }
+    wrong = {call: unknown for call in commands(prose(page)) if (unknown := unknown_in(call))}
     assert not wrong
 
 
