@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fairvision.core.spellings import warn_of_spellings
+from fairvision.core.suggestions import did_you_mean
 from fairvision.core.tables import Table
 from fairvision.datasets import Dataset
 from fairvision.datasets.label_texts import check_label, coded
@@ -87,7 +88,8 @@ def _guessed(
     heads = {name: labels for name, labels in heads.items() if labels or name in columns}
     for name in (*attributes, *heads):
         if name not in columns:
-            raise InputError(f"{path} has no column {shown(name)} with the truth")
+            hint = did_you_mean(name, columns)
+            raise InputError(f"{path} has no column {shown(name)} with the truth{hint}")
     lists = [name for name in columns if look(name)[0]]
     for name in set(lists) & set(attributes):
         raise InputError(f"{path} column {shown(name)} holds lists: it is a task, not an attribute")

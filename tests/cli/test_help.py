@@ -11,10 +11,12 @@ import click
 import numpy as np
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 
 from fairvision import cli
 from fairvision.cli import COMMANDS, audit, printing, sweep, train
 from fairvision.cli._sections import SectionedCommand
+from fairvision.results.findings import schema
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 
@@ -73,9 +75,13 @@ def test_every_command_of_the_start_is_one_that_there_is():
         (("sweep", "x", "-o", "a", "--methods", "baseline,leac"), "did you mean leace?"),
         (("export", "x", "--to", "crad"), "did you mean card?"),
         (("gate", "x", "acuracy > 0.3"), "did you mean accuracy"),
+        (
+            ("audit", "--predictions", "mine.csv", "--attribute", "gendr", "-o", "a"),
+            "mine.csv has no column 'gendr' with the truth: did you mean gender?",
+        ),
     ],
 )
-def test_what_was_meant(run_cli, tmp_path, monkeypatch, arguments, meant):
+def test_what_was_meant(run_cli, tmp_path, table, monkeypatch, arguments, meant):
     monkeypatch.chdir(tmp_path)
     done = run_cli(*arguments)
     assert (done.code, done.out) == (2, "")
@@ -108,6 +114,7 @@ def test_errors_are_json_for_programs(run_cli, tmp_path, table):
     ]:
         done = run_cli(*arguments, "--json")
         assert done.code == 2
+        Draft202012Validator(schema()).validate(json.loads(done.out))
         (error,) = json.loads(done.out).values()
         assert error["code"] == 2
         assert done.err == f"fairvision: {error['message']}\n"
