@@ -19,6 +19,7 @@ from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.maps import module_of
 from fairvision.attribution.one_pass import IN_ONE_PASS, logits_and_maps
 from fairvision.auditing.columns import score_columns
+from fairvision.auditing.miniatures import GRID, Maps, miniatures, rows_shown
 from fairvision.auditing.probabilities import ROUNDING, TOLERANCE
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
 from fairvision.core import processes
@@ -102,6 +103,8 @@ def collect(
     heads = [head for head in model.schema if head in dataset.schema]
     order = {head: class_order(model, dataset, head) for head in heads}
     parts: dict[str, list[npt.NDArray[np.floating]]] = defaultdict(list)
+    small: dict[str, list[npt.NDArray[np.uint8]]] = defaultdict(list)
+    shown_on_page = rows_shown(len(dataset))
     sums = Sums()
     for batch in track(
         batches(
@@ -137,10 +140,25 @@ def collect(
             for measure, values in _measure_evidence(of_head, people).items():
                 name = evidence_column(str(attribution), measure, head, dataset)
                 parts[name].append(values)
+            kept = torch.from_numpy(np.isin(batch.rows, shown_on_page)).to(of_head.device)
+            small[head].append(miniatures(of_head[kept]).numpy())
         pixels.release()
     sums.tell()
     of_process = {column: np.concatenate(values) for column, values in parts.items()}
-    return Samples(model.name, dataset, processes.gathered(pd.DataFrame(of_process)))
+    table = processes.gathered(pd.DataFrame(of_process))
+    explained = [head for head in heads if head in dataset.attributes and module is not None]
+    return Samples(model.name, dataset, table, maps=_gathered(small, explained))
+
+
+def _gathered(small: Mapping[str, Sequence[npt.NDArray[np.uint8]]], heads: Sequence[str]) -> Maps:
+    """Return the small maps of all processes, of which some may have none."""
+    blank = np.zeros((0, GRID, GRID), np.uint8)
+    gathered = {}
+    for head in heads:
+        maps = np.concatenate([blank, *small.get(head, [])]).reshape(-1, GRID * GRID)
+        table = processes.gathered(pd.DataFrame(maps, columns=[f"{i}" for i in range(GRID**2)]))
+        gathered[head] = table.to_numpy(np.uint8).reshape(-1, GRID, GRID)
+    return gathered
 
 
 def true_class(codes: Tensor, order: Sequence[int]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fairvision.attribution import METHODS
-from fairvision.auditing import cautions, gallery, leaning_figures, task_gallery, verdict
+from fairvision.auditing import cautions, leaning_figures, task_gallery, verdict
+from fairvision.auditing.album import album
 from fairvision.auditing.image_table import Condition, image_table
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.mask_cautions import predicted_masks
@@ -20,6 +22,7 @@ from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
+from fairvision.core.command import command
 from fairvision.core.files import check_vacant, read_json, whole_folder
 from fairvision.core.suggestions import did_you_mean
 from fairvision.core.version import versions
@@ -251,6 +254,10 @@ def audit(
             versions=versions(*LIBRARIES),
             runs=material.about,
             counts=_counts(material.models[0]),
+            date=f"{datetime.now(UTC):%Y-%m-%d}",
+            licence=material.licence,
+            fingerprint=material.fingerprint or "",
+            command=command(),
         )
         done = _conclude(Path(output), material, settings, overwrite)
     processes.wait()
@@ -355,26 +362,33 @@ def _attribution(material: Material, asked: str) -> str:
 
 
 def _gallery(material: Material) -> list[GalleryImage]:
-    """Return telling images of each attribute that every model predicts, or else of each task.
+    """Return the images that the page shows, of each attribute that every model predicts.
 
-    None without models.
+    Where there is none it shows telling ones of each task; nothing where no image is at hand.
     """
-    if not material.networks:
+    truth, models, networks = material.models[0].truth, material.models, material.networks
+    if material.models[0].counts is not None or not (networks or material.pictures is not None):
         return []
-    truth, asked = material.models[0].truth, (material.models, material.networks)
+    schemas = [network.schema for network in networks] or [truth.schema]
     attributes, tasks = (
-        [head for head in heads if all(head in model.schema for model in material.networks)]
+        [head for head in heads if all(head in schema for schema in schemas)]
         for heads in (truth.attributes, truth.tasks)
     )
     items = []
     for attribute in attributes:
-        per_kind = -(-PER_KIND // len(truth.attributes))
-        chosen = list(gallery.choose(material.models, attribute, per_kind=per_kind))
-        items += gallery.draw(*asked, attribute, chosen, methods=material.methods)
-    for task in () if attributes else tasks:
+        items += album(
+            *(models, attribute),
+            networks=networks,
+            methods=material.methods,
+            pictures=material.pictures,
+            donors=material.donors,
+        )
+    for task in () if attributes or not networks else tasks:
         per_kind = -(-PER_KIND // len(tasks))
-        shown = list(task_gallery.choose(material.models, task, per_kind=per_kind))
-        items += task_gallery.draw(*asked, task, shown, material.regions, methods=material.methods)
+        shown = list(task_gallery.choose(models, task, per_kind=per_kind))
+        items += task_gallery.draw(
+            *(models, networks, task, shown, material.regions), methods=material.methods
+        )
     return items
 
 

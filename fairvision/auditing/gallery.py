@@ -19,6 +19,7 @@ from fairvision.datasets.geometry import place
 from fairvision.datasets.images import Doubts, image_size
 from fairvision.metrics.causes import REASONS
 from fairvision.results.gallery import EVIDENCE_KINDS, KINDS, GalleryImage, ModelAnswer
+from fairvision.schema import UNKNOWN
 
 if TYPE_CHECKING:
     from fairvision.models import Model
@@ -27,7 +28,7 @@ SIDE = 224
 
 
 def choose(
-    models: Sequence[Samples], attribute: str, *, per_kind: int = 4
+    models: Sequence[Samples], attribute: str, *, per_kind: int | None = 4
 ) -> Iterator[tuple[str, int]]:
     """Choose rows to show, by what the first model did with them.
 
@@ -40,7 +41,7 @@ def choose(
     ----------
     models : samples of the same images
     attribute : which attribute the answers are about
-    per_kind : largest number of images of each kind
+    per_kind : largest number of images of each kind; None: all of them
 
     Yields
     ------
@@ -107,23 +108,38 @@ def draw(
             place(of_model[i], geometry.window(upright), (image.shape[1], image.shape[0]))
             for of_model, geometry in zip(maps, geometries)
         ]
-        images.append(
-            GalleryImage(
-                kind=kind,
-                id=truth.samples["id"][row],
-                attribute=attribute,
-                truth=truth.samples[attribute][row],
-                labels=labels_of(truth, row),
-                image=image,
-                mask=mask,
-                models=tuple(
-                    _answer(of_model, attribute, row, evidence, reason)
-                    for of_model, evidence, reason in zip(samples, drawn, reasons)
-                ),
-                chance=_value(samples[0].scores.get(CHANCE), row),
-            )
+        answers = tuple(
+            answer_of(of_model, attribute, row, evidence, reason)
+            for of_model, evidence, reason in zip(samples, drawn, reasons)
         )
+        images.append(gallery_image(samples[0], attribute, kind, row, image, mask, answers))
     return images
+
+
+def gallery_image(
+    first: Samples,
+    attribute: str,
+    kind: str,
+    row: int,
+    image: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_] | None,
+    answers: tuple[ModelAnswer, ...],
+) -> GalleryImage:
+    """Return an image with what is annotated of it and what models answered."""
+    truth = first.truth
+    group = truth.samples[attribute][row]
+    return GalleryImage(
+        kind=kind,
+        id=truth.samples["id"][row],
+        attribute=attribute,
+        truth=group if isinstance(group, str) else UNKNOWN,
+        labels=labels_of(truth, row),
+        image=image,
+        mask=mask,
+        models=answers,
+        chance=_value(first.scores.get(CHANCE), row),
+        groups=groups_of(truth, row, besides=attribute),
+    )
 
 
 def _kinds_by_cause(samples: Samples, attribute: str) -> npt.NDArray[np.int64]:
@@ -228,20 +244,18 @@ def small_image(
     return np.asarray(small), np.asarray(mask.resize(small.size, Image.Resampling.NEAREST))
 
 
-def _answer(
+def answer_of(
     samples: Samples,
     attribute: str,
     row: int,
     evidence: npt.NDArray[np.float32],
     why_no_map: str,
+    reason: str = "",
 ) -> ModelAnswer:
-    """Return what a model made of an image, with its map, at the size of the drawing."""
-    scores = samples.probabilities("score", attribute)
+    """Return what a model made of an image, with its map."""
     hit = _value(_hits(samples, attribute), row)
-    answer = probability = None
-    if scores is not None and not np.isnan(scores[row]).any():
-        best = int(scores[row].argmax())
-        answer, probability = samples.truth.attributes[attribute][best], float(scores[row, best])
+    named = _named(samples, "score", attribute, row)
+    answer, probability = named or (None, None)
     return ModelAnswer(
         name=samples.model,
         answer=answer,
@@ -251,6 +265,27 @@ def _answer(
         mass=_value(samples.evidence(MEASURES[1], attribute), row),
         holds=_value(column(samples, "holds", attribute), row),
         why_no_map=why_no_map,
+        reason=reason,
+        hidden=_named(samples, "hidden", attribute, row),
+        person=_named(samples, "person", attribute, row),
+    )
+
+
+def _named(samples: Samples, kind: str, attribute: str, row: int) -> tuple[str, float] | None:
+    """Return which group a model names, and its probability; None without an answer."""
+    scores = samples.probabilities(kind, attribute)
+    if scores is None or np.isnan(scores[row]).any():
+        return None
+    best = int(scores[row].argmax())
+    return samples.truth.attributes[attribute][best], float(scores[row, best])
+
+
+def groups_of(truth: Dataset, row: int, besides: str = "") -> tuple[str, ...]:
+    """Return attribute and group of an image, of all attributes besides one, where known."""
+    return tuple(
+        f"{attribute} {truth.samples[attribute][row]}"
+        for attribute in truth.attributes
+        if attribute != besides and isinstance(truth.samples[attribute][row], str)
     )
 
 

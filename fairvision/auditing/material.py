@@ -27,6 +27,7 @@ from fairvision.datasets.regions import empty_regions
 from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
+    from fairvision.auditing.swaps import Donors
     from fairvision.models import Model, SourceOptions
     from fairvision.runs import Run
     from fairvision.runs.thresholds import Rule
@@ -49,6 +50,9 @@ class Material:
     unmeasured : what could not be asked of a model, and why
     leaning : what `lean` finds, by model
     sanity : rows of the metrics table; None where they were not asked for
+    donors : whose surroundings people were shown in, by attribute
+    pictures : where the images of tables are, if that is known
+    licence : of the data, as their folder says it
     """
 
     models: list[Samples]
@@ -64,6 +68,9 @@ class Material:
     unmeasured: list[str] = field(default_factory=list)
     leaning: dict[str, pd.DataFrame] = field(default_factory=dict)
     sanity: pd.DataFrame | None = None
+    donors: Mapping[str, Donors] = field(default_factory=dict)
+    pictures: Dataset | None = None
+    licence: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -188,7 +195,9 @@ def of_models(
     ]
     samples = with_counterfactuals(models, samples, made, **how)
     samples = with_task_evidence(models, samples, regions, methods=methods, looked_at=rows, **how)
-    samples, notes = _swapped(models, samples, audited, swaps=swaps, fill=fill, seed=seed, **how)
+    samples, donors, notes = _swapped(
+        *(models, samples, audited), swaps=swaps, fill=fill, seed=seed, **how
+    )
     material = Material(
         models=samples,
         reference=_training(whole),
@@ -201,6 +210,8 @@ def of_models(
         regions=regions,
         unmeasured=list(unmeasured(models, methods, samples, regions, sanity=sanity)),
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
+        donors=donors,
+        licence=whole.licence,
     )
     for model, of_model in zip(models, samples):
         if not isinstance(model, RunModel):
@@ -226,18 +237,18 @@ def _swapped(
     seed: int,
     workers: int | None = None,
     **how: Any,
-) -> tuple[list[Samples], list[str]]:
-    """Return samples with what models answer in swapped surroundings, and notes on these."""
+) -> tuple[list[Samples], Mapping[str, Donors], list[str]]:
+    """Return samples with what models answer in swapped surroundings, whose, and notes on these."""
     from fairvision.auditing.swaps import few_donors, plan, swap
 
     if not swaps or not audited.has_masks:
-        return samples, []
+        return samples, {}, []
     donors = plan(audited, swaps=swaps, seed=seed, workers=workers)
     swapped = []
     for model, of_model in zip(models, samples):
         table = swap(model, of_model, donors, method=fill, workers=workers, **how)
         swapped.append(replace(of_model, scores=pd.concat([of_model.scores, table], axis=1)))
-    return swapped, few_donors(donors)
+    return swapped, donors, few_donors(donors)
 
 
 def _sanity(
@@ -320,6 +331,8 @@ def of_tables(
             for name, file in zip(called, files)
         ],
         notes=notes,
+        pictures=whole,
+        licence="" if whole is None else whole.licence,
     )
 
 

@@ -54,6 +54,8 @@ class Samples:
     counts : (n,) images that each row stands for; None for one each
     missing_wrong : whether images without an answer count as answered wrong
     counterfactuals : what it says about images that were made of these, or None
+    maps : small maps of the images that a page shows, by attribute (`miniatures.rows_shown`); not
+        in any table
     """
 
     model: str
@@ -63,6 +65,7 @@ class Samples:
     counts: npt.NDArray[np.int64] | None = None
     missing_wrong: bool = False
     counterfactuals: Samples | None = None
+    maps: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def images(self) -> int:

@@ -17,6 +17,7 @@ from PIL import Image
 from fairvision import metrics
 from fairvision.auditing.gallery import (
     SIDE,
+    groups_of,
     labels_of,
     maps_of,
     small_image,
@@ -109,6 +110,8 @@ def draw(
     ]
     reasons = why_no_maps(models, methods)
     seen = [seen_regions(regions, truth, geometry_of(model)) for model in models]
+    names = truth.schema.labels(task)
+    rows_of, codes = np.array(rows), np.array([names.index(label) for label in labels])
     images = []
     for i, shown in enumerate(chosen):
         image, _ = small_image(truth, shown.row, side)
@@ -120,6 +123,8 @@ def draw(
             objects = box_mask(_boxes(boxes, identity, task, shown.label), model.size)
             drawn = place(evidence[i], geometry_of(model).window(upright), (width, height))
             answer = _answer(of_model, task, shown, drawn, evidence[i], objects)
+            code = int(_kinds(of_model, task, rows_of[i : i + 1], codes[i : i + 1])[0])
+            answer = replace(answer, reason=TASK_KINDS[code] if code >= 0 else "")
             if reason:
                 answer = replace(answer, map=np.zeros_like(drawn), why_no_map=reason)
             answers.append(answer)
@@ -136,11 +141,7 @@ def draw(
                 models=tuple(answers),
                 chance=None if mask is None else float(mask.mean()),
                 of_task=True,
-                groups=tuple(
-                    f"{attribute} {truth.samples[attribute][shown.row]}"
-                    for attribute in truth.attributes
-                    if isinstance(truth.samples[attribute][shown.row], str)
-                ),
+                groups=groups_of(truth, shown.row),
             )
         )
     return images

@@ -12,6 +12,7 @@ from fairvision.results.entries.amplification import A_TO_T, MALS, SPLIT, T_TO_A
 from fairvision.results.figures import CONFIDENCE, Figure, Figures, difference_of, read
 from fairvision.results.registry import in_section, registered
 from fairvision.results.sections import CHANGES
+from fairvision.results.summary import lead
 from fairvision.results.verdict import (
     BEFORE,
     Answer,
@@ -72,8 +73,9 @@ def judge(
         for other in models[1:]
         for attribute in figures.attributes
     ]
+    opening = " ".join(lead(metrics, models).sentences)
     return Verdict(
-        _headline(figures, models),
+        "\n".join(filter(None, (opening, _headline(figures, models)))),
         tuple(answer for answer in answers if answer is not None),
         tuple(left_out),
         tuple(warnings),

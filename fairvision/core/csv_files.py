@@ -89,6 +89,12 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     ...     Path(folder, "a.csv").read_bytes()
     b'"label","value"\n"\'=1+1",-0.5\n"-2",1.0\n"a\rb",2.0\n'
     """
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        file.write(csv_text(table))
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table as the text that `write_csv` writes."""
     written = table.rename(columns=lambda name: with_mark(str(name)))
     texts = [written[name] for name in written if not pd.api.types.is_numeric_dtype(written[name])]
     for column in texts:
@@ -97,8 +103,7 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     torn |= any(not str(name).isprintable() for name in written)
     # The writer puts no quotes around a carriage return alone.
     quoting: Any = csv.QUOTE_NONNUMERIC if torn else csv.QUOTE_MINIMAL
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        written.to_csv(file, index=False, lineterminator="\n", quoting=quoting)
+    return written.to_csv(index=False, lineterminator="\n", quoting=quoting)
 
 
 def with_mark(text: str) -> str:

@@ -1,6 +1,7 @@
-"""The report: figures, plots and telling images on one page that needs nothing else.
+"""The report: what matters first, all pictures to look through, and figures, on one page.
 
-Needs neither torch nor a network, and holds no script; every name on it is escaped.
+Needs neither torch nor a network. It holds one script, which its policy names; every name on it is
+escaped.
 """
 
 from __future__ import annotations
@@ -11,15 +12,24 @@ from typing import Any
 
 import pandas as pd
 
-from fairvision.drawing.sheets import overlay, scale_bar
 from fairvision.metrics.causes import EVIDENCE_CELLS, REASONS
-from fairvision.report import leaning, panels, plots, task_panels
-from fairvision.report.template import SIDE, data_uri, fill, looks
+from fairvision.report import leaning, overview, panels, plots, task_panels
+from fairvision.report.album import (
+    FIRST,
+    album,
+    choices,
+    script,
+    script_hash,
+    telling_pair,
+)
+from fairvision.report.take import take_away
+from fairvision.report.template import fill, looks
 from fairvision.results.expectations import checks
 from fairvision.results.figures import Figure, Figures, Row, read
 from fairvision.results.folder import AuditSettings, settings_from
-from fairvision.results.gallery import GalleryImage, kinds_of
+from fairvision.results.gallery import GalleryImage
 from fairvision.results.sections import TASK
+from fairvision.results.summary import cards, lead
 from fairvision.results.verdict import Verdict
 from fairvision.schema import UNKNOWN
 
@@ -81,19 +91,30 @@ def render(
     """
     figures = read(metrics, models)
     images = [GalleryImage.of(item) for item in gallery]
+    about = settings_from(AuditSettings, settings)
+    marks = looks(models, plots.looks(len(models)))
+    opening = lead(metrics, models)
+    pictures = album(images, marks) if images else None
     return fill(
         "page.html",
         figures=figures,
         attributes=[_attribute(figures, name) for name in figures.attributes],
         tasks={task: figures.rows(TASK, task=task) for task in figures.tasks},
-        looks=looks(models, plots.looks(len(models))),
+        looks=marks,
         verdict=Verdict.of(verdict),
-        gallery={
-            kind: [image for image in images if image.kind == kind] for kind in kinds_of(images)
-        },
-        map_uri=_map_uri,
-        scale=data_uri(scale_bar(SIDE, 16)) if images else "",
-        settings=settings_from(AuditSettings, settings),
+        lead=opening,
+        cards=cards(metrics, models),
+        album=pictures,
+        pair=telling_pair(pictures.tiles, opening, models) if pictures else [],
+        first_tiles=FIRST,
+        shown_all=pictures is None or len(pictures.tiles) >= about.n,
+        of_tasks_only=bool(images) and all(image.of_task for image in images),
+        choices=choices(images),
+        script=script(),
+        script_hash=script_hash(),
+        overview=overview.columns(figures),
+        take=take_away(metrics, opening, models, about),
+        settings=about,
         labels_of=_LABELS,
         leaning=leaning.section(metrics, figures),
         sanity=checks(figures),
@@ -179,8 +200,3 @@ def _shares(
         for model in figures.models
     ]
     return [row for row in rows if any(row[2])]
-
-
-def _map_uri(image: GalleryImage, model: int) -> str:
-    """Return the evidence of a model over an image, with the outline of the person."""
-    return data_uri(overlay(image.image, image.models[model].map, image.mask))

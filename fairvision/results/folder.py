@@ -40,6 +40,9 @@ class AuditSettings:
     replicates, confidence, seed : of the intervals
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
+    date : when it was made, as in "2026-11-30"
+    licence, fingerprint : of the data, as far as they are known
+    command : what was called in the shell; "" elsewhere
     """
 
     dataset: str
@@ -57,6 +60,10 @@ class AuditSettings:
     versions: Mapping[str, str]
     runs: Records
     counts: Records
+    date: str = ""
+    licence: str = ""
+    fingerprint: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,9 @@ class ModelAnswer:
     mass : share of the evidence that does, or None
     holds : share of the swapped surroundings in which the answer stays, or None
     why_no_map : a few words, where no map is drawn; else ""
+    reason : why it is right or wrong, one of `REASONS` or `EVIDENCE_CELLS`; "" where that is unknown
+    hidden, person : the group it names, and how probable that is to it, with the person hidden and
+        with only the person visible; None without answer
     """
 
     name: str
@@ -75,6 +78,9 @@ class ModelAnswer:
     mass: float | None = None
     holds: float | None = None
     why_no_map: str = ""
+    reason: str = ""
+    hidden: tuple[str, float] | None = None
+    person: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,8 @@ class GalleryImage:
     models : an answer of each
     chance : the share of the image that the mask covers, or None
     of_task : whether a task was asked about
-    groups : of each attribute, where a task was asked about
+    groups : attribute and group, of the attributes that were not asked about
+    donors : ids of images of other groups in whose surroundings the person was shown
     """
 
     kind: str
@@ -107,6 +114,7 @@ class GalleryImage:
     chance: float | None = None
     of_task: bool = False
     groups: tuple[str, ...] = ()
+    donors: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, item: GalleryImage | Mapping[str, Any]) -> GalleryImage:

@@ -259,7 +259,8 @@ def test_the_headline_answers_both_questions_for_each_model():
         *reasons(B, (0.7, 0.6, 0.8), (0.1, 0.0, 0.2)),
     ]
     headline = judge(table(*rows), [A, B]).headline
-    first, second, *_ = headline.splitlines()
+    opening, first, second, *_ = headline.splitlines()
+    assert opening.startswith("“baseline” ties sport to gender more than the truth does, by 20 points.")
     assert first.startswith(
         "baseline is right about gender in 80.0% (95% interval 70.0% to 90.0%, n = 100), but of "
         "these right answers 30.0% (20.0% to 40.0%, n = 100) hold when the surroundings are "

@@ -66,7 +66,7 @@ def page(report_input, rows, **options):
 
 def test_the_section(report_input):
     text = page(report_input, leaning_rows(THINGS))
-    section = text[text.index('id="leaning"') : text.index('id="gallery"')]
+    section = text[text.index('id="leaning"') : text.index('id="answers"')]
     assert section.index(">tie<") < section.index(">person<") < section.index(">cup<")
     for words in ("+0.500", "n = 60", "few pictures", "no equal area elsewhere", "not shown"):
         assert words in section
@@ -80,7 +80,7 @@ def test_the_section(report_input):
 
 def test_without_figures_it_says_why(report_input):
     text = page(report_input, leaning_rows([]))
-    section = text[text.index('id="leaning"') : text.index('id="gallery"')]
+    section = text[text.index('id="leaning"') : text.index('id="answers"')]
     assert "Not measured: it takes runs" in section
     assert "<svg" not in section
 
@@ -104,6 +104,6 @@ def test_what_only_one_model_has(report_input):
     both = leaning_rows(THINGS)
     rows = both[(both["model"] == "baseline") | (both["label"] != "cup")]
     text = page(report_input, rows)
-    assert "not measured" in text[text.index('id="leaning"') : text.index('id="gallery"')]
+    assert "not measured" in text[text.index('id="leaning"') : text.index('id="answers"')]
     none = page(report_input, both[both["model"] == "equalizer"])
     assert ">cup<" in none

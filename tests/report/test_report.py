@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from fairvision.report import render
 from fairvision.results import words
 from fairvision.results.folder import AuditSettings, settings_from
-from fairvision.results.gallery import KINDS, GalleryImage
+from fairvision.results.gallery import GalleryImage
 from fairvision.results.verdict import Verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -63,7 +64,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & {*self.open}:
             self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -88,13 +89,16 @@ def test_page_is_whole_and_needs_nothing_else(pages, shape):
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     for tag, attributes in page.elements:
-        assert tag not in {"script", "iframe", "object", "embed", "link"}
+        assert tag not in {"iframe", "object", "embed", "link"}
+        assert tag != "script" or set(attributes) <= {"type", "id"}
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "xlink:href"):
             value = attributes.get(name)
-            assert value is None or value.startswith(("#", "data:image/jpeg;base64,"))
+            files = ("data:text/", "data:application/x-bibtex")
+            allowed = ("#", "data:image/webp;base64,", *(files if "download" in attributes else ()))
+            assert value is None or value.startswith(allowed)
         if (attributes.get("href") or "").startswith("#"):
-            assert attributes["href"][1:] in ids
+            assert attributes["href"][1:].partition("&")[0] in ids
         for reference in re.findall(r"url\((.*?)\)", str(attributes)):
             assert reference.removeprefix("#") in ids
 
@@ -158,7 +162,6 @@ def test_sections_without_data_say_so(pages):
     assert "evidence and reasons: no picture has a person mask" in pages["no masks"].words
     assert "No attribute was audited" in pages["no attribute"].words
     assert "Difference" not in pages["one model"].words
-    assert "not judged: no mask" in pages["no masks"].words
 
 
 def test_every_group_and_model_is_there(pages):
@@ -169,8 +172,9 @@ def test_every_group_and_model_is_there(pages):
 
 def test_secondary_figures_stand_folded_away(report_input):
     html = render(**report_input(items=0))
-    before, _, folded = html.partition("<details>")
+    before, _, folded = html.partition('<details id="all-figures">')[2].partition("<details>")
     folded, _, after = folded.partition("</details>")
+    after = after.partition("</details>")[0]
     for name in ("Demographic parity difference", "Equalized odds ratio", "Leakage amplification"):
         assert name in folded
         assert name not in before + after
@@ -183,23 +187,7 @@ def test_no_secondary_figures_no_fold(report_input):
     given = report_input(items=0)
     rows = given["metrics"]
     given["metrics"] = rows[rows["metric"] == "accuracy"]
-    assert "<details>" not in render(**given)
-
-
-def test_gallery_has_three_sections_with_answers(pages):
-    page = pages["two models"]
-    assert [cell for cell in KINDS if cell.capitalize() in page.words] == list(KINDS)
-    assert len(page.all("img")) == 3 * 3 + 1  # and the scale
-    assert "evidence on the person" in page.words
-    assert "evidence elsewhere" in page.words
-
-
-def test_evidence_stands_beside_chance_where_both_are_known(report_input):
-    given = report_input()
-    assert "42% of it on the person, chance 23%" in render(**given)
-    for item in given["gallery"]:
-        item["chance"] = None
-    assert "of it on the person" not in render(**given)
+    assert "More figures for" not in render(**given)
 
 
 def test_names_are_text_wherever_they_stand(report_input):
@@ -215,22 +203,21 @@ def test_names_are_text_wherever_they_stand(report_input):
     given["verdict"] |= {"headline": EVIL, "left_out": [EVIL], "warnings": [EVIL]}
     html = render(**given)
     page = Page(html)
-    assert not {"script", "b"} & {tag for tag, _ in page.elements}
+    assert [attributes.get("type") for attributes in page.all("script")] == ["application/json", None]
+    island = html.partition('id="album-data">')[2].partition("</script>")[0]
+    assert "<" not in island
+    assert json.loads(island)["items"][0]["truth"] == EVIL + " g"
     assert not [a for _, a in page.elements if "onload" in a]
     assert "\u202e" not in html
     assert f"Bias audit of {EVIL}dataset" in page.words
     assert words.short(EVIL + " l", 22) in page.words
-    assert f"Annotated {EVIL} a: {EVIL} g" in page.words
+    assert f"annotated {EVIL} g" in page.words
 
 
 def test_lone_surrogates_do_not_keep_the_page_from_being_saved(report_input):
     given = report_input(items=0)
     given["settings"]["dataset"] = "a\ud800b"
     assert "a?b" in render(**given).encode("utf-8").decode("utf-8")
-
-
-def test_eighteen_images_stay_below_three_megabytes(report_input):
-    assert len(render(**report_input(items=6))) < 3_000_000
 
 
 def test_report_needs_no_torch():

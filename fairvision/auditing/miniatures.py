@@ -1,0 +1,59 @@
+"""Small copies of maps for the page, kept when they are computed, and of which images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GRID = 16
+"""Rows and columns of a small map."""
+MOST_SHOWN = 1000
+"""Images that a page shows; of more it shows a sample."""
+
+Maps = Mapping[str, npt.NDArray[np.uint8]]
+"""By attribute, (images shown, GRID, GRID); 0 is no evidence, 255 the most of the map."""
+
+
+def rows_shown(images: int, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Return which of so many images a page shows: all, or a random sample, in their order.
+
+    >>> rows_shown(3).tolist(), len(rows_shown(5000))
+    ([0, 1, 2], 1000)
+    """
+    if images <= MOST_SHOWN:
+        return np.arange(images)
+    return np.sort(np.random.default_rng(seed).choice(images, MOST_SHOWN, replace=False))
+
+
+def miniatures(maps: Tensor) -> Tensor:
+    """Return small copies of maps, each on its own scale; blank where nothing is positive.
+
+    Parameters
+    ----------
+    maps : (n, height, width) float; only what is positive counts
+
+    Returns
+    -------
+    (n, GRID, GRID) uint8 on the CPU
+
+    Examples
+    --------
+    >>> import torch
+    >>> maps = torch.zeros(2, 32, 32)
+    >>> maps[0, :2, :2] = 0.5
+    >>> small = miniatures(maps)
+    >>> small[0, 0, 0].item(), small.sum(dim=(1, 2)).tolist()
+    (255, [255, 0])
+    """
+    import torch
+
+    positive = maps.nan_to_num().clamp(min=0)
+    small = torch.nn.functional.adaptive_avg_pool2d(positive[:, None].float(), GRID)[:, 0]
+    most = small.amax(dim=(1, 2), keepdim=True)
+    return (255 * small / most.clamp(min=torch.finfo(small.dtype).tiny)).round().byte().cpu()
