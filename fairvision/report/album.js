@@ -261,7 +261,7 @@
       const map = answer.map ? Uint8Array.from(atob(answer.map), (character) => character.charCodeAt(0)) : null;
       const place = answer.mass === undefined ? "" : `${percent(answer.mass)} of it on ${item.task ? "the objects" : "the person"}`;
       const canvas = map && overlaid(image, map, outline, strength, `Evidence of ${name}`);
-      const lines = [mark(i), node("span", map ? place : answer.noMap || "nothing speaks for it", { class: "quiet" })];
+      const lines = [mark(i), node("span", map ? place : answer.noMap || "no map", { class: "quiet" })];
       if (map) figures.push(figure(canvas, "where its evidence lies", lines));
       else figures.push(figure(null, "where its evidence lies", lines));
     });

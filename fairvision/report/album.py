@@ -82,7 +82,9 @@ def album(images: Sequence[GalleryImage], looks: Sequence[Look]) -> Album:
     masks = {name: _mask(image.mask) for name, image in first.items()}
     content = {
         "about": about,
-        "models": [{"name": look.name, "glyph": look.glyph, "colour": look.colour} for look in looks],
+        "models": [
+            {"name": look.name, "glyph": look.glyph, "colour": look.colour} for look in looks
+        ],
         "pictures": [
             {
                 "id": name,

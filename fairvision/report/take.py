@@ -56,7 +56,9 @@ def markdown(
 def _cell(text: str) -> str:
     """Return text that is neither markup nor the end of a cell."""
     plain = " ".join(words.plain(text).split())
-    return "".join(f"\\{character}" if character in "\\|*_`<>[]#" else character for character in plain)
+    return "".join(
+        f"\\{character}" if character in "\\|*_`<>[]#" else character for character in plain
+    )
 
 
 def _citation(settings: AuditSettings) -> str:

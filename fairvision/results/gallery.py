@@ -65,7 +65,7 @@ class ModelAnswer:
     mass : share of the evidence that does, or None
     holds : share of the swapped surroundings in which the answer stays, or None
     why_no_map : a few words, where no map is drawn; else ""
-    reason : why it is right or wrong, one of `REASONS` or `EVIDENCE_CELLS`; "" where that is unknown
+    reason : why it is right or wrong, one of `REASONS`, `EVIDENCE_CELLS` or `TASK_KINDS`; or ""
     hidden, person : the group it names, and how probable that is to it, with the person hidden and
         with only the person visible; None without answer
     """

@@ -260,7 +260,9 @@ def test_the_headline_answers_both_questions_for_each_model():
     ]
     headline = judge(table(*rows), [A, B]).headline
     opening, first, second, *_ = headline.splitlines()
-    assert opening.startswith("“baseline” ties sport to gender more than the truth does, by 20 points.")
+    assert opening.startswith(
+        "“baseline” ties sport to gender more than the truth does, by 20 points."
+    )
     assert first.startswith(
         "baseline is right about gender in 80.0% (95% interval 70.0% to 90.0%, n = 100), but of "
         "these right answers 30.0% (20.0% to 40.0%, n = 100) hold when the surroundings are "

@@ -203,7 +203,10 @@ def test_names_are_text_wherever_they_stand(report_input):
     given["verdict"] |= {"headline": EVIL, "left_out": [EVIL], "warnings": [EVIL]}
     html = render(**given)
     page = Page(html)
-    assert [attributes.get("type") for attributes in page.all("script")] == ["application/json", None]
+    assert [attributes.get("type") for attributes in page.all("script")] == [
+        "application/json",
+        None,
+    ]
     island = html.partition('id="album-data">')[2].partition("</script>")[0]
     assert "<" not in island
     assert json.loads(island)["items"][0]["truth"] == EVIL + " g"
