@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from fairvision.results import words
@@ -59,6 +60,15 @@ def data_uri(image: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(output.getvalue()).decode()
 
 
+def isolated(text: str) -> Markup:
+    """Return text in which quoted names keep their writing direction to themselves.
+
+    >>> str(isolated("It gets “<b>” right"))
+    'It gets “<bdi>&lt;b&gt;</bdi>” right'
+    """
+    return Markup(re.sub("“([^”]*)”", r"“<bdi>\1</bdi>”", str(escape(words.plain(text)))))
+
+
 @cache
 def _environment() -> Environment:
     """Return the environment of the page templates, which escapes all text."""
@@ -72,5 +82,6 @@ def _environment() -> Environment:
     )
     environment.filters["short"] = words.short
     environment.filters["svg"] = Markup
+    environment.filters["isolated"] = isolated
     environment.filters["data_uri"] = lambda pixels: data_uri(Image.fromarray(pixels))
     return environment

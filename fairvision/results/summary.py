@@ -14,6 +14,8 @@ from fairvision.schema import UNKNOWN
 
 CLEAR_TENTHS = 0.15
 """Of shares that are nearer, "3 of 10" and "4 of 10" would say more than there is."""
+MOST_NAMED = 2
+"""Other models that the opening names."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def lead(metrics: pd.DataFrame, models: Sequence[str]) -> Lead:
         return Lead(tuple(filter(None, (_calm(figures, listed, model) for model in models))))
     first = max(concerns, key=_strength)
     sentences = [_sentence(figures, first)]
-    sentences += [_elsewhere(figures, first, m) for m in models if m != first.model]
+    sentences += _elsewhere(figures, first)
     others = [of for of in concerns if of.model == first.model and of.question != first.question]
     if others:
         sentences.append(_sentence(figures, max(others, key=_strength)))
@@ -186,8 +188,8 @@ def _entry(figures: Figures, finding: Finding) -> Entry:
     interval = f"{points(figure.low, sign=signed)} to {points(figure.high, sign=signed)}"
     amount = f"{points(figure.value, sign=signed)} points"
     small = f"{amount} {apart} ({interval}), n = {figure.n}"
-    if len(pair) == 1:
-        small = f"interval {interval}, n = {figure.n}"
+    if len(pair) < 2:
+        pair, small = (amount,), f"interval {interval}, n = {figure.n}"
     return Entry(finding.model, finding.status, pair, words, small, filter_)
 
 
@@ -285,17 +287,35 @@ def _sentence(figures: Figures, finding: Finding) -> str:
     return f"{name} ties {tied} more than the truth does, by {amount} points."
 
 
-def _elsewhere(figures: Figures, first: Finding, model: str) -> str:
+def _elsewhere(figures: Figures, first: Finding) -> list[str]:
+    """Say of other models whether they are shown to change a concern of the first one.
+
+    Of more than two others only the one is named in which it is smallest.
+    """
+    others = figures.models[1:]
+    if first.model != figures.models[0]:
+        return []
+    if len(others) <= MOST_NAMED:
+        return [sentence for model in others if (sentence := _change(figures, first, model))]
+    keys = (first.metric, first.attribute, first.task)
+    of_others = {m: figure for m in others if (figure := figures.defined(m, *keys)) is not None}
+    if not of_others:
+        return []
+    least = min(of_others, key=lambda model: abs(of_others[model].value))
+    pair, _, _ = _pair(figures, _of_model(first, least, of_others[least]))
+    numbers = f" ({' / '.join(pair)})" if pair else ""
+    return [f"Of the {len(others)} other models it is smallest in “{least}”{numbers}."]
+
+
+def _change(figures: Figures, first: Finding, model: str) -> str:
     """Say whether another model is shown to change a concern."""
     keys = (first.metric, first.attribute, first.task)
     figure = figures.defined(model, *keys)
     change = figures.defined(difference_of(figures.models[0], model), *keys)
-    if figure is None:
+    if figure is None or change is None:
         return ""
     pair, _, _ = _pair(figures, _of_model(first, model, figure))
     numbers = f" ({' / '.join(pair)})" if pair else ""
-    if first.model != figures.models[0] or change is None:
-        return ""
     if not change.sign:
         return f"“{model}” does not clearly change that{numbers}."
     less = abs(figure.value) < abs(first.value)
