@@ -27,12 +27,10 @@ audit
 ]
 
 
-def test_cells_show_what_they_should(tmp_path: Path) -> None:
-    from nbclient import NotebookClient
-
+def test_cells_show_what_they_should(run_notebook, tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    run_notebook(notebook)
     shown = [{kind for output in cell.outputs for kind in output.get("data", {})} for cell in cells]
     assert "text/html" in shown[0]
     assert "text/html" in shown[1]

@@ -14,13 +14,11 @@ NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbclient import NotebookClient
-
+def test_runs(name, run_notebook, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("FAIRVISION_SHORT", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    run_notebook(notebook)
     assert list(tmp_path.glob("*/report.html"))
     shown = {
         kind
