@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fairvision.core.suggestions import did_you_mean
 from fairvision.core.tables import Table, is_list
 from fairvision.datasets.counterfactuals import COLUMNS
 from fairvision.datasets.label_columns import texts
@@ -86,6 +87,24 @@ def plain(table: Table, layout: Layout, *, partly: bool = False) -> tuple[Table,
         return table, notes
     table, more = _pivoted(table)
     return table, [*notes, *more]
+
+
+def unread(tables: Sequence[Table], layout: Layout) -> list[str]:
+    """Return a note on each column that a layout names and no table has.
+
+    Parameters
+    ----------
+    tables : all that are read, as their files have them
+    layout : how they are written
+    """
+    there = {name for table in tables for name in table.types}
+    return [
+        f"no table has a column {shown(column)}, which --column names"
+        + did_you_mean(column, sorted(there))
+        for columns in layout.columns.values()
+        for column in columns
+        if column not in there
+    ]
 
 
 def is_long(table: Table, layout: Layout | None = None) -> bool:

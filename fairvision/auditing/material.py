@@ -14,13 +14,14 @@ import pandas as pd
 
 from fairvision import datasets
 from fairvision.attribution import WITHOUT_GRADIENTS
-from fairvision.auditing import coverage, streaming, tables
+from fairvision.auditing import coverage, layouts, streaming, tables
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.names import model_names
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
+from fairvision.core.tables import open_table
 from fairvision.datasets import Dataset
 from fairvision.datasets.counterfactuals import ORIGINAL
 from fairvision.datasets.regions import empty_regions
@@ -297,7 +298,8 @@ def of_tables(
     layout: Layout,
 ) -> Material:
     """Read samples tables made elsewhere; those that are too many for memory are counted."""
-    for path in (*files, *([Path(train)] if train is not None else [])):
+    every = [*files, *([Path(train)] if train is not None else [])]
+    for path in every:
         _check_of_audit(path)
     called = model_names(files, names)
     whole = None if data is None else datasets.load(data)
@@ -313,6 +315,8 @@ def of_tables(
         else:
             models, reference, notes = tables.read_predictions(files, called, **options)
     notes += [str(w.message) for w in caught]
+    if layout.columns:
+        notes += layouts.unread([open_table(path) for path in every], layout)
     notes += [line for model in models if (line := coverage.always_right(model))]
     if train is not None and streaming.too_large([Path(train)], layout):
         reference, train_counts = streaming.read_truth(Path(train), models[0].truth, layout)

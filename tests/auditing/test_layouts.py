@@ -497,3 +497,10 @@ def test_tables_of_audits_hold_probabilities(plain, tmp_path):
 def test_runs_take_none_of_this(tmp_path):
     with pytest.raises(InputError, match="--column and --logits are for tables"):
         audit("run", output=tmp_path / "audit", logits=True)
+
+
+def test_a_column_that_no_table_has_is_noted(plain, tmp_path, memory):
+    table = plain.assign(image_id=plain["id"])
+    done = figures(table, tmp_path, columns={"id": ["imageid", "image_id"]})
+    (note,) = [line for line in done.verdict.warnings if "--column" in line and "names" in line]
+    assert note == ("no table has a column 'imageid', which --column names: did you mean image_id?")
