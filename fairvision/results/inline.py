@@ -1,16 +1,16 @@
-"""An audit in a notebook: what was found, as cards, and the accuracies, in HTML without script."""
+"""An audit in a notebook: what a report opens with, and the accuracies, in HTML without script."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
 
 from fairvision.results.figures import Figure, Figures, read
-from fairvision.results.findings import Finding, findings
+from fairvision.results.summary import Card, Entry, cards, lead
 from fairvision.results.verdict import Verdict
-from fairvision.results.words import plain, words_of
+from fairvision.results.words import plain
 
 _WORDS = {
     "concern": "concern",
@@ -39,51 +39,43 @@ def as_html(metrics: pd.DataFrame, models: Sequence[str], verdict: Verdict, page
 
     Examples
     --------
-    >>> row = {"model": "<m>", "metric": "accuracy_gap", "attribute": "gender", "task": "",
-    ...        "group": "", "label": "", "value": 0.2, "low": 0.1, "high": 0.3, "n": 90,
-    ...        "unit": "difference"}
-    >>> html = as_html(pd.DataFrame([row]), ["<m>"], Verdict("All is counted."), "report.html")
-    >>> "&lt;m&gt;: <b>+0.200</b>" in html, "<m>" in html, "Are all groups served alike?" in html
-    (True, False, True)
+    >>> row = {"model": "<m>", "metric": "accuracy", "attribute": "gender", "task": "",
+    ...        "label": "", "value": 0.9, "low": 0.8, "high": 1.0, "n": 50, "unit": "fraction"}
+    >>> rows = [{**row, "group": "female"}, {**row, "group": "male", "value": 0.3}]
+    >>> gap = {"metric": "accuracy_gap", "group": "", "value": 0.6, "low": 0.5, "high": 0.7}
+    >>> table = pd.DataFrame([*rows, {**row, **gap, "n": 100}])
+    >>> html = as_html(table, ["<m>"], Verdict("All is counted."), "report.html")
+    >>> "It gets 9 of 10 annotated “female” right" in html, "90% / 30%" in html, "<m>" in html
+    (True, True, False)
     """
     figures = read(metrics, models)
-    headline = "<br>".join(_text(line) for line in verdict.headline.splitlines())
-    cards = "".join(_cards(figures, findings(metrics, models))) or _answers(verdict)
+    sentences = lead(metrics, models).sentences or verdict.headline.splitlines() or [page]
+    drawn = [_card(card) for card in cards(metrics, models) if any(e.pair for e in card.entries)]
+    title, *rest = (_text(sentence) for sentence in sentences)
     return (
-        f'<div style="max-width:70em"><p><b>{headline}</b></p>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:.6em">{cards}</div>'
+        f'<div style="max-width:70em"><p><b>{title}</b><br>{" ".join(rest)}</p>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:.6em">'
+        f"{''.join(drawn) or _answers(verdict)}</div>"
         f"{_accuracies(figures)}<p>Report: <code>{_text(page)}</code></p></div>"
     )
 
 
-def _cards(figures: Figures, listed: Sequence[Finding]) -> Iterator[str]:
-    """Yield a card for each question that some figure answers, with a line for each model."""
-    for question in dict.fromkeys(finding.question for finding in listed):
-        answers = [finding for finding in listed if finding.question == question and finding.n]
-        lines = []
-        for model in figures.models:
-            of_model = [finding for finding in answers if finding.model == model]
-            if of_model:
-                lines.append(min(of_model, key=lambda f: list(_COLOURS).index(f.status)))
-        if lines:
-            worst = min((line.status for line in lines), key=list(_COLOURS).index)
-            body = "".join(f"<div>{_line(figures, line)}</div>" for line in lines)
-            yield (
-                f'<div style="{_CARD.format(_COLOURS[worst])}"><div><b>{_text(question)}</b></div>'
-                f"{body}</div>"
-            )
-
-
-def _line(figures: Figures, finding: Finding) -> str:
-    """Return what a finding says of a model, in a line."""
-    figure = figures.get(finding.model, finding.metric, finding.attribute, finding.task)
-    title = words_of(finding.metric, finding.attribute, finding.task).title
-    ends = (finding.extremes.worst, finding.extremes.best) if finding.extremes else ()
-    of_ends = _text(": " * bool(ends) + ", ".join(f"{end.group} {end.figure}" for end in ends))
-    value = "–" if figure is None else _figure(figure)
+def _card(card: Card) -> str:
+    """Return a question with what is shown of each model."""
+    body = "".join(f"<div>{_entry(entry)}</div>" for entry in card.entries)
     return (
-        f"{_text(finding.model)}: {value}<br><small>{_text(title)}{of_ends} "
-        f"(<b>{_WORDS[finding.status]}</b>)</small>"
+        f'<div style="{_CARD.format(_COLOURS[card.status])}"><div><b>{_text(card.question)}</b>'
+        f"</div>{body}</div>"
+    )
+
+
+def _entry(entry: Entry) -> str:
+    """Return what a card says of a model."""
+    pair = f" <b>{_text(' / '.join(entry.pair))}</b>" if entry.pair else ""
+    about = "; ".join(filter(None, (entry.words, entry.small)))
+    return (
+        f"{_text(entry.model)}:{pair} <b>({_WORDS[entry.status]})</b>"
+        f"<br><small>{_text(about)}</small>"
     )
 
 

@@ -34,14 +34,12 @@ def test_what_was_found_is_shown(tmp_path):
     html = audit._repr_html_()
     shown = text(html)
     assert "Are all groups served alike?" in shown
-    assert "m 60.0%, f 90.0%" in shown
-    assert "( concern )" in shown
+    assert "It gets 9 of 10 annotated “f” right, and 6 of 10 annotated “m”." in shown
+    assert "mine: 90% / 60% (concern)" in shown
     assert "Does it lean on the surroundings?" not in shown  # was not measured
     assert "Accuracy on gender, f 90.0%" in shown
     assert "n = 30" in shown
     assert str(audit.report) in shown
-    for line in audit.verdict.headline.splitlines():
-        assert line in shown
 
 
 def test_nothing_of_the_data_runs(tmp_path):
@@ -56,8 +54,8 @@ def test_nothing_of_the_data_runs(tmp_path):
 
 def test_no_concern_is_not_a_concern(tmp_path):
     shown = text(audited(tmp_path, 20, 20)._repr_html_())
-    assert "( no concern shown )" in shown
-    assert "( concern )" not in shown
+    assert "(no concern shown)" in shown
+    assert "(concern)" not in shown
 
 
 def test_captions_show_their_answers(tmp_path):
