@@ -21,7 +21,7 @@
     return made;
   };
   const percent = (share) => `${Math.round(100 * share)}%`;
-  const named = (answer) => (answer ? `${answer[0]} ${percent(answer[1])}` : "no answer");
+  const named = (answer) => (answer ? [node("bdi", answer[0]), ` ${percent(answer[1])}`] : ["no answer"]);
   const isRight = (item, answer) => Boolean(answer.whole) && answer.whole[0] === item.truth;
 
   // every picture is one tile; the rest leave the fold in which they stand without this script
@@ -95,7 +95,8 @@
     const answer = item.answers[modelIndex()];
     const says = tile.querySelector(".says");
     const right = isRight(item, answer);
-    const verdict = node("strong", `${right ? "✓" : "✕"} ${named(answer.whole)}`, { class: right ? "right" : "wrong" });
+    const verdict = node("strong", right ? "✓ " : "✕ ", { class: right ? "right" : "wrong" });
+    verdict.append(...named(answer.whole));
     const truth = node("span");
     truth.append("annotated ", node("bdi", item.truth));
     says.replaceChildren(answer.whole ? verdict : node("strong", "no answer"), truth);
@@ -236,7 +237,7 @@
     const strength = Number(view.querySelector("#opacity").value) / 100;
     view.querySelector("#view-title").replaceChildren("Picture ", node("bdi", picture.id));
     const facts = view.querySelector("#view-facts");
-    facts.replaceChildren(`annotated ${data.about[item.about]}: `, node("bdi", item.truth));
+    facts.replaceChildren("annotated ", node("bdi", data.about[item.about]), ": ", node("bdi", item.truth));
     for (const text of [...picture.groups, ...picture.labels]) facts.append(" · ", node("bdi", text));
     const asked = [["whole", "whole", drawn(image, () => {}, "The whole picture")]];
     if (person) {
@@ -249,7 +250,7 @@
       return line;
     });
     const judged = (key) => (answer) =>
-      answer[key] ? `${answer[key][0] === item.truth ? "✓" : "✕"} ${named(answer[key])}` : "–";
+      answer[key] ? [answer[key][0] === item.truth ? "✓ " : "✕ ", ...named(answer[key])] : "–";
     const figures = asked.map(([key, title, canvas]) => figure(canvas, title, each(judged(key))));
     if (item.answers.some((answer) => answer.holds !== undefined)) {
       const stays = (answer) => (answer.holds === undefined ? "–" : `stays in ${percent(answer.holds)}`);

@@ -61,12 +61,16 @@ def data_uri(image: Image.Image) -> str:
 
 
 def isolated(text: str) -> Markup:
-    """Return text in which quoted names keep their writing direction to themselves.
+    """Return text in which names keep their writing direction to themselves.
+
+    These are what stands in quotation marks, and words that are written from right to left.
 
     >>> str(isolated("It gets “<b>” right"))
     'It gets “<bdi>&lt;b&gt;</bdi>” right'
     """
-    return Markup(re.sub("“([^”]*)”", r"“<bdi>\1</bdi>”", str(escape(words.plain(text)))))
+    letters = "[\u0590-\u08ff\ufb1d-\ufefc]+"
+    names = f"(?<=“)[^”]*(?=”)|{letters}(?: {letters})*"
+    return Markup(re.sub(names, r"<bdi>\g<0></bdi>", str(escape(words.plain(text)))))
 
 
 @cache

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from runpy import run_path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fairvision import report
+from fairvision.metrics.causes import REASONS
 from fairvision.report import captions, leaderboard, releases
 from fairvision.results import words
 from fairvision.results.changes import Change, Compared, Comparison, StatusChange
 from fairvision.results.figures import Figure, Key, read
 from fairvision.results.findings import QUESTIONS
 from fairvision.results.folder import SweepSettings
+from fairvision.results.gallery import GalleryImage, ModelAnswer
 from fairvision.results.leaderboard import collect
 
 TESTS = Path(__file__).parents[1]
@@ -33,7 +36,7 @@ EVIL = (
 SHAPES: dict[str, dict[str, Any]] = {
     "two models": {},
     "one model": {"models": ("only",)},
-    "six models": {"models": tuple("abcdef"), "tasks": {"objects": ("tie",)}, "items": 1},
+    "six models": {"models": tuple("abcdef"), "tasks": {"objects": ("tie",)}},
     "forty groups": {
         "models": ("only",),
         "attributes": {"country": tuple(f"country {i}" for i in range(40))},
@@ -52,16 +55,73 @@ SHAPES: dict[str, dict[str, Any]] = {
         "attributes": {EVIL[1]: EVIL[1:]},
         "tasks": {EVIL[2]: EVIL},
     },
+    "350 pictures": {"images": 350, "side": 192},
+    "1,000 pictures": {"images": 1000, "side": 160},
 }
 
 
-def audited(**shape: Any) -> str:
+def audited(images: int = 30, side: int = 64, **shape: Any) -> str:
     """Return the page of an audit, of the figures that the tests of the report are made of."""
-    given = REPORT["make_input"](**{"items": 2, "size": 64, **shape})
+    given = REPORT["make_input"](**{"items": 0, **shape})
     if given["metrics"]["attribute"].eq("gender").any():
         rows = LEANING["leaning_rows"](LEANING["THINGS"], tuple(given["models"]))
         given["metrics"] = pd.concat([given["metrics"], rows], ignore_index=True)
+    given["gallery"] = photographs(images, side, **shape)
+    given["settings"]["n"] = max(images, given["settings"]["n"])
     return report.render(**given)
+
+
+def photographs(
+    count: int,
+    side: int = 64,
+    *,
+    models: tuple[str, ...] = ("baseline", "equalizer"),
+    attributes: dict[str, tuple[str, ...]] | None = None,
+    tasks: dict[str, tuple[str, ...]] | None = None,
+    masks: bool = True,
+    **_: Any,
+) -> list[GalleryImage]:
+    """Return what a page shows of images: every third answer of a model is wrong.
+
+    Parameters
+    ----------
+    count, side : how many, and how wide and high they are
+    models, attributes, tasks, masks : as for the tests of the report
+    """
+    attribute, groups = next(iter((attributes or {"gender": ("woman", "man")}).items()))
+    labels = next(
+        iter((tasks if tasks is not None else {"objects": ("handbag", "tie")}).values()), ()
+    )
+    rng = np.random.default_rng(0)
+    names = [f"{EVIL[i % len(EVIL)]} {i}" if attribute in EVIL else f"p{i}" for i in range(count)]
+    listed = []
+    for i, name in enumerate(names):
+        image, person, _ = REPORT["make_image"](rng, side)
+        mask = person if masks else None
+        answers = tuple(
+            ModelAnswer(
+                model,
+                groups[(i + ((i + j) % 3 == 0)) % len(groups)],
+                0.5 + (37 * i + 11 * j) % 50 / 100,
+                rng.random((16, 16)).astype(np.float32) if masks else np.zeros((16, 16)),
+                inside=bool(i % 2) if masks else None,
+                holds=(i + j) % 9 / 8 if masks else None,
+                why_no_map="" if masks else "no mask",
+                reason=REASONS[2 + i % 2 if (i + j) % 3 == 0 else i % 2] if masks else "",
+                hidden=(groups[0], 0.5) if masks else None,
+                person=(groups[i % len(groups)], 0.75) if masks else None,
+            )
+            for j, model in enumerate(models)
+        )
+        donors = (names[(i + 1) % count],) if masks else ()
+        shown = tuple(labels[i % max(1, len(labels)) :][:1])
+        listed.append(
+            GalleryImage(
+                *("", name, attribute, groups[i % len(groups)], shown, image, mask, answers),
+                donors=donors,
+            )
+        )
+    return listed
 
 
 def captioned(models: tuple[str, ...] = ("A", "B"), **more: Any) -> str:
@@ -116,15 +176,15 @@ def released(model: str = "mine", attribute: str = "gender", group: str = "femal
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    **{name: lambda shape=shape: audited(**shape) for name, shape in SHAPES.items()},
+    **{name: partial(audited, **shape) for name, shape in SHAPES.items()},
     "captions": captioned,
-    "captions of six models": lambda: captioned(tuple("ABCDEF")),
-    "hostile captions": lambda: captioned(EVIL[:2], attribute=EVIL[2], groups=list(EVIL)),
+    "captions of six models": partial(captioned, tuple("ABCDEF")),
+    "hostile captions": partial(captioned, EVIL[:2], attribute=EVIL[2], groups=list(EVIL)),
     "leaderboard": compared,
-    "leaderboard of eight methods": lambda: compared(tuple("abcdefgh")),
-    "hostile leaderboard": lambda: compared(EVIL[:3], EVIL[3]),
+    "leaderboard of eight methods": partial(compared, tuple("abcdefgh")),
+    "hostile leaderboard": partial(compared, EVIL[:3], EVIL[3]),
     "releases": released,
-    "hostile releases": lambda: released(*EVIL[:3]),
+    "hostile releases": partial(released, *EVIL[:3]),
 }
 
 
