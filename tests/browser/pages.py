@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from runpy import run_path
@@ -124,6 +125,19 @@ def photographs(
     return listed
 
 
+def audited_on_tasks(images: int = 30) -> str:
+    """Return the page of an audit of models that name no group, asked about two tasks."""
+    tasks = {"objects": ("tie", "handbag"), "scene": ("indoors", "outdoors")}
+    given = REPORT["make_input"](tasks=tasks, items=0)
+    given["metrics"] = given["metrics"][given["metrics"]["task"] != ""]
+    given["gallery"] = [
+        replace(image, of_task=True, groups=("gender: woman",))
+        for task in tasks.items()
+        for image in photographs(images, attributes=dict([task]), tasks={})
+    ]
+    return report.render(**given)
+
+
 def captioned(models: tuple[str, ...] = ("A", "B"), **more: Any) -> str:
     """Return the page of an audit of captions."""
     return captions.render(**CAPTIONS["make_input"](models, **more))
@@ -177,6 +191,7 @@ def released(model: str = "mine", attribute: str = "gender", group: str = "femal
 
 PAGES: dict[str, Callable[[], str]] = {
     **{name: partial(audited, **shape) for name, shape in SHAPES.items()},
+    "tasks alone": audited_on_tasks,
     "captions": captioned,
     "captions of six models": partial(captioned, tuple("ABCDEF")),
     "hostile captions": partial(captioned, EVIL[:2], attribute=EVIL[2], groups=list(EVIL)),

@@ -85,6 +85,22 @@ def test_pictures_are_searched_and_disagreements_shown(open_page):
     assert ids(whole(tab)) == apart
 
 
+def test_the_same_pictures_are_asked_about_by_each_task(open_page):
+    tab = open_page(page("tasks alone"), viewport=DESK)
+    tab.locator("[name=answer]").select_option("tie")
+    assert 0 < len(ids(tab)) < 30
+    tab.locator("#album-clear").click()
+    assert tab.locator("#tiles .says").first.inner_text().split()[1] in ("tie", "handbag")
+    tab.locator("[name=about]").select_option("scene")
+    assert tab.locator("#album-count").inner_text() == "30 of 30 pictures"
+    assert len(ids(whole(tab))) == 30
+    assert tab.locator("#tiles .says").first.inner_text().split()[1] in ("indoors", "outdoors")
+    tab.locator("#tiles button").first.click()
+    tab.locator("#view").wait_for()
+    assert "annotated scene: indoors · gender: woman" in tab.locator("#view").inner_text()
+    assert violations(tab, without=["color-contrast"]) == []
+
+
 def test_pictures_are_sorted(open_page):
     def sure(image):
         return image.models[0].probability
