@@ -59,7 +59,9 @@ def album(
     shown = [_of_rows(model, rows, attribute) for model in samples]
     located = shown[0].truth if pictures is None else _located(pictures, shown[0].truth)
     side = SIDE if len(rows) <= MANY else SMALL_SIDE
-    reasons = why_no_maps(networks, methods) if networks else [FROM_A_TABLE] * len(shown)
+    reasons = [FROM_A_TABLE] * len(shown)
+    if networks:
+        reasons = why_no_maps(networks, methods, spare_runs=False)
     labels = telling_labels(shown, attribute)
     codes = [telling_codes(model, attribute, labels) for model in shown]
     lent = _donors(donors, attribute, rows, shown[0].truth)

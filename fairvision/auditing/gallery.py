@@ -184,11 +184,16 @@ def _true_probability(
     return np.nan_to_num(of_truth)
 
 
-def why_no_maps(models: Sequence[Model], methods: Sequence[str | None]) -> list[str]:
+def why_no_maps(
+    models: Sequence[Model], methods: Sequence[str | None], *, spare_runs: bool = True
+) -> list[str]:
     """Return for each model why its maps are not drawn; "" where they are."""
     from fairvision.auditing.subjects import why_not_drawn
 
-    return [why_not_drawn(model, method) for model, method in zip(models, methods)]
+    return [
+        why_not_drawn(model, method, spare_runs=spare_runs)
+        for model, method in zip(models, methods)
+    ]
 
 
 def maps_of(

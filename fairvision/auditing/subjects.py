@@ -247,14 +247,15 @@ def _why_not_default(model: Model) -> str:
     return ""
 
 
-def why_not_drawn(model: Model, method: str | None) -> str:
+def why_not_drawn(model: Model, method: str | None, *, spare_runs: bool = True) -> str:
     """Return in a few words why maps of a model are not laid over images; "" where they are.
 
-    Those of runs always are: their notes say how coarse they are.
+    Those of runs always are with `spare_runs`: their notes say how coarse they are.
     """
     if method is None:
         return f"no evidence was looked for (attribution {NONE})"
-    grid = None if isinstance(model, RunModel) else coarse_grid(model, method)
+    spared = spare_runs and isinstance(model, RunModel)
+    grid = None if spared else coarse_grid(model, method)
     if grid is None:
         return ""
     return (
