@@ -210,7 +210,7 @@ def _pair(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, dic
             )
         case "background_gap":
             names = ("same_swapped_accuracy", "swapped_accuracy")
-            words = "right in front of surroundings of the same group / of other groups"
+            words = "right with surroundings of the own group / of other groups"
             chosen = {"reason": "right, turns with the surroundings"}
         case "context_gap":
             names = ("accuracy_context_agrees", "accuracy_context_disagrees")
@@ -255,8 +255,8 @@ def _sentence(figures: Figures, finding: Finding) -> str:
             return ""
         more, less = _shares(same.value, others.value)
         return (
-            f"{name} names {more} people right in front of surroundings of their own group, and "
-            f"{less} in front of those of other groups: it goes by the surroundings."
+            f"With surroundings of their own group {_lower(name)} names {more} people right, with "
+            f"those of other groups {less}."
         )
     if finding.metric == "context_gap":
         agrees, disagrees = (
@@ -365,7 +365,8 @@ def _ends(
     ]
     if len(of_groups) < 2:
         return None
-    return max(of_groups, key=lambda of: of[1].value), min(of_groups, key=lambda of: of[1].value)
+    ordered = sorted(of_groups, key=lambda of: of[1].value)
+    return ordered[-1], ordered[0]
 
 
 def _shares(high: float, low: float) -> tuple[str, str]:
