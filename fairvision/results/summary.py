@@ -376,7 +376,10 @@ def _shares(high: float, low: float) -> tuple[str, str]:
     (('9 of 10', '3 of 10'), ('74% of those', '66% of those'))
     """
     tenths = [round(10 * value) for value in (high, low)]
-    exact = all(0 < ten < 10 or ten == 10 * value for ten, value in zip(tenths, (high, low)))
+    exact = all(
+        abs(10 * value - ten) < 0.4 if 0 < ten < 10 else ten == 10 * value
+        for ten, value in zip(tenths, (high, low))
+    )
     if high - low >= CLEAR_TENTHS and exact:
         return f"{tenths[0]} of 10", f"{tenths[1]} of 10"
     return f"{percent(high)} of those", f"{percent(low)} of those"
