@@ -342,7 +342,7 @@ def test_pages_of_many_pictures_are_small(open_page, name, most):
     assert ids(tab) == [f"p{total - 1}"]
 
 
-@pytest.mark.parametrize("name", ["350 pictures", "six models", "forty groups", "eighty labels"])
+@pytest.mark.parametrize("name", ["350 pictures", "six models", "forty groups"])
 def test_at_most_six_pages_are_printed(open_page, name):
     tab = open_page(page(name), viewport=DESK, color_scheme="dark")
     heading = tab.locator("h1").inner_text()

@@ -14,11 +14,8 @@ from fairvision import explain
 
 OF_COLOUR = ("color-contrast",)
 OF_LAYOUT = (*OF_COLOUR, "target-size", "scrollable-region-focusable")
-WINDOWS = (
-    *((width, scheme) for width in (320, 1280) for scheme in ("light", "dark")),
-    (768, "dark"),
-    (1920, "light"),
-)
+WINDOWS = ((320, "light"), (768, "dark"), (1280, "dark"), (1920, "light"))
+LONG = ("six models", "forty groups", "eighty labels", "350 pictures", "1,000 pictures")
 KINDS = ("two models", "captions of six models", "leaderboard of eight methods", "releases")
 HOSTILE = [name for name in PAGES if name.startswith("hostile")]
 
@@ -49,10 +46,11 @@ def beyond(tab):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_and_nothing_is_cut_off(open_page, name):
-    tab = open_page(page(name), viewport={"width": 1280, "height": 800})
-    assert violations(tab) == []
-    tab.set_viewport_size({"width": 320, "height": 640})
+    tab = open_page(page(name), viewport={"width": 320, "height": 640})
+    tab.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     assert beyond(tab) == 0
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    assert violations(tab, without=OF_COLOUR, folded=name in LONG) == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), WINDOWS)
