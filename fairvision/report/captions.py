@@ -13,6 +13,7 @@ from fairvision.results.figures import Figure, Figures, read
 from fairvision.results.folder import CaptionSettings, settings_from
 from fairvision.results.gallery import CaptionedImage
 from fairvision.results.sections import CAPTIONED_OBJECTS, CAPTIONED_PERSON, CAPTIONED_REST
+from fairvision.results.summary import cards, lead
 from fairvision.results.verdict import Verdict
 
 OUTCOMES = ("correct", "incorrect", "other")
@@ -63,6 +64,9 @@ def render(
         parts={heading: rows for heading, rows in parts.items() if rows},
         bars=_bars(figures, attribute, marks, settings.groups),
         looks=marks,
+        lead=lead(metrics, models),
+        cards=[card for card in cards(metrics, models) if any(e.pair for e in card.entries)],
+        album=None,
         verdict=Verdict.of(verdict),
         gallery=_by_kind(gallery),
         opposed=opposed,
