@@ -240,12 +240,13 @@ def small_image(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
     """Return an image of at most `side` pixels, and the mask of its person."""
     sample = truth.samples.loc[row]
-    image = read_image(truth.root / sample["image"], doubts=Doubts())
-    small = image.copy()
+    path = truth.root / sample["image"]
+    small = read_image(path, least=2 * side, doubts=Doubts())
     small.thumbnail((side, side))
     if not isinstance(sample["mask"], str):
         return np.asarray(small), None
-    mask = Image.fromarray(read_mask(truth.root / sample["mask"], image.size, doubts=Doubts()))
+    size = image_size(path)
+    mask = Image.fromarray(read_mask(truth.root / sample["mask"], size, doubts=Doubts()))
     return np.asarray(small), np.asarray(mask.resize(small.size, Image.Resampling.NEAREST))
 
 
