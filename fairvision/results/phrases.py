@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
-from fairvision.results.figures import Figure, Figures
+from fairvision.results.figures import Figures
 from fairvision.results.findings import Finding
-from fairvision.schema import UNKNOWN
 
 CLEAR_TENTHS = 0.15
 """Of shares that are nearer, "3 of 10" and "4 of 10" would say more than there is."""
@@ -40,24 +39,23 @@ def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, d
     model, attribute, task = finding.model, finding.attribute, finding.task
     match finding.metric:
         case "accuracy_gap":
-            ends = ends_of(figures, model, attribute, task)
-            if ends is None:
+            if finding.extremes is None:
                 return (), "", {}
-            (best, high), (worst, low) = ends
+            best, worst = finding.extremes.best, finding.extremes.worst
             about = f" about {task}" if task else ""
             return (
-                (percent(high.value), percent(low.value)),
-                f"right{about} for those annotated “{best}” / “{worst}”",
-                {"group": worst, "right": "no"},
+                (percent(best.figure.value), percent(worst.figure.value)),
+                f"right{about} for those annotated “{best.group}” / “{worst.group}”",
+                {"group": worst.group, "right": "no"},
             )
         case "error_gap":
-            ends = ends_of(figures, model, attribute, metric="error")
-            if ends is None:
+            if finding.extremes is None:
                 return (), "", {}
-            (worst, high), (best, low) = ends
+            best, worst = finding.extremes.best, finding.extremes.worst
+            groups = f"“{best.group}” / “{worst.group}”"
             return (
-                (percent(low.value), percent(high.value)),
-                f"captions that name another group, of those annotated “{best}” / “{worst}”",
+                (percent(best.figure.value), percent(worst.figure.value)),
+                f"captions that name another group, of those annotated {groups}",
                 {},
             )
         case "background_gap":
@@ -90,25 +88,24 @@ def sentence_of(figures: Figures, finding: Finding) -> str:
     model, attribute, task = finding.model, finding.attribute, finding.task
     name = "It" if len(figures.models) == 1 else f"“{model}”"
     if finding.metric == "accuracy_gap":
-        ends = ends_of(figures, model, attribute, task)
-        if ends is None:
+        if finding.extremes is None:
             return ""
-        (best, high), (worst, low) = ends
+        best, worst = finding.extremes.best, finding.extremes.worst
         about = f" about {task}" if task else ""
-        more, less = _shares(high.value, low.value)
+        more, less = _shares(best.figure.value, worst.figure.value)
         those = "" if " of " in more else " of those"
         return (
-            f"{name} gets {more}{those} annotated “{best}” right{about}, and {less}{those} "
-            f"annotated “{worst}”."
+            f"{name} gets {more}{those} annotated “{best.group}” right{about}, and {less}{those} "
+            f"annotated “{worst.group}”."
         )
     if finding.metric == "error_gap":
-        ends = ends_of(figures, model, attribute, metric="error")
-        if ends is None:
+        if finding.extremes is None:
             return ""
-        (worst, high), (best, low) = ends
+        best, worst = finding.extremes.best, finding.extremes.worst
         return (
-            f"{name} names another group for {percent(high.value)} of those annotated “{worst}”, "
-            f"and for {percent(low.value)} of those annotated “{best}”."
+            f"{name} names another group for {percent(worst.figure.value)} of those annotated "
+            f"“{worst.group}”, and for {percent(best.figure.value)} of those annotated "
+            f"“{best.group}”."
         )
     if finding.metric == "lic":
         return (
@@ -155,22 +152,6 @@ def sentence_of(figures: Figures, finding: Finding) -> str:
     tied = f"{attribute} to {task}" if finding.metric == T_TO_A else f"{task} to {attribute}"
     amount = points(finding.value)
     return f"{name} ties {tied} more than the truth does, by {amount} points."
-
-
-def ends_of(
-    figures: Figures, model: str, attribute: str, task: str = "", *, metric: str = "accuracy"
-) -> tuple[tuple[str, Figure], tuple[str, Figure]] | None:
-    """Return the groups with the largest and the smallest value, with their figures."""
-    of_groups = [
-        (group, figure)
-        for group in figures.groups(attribute)
-        if group != UNKNOWN
-        and (figure := figures.defined(model, metric, attribute, task, group)) is not None
-    ]
-    if len(of_groups) < 2:
-        return None
-    ordered = sorted(of_groups, key=lambda of: of[1].value)
-    return ordered[-1], ordered[0]
 
 
 def _shares(high: float, low: float) -> tuple[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from fairvision.results.figures import Figure, Figures, difference_of, read
+from fairvision.results.figures import Figures, difference_of, read
 from fairvision.results.findings import QUESTIONS, Finding, Status, findings
-from fairvision.results.phrases import ends_of, pair_of, percent, points, sentence_of
+from fairvision.results.phrases import pair_of, percent, points, sentence_of
 
 MOST_NAMED = 2
 """Other models that the opening names."""
@@ -119,12 +119,11 @@ def lead(metrics: pd.DataFrame, models: Sequence[str]) -> Lead:
         return Lead(tuple(filter(None, (_calm(figures, listed, model) for model in models))))
     first = max(concerns, key=_strength)
     sentences = [sentence_of(figures, first)]
-    sentences += _elsewhere(figures, first)
+    sentences += _elsewhere(figures, listed, first)
     others = [of for of in concerns if of.model == first.model and of.question != first.question]
     if others:
         sentences.append(sentence_of(figures, max(others, key=_strength)))
-    ends = ends_of(figures, first.model, first.attribute, first.task)
-    best = ends[0][0] if ends is not None and first.metric == "accuracy_gap" else ""
+    best = first.extremes.best.group if first.extremes is not None else ""
     return Lead(tuple(filter(None, sentences)), first, best)
 
 
@@ -161,50 +160,50 @@ def _entry(figures: Figures, finding: Finding) -> Entry:
     interval = f"{points(figure.low, sign=signed)} to {points(figure.high, sign=signed)}"
     amount = f"{points(figure.value, sign=signed)} points"
     small = f"{amount} {apart} ({interval}), n = {figure.n}"
+    if finding.extremes is not None and not finding.extremes.all_compared:
+        gap, low = finding.extremes.gap
+        small = f"{points(gap)} points apart (at least {points(low)}), without groups of few"
     if len(pair) < 2:
         pair, small = (amount,), f"interval {interval}, n = {figure.n}"
     return Entry(finding.model, finding.status, pair, words, small, filter_)
 
 
-def _elsewhere(figures: Figures, first: Finding) -> list[str]:
+def _elsewhere(figures: Figures, listed: Sequence[Finding], first: Finding) -> list[str]:
     """Say of other models whether they are shown to change a concern of the first one.
 
     Of more than two others only the one is named in which it is smallest.
     """
-    others = figures.models[1:]
     if first.model != figures.models[0]:
         return []
+    about = (first.metric, first.attribute, first.task)
+    others = [
+        of
+        for of in listed
+        if (of.metric, of.attribute, of.task) == about and of.model != first.model and of.n
+    ]
     if len(others) <= MOST_NAMED:
-        return [sentence for model in others if (sentence := _change(figures, first, model))]
-    keys = (first.metric, first.attribute, first.task)
-    of_others = {m: figure for m in others if (figure := figures.defined(m, *keys)) is not None}
-    if not of_others:
-        return []
-    least = min(of_others, key=lambda model: abs(of_others[model].value))
-    pair, _, _ = pair_of(figures, _of_model(first, least, of_others[least]))
-    numbers = f" ({' / '.join(pair)})" if pair else ""
-    return [f"Of the {len(others)} other models it is smallest in “{least}”{numbers}."]
+        return [sentence for other in others if (sentence := _change(figures, first, other))]
+    least = min(others, key=lambda of: abs(of.value))
+    numbers = _numbers(figures, least)
+    return [f"Of the {len(others)} other models it is smallest in “{least.model}”{numbers}."]
 
 
-def _change(figures: Figures, first: Finding, model: str) -> str:
+def _change(figures: Figures, first: Finding, other: Finding) -> str:
     """Say whether another model is shown to change a concern."""
-    keys = (first.metric, first.attribute, first.task)
-    figure = figures.defined(model, *keys)
-    change = figures.defined(difference_of(figures.models[0], model), *keys)
-    if figure is None or change is None:
+    difference = difference_of(first.model, other.model)
+    change = figures.defined(difference, first.metric, first.attribute, first.task)
+    if change is None:
         return ""
-    pair, _, _ = pair_of(figures, _of_model(first, model, figure))
-    numbers = f" ({' / '.join(pair)})" if pair else ""
     if not change.sign:
-        return f"“{model}” does not clearly change that{numbers}."
-    less = abs(figure.value) < abs(first.value)
-    return f"“{model}” makes that {'smaller' if less else 'larger'}{numbers}."
+        return f"“{other.model}” does not clearly change that{_numbers(figures, other)}."
+    way = "smaller" if abs(other.value) < abs(first.value) else "larger"
+    return f"“{other.model}” makes that {way}{_numbers(figures, other)}."
 
 
-def _of_model(finding: Finding, model: str, figure: Figure) -> Finding:
-    """Return a finding's question about another model."""
-    numbers = {name: getattr(figure, name) for name in ("value", "low", "high", "n")}
-    return replace(finding, model=model, **numbers)
+def _numbers(figures: Figures, finding: Finding) -> str:
+    """Return the large figures of a finding in brackets."""
+    pair, _, _ = pair_of(figures, finding)
+    return f" ({' / '.join(pair)})" if pair else ""
 
 
 def _calm(figures: Figures, listed: Sequence[Finding], model: str) -> str:
@@ -213,20 +212,16 @@ def _calm(figures: Figures, listed: Sequence[Finding], model: str) -> str:
     of_model = [of for of in listed if of.model == model]
     silent = all(of.status == "cannot say" for of in of_model)
     end = "whether that is a reason for concern cannot be said" if silent else "no concern is shown"
-    for attribute, task in _scopes(figures):
-        ends = ends_of(figures, model, attribute, task)
-        if ends is not None:
-            (best, high), (worst, low) = ends
-            about = f" about {task}" if task else ""
+    for of in of_model:
+        if of.metric == "accuracy_gap" and of.extremes is not None:
+            best, worst = of.extremes.best, of.extremes.worst
+            about = f" about {of.task}" if of.task else ""
             return (
-                f"{name} is right{about} for {percent(high.value)} of those annotated “{best}” and "
-                f"{percent(low.value)} of those annotated “{worst}”: {end}."
+                f"{name} is right{about} for {percent(best.figure.value)} of those annotated "
+                f"“{best.group}” and {percent(worst.figure.value)} of those annotated "
+                f"“{worst.group}”: {end}."
             )
+    if any(of.metric == "accuracy_gap" and of.n for of in of_model):
+        whose = "it" if name == "It" else name
+        return f"There are too few pictures of some groups to say whether {whose} serves all alike."
     return ""
-
-
-def _scopes(figures: Figures) -> Iterator[tuple[str, str]]:
-    """Yield attributes, then attributes with tasks."""
-    for task in ("", *figures.tasks):
-        for attribute in figures.attributes:
-            yield attribute, task

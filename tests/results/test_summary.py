@@ -112,7 +112,18 @@ def test_without_a_concern_nothing_is_called_good():
         "concern is shown."
     )
     few = table(*[{**line, "n": 4} for line in rows])
-    assert "cannot be said" in lead(few, ["m"]).sentences[0]
+    assert lead(few, ["m"]).sentences == (
+        "There are too few pictures of some groups to say whether it serves all alike.",
+    )
+
+
+def test_groups_of_few_pictures_are_not_in_the_opening():
+    rows = [*unequal(0.9, 0.5), row("accuracy", 0.0, group="rare", n=3)]
+    rows[2] |= {"value": 0.9, "low": 0.8, "high": 1.0}
+    opening = lead(table(*rows), ["m"])
+    assert opening.sentences[0].startswith("It gets 9 of 10 annotated “female” right, and 5 of 10")
+    entry = card(table(*rows), ["m"], SERVED).entries[0]
+    assert entry.small.startswith("40 points apart (at least")
 
 
 def test_nothing_measured_says_nothing():
