@@ -355,7 +355,9 @@
       }
     }
   };
-  addEventListener("hashchange", follow);
+  addEventListener("hashchange", () => {
+    if (location.hash.startsWith("#pictures")) follow(); // links to other parts keep the selection
+  });
   follow();
 
   // --- tables whose rows can be sorted ---

@@ -24,7 +24,7 @@ from fairvision.results.gallery import GalleryImage, ModelAnswer
 from fairvision.results.summary import Lead
 
 GRID = 16
-QUALITY = 50
+QUALITY = 45
 FIRST = 24
 """Pictures that are seen before more are asked for."""
 

@@ -64,7 +64,7 @@ def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, d
             chosen = {"reason": "right, turns with the surroundings"}
         case "context_gap":
             names = ("accuracy_context_agrees", "accuracy_context_disagrees")
-            words = f"right where the {task} are typical of the group / of another group"
+            words = f"right where labels of {task} are typical of the group / of another group"
             chosen = {"right": "no"}
         case "pointing_game_lift":
             names = ("pointing_game", "chance_level")
@@ -134,8 +134,8 @@ def sentence_of(figures: Figures, finding: Finding) -> str:
             return ""
         more, less = _shares(agrees.value, disagrees.value)
         return (
-            f"Where the {task} are typical of the person’s {attribute}, {_lower(name)} is right in "
-            f"{more}; where they are typical of another, in {less}."
+            f"Where labels of {task} are typical of the person’s {attribute}, {_lower(name)} is "
+            f"right in {more}; where they are typical of another, in {less}."
         )
     if finding.metric == "pointing_game_lift":
         hits, chance = (
