@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
-from fairvision.results.figures import Figures
+from fairvision.results.extremes import Extremes
+from fairvision.results.figures import Figure, Figures
 from fairvision.results.findings import Finding
 
 CLEAR_TENTHS = 0.15
 """Of shares that are nearer, "3 of 10" and "4 of 10" would say more than there is."""
+
+_COMPARED = {
+    "background_gap": ("same_swapped_accuracy", "swapped_accuracy"),
+    "context_gap": ("accuracy_context_agrees", "accuracy_context_disagrees"),
+    "pointing_game_lift": ("pointing_game", "chance_level"),
+}
+"""The figures of a model that a finding is the difference of."""
 
 
 def percent(value: float) -> str:
@@ -35,123 +43,108 @@ def points(value: float, *, sign: bool = False) -> str:
 
 
 def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, dict[str, str]]:
-    """Return the large figures of a finding, what they are, and which images show it."""
-    model, attribute, task = finding.model, finding.attribute, finding.task
-    match finding.metric:
-        case "accuracy_gap":
-            if finding.extremes is None:
-                return (), "", {}
-            best, worst = finding.extremes.best, finding.extremes.worst
-            about = f" about {task}" if task else ""
-            return (
-                (percent(best.figure.value), percent(worst.figure.value)),
-                f"right{about} for those annotated “{best.group}” / “{worst.group}”",
-                {"group": worst.group, "right": "no"},
-            )
-        case "error_gap":
-            if finding.extremes is None:
-                return (), "", {}
-            best, worst = finding.extremes.best, finding.extremes.worst
-            groups = f"“{best.group}” / “{worst.group}”"
-            return (
-                (percent(best.figure.value), percent(worst.figure.value)),
-                f"captions that name another group, of those annotated {groups}",
-                {},
-            )
-        case "background_gap":
-            names = ("same_swapped_accuracy", "swapped_accuracy")
-            words = "right with surroundings of the own group / of other groups"
-            chosen = {"reason": "right, turns with the surroundings"}
-        case "context_gap":
-            names = ("accuracy_context_agrees", "accuracy_context_disagrees")
-            words = f"right where labels of {task} are typical of the group / of another group"
-            chosen = {"right": "no"}
-        case "pointing_game_lift":
-            names = ("pointing_game", "chance_level")
-            place = f"the objects of {task}" if task else "the person"
-            words = f"strongest evidence on {place} / what chance would give"
-            chosen = {}
-        case _:
-            words = {
-                T_TO_A: f"how much more it ties {attribute} to {task} than the truth does",
-                A_TO_T: f"how much more it ties {task} to {attribute} than the truth does",
-                "lic": f"how much more its other words tell the {attribute} than people’s do",
-            }.get(finding.metric, finding.metric)
-            return (f"{points(finding.value, sign=True)} points",), words, {}
-    both = [figures.defined(model, name, attribute, task) for name in names]
-    shown = tuple(percent(figure.value) for figure in both if figure is not None)
-    return (shown if len(shown) == 2 else ()), words, chosen
+    """Return the large figures of a finding, what they are, and which images of a page show it."""
+    attribute, task = finding.attribute, finding.task
+    chosen: dict[str, str] = {}
+    if finding.extremes is not None:
+        best, worst = finding.extremes.best, finding.extremes.worst
+        groups = f"“{best.group}” / “{worst.group}”"
+        words = f"captions that name another group, of those annotated {groups}"
+        if finding.metric == "accuracy_gap":
+            words = f"right{_about(task)} for those annotated {groups}"
+            chosen = {"group": worst.group, "right": "no"}
+        return (percent(best.figure.value), percent(worst.figure.value)), words, chosen
+    if finding.metric in _COMPARED:
+        both = _compared(figures, finding)
+        place = f"the objects of {task}" if task else "the person"
+        words = {
+            "background_gap": "right with surroundings of the own group / of other groups",
+            "context_gap": f"right where labels of {task} are typical of the group / of another",
+            "pointing_game_lift": f"strongest evidence on {place} / what chance would give",
+        }[finding.metric]
+        chosen = {
+            "background_gap": {"reason": "right, turns with the surroundings"},
+            "context_gap": {"right": "no"},
+        }.get(finding.metric, {})
+        return tuple(percent(figure.value) for figure in both), words, chosen
+    words = {
+        T_TO_A: f"how much more it ties {attribute} to {task} than the truth does",
+        A_TO_T: f"how much more it ties {task} to {attribute} than the truth does",
+        "lic": f"how much more its other words tell the {attribute} than people’s do",
+    }.get(finding.metric, "")
+    return (f"{points(finding.value, sign=True)} points",) if words else (), words, chosen
 
 
 def sentence_of(figures: Figures, finding: Finding) -> str:
     """Return a concern as a sentence; "" where its parts are not there."""
-    model, attribute, task = finding.model, finding.attribute, finding.task
-    name = "It" if len(figures.models) == 1 else f"“{model}”"
-    if finding.metric == "accuracy_gap":
-        if finding.extremes is None:
-            return ""
-        best, worst = finding.extremes.best, finding.extremes.worst
-        about = f" about {task}" if task else ""
-        more, less = _shares(best.figure.value, worst.figure.value)
-        those = "" if " of " in more else " of those"
+    name = "It" if len(figures.models) == 1 else f"“{finding.model}”"
+    if finding.extremes is not None:
+        return _of_groups(name, finding, finding.extremes)
+    if finding.metric in _COMPARED:
+        both = _compared(figures, finding)
+        return _of_pair(name, finding, *both) if both else ""
+    amount, attribute, task = points(finding.value), finding.attribute, finding.task
+    if finding.metric == "lic":
         return (
-            f"{name} gets {more}{those} annotated “{best.group}” right{about}, and {less}{those} "
-            f"annotated “{worst.group}”."
+            f"The other words of {_lower(name)} tell the {attribute} more than those of people do, "
+            f"by {amount} points."
         )
-    if finding.metric == "error_gap":
-        if finding.extremes is None:
-            return ""
-        best, worst = finding.extremes.best, finding.extremes.worst
+    if finding.metric not in (T_TO_A, A_TO_T):
+        return ""
+    tied = f"{attribute} to {task}" if finding.metric == T_TO_A else f"{task} to {attribute}"
+    return f"{name} ties {tied} more than the truth does, by {amount} points."
+
+
+def _of_groups(name: str, finding: Finding, extremes: Extremes) -> str:
+    """Return a gap between groups as a sentence."""
+    best, worst = extremes.best, extremes.worst
+    if finding.metric != "accuracy_gap":
         return (
             f"{name} names another group for {percent(worst.figure.value)} of those annotated "
             f"“{worst.group}”, and for {percent(best.figure.value)} of those annotated "
             f"“{best.group}”."
         )
-    if finding.metric == "lic":
-        return (
-            f"The other words of {_lower(name)} tell the {attribute} more than those of people do, "
-            f"by {points(finding.value)} points."
-        )
+    more, less = _shares(best.figure.value, worst.figure.value)
+    those = "" if " of " in more else " of those"
+    return (
+        f"{name} gets {more}{those} annotated “{best.group}” right{_about(finding.task)}, and "
+        f"{less}{those} annotated “{worst.group}”."
+    )
+
+
+def _of_pair(name: str, finding: Finding, first: Figure, other: Figure) -> str:
+    """Return a difference between two figures of a model as a sentence."""
+    more, less = _shares(first.value, other.value)
     if finding.metric == "background_gap":
-        same, others = (
-            figures.defined(model, name, attribute, task)
-            for name in ("same_swapped_accuracy", "swapped_accuracy")
-        )
-        if same is None or others is None:
-            return ""
-        more, less = _shares(same.value, others.value)
         of = "" if " of " in more else " of"
         return (
             f"With surroundings of their own group {_lower(name)} names {more}{of} people right, "
             f"with those of other groups {less}."
         )
     if finding.metric == "context_gap":
-        agrees, disagrees = (
-            figures.defined(model, name, attribute, task)
-            for name in ("accuracy_context_agrees", "accuracy_context_disagrees")
-        )
-        if agrees is None or disagrees is None:
-            return ""
-        more, less = _shares(agrees.value, disagrees.value)
         return (
-            f"Where labels of {task} are typical of the person’s {attribute}, {_lower(name)} is "
-            f"right in {more}; where they are typical of another, in {less}."
+            f"Where labels of {finding.task} are typical of the person’s {finding.attribute}, "
+            f"{_lower(name)} is right in {more}; where they are typical of another, in {less}."
         )
-    if finding.metric == "pointing_game_lift":
-        hits, chance = (
-            figures.defined(model, name, attribute, task)
-            for name in ("pointing_game", "chance_level")
-        )
-        if hits is None or chance is None:
-            return ""
-        place = f"the objects of {task}" if task else "the person"
-        return (
-            f"The strongest evidence of {_lower(name)} lies on {place} in {percent(hits.value)}, "
-            f"less than the {percent(chance.value)} that chance would give."
-        )
-    tied = f"{attribute} to {task}" if finding.metric == T_TO_A else f"{task} to {attribute}"
-    amount = points(finding.value)
-    return f"{name} ties {tied} more than the truth does, by {amount} points."
+    place = f"the objects of {finding.task}" if finding.task else "the person"
+    return (
+        f"The strongest evidence of {_lower(name)} lies on {place} in {percent(first.value)}, "
+        f"less than the {percent(other.value)} that chance would give."
+    )
+
+
+def _compared(figures: Figures, finding: Finding) -> tuple[Figure, Figure] | tuple[()]:
+    """Return the two figures that a finding compares; nothing where one is undefined."""
+    first, other = (
+        figures.defined(finding.model, metric, finding.attribute, finding.task)
+        for metric in _COMPARED[finding.metric]
+    )
+    return () if first is None or other is None else (first, other)
+
+
+def _about(task: str) -> str:
+    """Return what an answer is about, where it is about a task."""
+    return f" about {task}" if task else ""
 
 
 def _shares(high: float, low: float) -> tuple[str, str]:
