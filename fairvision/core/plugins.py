@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError
@@ -31,6 +31,12 @@ def loading(kind: str, entry: EntryPoint) -> Iterator[None]:
         raise InputError(
             f"{kind} {entry.name!r} of {package} cannot be loaded: {reason}: mend or uninstall it"
         ) from error
+
+
+class _Waiting(NamedTuple):
+    """What is loaded when it is asked for; libraries bring entry points of classes of their own."""
+
+    entry: EntryPoint
 
 
 class Plugins(Mapping[str, T], Generic[T]):
@@ -67,14 +73,15 @@ class Plugins(Mapping[str, T], Generic[T]):
         self.check, self.reserved = check, reserved
 
     @cached_property
-    def _by_name(self) -> dict[str, T | EntryPoint]:
+    def _by_name(self) -> dict[str, T | _Waiting]:
         """Return the entries of this and other packages by name; built-in ones come first."""
-        by_name: dict[str, T | EntryPoint] = {
-            name: EntryPoint(name, place, self.group) for name, place in self.built_in.items()
+        by_name: dict[str, T | _Waiting] = {
+            name: _Waiting(EntryPoint(name, place, self.group))
+            for name, place in self.built_in.items()
         }
         for entry in entry_points(group=self.group):
             if entry.name not in self.reserved:
-                by_name.setdefault(entry.name, entry)
+                by_name.setdefault(entry.name, _Waiting(entry))
         return by_name
 
     def __iter__(self) -> Iterator[str]:
@@ -88,12 +95,13 @@ class Plugins(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         thing = self._by_name[name]
-        if isinstance(thing, EntryPoint):
+        if isinstance(thing, _Waiting):
+            entry = thing.entry
             if name in self.built_in:
-                thing = self.check(name, thing.load())
+                thing = self.check(name, entry.load())
             else:
-                with loading(self.kind, thing):
-                    thing = self.check(name, thing.load())
+                with loading(self.kind, entry):
+                    thing = self.check(name, entry.load())
             self._by_name[name] = thing
         return thing
 

@@ -219,7 +219,7 @@
     const made = node("figure");
     const caption = node("figcaption");
     caption.append(node("strong", title), ...lines);
-    made.append(canvas || node("div", "not drawn here", { class: "blank quiet" }), caption);
+    made.append(canvas || node("div", "not shown here", { class: "blank quiet" }), caption);
     return made;
   };
   let drawing = 0;

