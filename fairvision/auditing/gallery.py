@@ -260,8 +260,10 @@ def answer_of(
 ) -> ModelAnswer:
     """Return what a model made of an image, with its map."""
     hit = _value(_hits(samples, attribute), row)
-    named = _named(samples, "score", attribute, row)
-    answer, probability = named or (None, None)
+    answer, probability = _named(samples, "score", attribute, row) or (None, None)
+    guess = predicted(samples, attribute) if answer is None else None
+    if guess is not None and guess[row] >= 0:  # labels were given, without probabilities
+        answer = samples.truth.attributes[attribute][guess[row]]
     return ModelAnswer(
         name=samples.model,
         answer=answer,

@@ -21,7 +21,7 @@
     return made;
   };
   const percent = (share) => `${Math.round(100 * share)}%`;
-  const named = (answer) => (answer ? [node("bdi", answer[0]), ` ${percent(answer[1])}`] : ["no answer"]);
+  const named = (answer) => (answer ? [node("bdi", answer[0]), answer.length > 1 ? ` ${percent(answer[1])}` : ""] : ["no answer"]);
   const isRight = (item, answer) => Boolean(answer.whole) && answer.whole[0] === item.truth;
 
   // every picture is one tile; the rest leave the fold in which they stand without this script
@@ -76,9 +76,9 @@
     if (state.q && !picture.id.toLowerCase().includes(state.q.toLowerCase())) return false;
     return true;
   };
-  const certainty = (item) => (item.answers[modelIndex()].whole || ["", -1])[1];
+  const certainty = (item) => (item.answers[modelIndex()].whole || ["", -1])[1] ?? 1;
   const ofTruth = (item, answer) =>
-    !answer.whole ? 0 : isRight(item, answer) ? answer.whole[1] : 1 - answer.whole[1];
+    !answer.whole ? 0 : isRight(item, answer) ? answer.whole[1] ?? 1 : 1 - (answer.whole[1] ?? 1);
   const spread = (item) => {
     const values = item.answers.map((answer) => ofTruth(item, answer));
     return Math.max(...values) - Math.min(...values);

@@ -218,7 +218,7 @@ def _answer(answer: ModelAnswer) -> dict[str, object]:
     }
     shares = {"holds": answer.holds, "mass": answer.mass, "inside": answer.inside}
     content: dict[str, object] = {
-        key: [named[0], round(float(named[1] or 0), 3)]
+        key: [named[0]] if named[1] is None else [named[0], round(float(named[1]), 3)]
         for key, named in parts.items()
         if named is not None
     }

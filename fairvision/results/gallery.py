@@ -59,7 +59,8 @@ class ModelAnswer:
     Attributes
     ----------
     name : of the model
-    answer, probability : the group it names, and how probable that is to it; None without answer
+    answer, probability : the group it names, and how probable that is to it; None without answer,
+        and without probabilities
     map : (height, width) evidence for the annotated group
     inside : whether the strongest evidence lies on the person; None where undefined
     mass : share of the evidence that does, or None

@@ -131,6 +131,21 @@ def test_tables_with_a_dataset_show_its_images(world, tmp_path):
     assert page.count('src="data:image/webp') >= len(whole)
 
 
+def test_labels_without_probabilities_are_answers(world, tmp_path):
+    whole = datasets.load(world).split("test")
+    answers = whole.samples[["id"]].assign(predicted=whole.samples["shirt"])
+    answers = answers.rename(columns={"predicted": "answer/shirt"})
+    answers.to_parquet(tmp_path / "mine.parquet")
+    done = fairvision.audit(
+        predictions=tmp_path / "mine.parquet", data=world, output=tmp_path / "audit", replicates=5
+    )
+    page = done.report.read_text(encoding="utf-8")
+    content = json.loads(page.partition('id="album-data">')[2].partition("</script>")[0])
+    assert content["items"]
+    assert all(item["answers"][0]["whole"] == [item["truth"]] for item in content["items"])
+    assert "no answer</strong>" not in page
+
+
 def test_large_photographs_are_small_on_the_page(images, world):
     first = images[0]
     image = datasets.load(world).samples.set_index("id").loc[first.id, "image"]

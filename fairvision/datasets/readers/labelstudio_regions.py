@@ -63,22 +63,22 @@ def regions_of(place: str, results: Sequence[Any]) -> list[Region]:
     """
     regions: dict[str, Region] = {}
     for number, result in enumerate(results, 1):
-        where = f"{place}: result {number}"
+        at = f"{place}: result {number}"
         if not isinstance(result, dict) or not isinstance(result.get("value", {}), dict):
-            raise InputError(f"{where} is none of Label Studio: {shown(result)}")
+            raise InputError(f"{at} is none of Label Studio: {shown(result)}")
         value = result.get("value", {})
-        region = regions.setdefault(str(result.get("id", number)), Region(where))
+        region = regions.setdefault(str(result.get("id", number)), Region(at))
         if (shape := _shape_of(value)) and not region.shape:
             if result.get("image_rotation"):
-                raise InputError(f"{where}: its picture was turned: turn the file, and draw again")
-            region.shape, region.value, region.place = shape, value, where
-            region.size = _size(where, result)
+                raise InputError(f"{at}: its picture was turned: turn the file, and draw again")
+            region.shape, region.value, region.place = shape, value, at
+            region.size = _size(at, result)
         for key, texts in value.items():
             if key.endswith("labels"):
-                region.labels += _texts(where, key, texts)
+                region.labels += _texts(at, key, texts)
             elif key == "choices":
                 control = str(result.get("from_name", ""))
-                region.choices.setdefault(control, []).extend(_texts(where, key, texts))
+                region.choices.setdefault(control, []).extend(_texts(at, key, texts))
     return list(regions.values())
 
 
@@ -96,20 +96,20 @@ def _shape_of(value: dict[str, Any]) -> str:
     return "other" if {"x", "vertices", "imageDataURL"} & names else ""
 
 
-def _size(where: str, result: dict[str, Any]) -> tuple[int, int]:
+def _size(at: str, result: dict[str, Any]) -> tuple[int, int]:
     """Return width and height of the image, as a result says."""
     width, height = (result.get(name) for name in ("original_width", "original_height"))
     if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0:
         return width, height
     raise InputError(
-        f"{where}: original_width and original_height cannot be {shown(width)} and {shown(height)}"
+        f"{at}: original_width and original_height cannot be {shown(width)} and {shown(height)}"
     )
 
 
-def _texts(where: str, key: str, texts: Any) -> list[str]:
+def _texts(at: str, key: str, texts: Any) -> list[str]:
     """Return a list of texts."""
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"{where}: {key} is {shown(texts)}, not a list of texts")
+        raise InputError(f"{at}: {key} is {shown(texts)}, not a list of texts")
     return texts
 
 
