@@ -15,6 +15,7 @@ from torch import nn
 
 import fairvision
 from fairvision import models, runs
+from fairvision.core import plugins
 from fairvision.core.files import write_json
 from fairvision.errors import InputError
 from fairvision.models import backbones
@@ -88,10 +89,12 @@ def test_an_entry_point_is_loaded_when_the_network_is_used(monkeypatch):
     module.build = build
     module.spec = models.Architecture(build, size=20, keeps_small_images=True)
     monkeypatch.setitem(sys.modules, "outside", module)
-    backbones._ARCHITECTURES._by_name.update(
-        {name: EntryPoint(name, value, "fairvision.networks")
-         for name, value in (("plain", "outside:build"), ("sized", "outside:spec"))}
-    )  # fmt: skip
+    entries = [
+        EntryPoint(name, value, "fairvision.networks")
+        for name, value in (("plain", "outside:build"), ("sized", "outside:spec"))
+    ]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+    backbones._ARCHITECTURES.reset()
     assert {"plain", "sized"} <= set(models.names())
     assert models.backbone("plain", 16).width == 5
     assert (models.default_size("plain"), models.default_size("sized")) == (224, 20)
