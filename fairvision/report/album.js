@@ -343,7 +343,7 @@
     URL.revokeObjectURL(link.href);
   });
 
-  const follow = () => {
+  const follow = (behavior) => {
     read();
     show();
     if (location.hash.startsWith("#pictures")) {
@@ -351,14 +351,14 @@
         const picture = data.pictures.findIndex((of) => of.id === state.open);
         if (picture >= 0) open(picture, false);
       } else if (location.hash.length > "#pictures".length) {
-        section.scrollIntoView();
+        section.scrollIntoView({ behavior });
       }
     }
   };
   addEventListener("hashchange", () => {
-    if (location.hash.startsWith("#pictures")) follow(); // links to other parts keep the selection
+    if (location.hash.startsWith("#pictures")) follow("auto"); // links to other parts keep the selection
   });
-  follow();
+  follow("instant"); // a page that opens at its pictures does not travel there
 
   // --- tables whose rows can be sorted ---
   for (const table of document.querySelectorAll("table[data-sortable]")) {

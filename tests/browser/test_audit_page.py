@@ -133,7 +133,8 @@ def test_an_address_brings_a_selection_back(open_page):
     assert ids(tab) == WOMEN_WRONG
     for field, value in selection.items():
         assert tab.locator(f"[name={field}]").input_value() == value
-    assert tab.locator("#pictures").bounding_box()["y"] < DESK["height"] / 2
+    expect(tab.locator("#pictures")).to_be_in_viewport()
+    assert tab.locator("#pictures").bounding_box()["y"] < DESK["height"] / 2  # at once
     tab.evaluate("location.hash = '#pictures&differ=1'")
     assert tab.locator("[name=differ]").is_checked()
     assert tab.locator("[name=group]").input_value() == ""
