@@ -35,6 +35,12 @@ def show_dataset(description: Description) -> None:
     counts = description["counts"]
     overview = counts[counts["name"] == ""]
     console.print(_table("", overview, overview["kind"]))
+    if of_captions := description["captions"]:
+        words = of_captions["words"]
+        console.print(
+            f"{of_captions['captions']} captions of {of_captions['images']} pictures, of "
+            f"{words['mean']:.1f} words on average ({words['min']} to {words['max']})"
+        )
     named = counts[counts["name"] != ""]
     for (kind, name), part in named.groupby(["kind", "name"], sort=False):
         console.print(_count_table(visible(f"{kind} {name}"), part))

@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fairvision.core.suggestions import did_you_mean
+from fairvision.datasets.captions import COLUMN as CAPTIONS
+from fairvision.datasets.captions import as_tuples, caption_bytes, captioned
 from fairvision.datasets.counterfactuals import COLUMNS, is_counterfactual
 from fairvision.datasets.predicted_masks import PredictedMasks
 from fairvision.errors import InputError
@@ -53,7 +55,7 @@ class Dataset:
         none), `split`, one per attribute (group, or None where unknown), one per task (label, or a
         tuple of labels where many may hold; None where unknown); and where there are
         counterfactuals, `counterfactual_of`, the id of the original, and `changed`, both missing
-        in originals
+        in originals; and where the table has it, `captions`, lists of texts in arrow's memory
     size : (width, height) of the images in pixels, where all have the same and that is stated
     predicted_masks : what predicted the masks, where they were not drawn by people
     """
@@ -128,6 +130,29 @@ class Dataset:
     def has_masks(self) -> bool:
         """Whether any image has a mask of the person."""
         return bool(self.samples["mask"].notna().any())
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether any image has a caption.
+
+        An attribute or task that is called `captions` is no column of captions.
+        """
+        there = CAPTIONS in self.samples and CAPTIONS not in self.schema
+        return there and bool(captioned(self.samples[CAPTIONS]).any())
+
+    @property
+    def captions(self) -> list[tuple[str, ...]]:
+        """The captions of each image, n tuples of texts; empty where it has none.
+
+        Examples
+        --------
+        >>> rows = {"id": ["a", "b"], "captions": [["A man.", "Somebody."], None]}
+        >>> Dataset(Path("."), "two", {}, {}, pd.DataFrame(rows)).captions
+        [('A man.', 'Somebody.'), ()]
+        """
+        if not self.has_captions:
+            return [()] * len(self)
+        return as_tuples(self.samples[CAPTIONS])
 
     def originals(self) -> Dataset:
         """Return the rows that are no counterfactuals of others: what is trained and measured on.
@@ -205,6 +230,9 @@ class Dataset:
             digest.update(b"".join(text_bytes(self.samples[column])))
         for name in self.schema:
             digest.update(self.encoded(name).tobytes())
+        if self.has_captions:
+            for piece in caption_bytes(self.samples[CAPTIONS]):
+                digest.update(piece)
         for piece in self.file_stamps():
             digest.update(piece)
         return digest.hexdigest()[:16]

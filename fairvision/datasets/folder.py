@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from fairvision.core.files import is_of_system, read_json, whole_file, write_json
 from fairvision.core.moved import former_names
+from fairvision.datasets import captions
 from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
 from fairvision.datasets.predicted_masks import parse_predicted
 from fairvision.datasets.samples import read_samples
@@ -132,6 +133,8 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     for name, column in dataset.samples.items():
         if dataset.schema.is_many(str(name)):
             columns[str(name)] = pa.array(column, pa.list_(pa.string()), from_pandas=True)
+        elif name == captions.COLUMN and name not in dataset.schema:
+            columns[captions.COLUMN] = captions.as_arrow(column)
         else:
             columns[str(name)] = pa.array(column.astype(TEXT)).cast(pa.string())
     with whole_file(folder / "samples.parquet") as part:
@@ -162,6 +165,14 @@ __getattr__ = former_names(
 )
 
 
+class CaptionCounts(TypedDict):
+    """How many captions there are, and how long they are."""
+
+    images: int
+    captions: int
+    words: dict[str, float]
+
+
 class Description(TypedDict):
     """What is in a dataset, see `describe`."""
 
@@ -171,6 +182,7 @@ class Description(TypedDict):
     folder: str
     counts: pd.DataFrame
     skew: pd.DataFrame
+    captions: CaptionCounts | None
     warnings: list[str]
 
 
@@ -181,12 +193,16 @@ def describe(dataset: Dataset) -> Description:
     -------
     dict with
         `name`, `source`, `licence`, `folder` : text
-        `counts` : a row for `images`, for `masks`, per attribute and group and per task and
-            label, with the number of images per split and in `all`. The row `unknown` counts
-            images whose group or label is not known; where many labels may hold, `none` counts
-            those for which none does. Counterfactuals have a row of their own, where there are
-            any, and are in no other number.
+        `counts` : a row for `images`, for `masks`, where there are any for `captions` (images that
+            have some), per attribute and group and per task and label, with the number of images
+            per split and in `all`. The row `unknown` counts images whose group or label is not
+            known; where many labels may hold, `none` counts those for which none does.
+            Counterfactuals have a row of their own, where there are any, and are in no other
+            number.
         `skew` : see `skew`
+        `captions` : None without any; else how many `images` have captions, how many `captions`
+            there are, and the `min`, `mean`, `median` and `max` of `words` (what stands between
+            blanks) per caption, over all splits, without counterfactuals
         `warnings` : lines about what makes figures uncertain or impossible
 
     Both tables are `pandas.DataFrame`.
@@ -199,7 +215,26 @@ def describe(dataset: Dataset) -> Description:
         "folder": str(dataset.root),
         "counts": counts(dataset, made),
         "skew": skew(dataset),
+        "captions": _captions(dataset),
         "warnings": cautions(dataset),
+    }
+
+
+def _captions(dataset: Dataset) -> CaptionCounts | None:
+    """Return how many captions there are, and how long they are; None without any."""
+    if not dataset.has_captions:
+        return None
+    column = dataset.samples[captions.COLUMN]
+    words = captions.words_per_caption(column)
+    return {
+        "images": int(captions.captioned(column).sum()),
+        "captions": len(words),
+        "words": {
+            "min": int(words.min()),
+            "mean": float(words.mean()),
+            "median": float(np.median(words)),
+            "max": int(words.max()),
+        },
     }
 
 
@@ -213,8 +248,9 @@ def counts(dataset: Dataset, made: Dataset | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns `kind` (pictures, masks, counterfactuals, attribute or task), `name`
-    (of the attribute or task), `value` (group or label), one per split that has images, and `all`.
+    DataFrame with the columns `kind` (pictures, masks, captions, counterfactuals, attribute or
+    task), `name` (of the attribute or task), `value` (group or label), one per split that has
+    images, and `all`.
     """
     splits = dataset.samples["split"].to_numpy()
     columns = {s: splits == s for s in SPLITS if (splits == s).any()}
@@ -227,6 +263,8 @@ def counts(dataset: Dataset, made: Dataset | None = None) -> pd.DataFrame:
 
     count("pictures", "", "", columns["all"])
     count("masks", "", "", dataset.samples["mask"].notna().to_numpy())
+    if dataset.has_captions:
+        count("captions", "", "", captions.captioned(dataset.samples[captions.COLUMN]))
     if made is not None and len(made):
         numbers = {s: int((made.samples["split"] == s).sum()) for s in columns} | {"all": len(made)}
         rows.append({"kind": "counterfactuals", "name": "", "value": "", **numbers})
@@ -327,6 +365,10 @@ def cautions(dataset: Dataset) -> list[str]:
             lines.append(f"{len(unused)} labels of {task} have no pictures")
     if dataset.predicted_masks is not None:
         lines += dataset.predicted_masks.lines()
+    if dataset.has_captions:
+        uncaptioned = int((~captions.captioned(dataset.samples[captions.COLUMN])).sum())
+        if uncaptioned:
+            lines.append(f"{uncaptioned} pictures have no caption")
     without = int(dataset.samples["mask"].isna().sum())
     if without:
         lines.append(f"{without} pictures have no mask of a person: no evidence figures for them")

@@ -29,11 +29,11 @@ _OTHERS = (",", "|", "\t", " / ")
 _NAMED = 4
 
 
-def listed(text: str) -> tuple[str, ...] | None:
+def listed(text: str, *, bare: bool = True) -> tuple[str, ...] | None:
     r"""Return the labels of a list that was written as text; None where text is no such list.
 
-    Lists, tuples and sets of Python, lists of JSON, and arrays of numpy; labels in quotes, numbers
-    and truth values. Nothing is evaluated but quoted text.
+    Lists, tuples and sets of Python, lists of JSON, and arrays of numpy; labels in quotes, and
+    where `bare` numbers and truth values. Nothing is evaluated but quoted text.
 
     Examples
     --------
@@ -52,6 +52,8 @@ def listed(text: str) -> tuple[str, ...] | None:
     while at < len(body):
         item = _ITEM.match(body, at)
         if item is None:
+            return None
+        if not bare and not _is_quoted(item[1]) and item[1] not in _NOTHING:
             return None
         items.append(item[1])
         commas.append(bool(item[2]))

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from fairvision.core.files import inside, is_of_system
 from fairvision.core.tables import Place, Table, open_table, place_of
-from fairvision.datasets import counterfactuals
+from fairvision.datasets import captions, counterfactuals
 from fairvision.datasets.dataset import SPLITS, TEXT
 from fairvision.datasets.label_columns import cell_text, read_labels, texts
 from fairvision.errors import InputError, shown
@@ -54,7 +54,8 @@ def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Co
     Returns
     -------
     the columns `id`, `image`, `mask` and `split` of `Dataset.samples`, where there are
-    counterfactuals `counterfactual_of` and `changed`; and those of the attributes and tasks
+    counterfactuals `counterfactual_of` and `changed`, and where the table has it `captions`; and
+    those of the attributes and tasks
 
     Raises
     ------
@@ -67,8 +68,9 @@ def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Co
     if not rows.total:
         raise InputError(f"{files[0]} has no rows")
     parts = [_read_part(table, schema, rows, i) for i, table in enumerate(tables)]
-    text = {c: pa.chunked_array([x for p, _ in parts for x in p[c].chunks]) for c in _COLUMNS}
-    columns = {name: joined([column[name] for _, column in parts]) for name in schema}
+    text = {c: pa.chunked_array([x for p, *_ in parts for x in p[c].chunks]) for c in _COLUMNS}
+    columns = {name: joined([column[name] for _, column, _ in parts]) for name in schema}
+    lists = pa.chunked_array([captioned for *_, captioned in parts], captions.TYPE)
     del parts
     for column in ("id", "image", "split"):
         rows.refuse(pc.is_null(text[column]), column, "is empty")
@@ -82,6 +84,8 @@ def read_samples(root: Path, schema: Schema) -> tuple[pd.DataFrame, dict[str, Co
     if has_column and any(column.null_count < rows.total for column in pairs.values()):
         samples |= {name: _as_series(column) for name, column in pairs.items()}
         counterfactuals.check_originals(pd.DataFrame(samples), rows.refuse)
+    if captions.COLUMN not in schema and any(captions.COLUMN in table.types for table in tables):
+        samples[captions.COLUMN] = captions.as_series(lists)
     return pd.DataFrame(samples), columns
 
 
@@ -110,23 +114,28 @@ class _Rows:
 
 def _read_part(
     table: Table, schema: Schema, rows: _Rows, part: int
-) -> tuple[dict[str, pa.ChunkedArray], dict[str, Column]]:
-    """Return text, null where empty, and the columns of one file of the table."""
+) -> tuple[dict[str, pa.ChunkedArray], dict[str, Column], pa.LargeListArray]:
+    """Return text, null where empty, the columns and the captions of one file of the table."""
     table.check_columns(["id", "image", "split", *schema])
     present = [name for name in (*_COLUMNS, *schema) if name in table.types]
     for name in present:
         table.check_text(name, lists=schema.is_many(name))
+    captioned = captions.COLUMN in table.types and captions.COLUMN not in schema
+    if captioned:
+        captions.check_captions(Place(table.path, captions.COLUMN), table.types[captions.COLUMN])
+        present.append(captions.COLUMN)
     held = table.read(present)
     text = {column: _text(held, column) for column in _COLUMNS}
     rows.ids.append(text["id"])
     start = sum(rows.counts[:part])
-    columns = {
-        name: read_labels(
-            schema, name, held[name], lambda row, column: rows.place(start + row, column)
-        )
-        for name in schema
-    }
-    return text, columns
+
+    def place_of(row: int, column: str) -> Place:
+        return rows.place(start + row, column)
+
+    columns = {name: read_labels(schema, name, held[name], place_of) for name in schema}
+    if not captioned:
+        return text, columns, pa.nulls(len(held), captions.TYPE)
+    return text, columns, captions.parse_captions(held[captions.COLUMN], place_of)
 
 
 def _text(held: pa.Table, column: str) -> pa.ChunkedArray:

@@ -1,0 +1,209 @@
+"""Captions of images: lists of texts, as tables hold them and as they are held in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fairvision.core.tables import Place, PlaceOf, is_list
+from fairvision.datasets.label_columns import one_array
+from fairvision.datasets.label_texts import listed
+from fairvision.errors import shown
+
+COLUMN = "captions"
+_TEXT = pa.large_string()
+TYPE = pa.large_list(_TEXT)
+"""How captions are held, with null where an image has none."""
+
+_BLANKS = r"[\s\pZ\p{Cc}]+"
+_SEEN = r"[^\s\p{Cf}]"
+_OPENINGS = ("[", "{", "(")
+_PIECE = 1 << 18  # rows
+
+
+def is_captions(kind: pa.DataType) -> bool:
+    """Say whether cells of a type can be captions: texts, lists of texts, or nothing.
+
+    >>> is_captions(pa.list_(pa.string())), is_captions(pa.string()), is_captions(pa.int64())
+    (True, True, False)
+    """
+    if is_list(kind) or pa.types.is_dictionary(kind):
+        return not is_list(kind.value_type) and is_captions(kind.value_type)
+    return pa.types.is_null(kind) or kind in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def check_captions(place: Place, kind: pa.DataType) -> None:
+    """Raise `InputError` unless the cells of a column can be captions."""
+    if not is_captions(kind):
+        name = shown(str(kind).replace("large_", ""))[1:-1]
+        raise place.error(f"holds {name}: captions are texts, or lists of texts")
+
+
+def parse_captions(column: Any, place_of: PlaceOf, name: str = COLUMN) -> pa.LargeListArray:
+    r"""Return a column of captions as people write them.
+
+    A cell is a list of texts; or a text, which is one caption, or a list that was written as text,
+    by JSON or by Python. Runs of blanks and control characters become one space, and captions
+    in which nothing can be seen are left out.
+
+    Parameters
+    ----------
+    column : array of pyarrow, n cells of a type that `is_captions` accepts
+    place_of : says where a row of the column stands
+    name : of the column, for messages
+
+    Returns
+    -------
+    (n,) lists of texts, null where there is none
+
+    Raises
+    ------
+    InputError
+        A cell is a list that is cut short, or that holds something else than text.
+
+    Examples
+    --------
+    >>> cells = pa.array(['["A man.", "A\\n dog."]', "['A man']", "A [small] dog", "", None])
+    >>> parse_captions(cells, lambda row, name: Place("t.csv", name, row + 1)).to_pylist()
+    [['A man.', 'A dog.'], ['A man'], ['A [small] dog'], None, None]
+    >>> parse_captions(pa.array(['["A man", 3]']), lambda row, name: Place("t.csv", name, row + 1))
+    Traceback (most recent call last):
+    fairvision.errors.InputError: t.csv row 1, column 'captions': the list holds 3, which is no text
+    """
+    column = one_array(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), TYPE)
+    if is_list(column.type):
+        return _cleaned(column.cast(TYPE))
+    text = column.cast(_TEXT)
+    starts = pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(text), 0, 1)
+    written = np.flatnonzero(pc.fill_null(pc.is_in(starts, pa.array(_OPENINGS, _TEXT)), False))
+    if not len(written):
+        return _cleaned(_alone(text))
+    lists = zip(written.tolist(), text.take(pa.array(written)).to_pylist())
+    read = pa.array([_listed(place_of(row, name), cell) for row, cell in lists], TYPE)
+    places = np.arange(len(text))
+    places[written] = len(text) + np.arange(len(written))
+    both = pa.chunked_array([_alone(text), read])
+    return _cleaned(one_array(both.take(pa.array(places))))
+
+
+def _alone(text: pa.Array) -> pa.LargeListArray:
+    """Return texts as lists of one."""
+    return pa.LargeListArray.from_arrays(np.arange(len(text) + 1), text)
+
+
+def _listed(place: Place, text: str) -> list[str]:
+    """Return the captions of a cell that begins with a bracket: a list, or one caption."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        captions = listed(text.strip(), bare=False)
+        if captions is None and re.match(r"\s*[\[{]\s*[\"']", text):
+            raise place.error(
+                f"{shown(text)} looks like a list, but is none of texts in quotes: write "
+                '["A man.", "A dog."]'
+            ) from None
+        value = [text] if captions is None else captions
+    if not isinstance(value, list | tuple):
+        raise place.error(f"holds {shown(value)}: write captions as a list of texts")
+    for caption in value:
+        if not isinstance(caption, str | None):
+            raise place.error(f"the list holds {shown(caption)}, which is no text")
+        if caption and re.search("[\ud800-\udfff]", caption):  # JSON can write these
+            raise place.error(f"{shown(caption)} holds half of a character")
+    return list(value)
+
+
+def _cleaned(lists: pa.LargeListArray) -> pa.LargeListArray:
+    """Return lists without blank captions, and these without blanks but single spaces."""
+    flat = pc.utf8_trim(pc.replace_substring_regex(lists.flatten(), _BLANKS, " "), " ")
+    seen = pc.fill_null(pc.match_substring_regex(flat, _SEEN), False)
+    kept = seen.to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    rows = np.repeat(np.arange(len(lists)), lengths)
+    counts = np.bincount(rows[kept], minlength=len(lists))
+    return _lists(flat.filter(seen), counts)
+
+
+def _lists(flat: pa.Array, counts: npt.NDArray[np.integer]) -> pa.LargeListArray:
+    """Return texts as lists of so many each, null where of none."""
+    offsets = np.append(0, np.cumsum(counts))
+    mask = pa.array(counts == 0)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), flat, mask=mask)
+
+
+def as_series(captions: Any) -> pd.Series:
+    """Return captions as a column of `Dataset.samples`, without a Python object per row.
+
+    Parameters
+    ----------
+    captions : array of pyarrow; or n collections of texts, each perhaps None
+
+    Examples
+    --------
+    >>> as_series([("A man.",), (), None]).isna().tolist()
+    [False, True, True]
+    """
+    if not isinstance(captions, (pa.Array, pa.ChunkedArray)):
+        given = [None if texts is None else list(texts) for texts in captions]
+        captions = _cleaned(pa.array(given, TYPE))
+    return pd.Series(pd.array(captions, pd.ArrowDtype(TYPE)))
+
+
+def as_arrow(column: pd.Series) -> pa.LargeListArray:
+    """Return a column of `Dataset.samples`, also one of Python's lists, as an array of arrow."""
+    if not isinstance(column.dtype, pd.ArrowDtype):
+        column = as_series(None if isinstance(texts, float) else texts for texts in column)
+    return one_array(pa.array(column)).cast(TYPE)
+
+
+def as_tuples(column: pd.Series) -> list[tuple[str, ...]]:
+    """Return the captions of each row, an empty tuple where there is none.
+
+    >>> as_tuples(as_series([("A man.", " A  dog. "), None]))
+    [('A man.', 'A dog.'), ()]
+    """
+    return [tuple(texts or ()) for texts in as_arrow(column).to_pylist()]
+
+
+def caption_bytes(column: pd.Series) -> Iterator[bytes]:
+    """Yield bytes that follow from the captions of a column alone."""
+    for start in range(0, len(column), _PIECE):
+        lists = as_arrow(column.iloc[start : start + _PIECE])
+        flat = lists.flatten()
+        for lengths in (pc.list_value_length(lists), pc.binary_length(flat)):
+            numbers = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
+            yield numbers.astype(np.int64).tobytes()
+        yield "".join(flat.to_pylist()).encode()
+
+
+def captioned(column: pd.Series) -> npt.NDArray[np.bool_]:
+    """Say which rows of a column have a caption, (n,).
+
+    >>> captioned(as_series([("A man.",), None])).tolist()
+    [True, False]
+    """
+    has: npt.NDArray[np.bool_] = as_arrow(column).is_valid().to_numpy(zero_copy_only=False)
+    return has
+
+
+def words_per_caption(column: pd.Series) -> npt.NDArray[np.int64]:
+    """Return the number of words, which are what stands between spaces, of every caption.
+
+    >>> words_per_caption(as_series([("A man.", "A small dog."), None])).tolist()
+    [2, 3]
+    """
+    flat = as_arrow(column).flatten()
+    words: npt.NDArray[np.int64] = pc.count_substring(flat, " ").to_numpy(zero_copy_only=False)
+    return words.astype(np.int64) + 1
