@@ -91,6 +91,11 @@ def command() -> None:
     is_flag=True,
     help="Draw each test picture again: the same person elsewhere, and another shirt there.",
 )
+@click.option(
+    "--gender",
+    is_flag=True,
+    help="Call the two groups female and male: captions speak of women and men.",
+)
 @options.several(*options.fractions)
 def scenes(folder: Path, quiet: bool, **settings: Any) -> None:
     """Draw scenes with a stated bias.

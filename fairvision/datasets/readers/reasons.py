@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from fairvision.datasets import captions
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.readers.importing import random_splits
+from fairvision.datasets.readers.scene_captions import caption_scene, of_group
 from fairvision.datasets.readers.scene_drawing import CONTEXTS, PATTERNS
 from fairvision.datasets.readers.scene_extras import HATS, MARKS, THINGS
 from fairvision.datasets.readers.scenes import (
@@ -59,7 +61,8 @@ def reasons(
     Images are those of `scenes`: a person with a patterned shirt in a place; each shirt, and each
     pair of places, stands for a group. What an image shows is in its row, as tasks: `shirt`,
     `context` (the place) and, by the cause, `object`, `watermark` or `decider`. The attribute
-    `group` follows from them by `caused_group`, always and in every split:
+    `group` follows from them by `caused_group`, always and in every split. Five captions name the
+    place, four of them the group, too:
 
     - person: the group of the shirt; the place is independent of it
     - surroundings: the group of the place; the shirt is independent
@@ -277,7 +280,20 @@ def _plan(
             parts.append(pd.DataFrame(chosen).assign(split=split, group=group))
     plan = shuffled(parts, random)
     plan["id"] = f"{seed}-" + plan["id"]
+    rows: list[Any] = plan.to_dict("records")
+    plan[captions.COLUMN] = captions.as_series(map(_captions, rows))
     return plan
+
+
+def _captions(scene: Mapping[str, Any]) -> list[str]:
+    """Return captions of what a row says."""
+    return caption_scene(
+        of_group(scene["group"]),
+        scene["context"],
+        scene["id"],
+        wearing="a hat" if scene.get("decider") == "person" else "",
+        things=[f"a {scene['object']}"] if "object" in scene else [],
+    )
 
 
 def _scenes(cause: str, groups: int) -> Iterator[dict[str, str]]:

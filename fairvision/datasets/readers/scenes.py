@@ -14,10 +14,12 @@ from PIL import Image
 from rich.progress import track
 
 from fairvision.core.files import whole_folder
+from fairvision.datasets import captions
 from fairvision.datasets.counterfactuals import CHANGED, ORIGINAL
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.folder import load, save
 from fairvision.datasets.readers.importing import random_splits
+from fairvision.datasets.readers.scene_captions import PEOPLE, Person, caption_scene, in_shirt
 from fairvision.datasets.readers.scene_drawing import CONTEXTS, PATTERNS, Box, Canvas, draw_person
 from fairvision.datasets.readers.scene_extras import draw_hat, draw_mark, draw_thing
 from fairvision.datasets.regions import SIDES, save_regions
@@ -45,6 +47,7 @@ def scenes(
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
     counterfactuals: bool = False,
+    gender: bool = False,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Dataset:
@@ -53,7 +56,8 @@ def scenes(
     An image shows one person in a place. The attribute `shirt` is the pattern of the person's
     shirt; nothing else about the person (place, size, pose, hair, colours, mask) depends on it.
     The task `context` is the place, with two places per group. So the group can be learnt from
-    the person alone, and with a bias more easily from the place.
+    the person alone, and with a bias more easily from the place. Five captions say who is where, in
+    several wordings; four of them name the group (see `scene_captions`).
 
     Parameters
     ----------
@@ -69,7 +73,9 @@ def scenes(
     counterfactuals : draw each test image again: the same person in every further place of the
         other groups (`changed` is `context`), and the same place with every other shirt (`changed`
         is `shirt`). With two groups that is 3 images, or 2 where the place was one of the other
-        group. All other images are the same as without.
+        group. All other images are the same as without. Captions say what each image shows.
+    gender : call the two groups female and male, and the attribute `gender`: who wears stripes is
+        a woman, and who wears dots a man. The images are the same.
     overwrite : replace a dataset folder that is there
     quiet : show no progress
 
@@ -101,16 +107,27 @@ def scenes(
         raise InputError(
             f"bias {bias:g} is not a share: choose 0 to 1; {1 / groups:.2g} means independent"
         )
+    if gender and groups != len(PEOPLE):
+        raise InputError(f"gender has {len(PEOPLE)} groups here, not {groups}")
     random = np.random.default_rng(seed)
     shirts = list(PATTERNS)[:groups]
     places = list(CONTEXTS)[: groups * CONTEXTS_PER_GROUP]
     samples = _plan(count, bias, shirts, places, (val_fraction, test_fraction), random)
     if counterfactuals:
         samples = _with_counterfactuals(samples, shirts, places)
+    attribute, named = "shirt", dict(zip(shirts, shirts))
+    people = [in_shirt(shirt) for shirt in shirts]
+    if gender:
+        attribute, named, people = "gender", dict(zip(shirts, PEOPLE)), list(PEOPLE.values())
+    samples[captions.COLUMN] = _captions(samples, dict(zip(shirts, people)), seed)
+    samples = samples.rename(columns={"shirt": attribute}).replace(
+        {attribute: named, CHANGED: {"shirt": attribute}}
+    )
+    worn = {group: shirt for shirt, group in named.items()}
     drawn = Dataset(
         root=Path(folder),
         name="scenes",
-        attributes={"shirt": tuple(shirts)},
+        attributes={attribute: tuple(worn)},
         tasks={"context": Task(tuple(places))},
         samples=samples,
         source=f"drawn by fairvision: bias {bias:g}, {groups} groups, seed {seed}",
@@ -120,7 +137,7 @@ def scenes(
 
     def draw(row: Mapping[str, Any]) -> Drawing:
         source = row["id"] if pd.isna(row.get(ORIGINAL)) else row[ORIGINAL]
-        return draw_parts(row["shirt"], row["context"], size, f"{seed}/{source}")
+        return draw_parts(worn[row[attribute]], row["context"], size, f"{seed}/{source}")
 
     return save_drawings(drawn, draw, overwrite=overwrite, quiet=quiet)
 
@@ -301,6 +318,17 @@ def _with_counterfactuals(
             about = {"id": name, ORIGINAL: row["id"], CHANGED: head, head: value, **files}
             made.append({**{str(column): cell for column, cell in row.items()}, **about})
     return pd.concat([samples, pd.DataFrame(made)], ignore_index=True)
+
+
+def _captions(samples: pd.DataFrame, people: Mapping[str, Person], seed: int) -> pd.Series:
+    """Return captions of planned rows, in which a counterfactual has the words of its original."""
+    sources = samples["id"]
+    if ORIGINAL in samples:
+        sources = samples[ORIGINAL].where(samples[ORIGINAL].notna(), sources)
+    rows = zip(samples["shirt"], samples["context"], sources)
+    return captions.as_series(
+        caption_scene(people[shirt], place, f"{seed}/{source}") for shirt, place, source in rows
+    )
 
 
 def deal(values: Sequence[T], n: int, random: np.random.Generator) -> list[T]:
