@@ -18,6 +18,7 @@ from fairvision.metrics.amplification import (
     directional_bias_amplification,
 )
 from fairvision.metrics.caption_leakage import LicResult, lic
+from fairvision.metrics.caption_quality import bleu, caption_metrics, cider, rouge_l
 from fairvision.metrics.caption_words import caption_genders, mask_words
 from fairvision.metrics.captions import CaptionReport, caption_report, outcome_divergence
 from fairvision.metrics.causes import evidence_cells, reasons
@@ -95,11 +96,14 @@ __all__ = [
     "balanced_accuracy",
     "bias_amplification_mals",
     "bias_amplification_mals_from_ratios",
+    "bleu",
     "calibrate_thresholds",
     "calibration_error",
     "caption_genders",
+    "caption_metrics",
     "caption_report",
     "chance_level",
+    "cider",
     "cifar10s_bias",
     "compare",
     "confusion",
@@ -142,6 +146,7 @@ __all__ = [
     "reasons",
     "relevance_mass",
     "relevance_rank",
+    "rouge_l",
     "selection_rate",
     "small_groups",
     "top_k_intersection",

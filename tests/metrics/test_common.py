@@ -39,6 +39,10 @@ def table_of_groups(truth: Any, predicted: Any, groups: Any, **keywords: Any) ->
     return metrics.group_metrics(truth, predicted, groups, ["f1_score"], **keywords)["f1_score"]
 
 
+def bleu_of_caption_metrics(captions: Any, references: Any, groups: Any, **keywords: Any) -> Result:
+    return metrics.caption_metrics(captions, references, groups, **keywords)["bleu"]
+
+
 # name of the case: the measure, and the column that each of its arguments takes
 MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "accuracy": (metrics.accuracy, {"truth": "label", "predicted": "pred_label"}),
@@ -177,6 +181,15 @@ MEASURES |= {
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
     ),
 }
+# measures of texts, which no codes stand for
+TEXTS = {"captions": "caption", "references": "written", "groups": "group"}
+OF_TEXTS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
+    "bleu": (metrics.bleu, TEXTS),
+    "cider": (metrics.cider, TEXTS),
+    "rouge_l": (metrics.rouge_l, TEXTS),
+    "caption_metrics": (bleu_of_caption_metrics, TEXTS),
+}
+MEASURES |= OF_TEXTS
 # measures of single images: one value per row, each row by itself
 ROW_WISE: dict[str, tuple[Callable[..., np.ndarray], dict[str, str]]] = {
     "correct": (metrics.correct, {"truth": "label", "predicted": "pred_label"}),
@@ -236,7 +249,10 @@ for _kind in ("label", "table"):
         ),
     }
 KEYWORDS = {"counts": 120, "train_counts": 90}  # and the rows that they say the number of
-CONTINUOUS = {"mean", "mean, where", "mean_by_group and gap", "accuracy, many"}  # sums of fractions
+CONTINUOUS = {  # sums of fractions
+    *("mean", "mean, where", "mean_by_group and gap", "accuracy, many"),
+    *("cider", "rouge_l"),
+}
 NO_MEASURE = {
     "CaptionReport",
     "Counts",
@@ -268,16 +284,15 @@ def rows(seed: int, n: int) -> Columns:
     table[random.random(n) < 0.1] = np.nan
     value = random.random(n)
     value[random.random(n) < 0.1] = np.nan
-    return {
+    texts = ["a man skis", "her dog", "a dog", "a man and a woman"]
+    drawn: Columns = {
         "group": group,
         "pred_group": np.where(random.random(n) < 0.7, group, "m"),
         "label": label,
         "pred_label": np.where(random.random(n) < 0.7, label, "dog"),
         "table": table,
         "pred_table": (random.random((n, 4)) < 0.5).astype(float),
-        "caption": random.choice(["a man skis", "her dog", "a dog", "a man and a woman"], n).astype(
-            object
-        ),
+        "caption": random.choice(texts, n).astype(object),
         "scores": np.round(random.random((n, 4)), 1),
         "value": value,
         "right": np.where(np.isnan(value), np.nan, value > 0.4),
@@ -288,6 +303,9 @@ def rows(seed: int, n: int) -> Columns:
         "changed_label": np.where(random.random(n) < 0.5, label, np.roll(label, 1)),
         "changed_pred_label": np.where(random.random(n) < 0.6, label, "dog"),
     }
+    drawn["written"] = np.empty(n, dtype=object)
+    drawn["written"][:] = [tuple(random.choice(texts, random.integers(0, 4))) for _ in range(n)]
+    return drawn
 
 
 @pytest.fixture
@@ -396,7 +414,7 @@ def test_other_containers_and_types_give_the_same(case: str, columns: Columns) -
     assert_same(expected, call(case, shifted))
 
 
-@every_measure
+@pytest.mark.parametrize("case", [case for case in MEASURES if case not in OF_TEXTS])
 def test_codes_and_tensors_give_the_same_value(case: str, columns: Columns) -> None:
     torch = pytest.importorskip("torch")
 
@@ -500,6 +518,8 @@ def as_declared(column: np.ndarray) -> Any:
 def test_rows_that_count_0_times_are_not_there(
     case: str, container: Callable[[np.ndarray], Any], columns: Columns
 ) -> None:
+    if case in OF_TEXTS:  # `Counts` takes lists of lists for tables
+        container = np.asarray
     random = np.random.default_rng(3)
     times = {n: random.integers(0, 3, n) for n in (120, 90)}
     times[120][columns["label"] == "elk"] = 0
