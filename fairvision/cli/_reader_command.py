@@ -13,7 +13,7 @@ import click
 from fairvision.cli import config, options
 from fairvision.datasets import Dataset
 from fairvision.datasets.readers import Reader, find_reader
-from fairvision.datasets.readers.columns import Names
+from fairvision.datasets.readers.columns import Columns, Names
 from fairvision.datasets.readers.importing import Importing
 from fairvision.errors import InputError
 
@@ -74,6 +74,10 @@ def _option(parameter: inspect.Parameter, kind: Any, described: dict[str, str]) 
             metavar="COLUMN" if kind == Names else None,
             callback=options.named if kind == Names else None,
             help=text,
+        )
+    if kind == Columns:
+        return click.Option(
+            [f"--{name}"], multiple=True, default=default, metavar="COLUMN", help=text
         )
     plain = (
         kind if kind in (int, float) else next((k for k in (int, float) if kind == k | None), None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairvision.cli import config, options
+from fairvision.cli._captions import captions
 from fairvision.cli._groups import SuggestingGroup
 from fairvision.cli._hide import hide
 from fairvision.cli._masks import masks
@@ -162,6 +163,12 @@ def reasons(folder: Path, quiet: bool, **settings: Any) -> None:
     metavar="COLUMN",
     callback=options.named,
     help="Column of labels of which any number may hold; repeatable; NAME=COLUMN.",
+)
+@click.option(
+    "--captions",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column of captions: a text, or a list of texts as JSON or in parquet; repeatable.",
 )
 @click.option(
     "--separator",
@@ -331,6 +338,7 @@ def show(folder: Path, as_json: bool) -> None:
     tables.show_dataset(description)
 
 
+command.add_command(captions)
 command.add_command(masks)
 command.add_command(hide)
 for _name, _maker in command.commands.items():

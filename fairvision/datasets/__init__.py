@@ -12,6 +12,7 @@ from fairvision.datasets.fills import FILLS
 from fairvision.datasets.folder import describe, load, save
 from fairvision.datasets.images import read_image, read_mask
 from fairvision.datasets.pixels import Pixels, open_pixels
+from fairvision.datasets.readers.captions_file import add_captions
 from fairvision.datasets.readers.celeba import from_celeba
 from fairvision.datasets.readers.cifar10s import from_cifar10
 from fairvision.datasets.readers.coco import from_coco
@@ -42,6 +43,7 @@ __all__ = [
     "Dataset",
     "Pixels",
     "Task",
+    "add_captions",
     "batches",
     "caused_group",
     "describe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,9 @@ def check_captions(place: Place, kind: pa.DataType) -> None:
         raise place.error(f"holds {name}: captions are texts, or lists of texts")
 
 
-def parse_captions(column: Any, place_of: PlaceOf, name: str = COLUMN) -> pa.LargeListArray:
+def parse_captions(
+    column: Any, place_of: PlaceOf, name: str = COLUMN, unknown: Collection[str] = ()
+) -> pa.LargeListArray:
     r"""Return a column of captions as people write them.
 
     A cell is a list of texts; or a text, which is one caption, or a list that was written as text,
@@ -59,6 +61,7 @@ def parse_captions(column: Any, place_of: PlaceOf, name: str = COLUMN) -> pa.Lar
     column : array of pyarrow, n cells of a type that `is_captions` accepts
     place_of : says where a row of the column stands
     name : of the column, for messages
+    unknown : texts that are no captions, in lower case
 
     Returns
     -------
@@ -84,18 +87,18 @@ def parse_captions(column: Any, place_of: PlaceOf, name: str = COLUMN) -> pa.Lar
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), TYPE)
     if is_list(column.type):
-        return _cleaned(column.cast(TYPE))
+        return _cleaned(column.cast(TYPE), unknown)
     text = column.cast(_TEXT)
     starts = pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(text), 0, 1)
     written = np.flatnonzero(pc.fill_null(pc.is_in(starts, pa.array(_OPENINGS, _TEXT)), False))
     if not len(written):
-        return _cleaned(_alone(text))
+        return _cleaned(_alone(text), unknown)
     lists = zip(written.tolist(), text.take(pa.array(written)).to_pylist())
     read = pa.array([_listed(place_of(row, name), cell) for row, cell in lists], TYPE)
     places = np.arange(len(text))
     places[written] = len(text) + np.arange(len(written))
     both = pa.chunked_array([_alone(text), read])
-    return _cleaned(one_array(both.take(pa.array(places))))
+    return _cleaned(one_array(both.take(pa.array(places))), unknown)
 
 
 def _alone(text: pa.Array) -> pa.LargeListArray:
@@ -125,10 +128,12 @@ def _listed(place: Place, text: str) -> list[str]:
     return list(value)
 
 
-def _cleaned(lists: pa.LargeListArray) -> pa.LargeListArray:
+def _cleaned(lists: pa.LargeListArray, unknown: Collection[str] = ()) -> pa.LargeListArray:
     """Return lists without blank captions, and these without blanks but single spaces."""
     flat = pc.utf8_trim(pc.replace_substring_regex(lists.flatten(), _BLANKS, " "), " ")
     seen = pc.fill_null(pc.match_substring_regex(flat, _SEEN), False)
+    if unknown:
+        seen = pc.and_not(seen, pc.is_in(pc.utf8_lower(flat), pa.array(sorted(unknown), _TEXT)))
     kept = seen.to_numpy(zero_copy_only=False)
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     rows = np.repeat(np.arange(len(lists)), lengths)
@@ -141,6 +146,23 @@ def _lists(flat: pa.Array, counts: npt.NDArray[np.integer]) -> pa.LargeListArray
     offsets = np.append(0, np.cumsum(counts))
     mask = pa.array(counts == 0)
     return pa.LargeListArray.from_arrays(pa.array(offsets), flat, mask=mask)
+
+
+def put_together(columns: Sequence[pa.LargeListArray]) -> pa.LargeListArray:
+    """Return the captions of several columns, those of the first column first.
+
+    >>> columns = [pa.array([["A"], None], TYPE), pa.array([["B", "C"], ["D"]], TYPE)]
+    >>> put_together(columns).to_pylist()
+    [['A', 'B', 'C'], ['D']]
+    """
+    counts = [
+        pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+        for lists in columns
+    ]
+    flat = pa.concat_arrays([lists.flatten() for lists in columns])
+    rows = np.concatenate([np.repeat(np.arange(len(of)), of) for of in counts])
+    order = np.argsort(rows, kind="stable")
+    return _lists(flat.take(pa.array(order)), np.sum(counts, axis=0))
 
 
 def as_series(captions: Any) -> pd.Series:

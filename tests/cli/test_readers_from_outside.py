@@ -100,7 +100,12 @@ def test_a_registered_reader_is_a_command(tmp_path: Path) -> None:
     assert after.replace(line, "") == before
     sources, folders = after.split("Dataset folders:\n")
     assert sources.endswith(f"{line}\n")
-    assert [text.split()[0] for text in folders.splitlines()] == ["show", "masks", "hide"]
+    assert [text.split()[0] for text in folders.splitlines()] == [
+        "show",
+        "captions",
+        "masks",
+        "hide",
+    ]
     text = run("squares", "--help")[1]
     for part in ("SOURCE FOLDER", "drawn anew", "--count INTEGER", "many of them are", "12]"):
         assert part in text

@@ -59,7 +59,7 @@ _READERS: Plugins[Reader] = Plugins(
         "reasons": "fairvision.datasets.readers.reasons:reasons",
     },
     _checked,
-    reserved=("show", "hide", "masks"),  # commands of `fairvision data`
+    reserved=("captions", "show", "hide", "masks"),  # commands of `fairvision data`
 )
 
 READERS: Mapping[str, str] = Summaries(

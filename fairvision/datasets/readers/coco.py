@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision.core.spellings import as_number
+from fairvision.datasets.captions import COLUMN, as_series
 from fairvision.datasets.dataset import SPLITS, Dataset
 from fairvision.datasets.readers.coco_files import PERSON, Instances, read_captions, read_instances
 from fairvision.datasets.readers.coco_masks import check_size, draw_masks
@@ -51,7 +52,8 @@ def from_coco(
     the image; the boxes of these, crowds included, are the regions, without what of them leaves
     the image. The attribute `gender`
     (female, male) is what the captions say that people perceive: the group whose words occur,
-    unknown where words of both or of neither do (Hendricks et al., ECCV 2018).
+    unknown where words of both or of neither do (Hendricks et al., ECCV 2018). All captions of an
+    image are kept.
 
     Parameters
     ----------
@@ -100,10 +102,11 @@ def from_coco(
         genders = [perceived_gender(captions_of[image]) for image in rows]
         samples["gender"] = pd.Series(genders, dtype=object)
         groups["gender"] = tuple(WORDS)
+        samples[COLUMN] = as_series(captions_of[image] for image in rows)
     if attributes is not None:
         schema, columns = _read_groups(Path(attributes), samples["id"])
         for attribute, column in columns.items():
-            if attribute in groups:
+            if attribute in groups or attribute in samples:
                 raise InputError(f"{attributes} has a column {attribute!r}, as captions give it")
             samples[attribute] = pd.Series(column.names, dtype=object)
         groups |= schema.attributes

@@ -152,28 +152,37 @@ def read_captions(paths: Sequence[Path], images: set[Any]) -> dict[Any, list[str
     """Return the captions of each image; those of images listed nowhere are refused."""
     captions_of: dict[Any, list[str]] = {image: [] for image in images}
     for path in paths:
-        _read_captions(path, captions_of)
+        content = read_json(path)
+        elsewhere = 0
+        also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
+        for place, image, caption in caption_entries(path, content):
+            if image in captions_of:
+                captions_of[image].append(caption)
+            elif image in also:
+                elsewhere += 1
+            else:
+                raise InputError(f"{place}: image_id {shown(image)} is not among the images")
+        if elsewhere:
+            warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
     return captions_of
 
 
-def _read_captions(path: Path, captions_of: dict[Any, list[str]]) -> None:
-    """Add the captions of a file to those of each image."""
-    content = read_json(path)
-    wanted = {"image_id": (int, str), "caption": str}
-    elsewhere = 0
+def caption_entries(path: Path, content: Any) -> Iterator[tuple[str, Any, str]]:
+    """Yield (where it stands, `image_id`, caption) of each annotation of a captions file."""
     _check_captions(path, content)
-    also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
+    wanted = {"image_id": (int, str), "caption": str}
     for place, entry in _entries(path, content, "annotations", wanted):
-        if entry["image_id"] in captions_of:
-            captions_of[entry["image_id"]].append(entry["caption"])
-        elif entry["image_id"] in also:
-            elsewhere += 1
-        else:
-            raise InputError(
-                f"{place}: image_id {shown(entry['image_id'])} is not among the images"
-            )
-    if elsewhere:
-        warn(f"{path}: {elsewhere} captions of pictures that are not among the instances")
+        yield place, entry["image_id"], entry["caption"]
+
+
+def listed_files(path: Path, content: Any) -> dict[Any, str]:
+    """Return the `file_name` of each image that a file lists; of those that have one."""
+    entries = _entries(path, content, "images", {"id": (int, str)})
+    return {
+        entry["id"]: entry["file_name"]
+        for _, entry in entries
+        if isinstance(entry.get("file_name"), str)
+    }
 
 
 def _check_captions(path: Path, content: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fairvision.core.tables import Place, open_table
+from fairvision.core.tables import Place, PlaceOf, open_table
+from fairvision.datasets.captions import COLUMN as CAPTIONS
+from fairvision.datasets.captions import as_series, check_captions, parse_captions, put_together
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.label_texts import coded
@@ -26,6 +28,8 @@ from fairvision.schema import UNKNOWN, Column, Schema, Task
 
 Names: TypeAlias = Mapping[str, str] | Iterable[str]
 """Columns; or the names that they get, each with its column."""
+Columns: TypeAlias = Sequence[str]
+"""Columns, in order."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +39,29 @@ class Roles:
     Attributes
     ----------
     attributes, tasks, many : groups of people; one label; any number of labels
+    captions : columns of captions, which have no names
     """
 
     attributes: dict[str, str]
     tasks: dict[str, str]
     many: dict[str, str]
+    captions: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, attributes: Names, tasks: Names, many: Names = ()) -> Roles:
+    def of(
+        cls, attributes: Names, tasks: Names, many: Names = (), captions: str | Columns = ()
+    ) -> Roles:
         """Return the roles that columns, or mappings of names to columns, have.
 
         >>> Roles.of(["age"], {"sport": "verb"}).columns
         ['age', 'verb']
         """
-        named = (
+        groups, labels, sets = (
             dict(names) if isinstance(names, Mapping) else {name: name for name in names}
             for names in (attributes, tasks, many)
         )
-        return cls(*named)
+        of_captions = (captions,) if isinstance(captions, str) else tuple(captions)
+        return cls(groups, labels, sets, of_captions)
 
     @property
     def names(self) -> list[str]:
@@ -61,8 +70,9 @@ class Roles:
 
     @property
     def columns(self) -> list[str]:
-        """Columns of the attributes and tasks."""
-        return [*self.attributes.values(), *self.tasks.values(), *self.many.values()]
+        """Columns of the attributes, the tasks and the captions."""
+        heads = [*self.attributes.values(), *self.tasks.values(), *self.many.values()]
+        return [*heads, *self.captions]
 
     def check(self, path: Path, columns: Sequence[str]) -> None:
         """Raise `InputError` if columns are missing, none is chosen, or a name is used twice."""
@@ -78,6 +88,14 @@ class Roles:
         for name in self.names:
             if self.names.count(name) > 1:
                 raise InputError(f"{name!r} is named twice among the attributes and tasks")
+        for name in self.captions:
+            if self.captions.count(name) > 1:
+                raise InputError(f"{name!r} is named twice among the captions")
+        if self.captions and CAPTIONS in self.names:
+            raise InputError(
+                f"{CAPTIONS!r} cannot be an attribute or task beside captions: give it "
+                "another name, by NAME=COLUMN"
+            )
 
 
 def read_roles(
@@ -138,6 +156,33 @@ def read_roles(
     if line := coded(schema.heads):
         warn(f"{path}: {line}")
     return schema, read
+
+
+def read_captions(
+    raw: pa.Table, columns: Columns, place_of: PlaceOf, unknown: Iterable[str] = ()
+) -> pd.Series:
+    """Return the captions of each image: those of the first column first.
+
+    Parameters
+    ----------
+    raw : the columns of a source
+    columns : those of captions, of which there is at least one
+    place_of : says where a row of a column stands
+    unknown : texts that mean that there is no caption
+
+    Examples
+    --------
+    >>> raw = pa.table({"first": ["A man.", "n/a"], "more": [["A person."], []]})
+    >>> place_of = lambda row, column: Place("t.parquet", column, row + 1)
+    >>> read_captions(raw, ["first", "more"], place_of, ["n/a"]).tolist()
+    [['A man.', 'A person.'], <NA>]
+    """
+    nothing = frozenset(text.strip().casefold() for text in unknown)
+    read = []
+    for name in columns:
+        check_captions(replace(place_of(0, name), row=None, id=None), raw[name].type)
+        read.append(parse_captions(raw[name], place_of, name, nothing))
+    return as_series(put_together(read))
 
 
 def unique_ids(place: Place, texts: Iterable[str | None]) -> list[str]:
@@ -216,7 +261,7 @@ class Rows:
     ----------
     path : of the source
     ids : unique texts
-    columns : texts of groups and labels
+    columns : texts of groups and labels, and captions
     splits : of each row; None where they are to be drawn
     sources : the files
     published : of some columns, all names that there are, in order
@@ -274,9 +319,17 @@ def import_rows(
     if splits is None:
         random = np.random.default_rng(seed)
         splits = list(random_splits(len(rows.ids), val_fraction, test_fraction, random))
+    samples = pd.DataFrame({"id": list(rows.ids), "split": list(splits)})
+    if roles.captions:
+        samples[CAPTIONS] = read_captions(
+            rows.columns,
+            roles.captions,
+            lambda row, column: Place(rows.path, column, row + 1, rows.ids[row]),
+            unknown,
+        )
     dataset = Dataset.of_columns(
         schema,
-        pd.DataFrame({"id": list(rows.ids), "split": list(splits)}),
+        samples,
         columns,
         root=Path(folder),
         name=name or (rows.path.resolve().name if rows.path.is_dir() else rows.path.stem),

@@ -13,7 +13,7 @@ from fairvision.core.extras import need
 from fairvision.core.files import inside, is_of_system, resolved
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.readers.arrow_files import ARROW, as_parquet, saved_files
-from fairvision.datasets.readers.columns import Names, Roles, import_rows
+from fairvision.datasets.readers.columns import Columns, Names, Roles, import_rows
 from fairvision.datasets.readers.importing import Importing, first_few, warn
 from fairvision.datasets.readers.metadata_rows import METADATA, metadata_rows
 from fairvision.datasets.readers.parquet_rows import parquet_rows
@@ -31,6 +31,7 @@ def from_huggingface(
     attributes: Names = (),
     tasks: Names = (),
     many: Names = (),
+    captions: Columns = (),
     image: str | None = None,
     mask: str | None = None,
     id: str | None = None,
@@ -58,6 +59,7 @@ def from_huggingface(
     attributes : column of groups of people; repeatable; NAME=COLUMN gives it another name
     tasks : column of labels to be classified, one per picture; repeatable; NAME=COLUMN
     many : column of labels of which any number may hold; repeatable; NAME=COLUMN
+    captions : column of captions, texts or lists of texts; repeatable
     image : column of pictures; by default the only one, or file_name of a metadata file
     mask : column of masks of the people; by default mask, if it holds pictures
     id : column of unique names; by default the pictures' file names, if they are unique, else
@@ -97,7 +99,7 @@ def from_huggingface(
     >>> few.samples["id"].tolist(), few.attributes
     (['train-1', 'train-2', 'train-3', 'train-4'], {'age': ('old', 'young')})
     """
-    roles = Roles.of(attributes, tasks, many)
+    roles = Roles.of(attributes, tasks, many, captions)
     root = Path(source)
     origin = root.name
     if not root.exists():

@@ -14,11 +14,19 @@ import pyarrow as pa
 
 from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import counterfactuals
+from fairvision.datasets.captions import COLUMN
 from fairvision.datasets.dataset import SPLIT_NAMES, SPLITS, TEXT, Dataset
 from fairvision.datasets.folder import refuse_layouts
 from fairvision.datasets.images import Doubts
 from fairvision.datasets.label_columns import texts_of
-from fairvision.datasets.readers.columns import Names, Roles, read_roles, unique_ids
+from fairvision.datasets.readers.columns import (
+    Columns,
+    Names,
+    Roles,
+    read_captions,
+    read_roles,
+    unique_ids,
+)
 from fairvision.datasets.readers.importing import import_dataset, locate, random_splits
 from fairvision.datasets.readers.storing import Source
 from fairvision.datasets.readers.table_masks import Drawn, box_masks, cell_masks
@@ -32,6 +40,7 @@ def from_table(
     attributes: Names = (),
     tasks: Names = (),
     many: Names = (),
+    captions: str | Columns = (),
     image: str = "image",
     mask: str | None = None,
     box: Sequence[str] | None = None,
@@ -64,6 +73,8 @@ def from_table(
     attributes : columns that hold a group of people, or a mapping of names to such columns
     tasks : the same for columns that hold one label
     many : the same for columns that hold any number of labels: a list in parquet, else text
+    captions : columns of captions, which are put together: lists in parquet; else text, which is
+        one caption, or a list of JSON or Python written as text
     image : column of the images' paths
     mask : column of the masks: paths, or segmentations as COCO has them (run lengths, polygons, or
         lists of these for several people), as JSON or nested columns of parquet; by default `mask`,
@@ -93,9 +104,9 @@ def from_table(
     Raises
     ------
     InputError
-        If the table cannot be read, names no attribute or task, lacks a column, repeats an id, has
-        a path that leaves its folder or labels that could be read in two ways, or if an image or
-        mask cannot be used; nothing is written.
+        If the table cannot be read, names no attribute, task or captions, lacks a column, repeats
+        an id, has a path that leaves its folder, labels that could be read in two ways or captions
+        that are no texts, or if an image or mask cannot be used; nothing is written.
 
     Warns
     -----
@@ -121,7 +132,7 @@ def from_table(
     path = Path(table)
     refuse_layouts(path)
     opened = open_table(path)
-    roles = Roles.of(attributes, tasks, many)
+    roles = Roles.of(attributes, tasks, many, captions)
     roles.check(path, opened.names)
     if box is not None and (len(box) != 4 or mask is not None):
         raise InputError("a box is four columns: left, top, width, height; there is no mask then")
@@ -147,6 +158,8 @@ def from_table(
     def place_of(row: int, column: str = "") -> Place:
         return replace(opened.place(row, column), id=ids[row])
 
+    if roles.captions:
+        samples[COLUMN] = read_captions(raw, roles.captions, place_of, unknown)
     masks: Sequence[Path | Drawn | None] = [None] * opened.rows
     if mask is not None:
         masks = cell_masks(raw[mask], mask, place_of, root)
