@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairvision.auditing.gallery import answer_of, choose, gallery_image, small_image, why_no_maps
-from fairvision.auditing.miniatures import GRID, rows_shown
+from fairvision.auditing.miniatures import GRID, rows_shown, side_shown
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.telling import telling_codes, telling_labels
 from fairvision.datasets import Dataset
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from fairvision.auditing.swaps import Donors
     from fairvision.models import Model
 
-SIDE = 192
-SMALL_SIDE, MANY = 160, 400
-"""Of more images than `MANY` the page holds smaller copies."""
 DONORS = 3
 FROM_A_TABLE = "not drawn: the answers come from a table"
 
@@ -58,7 +55,7 @@ def album(
     rows = rows_shown(len(samples[0].truth))
     shown = [_of_rows(model, rows, attribute) for model in samples]
     located = shown[0].truth if pictures is None else _located(pictures, shown[0].truth)
-    side = SIDE if len(rows) <= MANY else SMALL_SIDE
+    side = side_shown(len(rows))
     reasons = [FROM_A_TABLE] * len(shown)
     if networks:
         reasons = why_no_maps(networks, methods, spare_runs=False)

@@ -15,6 +15,8 @@ GRID = 16
 """Rows and columns of a small map."""
 MOST_SHOWN = 1000
 """Images that a page shows; of more it shows a sample."""
+SIDE, SMALL_SIDE, MANY = 192, 160, 400
+"""Pixels of the longer side of a copy that a page holds, and where it holds more than `MANY`."""
 
 Maps = Mapping[str, npt.NDArray[np.uint8]]
 """By attribute, (images shown, GRID, GRID); 0 is no evidence, 255 the most of the map."""
@@ -29,6 +31,15 @@ def rows_shown(images: int, seed: int = 0) -> npt.NDArray[np.int64]:
     if images <= MOST_SHOWN:
         return np.arange(images)
     return np.sort(np.random.default_rng(seed).choice(images, MOST_SHOWN, replace=False))
+
+
+def side_shown(images: int) -> int:
+    """Return how many pixels the longer side of each of so many copies has.
+
+    >>> side_shown(30), side_shown(1000)
+    (192, 160)
+    """
+    return SIDE if images <= MANY else SMALL_SIDE
 
 
 def miniatures(maps: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
-from fairvision.captioning.disagreements import ASKED, choose, items, listing
+from fairvision.captioning.album import album, opposed
 from fairvision.captioning.labels import SPLIT, Labels, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import ModelCaptions, measure
@@ -21,12 +21,10 @@ from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.results.figures import CONFIDENCE
 from fairvision.results.folder import CaptionSettings, FinishedAudit, write_audit
-from fairvision.results.gallery import CaptionedImage
 from fairvision.results.verdict import Verdict
 
 MARKER = "captions.json"
 LIBRARIES = ("numpy", "pandas", "scikit-learn")
-PER_CELL = 2
 
 
 class CaptionAudit(FinishedAudit):
@@ -204,8 +202,8 @@ def _write(
         metrics=figures,
         models=called,
         verdict=decided,
-        gallery=_gallery(material, settings.seed),
-        opposed=listing(material.models, material.truth, material.words),
+        gallery=album(material, seed=settings.seed),
+        opposed=opposed(material),
         settings=settings,
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
@@ -214,17 +212,6 @@ def _write(
         write_audit(
             folder, MARKER, page, figures, models=called, settings=settings, verdict=decided
         )
-
-
-def _gallery(material: Material, seed: int) -> list[CaptionedImage]:
-    """Return the images that were asked for, then those on which the models disagree."""
-    models, truth, files = material.models, material.truth, material.images
-    shown, asked = material.asked
-    chosen = choose(models, truth, files=files, per_cell=PER_CELL, seed=seed)
-    return [
-        *items(shown, asked, [(ASKED, row) for row in range(len(asked))], material.words, files),
-        *items(models, truth, chosen, material.words, files),
-    ]
 
 
 def _table(models: Sequence[ModelCaptions], truth: Labels) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.captioning.disagreements import find_images, rows_of
+from fairvision.captioning.image_files import find_images, rows_of
 from fairvision.captioning.labels import (
     Labels,
     errors_about,

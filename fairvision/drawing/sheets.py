@@ -344,6 +344,7 @@ def contact_sheet(
     tiles = []
     for number, image in enumerate(images, start=1):
         answer = next(answer for answer in image.models if answer.name == model)
+        assert image.image is not None
         drawn = overlay(image.image, answer.map, image.mask, peak=True)
         caption, *lines = _lines(image, answer)
         tile = _with_gauge(framed(drawn, SMALL_SIDE), image, answer)
@@ -361,6 +362,7 @@ def image_sheet(title: str, notes: Sequence[str], image: GalleryImage, model: st
     image : the image
     model : whose answer is in bold
     """
+    assert image.image is not None
     tiles = [Tile(framed(resized(image.image, LARGE_SIDE), LARGE_SIDE), "the picture")]
     for answer in image.models:
         drawn = framed(overlay(image.image, answer.map, image.mask, peak=True), LARGE_SIDE)

@@ -18,6 +18,7 @@ from fairvision.report.album import (
     FIRST,
     album,
     choices,
+    counted,
     script,
     script_hash,
     telling_pair,
@@ -95,6 +96,7 @@ def render(
     marks = looks(models, plots.looks(len(models)))
     opening = lead(metrics, models)
     pictures = album(images, marks) if images else None
+    of_tasks_only = bool(images) and all(image.of_task for image in images)
     return fill(
         "page.html",
         figures=figures,
@@ -107,8 +109,12 @@ def render(
         album=pictures,
         pair=telling_pair(pictures.tiles, opening, models) if pictures else [],
         first_tiles=FIRST,
-        shown_all=pictures is None or len(pictures.tiles) >= about.n,
-        of_tasks_only=bool(images) and all(image.of_task for image in images),
+        counted=counted(
+            pictures.tiles if pictures else [],
+            about.n,
+            chosen="chosen as telling" if of_tasks_only else "drawn at random",
+        ),
+        of_tasks_only=of_tasks_only,
         choices=choices(images),
         script=script(),
         script_hash=script_hash(),

@@ -20,13 +20,23 @@ from PIL import Image
 from fairvision.metrics.causes import REASONS
 from fairvision.report.template import Look
 from fairvision.results import words
-from fairvision.results.gallery import GalleryImage, ModelAnswer
+from fairvision.results.gallery import (
+    ASKED,
+    NOT_NAMED,
+    GalleryImage,
+    ModelAnswer,
+    Sentences,
+    named_by,
+)
 from fairvision.results.summary import Lead
 
 GRID = 16
 QUALITY = 45
 FIRST = 24
 """Pictures that are seen before more are asked for."""
+VIEWS = ("whole", "hidden", "person", "elsewhere")
+
+SCRIPTS = ("words.js", "drawing.js", "view.js", "album.js", "tables.js")
 
 _HERE = Path(__file__).parent
 
@@ -39,7 +49,7 @@ class Tile:
     ----------
     index : of the picture in what the script reads
     image : the item that is shown of it
-    uri : the picture itself
+    uri : the picture itself, or ""
     """
 
     index: int
@@ -56,11 +66,13 @@ class Album:
     tiles : each picture once
     data : what the script reads, as JSON that is safe within HTML
     about : attributes or tasks that were asked about
+    evidence : whether there are masks or maps
     """
 
     tiles: list[Tile]
     data: Markup
     about: list[str]
+    evidence: bool
 
 
 def album(images: Sequence[GalleryImage], looks: Sequence[Look]) -> Album:
@@ -78,10 +90,16 @@ def album(images: Sequence[GalleryImage], looks: Sequence[Look]) -> Album:
     first: dict[str, GalleryImage] = {}
     for image in images:
         first.setdefault(image.id, image)
-    tiles = [Tile(index[name], image, thumbnail(image.image)) for name, image in first.items()]
+    tiles = [
+        Tile(index[name], image, "" if image.image is None else thumbnail(image.image))
+        for name, image in first.items()
+    ]
     masks = {name: _mask(image.mask) for name, image in first.items()}
+    of_captions = any(answer.sentences for image in images for answer in image.models)
     content = {
         "about": about,
+        "sentences": of_captions,
+        "nothing": NOT_NAMED if of_captions else "no answer",
         "models": [
             {"name": look.name, "glyph": look.glyph, "colour": look.colour} for look in looks
         ],
@@ -101,37 +119,72 @@ def album(images: Sequence[GalleryImage], looks: Sequence[Look]) -> Album:
                 "about": about.index(image.attribute),
                 "truth": image.truth,
                 "task": image.of_task,
+                "kind": image.kind if of_captions else "",
                 "outline": _mask(image.mask) if image.of_task else "",
                 "answers": [_answer(answer) for answer in image.models],
             }
             for image in images
         ],
     }
-    return Album(tiles, safe_json(content), about)
+    evidence = any(image.mask is not None for image in images)
+    evidence |= any(answer.map.any() for image in images for answer in image.models)
+    return Album(tiles, safe_json(content), about, evidence)
+
+
+def counted(tiles: Sequence[Tile], audited: int, *, chosen: str = "drawn at random") -> str:
+    """Say how many of the audited images are shown, and how they were chosen.
+
+    >>> counted([], 40504)
+    '0 of the 40,504 audited pictures, drawn at random'
+    """
+    shown, asked = len(tiles), sum(tile.image.kind == ASKED for tile in tiles)
+    if shown >= audited:
+        more = f", and {shown - audited} asked for besides" if shown > audited else ""
+        return f"All {audited:,} audited pictures{more}"
+    more = f", and {asked} asked for" if asked else ""
+    return f"{shown - asked:,} of the {audited:,} audited pictures, {chosen}{more}"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What pictures can be chosen by: reasons, groups, answers and labels that occur."""
+    """What pictures can be chosen by: what occurs, and of what there are figures.
 
+    Attributes
+    ----------
+    kinds : how captions differ; none where there are no captions
+    reasons, groups, answers, labels : that occur
+    silent : whether something has no answer
+    sure, holds : whether there are probabilities, and answers in other surroundings
+    sentences : whether there are captions
+    """
+
+    kinds: list[str]
     reasons: list[str]
     groups: list[str]
     answers: list[str]
     labels: list[str]
+    silent: bool
+    sure: bool
     holds: bool
+    sentences: bool
 
 
 def choices(images: Sequence[GalleryImage]) -> Choices:
     """Return what pictures can be chosen by, in the order in which it occurs; labels by name."""
     answers = [answer for image in images for answer in image.models]
-    groups = [image.truth for image in images]
+    of_captions = any(answer.sentences for answer in answers)
+    groups = [image.truth for image in images if image.truth]
     groups += [group for image in images for group in image.groups]
     return Choices(
+        kinds=list(dict.fromkeys(i.kind for i in images if i.kind)) if of_captions else [],
         reasons=sorted({answer.reason for answer in answers if answer.reason}),
         groups=list(dict.fromkeys(groups)),
         answers=list(dict.fromkeys(answer.answer for answer in answers if answer.answer)),
         labels=sorted({label for image in images for label in image.labels}),
+        silent=any(answer.answer is None for answer in answers),
+        sure=any(answer.probability is not None for answer in answers),
         holds=any(answer.holds is not None for answer in answers),
+        sentences=of_captions,
     )
 
 
@@ -148,7 +201,7 @@ def telling_pair(
     place = models.index(concern.model) if concern is not None else 0
     answered = [(tile, tile.image.models[place]) for tile in tiles]
     answered = [pair for pair in answered if pair[1].answer is not None]
-    answered.sort(key=lambda pair: -(pair[1].probability or 0))
+    answered.sort(key=lambda pair: (not pair[0].uri, -(pair[1].probability or 0)))
     right = [pair for pair in answered if pair[1].answer == pair[0].image.truth]
     wrong = [pair for pair in answered if pair[1].answer != pair[0].image.truth]
     if concern is not None and opening.best and not concern.task:
@@ -187,8 +240,8 @@ def safe_json(content: object) -> Markup:
 
 @cache
 def script() -> Markup:
-    """Return the one script of the page."""
-    return Markup((_HERE / "album.js").read_text(encoding="utf-8"))
+    """Return the one script of the page, of its parts."""
+    return Markup("".join((_HERE / name).read_text(encoding="utf-8") for name in SCRIPTS))
 
 
 @cache
@@ -225,10 +278,28 @@ def _answer(answer: ModelAnswer) -> dict[str, object]:
     content |= {key: round(float(value), 3) for key, value in shares.items() if value is not None}
     if answer.reason:
         content["reason"] = answer.reason
+    if answer.sentences is not None:
+        content |= _sentences(answer.sentences)
     if answer.why_no_map:
         content["noMap"] = answer.why_no_map
     elif answer.map.any():
         content["map"] = base64.b64encode(_small(answer.map).tobytes()).decode()
+    return content
+
+
+def _sentences(sentences: Sentences) -> dict[str, object]:
+    """Return what the script shows of sentences, and what each but the first names."""
+    content: dict[str, object] = {"word": sentences.word} if sentences.word else {}
+    written = {view: getattr(sentences, view) for view in VIEWS}
+    for view, sentence in written.items():
+        named = named_by(sentence)
+        if view != "whole" and named is not None:
+            content[view] = [named]
+    content["says"] = {
+        view: [[text, group] if group else text for text, group in sentence]
+        for view, sentence in written.items()
+        if sentence or view == "whole"
+    }
     return content
 
 

@@ -8,10 +8,20 @@ from typing import Any
 import pandas as pd
 
 from fairvision.report import plots
+from fairvision.report.album import (
+    FIRST,
+    album,
+    choices,
+    counted,
+    script,
+    script_hash,
+    telling_pair,
+)
+from fairvision.report.take import take_away
 from fairvision.report.template import Look, fill, looks
 from fairvision.results.figures import Figure, Figures, read
 from fairvision.results.folder import CaptionSettings, settings_from
-from fairvision.results.gallery import CaptionedImage
+from fairvision.results.gallery import GalleryImage
 from fairvision.results.sections import CAPTIONED_OBJECTS, CAPTIONED_PERSON, CAPTIONED_REST
 from fairvision.results.summary import cards, lead
 from fairvision.results.verdict import Verdict
@@ -25,9 +35,9 @@ def render(
     metrics: pd.DataFrame,
     models: Sequence[str],
     verdict: Verdict | Mapping[str, Any],
-    gallery: Sequence[CaptionedImage],
+    gallery: Sequence[GalleryImage],
     settings: CaptionSettings | Mapping[str, Any],
-    opposed: tuple[int, Sequence[CaptionedImage]] = (0, ()),
+    opposed: tuple[int, Sequence[GalleryImage]] = (0, ()),
 ) -> str:
     """Write the report of an audit of captions as one HTML page.
 
@@ -36,10 +46,11 @@ def render(
     metrics : the metrics table, as it is or read back from `metrics.csv`
     models : names of the models; the others are compared with the first
     verdict : as in `fairvision.report.render`
-    gallery : images to show, with a caption of each model
+    gallery : images to show, the most telling first, with a caption of each model (`Sentences` of
+        `fairvision.results.gallery`)
     settings : how the audit was made
     opposed : how many images there are on which models contradict each other, and the first of
-        them, each with its different captions
+        them; listed where the page does not show all images
 
     Returns
     -------
@@ -57,19 +68,28 @@ def render(
             *figures.rows(CAPTIONED_REST, attribute),
         ],
     }
+    opening = lead(metrics, models)
     marks = looks(models, plots.looks(len(models)))
+    pictures = album(gallery, marks) if gallery else None
     return fill(
         "captions.html",
         styles=STYLES,
         parts={heading: rows for heading, rows in parts.items() if rows},
         bars=_bars(figures, attribute, marks, settings.groups),
         looks=marks,
-        lead=lead(metrics, models),
+        lead=opening,
         cards=[card for card in cards(metrics, models) if any(e.pair for e in card.entries)],
-        album=None,
+        album=pictures,
+        pair=telling_pair(pictures.tiles, opening, models) if pictures else [],
+        first_tiles=FIRST,
+        counted=counted(pictures.tiles if pictures else [], settings.n),
+        of_tasks_only=False,
+        choices=choices(gallery),
+        script=script(),
+        script_hash=script_hash(),
+        take=take_away(metrics, opening, models, settings),
         verdict=Verdict.of(verdict),
-        gallery=_by_kind(gallery),
-        opposed=opposed,
+        opposed=(0, ()) if pictures and len(pictures.tiles) >= settings.n else opposed,
         settings=settings,
     )
 
@@ -91,11 +111,3 @@ def _bars(
         for mark in marks
     ]
     return [(group, mark, shares) for group, mark, shares in bars if any(shares)]
-
-
-def _by_kind(gallery: Sequence[CaptionedImage]) -> dict[str, list[CaptionedImage]]:
-    """Return the images of a gallery by their kind, in order."""
-    kinds: dict[str, list[CaptionedImage]] = {}
-    for image in gallery:
-        kinds.setdefault(image.kind, []).append(image)
-    return kinds

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fairvision.core.csv_files import csv_text
 from fairvision.results import words
-from fairvision.results.folder import AuditSettings
+from fairvision.results.folder import AuditSettings, CaptionSettings
 from fairvision.results.summary import Lead, cards
 
 
@@ -25,7 +25,10 @@ class TakeAway:
 
 
 def take_away(
-    metrics: pd.DataFrame, opening: Lead, models: Sequence[str], settings: AuditSettings
+    metrics: pd.DataFrame,
+    opening: Lead,
+    models: Sequence[str],
+    settings: AuditSettings | CaptionSettings,
 ) -> TakeAway:
     """Return the files that a page offers; figures of single labels are left to `metrics.csv`."""
     figures = metrics[metrics["label"].isna() | (metrics["label"] == "")]
@@ -38,12 +41,16 @@ def take_away(
 
 
 def markdown(
-    metrics: pd.DataFrame, opening: Lead, models: Sequence[str], settings: AuditSettings
+    metrics: pd.DataFrame,
+    opening: Lead,
+    models: Sequence[str],
+    settings: AuditSettings | CaptionSettings,
 ) -> str:
     """Return a summary: the opening, and a table of the questions with what each model shows."""
     lines = [f"# Bias audit of {_cell(settings.dataset)}", ""]
     lines += [" ".join(map(_cell, opening.sentences)), ""] if opening.sentences else []
-    lines += [f"{settings.n:,} pictures of split {_cell(settings.split)}.", ""]
+    of_split = f" of split {_cell(settings.split)}" if settings.split else ""
+    lines += [f"{settings.n:,} pictures{of_split}.", ""]
     lines += ["| question | model | | figures | |", "|---|---|---|---|---|"]
     for card in cards(metrics, models):
         for entry in card.entries:
@@ -61,7 +68,7 @@ def _cell(text: str) -> str:
     )
 
 
-def _citation(settings: AuditSettings) -> str:
+def _citation(settings: AuditSettings | CaptionSettings) -> str:
     """Return how the audit's tool is cited."""
     version = settings.versions.get("fairvision", "")
     return (

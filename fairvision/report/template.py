@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from fairvision.results import words
+from fairvision.results.gallery import NOT_NAMED
 
 SIDE = 224
 QUALITY = 82
@@ -84,6 +85,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: words.plain(value) if type(value) is str else value,
     )
+    environment.globals["not_named"] = NOT_NAMED
     environment.filters["short"] = words.short
     environment.filters["svg"] = Markup
     environment.filters["isolated"] = isolated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ TASK_KINDS = (
 """The headings about a task: the second and third where many labels may hold, the last where it is
 not known whether the evidence lies on objects."""
 
+ASKED = "asked for"
+"""The kind of captioned images that a page shows because someone named them."""
+NOT_NAMED = "nobody or several"
+"""What stands where a caption names no group, or several."""
+
 _FORMER = {
     "right for the wrong reasons": EVIDENCE_KINDS[1],
     "right for the right reasons": EVIDENCE_KINDS[2],
@@ -52,6 +57,44 @@ def kinds_of(images: Sequence[GalleryImage]) -> tuple[str, ...]:
     return KINDS if any(image.kind in KINDS for image in images) else EVIDENCE_KINDS
 
 
+Sentence = tuple[tuple[str, str], ...]
+"""The texts of a sentence in their order, each with the group that it names, or ""; () is none."""
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """What a captioner wrote about an image, and about the image with a part of it changed.
+
+    Only the first has to be there; a page shows what is. The group that a sentence names is that
+    of all its texts that name one (`named_by`).
+
+    Attributes
+    ----------
+    whole : about the image as it is
+    hidden, person : with the person hidden, and with only the person visible
+    elsewhere : with the person in other surroundings
+    word : the word that `ModelAnswer.map` is the evidence for, or ""
+
+    Examples
+    --------
+    >>> sentences = Sentences((("a ", ""), ("man", "male"), (" skis", "")), hidden=(("snow", ""),))
+    >>> named_by(sentences.whole), named_by(sentences.hidden)
+    ('male', None)
+    """
+
+    whole: Sentence
+    hidden: Sentence = ()
+    person: Sentence = ()
+    elsewhere: Sentence = ()
+    word: str = ""
+
+
+def named_by(sentence: Sentence) -> str | None:
+    """Return the one group that a sentence names; None where it names none or several."""
+    groups = {group for _, group in sentence if group}
+    return groups.pop() if len(groups) == 1 else None
+
+
 @dataclass(frozen=True)
 class ModelAnswer:
     """What a model made of an image.
@@ -59,8 +102,8 @@ class ModelAnswer:
     Attributes
     ----------
     name : of the model
-    answer, probability : the group it names, and how probable that is to it; None without answer,
-        and without probabilities
+    answer, probability : the group it names, and how probable that is to it; None without answer
+        (of a caption: where it names no group, or several), and without probabilities
     map : (height, width) evidence for the annotated group
     inside : whether the strongest evidence lies on the person; None where undefined
     mass : share of the evidence that does, or None
@@ -69,19 +112,21 @@ class ModelAnswer:
     reason : why it is right or wrong, one of `REASONS`, `EVIDENCE_CELLS` or `TASK_KINDS`; or ""
     hidden, person : the group it names, and how probable that is to it, with the person hidden and
         with only the person visible; None without answer
+    sentences : of a captioner, else None
     """
 
     name: str
     answer: str | None
-    probability: float | None
-    map: npt.NDArray[np.floating]
-    inside: bool | None
+    probability: float | None = None
+    map: npt.NDArray[np.floating] = field(default_factory=lambda: np.zeros((1, 1), np.float32))
+    inside: bool | None = None
     mass: float | None = None
     holds: float | None = None
     why_no_map: str = ""
     reason: str = ""
     hidden: tuple[str, float] | None = None
     person: tuple[str, float] | None = None
+    sentences: Sentences | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +135,13 @@ class GalleryImage:
 
     Attributes
     ----------
-    kind : one of `KINDS`, or of `EVIDENCE_KINDS`; of `TASK_KINDS` about a task
+    kind : one of `KINDS`, or of `EVIDENCE_KINDS`; of `TASK_KINDS` about a task; of captions, how
+        those of the models differ
     id : of the image
     attribute, truth : what was asked, and the annotated group; or a task and the label that is
-        asked about, "no …" where it does not hold
+        asked about, "no …" where it does not hold; "" where it is not known
     labels : of its tasks, besides the one that was asked about
-    image : (height, width, 3) uint8
+    image : (height, width, 3) uint8; None where there are only captions
     mask : (height, width) bool, the person, or about a task the label's objects; or None
     models : an answer of each
     chance : the share of the image that the mask covers, or None
@@ -109,7 +155,7 @@ class GalleryImage:
     attribute: str
     truth: str
     labels: tuple[str, ...]
-    image: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8] | None
     mask: npt.NDArray[np.bool_] | None
     models: tuple[ModelAnswer, ...]
     chance: float | None = None
@@ -134,41 +180,3 @@ class GalleryImage:
             models=tuple(ModelAnswer(**answer) for answer in item["models"]),
             chance=item.get("chance"),
         )
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A caption of an image.
-
-    Attributes
-    ----------
-    names : the models whose caption it is
-    outcome : "correct", "incorrect" or "other"; None where the truth is unknown
-    parts : texts, each with the group that it names, or ""
-    """
-
-    names: tuple[str, ...]
-    outcome: str | None
-    parts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class CaptionedImage:
-    """An image with what models say of it.
-
-    Attributes
-    ----------
-    kind : how the captions differ, or ""
-    id : of the image
-    truth : the annotated group, or None
-    captions : each different one, or one of each model
-    labels : the annotated objects
-    image : (height, width, 3) uint8, or None
-    """
-
-    kind: str
-    id: str
-    truth: str | None
-    captions: tuple[Caption, ...]
-    labels: tuple[str, ...] = ()
-    image: npt.NDArray[np.uint8] | None = None

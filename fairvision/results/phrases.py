@@ -52,7 +52,7 @@ def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, d
         words = f"captions that name another group, of those annotated {groups}"
         if finding.metric == "accuracy_gap":
             words = f"right{_about(task)} for those annotated {groups}"
-            chosen = {"group": worst.group, "right": "no"}
+        chosen = {"group": worst.group, "right": "no"}
         return (percent(best.figure.value), percent(worst.figure.value)), words, chosen
     if finding.metric in _COMPARED:
         both = _compared(figures, finding)

@@ -20,7 +20,7 @@ from fairvision.results.changes import Change, Compared, Comparison, StatusChang
 from fairvision.results.figures import Figure, Key, read
 from fairvision.results.findings import QUESTIONS
 from fairvision.results.folder import SweepSettings
-from fairvision.results.gallery import GalleryImage, ModelAnswer
+from fairvision.results.gallery import GalleryImage, ModelAnswer, Sentences
 from fairvision.results.leaderboard import collect
 
 TESTS = Path(__file__).parents[1]
@@ -138,9 +138,66 @@ def audited_on_tasks(images: int = 30) -> str:
     return report.render(**given)
 
 
-def captioned(models: tuple[str, ...] = ("A", "B"), **more: Any) -> str:
-    """Return the page of an audit of captions."""
-    return captions.render(**CAPTIONS["make_input"](models, **more))
+def captioned(
+    models: tuple[str, ...] = ("A", "B"),
+    images: int = 0,
+    *,
+    pictures: bool = True,
+    changed: bool = False,
+    **more: Any,
+) -> str:
+    """Return the page of an audit of captions, with so many of `sentences`."""
+    given = CAPTIONS["make_input"](models, **more)
+    if images:
+        given["gallery"] = sentences(images, models, pictures=pictures, changed=changed)
+        given["settings"]["n"] = images
+    return captions.render(**given)
+
+
+def sentences(
+    count: int,
+    models: tuple[str, ...] = ("A", "B"),
+    *,
+    pictures: bool = True,
+    changed: bool = False,
+) -> list[GalleryImage]:
+    """Return what a page shows of captioned images; of every third a model names the wrong group.
+
+    Parameters
+    ----------
+    count, models : how many images, captioned by whom
+    pictures : whether there are files of them, of every second
+    changed : whether there are sentences about them with the person hidden, and maps
+    """
+    listed = []
+    for i, image in enumerate(photographs(count, models=models)):
+        answers = []
+        for j, answer in enumerate(image.models):
+            word = answer.answer if (i + j) % 5 else "person"
+            named = answer.answer if (i + j) % 5 else ""
+            whole = (("a ", ""), (word, named), (f" with thing {i}", ""))
+            hidden = (("an empty street", ""),) if changed else ()
+            elsewhere = (("a ", ""), ("man", "man")) if changed else ()
+            answers.append(
+                ModelAnswer(
+                    answer.name,
+                    named or None,
+                    map=answer.map if changed else np.zeros((1, 1)),
+                    mass=0.5 if changed else None,
+                    sentences=Sentences(whole, hidden, elsewhere=elsewhere, word=word),
+                )
+            )
+        listed.append(
+            replace(
+                image,
+                kind=("wrong by A, right by B", "left open by one of them")[i % 2],
+                image=image.image if pictures and i % 2 == 0 else None,
+                mask=image.mask if changed else None,
+                models=tuple(answers),
+                donors=image.donors if changed else (),
+            )
+        )
+    return listed
 
 
 def compared(methods: tuple[str, ...] = ("baseline", "equalizer"), name: str = "scenes") -> str:
@@ -192,8 +249,11 @@ def released(model: str = "mine", attribute: str = "gender", group: str = "femal
 PAGES: dict[str, Callable[[], str]] = {
     **{name: partial(audited, **shape) for name, shape in SHAPES.items()},
     "tasks alone": audited_on_tasks,
-    "captions": captioned,
-    "captions of six models": partial(captioned, tuple("ABCDEF")),
+    "captions": partial(captioned, images=30),
+    "captions alone": partial(captioned, images=30, pictures=False),
+    "captions of changed pictures": partial(captioned, images=30, changed=True),
+    "1,000 captions of six models": partial(captioned, tuple("ABCDEF"), images=1000),
+    "captions of six models": partial(captioned, tuple("ABCDEF"), images=12),
     "hostile captions": partial(captioned, EVIL[:2], attribute=EVIL[2], groups=list(EVIL)),
     "leaderboard": compared,
     "leaderboard of eight methods": partial(compared, tuple("abcdefgh")),

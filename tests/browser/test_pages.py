@@ -16,6 +16,7 @@ OF_COLOUR = ("color-contrast",)
 OF_LAYOUT = (*OF_COLOUR, "target-size", "scrollable-region-focusable")
 WINDOWS = ((320, "light"), (768, "dark"), (1280, "dark"), (1920, "light"))
 LONG = ("six models", "forty groups", "eighty labels", "350 pictures", "1,000 pictures")
+LONG += ("1,000 captions of six models",)
 KINDS = ("two models", "captions of six models", "leaderboard of eight methods", "releases")
 HOSTILE = [name for name in PAGES if name.startswith("hostile")]
 

@@ -1,26 +1,14 @@
 from __future__ import annotations
 
-from collections import Counter
+from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
-from fairvision.captioning.disagreements import (
-    choose,
-    find_images,
-    items,
-    listing,
-    parts,
-    rows_of,
-)
-from fairvision.errors import InputError
-from fairvision.metrics.caption_words import words_for
+from fairvision.captioning.disagreements import in_order, opposed_rows
 
-WORDS = words_for(["woman", "man"], None)
 SAID = ["a man", "a woman", "a dog"]
+KINDS = ["wrong by A, right by B", "right by A, wrong by B", "left open by one of them"]
 
 
 @pytest.fixture
@@ -31,66 +19,55 @@ def many(make_labels, make_said):
     return truth, [make_said("A", [a for _, a, _ in cells]), make_said("B", [b for *_, b in cells])]
 
 
-def test_cells_get_as_many_of_each_group(many):
+def test_all_rows_are_there_once_and_those_that_tell_nothing_last(many):
     truth, models = many
-    chosen = list(choose(models, truth, per_cell=3))
-    counts = Counter((kind, truth.rows["group"][row]) for kind, row in chosen)
-    kinds = ["wrong by A, right by B", "right by A, wrong by B", "left open by one of them"]
-    assert counts == {(kind, group): 3 for kind in kinds for group in ("man", "woman")}
-    for kind, row in chosen:
-        outcomes = [model.outcomes(truth)[row] for model in models]
-        assert outcomes[0] != outcomes[1]
-        if "open" not in kind:
-            assert outcomes == (
-                ["incorrect", "correct"] if kind.startswith("wrong") else ["correct", "incorrect"]
-            )
+    ordered = list(in_order(models, truth))
+    assert sorted(row for _, row in ordered) == list(range(len(truth)))
+    telling = [bool(kind) for kind, _ in ordered]
+    assert telling == sorted(telling, reverse=True)
+    first, other = (model.outcomes(truth) for model in models)
+    for kind, row in ordered:
+        if kind == KINDS[0]:
+            assert (first[row], other[row]) == ("incorrect", "correct")
+        elif kind == KINDS[1]:
+            assert (first[row], other[row]) == ("correct", "incorrect")
+        else:
+            assert (kind == KINDS[2]) == (first[row] != other[row])
 
 
-def test_all_contradictions_are_listed(many):
+def test_kinds_and_groups_take_turns(many):
     truth, models = many
-    number, listed = listing(models, truth, WORDS)
-    outcomes = [model.outcomes(truth) for model in models]
-    rows = [
-        row
-        for row, pair in enumerate(zip(*outcomes))
-        if sorted(map(str, pair)) == ["correct", "incorrect"]
+    group = truth.rows["group"]
+    six = [(kind, group[row]) for kind, row in list(in_order(models, truth))[:6]]
+    assert six == [(kind, name) for kind in KINDS for name in ("man", "woman")]
+
+
+def test_contradictions_are_all_rows_on_which_one_is_right_and_one_wrong(many):
+    truth, models = many
+    pairs = zip(*(model.outcomes(truth) for model in models))
+    expected = [
+        row for row, pair in enumerate(pairs) if sorted(map(str, pair)) == ["correct", "incorrect"]
     ]
-    assert number == len(rows) == len(listed) > 0
-    assert [item.id for item in listed] == [truth.rows["id"][row] for row in rows]
-    for item in listed:
-        assert [caption.names for caption in item.captions] == [("A",), ("B",)]
-        assert {caption.outcome for caption in item.captions} == {"correct", "incorrect"}
-    assert listing(models, truth, WORDS, most=1) == (number, listed[:1])
-    assert listing(models[:1], truth, WORDS) == (0, [])
+    assert opposed_rows(models, truth) == expected != []
+    assert opposed_rows(models[:1], truth) == []
 
 
-def test_models_that_say_the_same_are_listed_together(make_labels, make_said):
-    truth = make_labels(["woman"])
-    models = [make_said(name, [f"a {word}"]) for name, word in zip("ABC", ["man", "woman", "man"])]
-    _, (item,) = listing(models, truth, WORDS)
-    assert [caption.names for caption in item.captions] == [("A", "C"), ("B",)]
-
-
-def test_the_choice_is_that_of_the_seed(many):
+def test_the_order_is_that_of_the_seed(many):
     truth, models = many
-    assert list(choose(models, truth)) == list(choose(models, truth))
-    assert list(choose(models, truth, seed=1)) != list(choose(models, truth, seed=2))
+    assert list(in_order(models, truth)) == list(in_order(models, truth))
+    assert list(in_order(models, truth, seed=1)) != list(in_order(models, truth, seed=2))
 
 
 def test_images_that_are_there_come_first(many, tmp_path):
     truth, models = many
-    outcomes = [model.outcomes(truth) for model in models]
-    file = tmp_path / "red.png"
-    Image.new("RGB", (2, 3), "red").save(file)
-    there = {
-        truth.rows["id"][row]: file
-        for row in range(len(truth) // 4)
-        if truth.rows["group"][row] and outcomes[0][row] != outcomes[1][row]
-    }
-    chosen = [row for _, row in choose(models, truth, files=there, per_cell=1)]
-    assert all(truth.rows["id"][row] in there for row in chosen)
-    shown = items(models, truth, [("x", chosen[0])], WORDS, there)
-    np.testing.assert_array_equal(shown[0].image, np.full((3, 2, 3), (255, 0, 0)))
+    there = dict.fromkeys(truth.ids[: len(truth) // 3], tmp_path)
+    telling = [(kind, row) for kind, row in in_order(models, truth, files=there) if kind]
+    by_cell = sorted((kind, truth.rows["group"][row]) for kind, row in telling)
+    for cell, _ in groupby(by_cell):
+        rows = [row for kind, row in telling if (kind, truth.rows["group"][row]) == cell]
+        imaged = [truth.ids[row] in there for row in rows]
+        assert imaged == sorted(imaged, reverse=True)
+        assert True in imaged
 
 
 def test_those_on_which_most_models_differ_come_first(make_labels, make_said):
@@ -98,57 +75,20 @@ def test_those_on_which_most_models_differ_come_first(make_labels, make_said):
     first = make_said("A", ["a woman"] * 6)
     one = make_said("B", ["a man"] * 3 + ["a woman", "a man", "a man"])
     two = make_said("C", ["a woman"] * 4 + ["a man"] * 2)
-    chosen = [row for _, row in choose([first, one, two], truth, per_cell=2)]
-    assert set(chosen) == {4, 5}
+    rows = [row for _, row in in_order([first, one, two], truth)]
+    assert set(rows[:2]) == {4, 5}
+    assert rows[-1] == 3
 
 
 def test_one_model_alone_is_held_against_the_truth(make_labels, make_said):
     truth = make_labels(["man"] * 3 + [None])
-    chosen = list(choose([make_said("A", ["a man", "a woman", "a dog", "a man"])], truth))
-    assert chosen == [("wrong", 1), ("names several groups or none", 2), ("right", 0)]
+    ordered = list(in_order([make_said("A", ["a man", "a woman", "a dog", "a man"])], truth))
+    assert ordered == [("wrong", 1), ("names several groups or none", 2), ("right", 0), ("", 3)]
 
 
-def test_models_that_agree_have_no_images(make_labels, make_said):
+def test_models_that_agree_tell_nothing(make_labels, make_said):
     truth = make_labels(["man"] * 3)
     models = [make_said(name, ["a man", "a woman", "a dog"]) for name in "AB"]
-    assert list(choose(models, truth)) == []
-
-
-@given(st.text(max_size=40))
-def test_parts_are_the_caption(text):
-    assert "".join(part for part, _ in parts(text, WORDS)) == text
-
-
-def test_parts_name_groups_by_whole_words_in_any_case():
-    found = [part for part in parts("A Woman's hat; HER man, İman", WORDS) if part[1]]
-    assert found == [("HER", "woman"), ("man", "man"), ("man", "man")]
-
-
-def test_images_are_found_by_their_id(tmp_path):
-    for name in (
-        "COCO_val2014_000000080714.jpg",
-        "000000000036.PNG",
-        "p_1.jpeg",
-        "7.txt",
-        "8.jpg",
-    ):
-        (tmp_path / name).touch()
-    found = find_images(tmp_path, ["80714", "36", "p_1", "7", "9"])
-    assert {own: path.name for own, path in found.items()} == {
-        "80714": "COCO_val2014_000000080714.jpg",
-        "36": "000000000036.PNG",
-        "p_1": "p_1.jpeg",
-    }
-    with pytest.raises(InputError, match="is not a folder of pictures"):
-        find_images(tmp_path / "absent", ["1"])
-
-
-def test_images_that_are_asked_for_may_have_no_labels(make_labels):
-    truth = make_labels(["man"], [("tv",)])
-    found = rows_of(["000", "99"], truth, {"A": {"0": "a", "99": "b"}})
-    assert found.rows.to_dict("records") == [
-        {"id": "0", "group": "man", "objects": ("tv",)},
-        {"id": "99", "group": None, "objects": None},
-    ]
-    with pytest.raises(InputError, match="--show 5: A has no caption of this picture"):
-        rows_of(["5"], truth, {"A": {}})
+    ordered = list(in_order(models, truth))
+    assert {kind for kind, _ in ordered} == {""}
+    np.testing.assert_array_equal(sorted(row for _, row in ordered), range(3))

@@ -171,10 +171,11 @@ def test_asked_and_disagreeing_images_are_in_the_report(folder):
         ["A.json", "B.json"], split_column="half", split="test", show=[139], images="pictures"
     )
     page = done.report.read_text()
-    assert "Asked for" in page
-    assert page.count("data:image/jpeg;base64,") == 1
-    assert 'alt="Picture 139"' in page
-    assert "Wrong by A, right by B" in page
+    assert '"kind":"asked for"' in page
+    assert '<img src="data:image/webp;base64,' in page
+    assert 'alt="Picture 139, annotated woman"' in page
+    assert "wrong by A, right by B</option>" in page
+    assert "All 30 audited pictures, and 1 asked for besides" in page
     with pytest.raises(InputError, match="holds none of the pictures"):
         quietly("A.json", images=".", overwrite=True)
 

@@ -55,7 +55,7 @@ def test_every_option_is_taken(run_cli, files):
     assert set(metrics["attribute"]) == {"sex"}
     error = metrics[(metrics["metric"] == "error") & (metrics["group"] == "")]
     assert list(error["n"]) == [16, 16, 16]
-    assert "Asked for" in (files / "OUT" / "report.html").read_text()
+    assert '"kind":"asked for"' in (files / "OUT" / "report.html").read_text()
 
 
 def test_warnings_are_single_lines(run_cli, files):
@@ -143,10 +143,9 @@ def test_the_published_pair_is_shown(run_cli, shared, tmp_path):
     )
     assert result.code == 0, result.err
     page = (tmp_path / "OUT" / "report.html").read_text()
-    text = page.replace('<mark title="man">', "").replace('<mark title="woman">', "")
-    text = text.replace("</mark>", "")
-    assert text.count("a man sitting at a desk with a laptop computer") == 2
-    assert text.count("a woman sitting in front of a laptop computer") == 2
+    assert page.count('<mark title="man">man</mark> sitting at a desk with a laptop computer') >= 2
+    assert page.count('<mark title="woman">woman</mark> sitting in front of a laptop computer') >= 2
+    assert "All 1,000 audited pictures, and 2 asked for besides" in page
 
 
 def test_rules_stop_a_captioner(run_cli, files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fairvision.report.captions import render
-from fairvision.results.gallery import Caption, CaptionedImage
+from fairvision.results.gallery import GalleryImage, ModelAnswer, Sentences
 
 EVIL = "<script>alert(\"x\")</script> & 'quote' \u202e"
 COLUMNS = [
@@ -42,17 +43,26 @@ def make_input(models: tuple[str, ...] = ("A", "B"), attribute: str = "gender", 
         for metric, group, label in keys:
             own = (model, metric, attribute, "", group, label, 0.25, low, 0.35, 100, unit)
             rows.append(own)
-    item = CaptionedImage(
-        "wrong by A, right by B",
-        "7",
-        groups[0],
-        tuple(
-            Caption((model,), outcome, (("a ", ""), (word, groups[0])))
-            for model, (outcome, word) in zip(
-                models, [("incorrect", "man"), ("correct", "woman"), ("other", "dog")] * 3
+    item = GalleryImage(
+        kind="wrong by A, right by B",
+        id="7",
+        attribute=attribute,
+        truth=groups[0],
+        labels=("tv",),
+        image=None,
+        mask=None,
+        models=tuple(
+            ModelAnswer(model, named, sentences=Sentences((("a ", ""), (word, group))))
+            for model, (named, word, group) in zip(
+                models,
+                [
+                    (groups[1], "man", groups[1]),
+                    (groups[0], "woman", groups[0]),
+                    (None, "dog", ""),
+                ]
+                * 3,
             )
         ),
-        ("tv",),
     )
     settings = {
         "dataset": "labels.csv",
@@ -102,7 +112,7 @@ class Tags(HTMLParser):
         self.tag = tag
 
     def handle_data(self, data):
-        self.text += data if self.tag != "style" else ""
+        self.text += data if self.tag not in ("style", "script") else ""
 
 
 @pytest.mark.parametrize("models", [("A",), ("A", "B"), tuple("ABCDEF")])
@@ -111,20 +121,23 @@ def test_page_is_whole_and_needs_nothing_else(models):
     tags = Tags(page)
     names = [name for name, _ in tags.elements]
     assert page.count("<html") == page.count("</html>") == 1
-    assert not {"script", "link", "iframe"} & set(names)
+    assert not {"link", "iframe"} & set(names)
+    scripts = [attributes.get("type") for name, attributes in tags.elements if name == "script"]
+    assert scripts == ["application/json", None]
     assert not re.search(r"https?://|url\(", page)
     ids = [attributes["id"] for _, attributes in tags.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    targets = {a["href"] for name, a in tags.elements if name == "a"}
-    assert {f"#{own}" for own in ids} >= targets
+    targets = {a["href"].partition("&")[0] for name, a in tags.elements if name == "a"}
+    assert {f"#{name}" for name in ids} >= {to for to in targets if not to.startswith("data:")}
     assert names.count("h1") == 1
 
 
 def test_names_are_text_wherever_they_stand():
     given = make_input((EVIL, "B"), attribute=EVIL, groups=[EVIL, "man"])
     (item,) = given["gallery"]
-    captions = (replace(item.captions[0], parts=((EVIL, EVIL),)), *item.captions[1:])
-    evil = replace(item, id=EVIL, kind=EVIL, labels=(EVIL,), captions=captions)
+    evil_answer = replace(item.models[0], sentences=Sentences(((EVIL, EVIL),)))
+    models = (evil_answer, *item.models[1:])
+    evil = replace(item, id=EVIL, kind=EVIL, labels=(EVIL,), models=models)
     given["gallery"] = [evil]
     given["settings"] |= {"dataset": EVIL, "split": EVIL, "task": EVIL, "human": EVIL}
     given["verdict"] = {
@@ -135,23 +148,24 @@ def test_names_are_text_wherever_they_stand():
     }
     page = render(**given)
     tags = Tags(page)
-    assert "script" not in [name for name, _ in tags.elements]
+    assert [name for name, _ in tags.elements].count("script") == 2
     assert "alert" in tags.text
     assert "\u202e" not in page
 
 
 def test_outcomes_are_written_and_words_marked():
+    """Without the script a picture has the sentences of two models."""
     page = render(**make_input(("A", "B", "C")))
     text = " ".join(Tags(page).text.split())
-    assert "✕ wrong a man" in text
-    assert "✓ right a woman" in text
-    assert "○ other a dog" in text
-    assert '<mark title="woman">man</mark>' in page
+    assert "A ✕ man a man" in text
+    assert "B ✓ woman a woman" in text
+    assert '<mark title="man">man</mark>' in page
+    assert '"says":{"whole":["a ","dog"]}' in page
 
 
 def test_bars_tell_outcomes_of_equal_shares_apart():
     page = render(**make_input(("A",)))
-    bars = re.findall(r'<span class="(\w+)" style="flex-grow: 0.2500"><b>(.) 25%', page)
+    bars = re.findall(r'<span class="(\w+)" style="flex-grow: 0.2500"><a [^>]*><b>(.) 25%', page)
     assert bars == [("correct", "✓"), ("incorrect", "✕"), ("other", "○")] * 2
 
 
@@ -165,18 +179,17 @@ def test_images_are_embedded_small():
     red = np.full((600, 900, 3), (255, 0, 0), np.uint8)
     given["gallery"] = [replace(given["gallery"][0], image=red)]
     page = render(**given)
-    assert page.count("data:image/jpeg;base64,") == 1
-    assert len(page) < 60_000
+    assert page.count('<img src="data:image/webp;base64,') == 1
+    assert len(page) < 80_000
 
 
 def test_truth_that_is_unknown_is_not_judged():
     given = make_input()
     (item,) = given["gallery"]
-    captions = tuple(replace(caption, outcome=None) for caption in item.captions)
-    given["gallery"] = [replace(item, truth=None, captions=captions)]
+    given["gallery"] = [replace(item, truth="")]
     text = " ".join(Tags(render(**given)).text.split())
-    assert "Annotated gender: unknown" in text
-    assert text.count("not judged") == 2
+    assert "● A man a man ■ B woman a woman" in text
+    assert "annotated not known" in text
 
 
 def test_sections_without_content_say_so():
@@ -187,7 +200,7 @@ def test_sections_without_content_say_so():
     text = " ".join(Tags(render(**given)).text.split())
     for line in (
         "The figures answer no question",
-        "The models name the same group in every caption",
+        "No pictures are shown",
         "Nothing that this audit was asked for",
         "– (n = 0)",
     ):
@@ -201,13 +214,40 @@ def test_page_is_the_same_from_the_csv():
 
 
 @pytest.mark.parametrize(("number", "called"), [(1, "All 1"), (2000, "The first 1 of 2,000")])
-def test_contradictions_are_listed_and_counted(number, called):
-    captions = (
-        Caption(("A", EVIL), "incorrect", (("a ", ""), ("man", "man"))),
-        Caption(("B",), "correct", ((EVIL, ""),)),
+def test_contradictions_are_listed_where_not_all_pictures_are_shown(number, called):
+    given = make_input(("A", EVIL, "C"))
+    (item,) = given["gallery"]
+    first, evil, _ = item.models
+    models = (first, evil, replace(first, name="C"))
+    text = " ".join(
+        Tags(render(**given, opposed=(number, [replace(item, models=models)]))).text.split()
     )
-    listed = [CaptionedImage("", "7", "woman", captions)]
-    page = render(**make_input(opposed=(number, listed)))
-    assert f"{called} pictures on which one model is right and another wrong" in page
-    assert "<script" not in page
-    assert "<details>" not in render(**make_input())
+    assert f"{called} pictures on which one model is right and another wrong" in text
+    assert "✕ man a man A, C" in text
+    given["settings"]["n"] = 1
+    assert "one model is right" not in render(**given, opposed=(number, [item]))
+
+
+def test_sentences_of_changed_pictures_and_maps_are_kept_where_there_are_some():
+    given = make_input(("A",))
+    (item,) = given["gallery"]
+    sentences = replace(
+        item.models[0].sentences,
+        hidden=(("snow", ""),),
+        elsewhere=(("a ", ""), ("woman", "woman")),
+        word="man",
+    )
+    evidence = np.eye(16, dtype=np.float32)
+    answer = replace(item.models[0], sentences=sentences, map=evidence, reason="leans on it")
+    page = render(**{**given, "gallery": [replace(item, models=(answer,))]})
+    island = json.loads(page.partition('id="album-data">')[2].partition("</script>")[0])
+    (kept,) = island["items"][0]["answers"]
+    assert kept["says"] == {
+        "whole": ["a ", ["man", "man"]],
+        "hidden": ["snow"],
+        "elsewhere": ["a ", ["woman", "woman"]],
+    }
+    assert (kept["whole"], kept["elsewhere"], kept["word"]) == (["man"], ["woman"], "man")
+    assert "hidden" not in kept
+    assert "leans on it</option>" in page
+    assert "A map shows where evidence lies" in page

@@ -1,0 +1,136 @@
+"""The audited images with their captions, or a sample of them, for a page to look through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fairvision.auditing.miniatures import MOST_SHOWN, SIDE, side_shown
+from fairvision.captioning.disagreements import in_order, opposed_rows
+from fairvision.captioning.labels import Labels
+from fairvision.captioning.material import Material
+from fairvision.captioning.measures import ModelCaptions
+from fairvision.datasets.images import Doubts, read_image
+from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plain_text
+from fairvision.results.gallery import ASKED, GalleryImage, ModelAnswer, Sentences
+
+MOST_LISTED = 2000
+"""Images on which models contradict each other that a page lists."""
+_WORD = re.compile(rf"[a-z0-9'{APOSTROPHES}]+", re.IGNORECASE | re.ASCII)
+
+Rows = npt.NDArray[np.int64]
+
+
+def album(material: Material, *, most: int = MOST_SHOWN, seed: int = 0) -> list[GalleryImage]:
+    """Return the images that a page shows, with a caption of each model.
+
+    First those that were asked for, then the most telling: the ways in which the captions differ
+    take turns, and the groups in them; last those on which the models agree.
+
+    Parameters
+    ----------
+    material : captions, labels, and the files of images
+    most : how many images at most, besides those that were asked for; of more, a random sample is
+        shown, of those first that have a file
+    seed : of chance
+    """
+    models, truth, files = material.models, material.truth, material.images
+    asked_models, asked = material.asked
+    chosen = rows_shown(truth, files, most=most, seed=seed)
+    side = side_shown(len(chosen) + len(asked))
+    already, held, ids = set(asked.ids), set(chosen.tolist()), truth.ids
+    ordered = (
+        (kind, row)
+        for kind, row in in_order(models, truth, files=files, seed=seed)
+        if row in held and ids[row] not in already
+    )
+    first = [(ASKED, row) for row in range(len(asked))]
+    return [
+        *gallery_images(asked_models, asked, first, material.words, files, side),
+        *gallery_images(models, truth, ordered, material.words, files, side),
+    ]
+
+
+def opposed(material: Material, most: int = MOST_LISTED) -> tuple[int, list[GalleryImage]]:
+    """Return the images on which one model is right and another wrong.
+
+    Returns
+    -------
+    how many these are, and the first `most` of them in the order of the labels, without pictures
+    """
+    models, truth = material.models, material.truth
+    rows = opposed_rows(models, truth)
+    listed = [("", row) for row in rows[:most]]
+    return len(rows), list(gallery_images(models, truth, listed, material.words))
+
+
+def rows_shown(truth: Labels, files: Mapping[str, Path], *, most: int, seed: int) -> Rows:
+    """Return which images a page shows: all, or some drawn at random, those with files first."""
+    if len(truth) <= most:
+        return np.arange(len(truth))
+    drawn = np.random.default_rng(seed).permutation(len(truth))
+    without_file = ~truth.rows["id"].isin(list(files)).to_numpy()
+    return np.sort(drawn[np.argsort(without_file[drawn], kind="stable")][:most])
+
+
+def gallery_images(
+    models: Sequence[ModelCaptions],
+    truth: Labels,
+    chosen: Iterable[tuple[str, int]],
+    words: Mapping[str, frozenset[str]],
+    files: Mapping[str, Path] | None = None,
+    side: int = SIDE,
+) -> Iterator[GalleryImage]:
+    """Yield what a page shows of rows, each with its kind; images of at most `side` pixels."""
+    ids, groups, objects = (truth.rows[name].to_list() for name in ("id", "group", "objects"))
+    for kind, row in chosen:
+        answers = tuple(
+            ModelAnswer(
+                model.model,
+                None if model.named[row] == OTHER else str(model.named[row]),
+                sentences=Sentences(tuple(parts(model.captions[row], words))),
+            )
+            for model in models
+        )
+        yield GalleryImage(
+            kind=kind,
+            id=ids[row],
+            attribute=truth.attribute,
+            truth=groups[row] or "",
+            labels=tuple(objects[row] or ()),
+            image=_pixels((files or {}).get(ids[row]), side),
+            mask=None,
+            models=answers,
+        )
+
+
+def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    """Cut a caption at the words that name a group.
+
+    >>> list(parts("A man's dog, a woman.", {"woman": frozenset(["woman"])}))
+    [("A man's dog, a ", ''), ('woman', 'woman'), ('.', '')]
+    """
+    group_of = {word: group for group, of_group in words.items() for word in of_group}
+    done = 0
+    for match in _WORD.finditer(caption):
+        group = group_of.get(plain_text(match[0]))
+        if group is not None:
+            if match.start() > done:
+                yield caption[done : match.start()], ""
+            yield match.group(), group
+            done = match.end()
+    if done < len(caption):
+        yield caption[done:], ""
+
+
+def _pixels(file: Path | None, side: int) -> npt.NDArray[np.uint8] | None:
+    """Return the pixels (height, width, 3) of a small copy of an image; None without a file."""
+    if file is None:
+        return None
+    small = read_image(file, least=2 * side, doubts=Doubts())
+    small.thumbnail((side, side))
+    return np.asarray(small)

@@ -1,0 +1,134 @@
+"""The page of captions in a browser: the same picture browser, with sentences."""
+
+from __future__ import annotations
+
+import pytest
+from pages import page, sentences
+from playwright.sync_api import expect
+from test_audit_page import DESK, PHONE, chosen, whole
+
+ALL = sentences(30)
+OUTCOMES = {
+    "yes": lambda image, answer: answer.answer == image.truth,
+    "no": lambda image, answer: answer.answer not in (image.truth, None),
+    "none": lambda _, answer: answer.answer is None,
+}
+
+
+def ids(tab):
+    """Return the pictures that are seen, in their order; some are no more than a name."""
+    heads = tab.locator("#tiles > li:visible .open > *").evaluate_all(
+        "all => all.map(one => (one.alt || one.textContent).split(',')[0])"
+    )
+    return [head.removeprefix("Picture ").strip() for head in heads]
+
+
+@pytest.mark.parametrize("right", OUTCOMES)
+@pytest.mark.parametrize("model", ["", "B"])
+def test_sentences_are_chosen_by_what_they_name(open_page, right, model):
+    tab = open_page(page("captions"), viewport=DESK)
+    tab.locator("[name=right]").select_option(right)
+    tab.locator("[name=model]").select_option(model)
+    expected = [i.id for i in ALL if OUTCOMES[right](i, i.models[bool(model)])]
+    assert 0 < len(expected) < 30
+    assert ids(whole(tab)) == expected
+    assert chosen(tab) == {"right": right, **({"model": model} if model else {})}
+
+
+def test_sentences_are_searched_and_told_apart(open_page):
+    tab = open_page(page("captions"), viewport=DESK)
+    tab.locator("[name=q]").fill("Thing 7")
+    assert ids(tab) == ["p7"]
+    tab.locator("[name=q]").fill("p12")
+    assert ids(tab) == ["p12"]
+    tab.locator("[name=q]").fill("")
+    tab.locator("[name=differ]").check()
+    apart = [i.id for i in ALL if i.models[0].answer != i.models[1].answer]
+    assert ids(whole(tab)) == apart
+    tab.locator("#album-clear").click()
+    tab.locator("[name=kind]").select_option("left open by one of them")
+    assert ids(whole(tab)) == [f"p{i}" for i in range(1, 30, 2)]
+    tab.locator("[name=sort]").select_option("id")
+    assert tab.locator("[name=sort] option").all_inner_texts() == [
+        "most telling first",
+        "models furthest apart first",
+        "by name",
+    ]
+
+
+def test_a_tile_has_the_sentences_of_the_chosen_model_and_another(open_page):
+    tab = open_page(page("captions of six models"), viewport=DESK)
+    says = tab.locator("#tiles .says").first
+    expect(says.locator("q")).to_have_count(2)
+    expect(says.locator("mark").last).to_be_visible()
+    assert [text.split()[1] for text in says.locator(".model").all_inner_texts()] == ["A", "B"]
+    tab.locator("[name=model]").select_option("D")
+    assert [text.split()[1] for text in says.locator(".model").all_inner_texts()] == ["D", "A"]
+
+
+def test_a_sentence_is_enlarged_with_those_of_all_models(open_page):
+    tab = open_page(page("captions of six models"), "#pictures&open=p3", viewport=PHONE)
+    view = tab.locator("#view")
+    expect(view.locator("#view-title")).to_have_text("Picture p3")
+    expect(view.locator("q")).to_have_count(6)
+    expect(view.locator("canvas, .blank")).to_have_count(0)
+    assert "with thing 3" in view.locator("q").first.inner_text()
+    tab.keyboard.press("ArrowRight")
+    expect(view.locator("#view-title")).to_have_text("Picture p4")
+    expect(view.locator("canvas")).to_have_count(1)
+    tab.keyboard.press("Escape")
+    expect(view).to_be_hidden()
+    assert tab.evaluate("document.activeElement.querySelector('img').alt").startswith("Picture p4")
+
+
+def test_sentences_of_changed_pictures_and_maps_stand_beside_them(open_page):
+    tab = open_page(page("captions of changed pictures"), "#pictures&open=p4", viewport=DESK)
+    view = tab.locator("#view")
+    expect(view.locator("#view-title")).to_have_text("Picture p4")
+    titles = view.locator("figcaption > strong").all_inner_texts()
+    first, other = (answer.sentences.word for answer in sentences(30, changed=True)[4].models)
+    assert titles == [
+        "whole",
+        "person hidden",
+        "only the person",
+        "in other surroundings",
+        f"where its evidence for “{first}” lies",
+        f"where its evidence for “{other}” lies",
+    ]
+    hidden = view.locator("figure", has_text="person hidden")
+    assert hidden.inner_text().count("an empty street") == 2
+    assert "nobody or several" in hidden.inner_text()
+
+
+def test_figures_choose_sentences(open_page):
+    tab = open_page(page("captions"), viewport=DESK)
+    tab.locator("#outcomes ~ .scroll a").nth(1).click()
+    assert chosen(tab) == {"model": "A", "group": "woman", "right": "no"}
+    expected = [i.id for i in ALL if i.truth == "woman" and i.models[0].answer == "man"]
+    assert ids(whole(tab)) == expected
+
+
+def test_sentences_are_saved(open_page):
+    tab = open_page(page("captions alone"), "#pictures&q=thing+7")
+    with tab.expect_download() as download:
+        tab.locator("#album-save").click()
+    lines = download.value.path().read_text("utf-8").splitlines()
+    assert lines[0] == '"id","annotated","A","A, sentence","B","B, sentence"'
+    first, other = ALL[7].models
+    assert lines[1:] == [
+        f'"p7","man","{first.answer}","a {first.answer} with thing 7",'
+        f'"{other.answer}","a {other.answer} with thing 7"'
+    ]
+
+
+def test_without_its_script_the_sentences_are_read(open_page):
+    tab = open_page(page("captions alone"), viewport=PHONE, java_script_enabled=False)
+    assert tab.locator("#tiles > li:visible q").count() == 48
+    assert tab.locator("#album-form").is_hidden()
+
+
+def test_many_sentences_are_a_small_page(open_page):
+    html = page("1,000 captions of six models")
+    assert len(html.encode()) < 8e6
+    tab = open_page(html, viewport=DESK)
+    expect(tab.locator("#album-count")).to_have_text("1000 of 1000 pictures")
