@@ -10,6 +10,7 @@ import pandas as pd
 from fairvision.report import plots
 from fairvision.report.album import (
     FIRST,
+    Tile,
     album,
     choices,
     counted,
@@ -21,7 +22,7 @@ from fairvision.report.take import take_away
 from fairvision.report.template import Look, fill, looks
 from fairvision.results.figures import Figure, Figures, read
 from fairvision.results.folder import CaptionSettings, settings_from
-from fairvision.results.gallery import GalleryImage
+from fairvision.results.gallery import ASKED, GalleryImage
 from fairvision.results.sections import CAPTIONED_OBJECTS, CAPTIONED_PERSON, CAPTIONED_REST
 from fairvision.results.summary import cards, lead
 from fairvision.results.verdict import Verdict
@@ -71,6 +72,7 @@ def render(
     opening = lead(metrics, models)
     marks = looks(models, plots.looks(len(models)))
     pictures = album(gallery, marks) if gallery else None
+    tiles = pictures.tiles if pictures else []
     return fill(
         "captions.html",
         styles=STYLES,
@@ -80,18 +82,28 @@ def render(
         lead=opening,
         cards=[card for card in cards(metrics, models) if any(e.pair for e in card.entries)],
         album=pictures,
-        pair=telling_pair(pictures.tiles, opening, models) if pictures else [],
+        pair=telling_pair(tiles, opening, models),
         first_tiles=FIRST,
-        counted=counted(pictures.tiles if pictures else [], settings.n),
+        counted=counted(tiles, settings.n, chosen=_chosen(tiles)),
         of_tasks_only=False,
         choices=choices(gallery),
         script=script(),
         script_hash=script_hash(),
         take=take_away(metrics, opening, models, settings),
         verdict=Verdict.of(verdict),
-        opposed=(0, ()) if pictures and len(pictures.tiles) >= settings.n else opposed,
+        opposed=(0, ()) if len(tiles) >= settings.n else opposed,
         settings=settings,
     )
+
+
+def _chosen(tiles: Sequence[Tile]) -> str:
+    """Say how a sample was drawn: of images that have a file first."""
+    with_file = [bool(tile.uri) for tile in tiles if tile.image.kind != ASKED]
+    if not any(with_file):
+        return "drawn at random"
+    if all(with_file):
+        return "drawn at random of those with a file"
+    return "those with a file and others drawn at random"
 
 
 def _bars(

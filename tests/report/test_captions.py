@@ -228,6 +228,24 @@ def test_contradictions_are_listed_where_not_all_pictures_are_shown(number, call
     assert "one model is right" not in render(**given, opposed=(number, [item]))
 
 
+def test_a_sample_is_called_what_it_is():
+    given = make_input()
+    (item,) = given["gallery"]
+    red = np.full((8, 8, 3), 255, np.uint8)
+    cases = {
+        "1 of the 100 audited pictures, drawn at random,": [item],
+        "drawn at random of those with a file,": [replace(item, image=red)],
+        "2 of the 100 audited pictures, those with a file and others drawn at random,": [
+            replace(item, image=red),
+            replace(item, id="8"),
+        ],
+        "drawn at random, and 1 asked for,": [item, replace(item, id="8", kind="asked for")],
+    }
+    for text, gallery in cases.items():
+        page = render(**{**given, "gallery": gallery})
+        assert text in " ".join(Tags(page).text.split())
+
+
 def test_sentences_of_changed_pictures_and_maps_are_kept_where_there_are_some():
     given = make_input(("A",))
     (item,) = given["gallery"]
