@@ -11,6 +11,7 @@ from fairvision.core.spellings import warn_of_spellings
 from fairvision.core.suggestions import did_you_mean
 from fairvision.core.tables import Table
 from fairvision.datasets import Dataset
+from fairvision.datasets.captions import COLUMN
 from fairvision.datasets.label_texts import check_label, coded
 from fairvision.errors import InputError, shown
 from fairvision.schema import RESERVED, UNKNOWN, Schema, Task
@@ -213,8 +214,12 @@ def _may_be_groups(table: Table, name: str, look: Look) -> bool:
 
 
 def truth_columns(table: Table) -> list[str]:
-    """Return the columns that may hold the truth of an attribute or a task."""
-    return [name for name in table.names if name not in NO_TRUTH and "/" not in name]
+    """Return the columns that may hold the truth of an attribute or a task.
+
+    Captions do not, unless there are scores for something of that name.
+    """
+    idle = NO_TRUTH if COLUMN in _heads(table) else (*NO_TRUTH, COLUMN)
+    return [name for name in table.names if name not in idle and "/" not in name]
 
 
 def _carried(path: Path, carried: Any) -> Schema:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ TYPE = pa.large_list(_TEXT)
 """How captions are held, with null where an image has none."""
 
 _BLANKS = r"[\s\pZ\p{Cc}]+"
+_UNTIDY = (  # a blank that is no single space; to look for it is faster than to replace
+    r"[\x00-\x1f\x7f-\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
+    r"|^ |  | $"
+)
 _SEEN = r"[^\s\p{Cf}]"
 _OPENINGS = ("[", "{", "(")
 _PIECE = 1 << 18  # rows
@@ -94,7 +99,7 @@ def parse_captions(
     if not len(written):
         return _cleaned(_alone(text), unknown)
     lists = zip(written.tolist(), text.take(pa.array(written)).to_pylist())
-    read = pa.array([_listed(place_of(row, name), cell) for row, cell in lists], TYPE)
+    read = pa.array([_listed(partial(place_of, row, name), cell) for row, cell in lists], TYPE)
     places = np.arange(len(text))
     places[written] = len(text) + np.arange(len(written))
     both = pa.chunked_array([_alone(text), read])
@@ -106,31 +111,31 @@ def _alone(text: pa.Array) -> pa.LargeListArray:
     return pa.LargeListArray.from_arrays(np.arange(len(text) + 1), text)
 
 
-def _listed(place: Place, text: str) -> list[str]:
+def _listed(place: Callable[[], Place], text: str) -> list[str]:
     """Return the captions of a cell that begins with a bracket: a list, or one caption."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         captions = listed(text.strip(), bare=False)
         if captions is None and re.match(r"\s*[\[{]\s*[\"']", text):
-            raise place.error(
+            raise place().error(
                 f"{shown(text)} looks like a list, but is none of texts in quotes: write "
                 '["A man.", "A dog."]'
             ) from None
         value = [text] if captions is None else captions
     if not isinstance(value, list | tuple):
-        raise place.error(f"holds {shown(value)}: write captions as a list of texts")
+        raise place().error(f"holds {shown(value)}: write captions as a list of texts")
     for caption in value:
         if not isinstance(caption, str | None):
-            raise place.error(f"the list holds {shown(caption)}, which is no text")
+            raise place().error(f"the list holds {shown(caption)}, which is no text")
         if caption and re.search("[\ud800-\udfff]", caption):  # JSON can write these
-            raise place.error(f"{shown(caption)} holds half of a character")
+            raise place().error(f"{shown(caption)} holds half of a character")
     return list(value)
 
 
 def _cleaned(lists: pa.LargeListArray, unknown: Collection[str] = ()) -> pa.LargeListArray:
     """Return lists without blank captions, and these without blanks but single spaces."""
-    flat = pc.utf8_trim(pc.replace_substring_regex(lists.flatten(), _BLANKS, " "), " ")
+    flat = _tidy(lists.flatten())
     seen = pc.fill_null(pc.match_substring_regex(flat, _SEEN), False)
     if unknown:
         seen = pc.and_not(seen, pc.is_in(pc.utf8_lower(flat), pa.array(sorted(unknown), _TEXT)))
@@ -139,6 +144,13 @@ def _cleaned(lists: pa.LargeListArray, unknown: Collection[str] = ()) -> pa.Larg
     rows = np.repeat(np.arange(len(lists)), lengths)
     counts = np.bincount(rows[kept], minlength=len(lists))
     return _lists(flat.filter(seen), counts)
+
+
+def _tidy(flat: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Return texts with single spaces between words, and none around them."""
+    untidy = pc.fill_null(pc.match_substring_regex(flat, _UNTIDY), False)
+    spaced = pc.replace_substring_regex(flat.filter(untidy), _BLANKS, " ")
+    return pc.replace_with_mask(flat, untidy, pc.utf8_trim(spaced, " "))
 
 
 def _lists(flat: pa.Array, counts: npt.NDArray[np.integer]) -> pa.LargeListArray:

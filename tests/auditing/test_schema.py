@@ -114,3 +114,14 @@ def test_audits_of_captions(tmp_path, run_cli):
     )
     assert printed.code == 0, printed.err
     check("printed", json.loads(printed.out))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_captions_beside_answers_are_no_task(tmp_path, kind):
+    table = predictions({"gender": GENDER}, {"gender": GENDER}, 0)
+    table["captions"] = [["A man.", f"Picture {i}."] for i in range(len(table))]
+    path = tmp_path / f"t.{kind}"
+    getattr(table, f"to_{kind}")(path)
+    fairvision.audit(predictions=[path], output=tmp_path / "audit", **HOW)
+    figures = pd.read_csv(tmp_path / "audit" / "metrics.csv")
+    assert figures["task"].isna().all()

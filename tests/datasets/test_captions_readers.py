@@ -103,6 +103,14 @@ class TestHuggingFace:
         made = datasets.from_huggingface(tmp_path / "a", tmp_path / "b", captions=["text"])
         assert made.captions == CLEAN
 
+    def test_a_caption_that_is_no_text(self, tmp_path):
+        images(tmp_path / "a", 2)
+        lines = [{"file_name": f"{i}.png", "text": said} for i, said in enumerate(["A", ["B", 3]])]
+        (tmp_path / "a" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        message = r"metadata.jsonl row 2, column 'text': 3 is no text, as captions are"
+        with pytest.raises(InputError, match=message):
+            datasets.from_huggingface(tmp_path / "a", tmp_path / "b", captions=["text"])
+
 
 def coco(folder, captions, names="{}.png"):
     listed = [{"id": i, "file_name": names.format(i), "width": 8, "height": 8} for i in range(4)]

@@ -89,9 +89,10 @@ def _read(path: Path, wanted: Sequence[str], roles: Roles) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     roles.check(path, names)
     _check_columns(path, wanted, names)
-    return pa.table(
-        {name: _column(Place(path, name), [row.get(name) for row in rows]) for name in wanted}
-    )
+    columns = {name: [row.get(name) for row in rows] for name in wanted}
+    for name in roles.captions:
+        _check_captions(Place(path, name), columns[name])
+    return pa.table({name: _column(Place(path, name), columns[name]) for name in wanted})
 
 
 def _check_columns(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:
@@ -99,6 +100,14 @@ def _check_columns(path: Path, wanted: Sequence[str], names: Sequence[str]) -> N
     for name in wanted:
         if name not in names:
             raise InputError(f"{path} has no column {shown(name)}: it has {', '.join(names)}")
+
+
+def _check_captions(place: Place, values: Sequence[Any]) -> None:
+    """Raise `InputError` for a caption that is no text."""
+    for row, value in enumerate(values, 1):
+        for item in value if isinstance(value, list) else [value]:
+            if not isinstance(item, str | None):
+                raise replace(place, row=row).error(f"{shown(item)} is no text, as captions are")
 
 
 def _column(place: Place, values: Sequence[Any]) -> pa.Array:
