@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from fairvision.attribution.layers import PASSIVE, is_map, watch
+from fairvision.attribution.layers import watch
+from fairvision.models.positions import PASSIVE, is_map
 
 MOST_STAGES = 10
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from fairvision.attribution.explained import NOT_REACHED, Explained
-from fairvision.attribution.layers import as_maps, prefix_tokens
 from fairvision.errors import InputError
+from fairvision.models.positions import as_maps, prefix_tokens
 
 
 @dataclass

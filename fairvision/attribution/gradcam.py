@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from fairvision.attribution.at_layers import AtLayer, Plan, plan_of, positions, watched
 from fairvision.attribution.explained import Explained, head_logits, target_scores
-from fairvision.attribution.layers import gradcam_layer, prefix_tokens
+from fairvision.attribution.layers import gradcam_layer
 from fairvision.attribution.rules import guided_backprop
+from fairvision.models.positions import prefix_tokens
 
 
 def gradcam(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) -> Tensor:

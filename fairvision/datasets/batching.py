@@ -17,6 +17,20 @@ from fairvision.datasets.pixels import CachedPixels, Pixels, Taken
 
 
 @dataclass
+class CaptionTokens:
+    """Captions of the images of a batch, of which an image may have several, or none.
+
+    Attributes
+    ----------
+    tokens : (m, t) int64, each from its start to its end, then padding
+    of : (m,) int64, which image of the batch each is of
+    """
+
+    tokens: Tensor
+    of: Tensor
+
+
+@dataclass
 class Batch:
     """Some images of a dataset and all that is known of them, on one device.
 
@@ -28,6 +42,7 @@ class Batch:
     has_mask : (n,) bool
     attributes : group of each image, (n,) int64, -1 unknown
     tasks : (n,) int64, -1 unknown; where many labels may hold (n, labels) float32, -1 unknown
+    captions : what was written of the images, where that is learnt
     """
 
     rows: np.ndarray
@@ -36,6 +51,7 @@ class Batch:
     has_mask: Tensor
     attributes: dict[str, Tensor]
     tasks: dict[str, Tensor]
+    captions: CaptionTokens | None = None
 
     @property
     def targets(self) -> dict[str, Tensor]:

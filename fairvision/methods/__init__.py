@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairvision.models import Network
 
 __all__ = [
+    "CAPTION_METHODS",
     "METHODS",
     "Method",
     "Objective",
@@ -76,8 +77,23 @@ _METHODS: Plugins[type[Method]] = Plugins(
     _checked,
 )
 
+_CAPTION_METHODS: Plugins[type[Method]] = Plugins(
+    "method for captions",
+    "fairvision.caption_methods",
+    {
+        "baseline": "fairvision.methods.captions.method:Baseline",
+        "equalizer": "fairvision.methods.captions.equalizer:Equalizer",
+        "upweight": "fairvision.methods.captions.upweight:Upweight",
+        "balanced": "fairvision.methods.captions.balanced:Balanced",
+    },
+    _checked,
+)
+
 METHODS: Mapping[str, str] = Summaries(_METHODS, lambda method: method.summary)
 """What each method does, in a line, by its name; those from outside come last."""
+
+CAPTION_METHODS: Mapping[str, str] = Summaries(_CAPTION_METHODS, lambda method: method.summary)
+"""The same of the methods for captioners."""
 
 
 def register(name: str, method: type[Method]) -> None:
@@ -96,16 +112,23 @@ def register(name: str, method: type[Method]) -> None:
     _METHODS.register(name, method)
 
 
-def find(name: str) -> type[Method]:
+def find(name: str, *, captions: bool = False) -> type[Method]:
     """Return the method of that name; `InputError` lists those that there are.
 
+    Parameters
+    ----------
+    name : of the method
+    captions : whether captions are learnt, not attributes and tasks
+
+    Examples
+    --------
     >>> find("equalizer")()
     Equalizer(alpha=1.0, beta=10.0, mu=1.0, confident='quotient')
     """
-    return _METHODS.find(name)
+    return (_CAPTION_METHODS if captions else _METHODS).find(name)
 
 
-def settings(name: str, given: Mapping[str, Any]) -> Method:
+def settings(name: str, given: Mapping[str, Any], *, captions: bool = False) -> Method:
     """Return a method with its options; those not given, or None, take the method's defaults.
 
     Text is read as what the option is, so that options may come from a command.
@@ -120,12 +143,12 @@ def settings(name: str, given: Mapping[str, Any]) -> Method:
     >>> settings("equalizer", {"beta": "3", "mu": None})
     Equalizer(alpha=1.0, beta=3.0, mu=1.0, confident='quotient')
     """
-    method = find(name)
-    kinds = get_type_hints(method)
+    method = find(name, captions=captions)
+    names, kinds = [field.name for field in fields(method)], get_type_hints(method)
     options = {option: value for option, value in given.items() if value is not None}
     for option in options:
-        if option not in option_names(name):
-            listed = ", ".join(f"--{name}" for name in option_names(name)) or "none"
+        if option not in names:
+            listed = ", ".join(f"--{name}" for name in names) or "none"
             raise InputError(f"--{option} is not an option of method {name}, which has {listed}")
     return method(**{option: _read(option, kinds[option], v) for option, v in options.items()})
 
@@ -133,12 +156,21 @@ def settings(name: str, given: Mapping[str, Any]) -> Method:
 def option_names(*methods: str) -> list[str]:
     """Return the names of the options of some methods; by default of all that can be loaded.
 
+    A name that methods of classifiers and of captioners share stands for both.
+
     >>> option_names("reweighting", "jtt")
     ['by', 'first_epochs', 'upweight', 'head']
     """
-    usable = [] if methods else _METHODS.loadable()
-    names = [field.name for name in methods or usable for field in fields(find(name))]
-    return list(dict.fromkeys(names))
+    for name in methods:
+        if name not in _CAPTION_METHODS:
+            find(name)
+    kinds = [
+        plugins[name]
+        for plugins in (_METHODS, _CAPTION_METHODS)
+        for name in (methods or plugins.loadable())
+        if name in plugins
+    ]
+    return list(dict.fromkeys(field.name for kind in kinds for field in fields(kind)))
 
 
 def begin(
@@ -155,13 +187,19 @@ def describe() -> str:
     >>> print(describe().splitlines()[0])
     baseline: cross entropy
     """
-    lines, usable = [], _METHODS.loadable()
-    for name, summary in METHODS.items():
+    lines = _described(_METHODS, METHODS)
+    return "\n".join([*lines, "", "with --captions:", *_described(_CAPTION_METHODS, CAPTION_METHODS)])
+
+
+def _described(plugins: Plugins[type[Method]], summaries: Mapping[str, str]) -> list[str]:
+    """Return a line for each method and each of its options."""
+    lines, usable = [], plugins.loadable()
+    for name, summary in summaries.items():
         lines.append(f"{name}: {summary}")
-        for option in fields(find(name)) if name in usable else ():
+        for option in fields(plugins[name]) if name in usable else ():
             default = "(by the data)" if option.default == "" else option.default
             lines.append(f"    --{option.name.replace('_', '-')} {default}")
-    return "\n".join(lines)
+    return lines
 
 
 def _read(option: str, kind: type, value: Any) -> str | bool | float:

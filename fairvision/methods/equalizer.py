@@ -38,8 +38,7 @@ class Equalizer(Method):
 
     def check(self, dataset: Dataset) -> None:
         """Raise `InputError` where the method has nothing to work on."""
-        if self.confident not in CONFIDENT:
-            raise InputError(f"confident {self.confident!r} is not one of {', '.join(CONFIDENT)}")
+        check_form(self.confident)
         check_person_masks(dataset, "the equalizer")
 
     def terms(self, network: Network, batch: Batch) -> Terms:
@@ -68,6 +67,12 @@ class Equalizer(Method):
         return result
 
 
+def check_form(form: str) -> None:
+    """Raise `InputError` unless there is a confident term of that form."""
+    if form not in CONFIDENT:
+        raise InputError(f"confident {form!r} is not one of {', '.join(CONFIDENT)}")
+
+
 def appearance_confusion(logits: Tensor) -> Tensor:
     """Return how far the groups' probabilities are apart, per image with the person hidden.
 
@@ -87,9 +92,7 @@ def appearance_confusion(logits: Tensor) -> Tensor:
     >>> appearance_confusion(torch.tensor([[0.6, 0.3, 0.1]]).log())
     tensor([0.3333])
     """
-    probabilities = logits.float().softmax(dim=1)
-    first, second = zip(*combinations(range(logits.shape[1]), 2))
-    return (probabilities[:, list(first)] - probabilities[:, list(second)]).abs().mean(dim=1)
+    return spread(logits.float().softmax(dim=1))
 
 
 def confident(logits: Tensor, groups: Tensor, form: str = "quotient") -> Tensor:
@@ -117,6 +120,28 @@ def confident(logits: Tensor, groups: Tensor, form: str = "quotient") -> Tensor:
     truth = groups.clamp(min=0).unsqueeze(1)
     right = probabilities.gather(1, truth).squeeze(1)
     wrong = probabilities.scatter(1, truth, 0.0).sum(dim=1)
+    return doubt(right, wrong, form)
+
+
+def spread(probabilities: Tensor) -> Tensor:
+    """Return how far probabilities (…, groups) are apart: the mean over pairs of |p_i - p_j|.
+
+    >>> import torch
+    >>> spread(torch.tensor([0.6, 0.3, 0.1]))
+    tensor(0.3333)
+    """
+    first, second = zip(*combinations(range(probabilities.shape[-1]), 2))
+    apart = probabilities[..., list(first)] - probabilities[..., list(second)]
+    return apart.abs().mean(dim=-1)
+
+
+def doubt(right: Tensor, wrong: Tensor, form: str) -> Tensor:
+    """Return the confident term of probabilities of the right group and of wrong ones together.
+
+    >>> import torch
+    >>> doubt(torch.tensor(0.75), torch.tensor(0.25), "hinge")
+    tensor(0.)
+    """
     if form == "quotient":
         return wrong / (right + 1e-5)
     if form == "difference":

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from fairvision.core.moved import warn_renamed
 from fairvision.datasets import Batch, Dataset
 from fairvision.errors import InputError
-from fairvision.models import Domains, Network
+from fairvision.models import Domains, ImageNetwork, Network
 from fairvision.runs.thresholds import Rule
 
 Scores = Mapping[str, npt.NDArray[Any]]
@@ -31,16 +31,19 @@ class Terms:
     Attributes
     ----------
     losses : named scalars; training minimises their sum. They are weighted already.
-    counts : how many images took part in each, scalar tensors under the same names
+    counts : how many images (of captions: words) took part in each, scalar tensors under the same
+        names
     logits : of the whole images, by head
+    measures : named scalars that are no losses, such as an accuracy; their counts are in `counts`
     """
 
     logits: dict[str, Tensor]
     losses: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, Tensor] = field(default_factory=dict)
+    measures: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, name: str, values: Tensor, takes_part: Tensor, weight: float = 1.0) -> None:
-        """Add the weighted mean of per-image values (n,) over those that take part.
+        """Add the weighted mean of values, one per image (n,), over those that take part.
 
         With none that takes part the term is zero, and still has a gradient (of zero).
         """
@@ -219,7 +222,7 @@ def classify(
     return terms
 
 
-def add_auxiliary(terms: Terms, network: Network, batch: Batch) -> None:
+def add_auxiliary(terms: Terms, network: ImageNetwork, batch: Batch) -> None:
     """Add the loss of the auxiliary classifier, if the network has just used one.
 
     Its cross entropy on the whole images, weighted by 0.4 as by Szegedy et al. (CVPR 2016), is a
@@ -228,7 +231,7 @@ def add_auxiliary(terms: Terms, network: Network, batch: Batch) -> None:
     targets = batch.targets
     for name, logits in network.auxiliary.items():
         of_whole = logits[: len(batch.images)]
-        loss, labelled = cross_entropy(of_whole, targets[name], many=name in network.many)
+        loss, labelled = cross_entropy(of_whole, targets[name], many=targets[name].ndim == 2)
         terms.add(f"auxiliary/{name}", loss, labelled, _AUXILIARY_WEIGHT)
     network.auxiliary = {}
 
@@ -282,6 +285,11 @@ def check_person_masks(dataset: Dataset, method: str) -> None:
         raise InputError(
             f"{method} needs an attribute, and {dataset.root} has none: use --method baseline"
         )
+    check_masks(dataset, method)
+
+
+def check_masks(dataset: Dataset, method: str) -> None:
+    """Raise `InputError` unless there are masks of the person."""
     if not dataset.has_masks:
         raise InputError(
             f"{method} needs masks of the person, and {dataset.root} has none in this split: "

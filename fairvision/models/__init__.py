@@ -9,16 +9,18 @@ import torch
 from fairvision.models.architectures import Architecture
 from fairvision.models.backbones import (
     SMALL,
+    Backbone,
     backbone,
     default_size,
     names,
     register,
 )
 from fairvision.models.black_box import black_box
+from fairvision.models.captioner import Captioner, as_captioner
 from fairvision.models.heads import Head, read_heads_file
 from fairvision.models.model import Model, find_device, geometry_of, probabilities
 from fairvision.models.module_model import module_model
-from fairvision.models.network import DomainHead, Domains, Network
+from fairvision.models.network import DomainHead, Domains, ImageNetwork, Network
 from fairvision.models.sources import SourceOptions, is_source, open_source, register_source
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
 from fairvision.models.weights import fit, load_weights, read_tensors
@@ -27,14 +29,17 @@ __all__ = [
     "REGIMES",
     "SMALL",
     "Architecture",
+    "Captioner",
     "DomainHead",
     "Domains",
     "Head",
+    "ImageNetwork",
     "Model",
     "Network",
     "SourceOptions",
     "black_box",
     "build",
+    "build_captioner",
     "choose_regime",
     "default_size",
     "find_device",
@@ -88,10 +93,43 @@ def build(
     >>> {k: tuple(v.shape) for k, v in network(torch.rand(4, 3, 28, 28)).items()}
     {'gender': (4, 2), 'objects': (4, 5)}
     """
-    base = backbone(name, size)
-    if weights is not None:
-        load_weights(base, name, size, weights)
+    base = _backbone(name, size, weights)
     network = Network(base.module, base.width, heads, many, domains)
     network.mean.copy_(torch.tensor(base.mean).view(3, 1, 1))
     network.std.copy_(torch.tensor(base.std).view(3, 1, 1))
     return network
+
+
+def build_captioner(
+    name: str, tokens: int, *, size: int, weights: str | None = None, decoder: str = "transformer"
+) -> Captioner:
+    """Make a network that writes captions, with an untrained decoder.
+
+    Parameters
+    ----------
+    name, size, weights : as of `build`
+    tokens : size of the vocabulary
+    decoder : "transformer", which attends to the positions of an image, or "lstm", which is shown
+        the image first
+
+    Raises
+    ------
+    InputError
+        As `build` does; or if the network has no layer with positions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = build_captioner("small_cnn", tokens=20, size=32)
+    >>> network(torch.rand(2, 3, 32, 32), torch.ones(3, 5).long(), torch.tensor([0, 0, 1])).shape
+    torch.Size([3, 5, 20])
+    """
+    return as_captioner(_backbone(name, size, weights), tokens, size, decoder)
+
+
+def _backbone(name: str, size: int, weights: str | None) -> Backbone:
+    """Return a backbone, with weights where they are asked for."""
+    base = backbone(name, size)
+    if weights is not None:
+        load_weights(base, name, size, weights)
+    return base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +88,53 @@ class DomainHead(nn.Module):
         return shifted[..., 1] - shifted[..., 0] if self.many else shifted
 
 
-class Network(nn.Module):
+class ImageNetwork(nn.Module):
+    """A network of normalised images: a backbone, and what answers from its features.
+
+    Parameters
+    ----------
+    backbone : module from (n, 3, height, width) to (n, width)
+    width : number of features that it returns
+
+    Attributes
+    ----------
+    mean, std : (3, 1, 1), which normalise the images; by default those of ImageNet
+    frozen : modules that stay in evaluation mode while the others train, see `tune`
+    auxiliary_heads : classifiers on earlier features, of networks that have them (Inception v3)
+    auxiliary : their logits in the last forward, by head; empty in evaluation, where they are
+        frozen, and for other networks
+    """
+
+    mean: Tensor
+    std: Tensor
+    auxiliary_heads: nn.ModuleList
+
+    def __init__(self, backbone: nn.Module, width: int):
+        super().__init__()
+        self.backbone = backbone
+        self.width = width
+        self.frozen: list[nn.Module] = []
+        self.auxiliary: dict[str, Tensor] = {}
+        for name, values in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the features (n, width) of images (n, 3, height, width) in [0, 1]."""
+        # A mean and a deviation for each pixel of a row: of three numbers, kernels are slow on
+        # channels-last images.
+        row = torch.zeros_like(images[:1, :, :1])
+        features: Tensor = self.backbone((images - (self.mean + row)).div_(self.std + row))
+        return features
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, all but what is frozen."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+
+class Network(ImageNetwork):
     """A classifier of images: normalisation, backbone, and linear heads.
 
     Heads start at zero, so all classes start equally likely.
@@ -101,15 +147,7 @@ class Network(nn.Module):
     many : heads in which several classes may hold for one image (sigmoid instead of softmax)
     domains : heads that answer for every group by itself, and how they are brought together
 
-    Attributes
-    ----------
-    frozen : modules that stay in evaluation mode while the others train, see `tune`
-    auxiliary : logits of the auxiliary classifier (Inception v3) in the last forward, by head;
-        empty in evaluation, where it is frozen, and for other networks
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -119,9 +157,7 @@ class Network(nn.Module):
         many: Collection[str] = (),
         domains: Mapping[str, Domains] | None = None,
     ):
-        super().__init__()
-        self.backbone = backbone
-        self.width = width
+        super().__init__(backbone, width)
         self.head_names = tuple(heads)
         self.many = frozenset(many)
         domains = domains or {}
@@ -136,20 +172,8 @@ class Network(nn.Module):
         self.auxiliary_heads = nn.ModuleList(
             nn.Linear(auxiliary, classes) for classes in heads.values() if auxiliary
         )
-        self.auxiliary: dict[str, Tensor] = {}
         for parameter in (*self.heads.parameters(), *self.auxiliary_heads.parameters()):
             nn.init.zeros_(parameter)
-        self.frozen: list[nn.Module] = []
-        for name, values in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return the features (n, width) of images (n, 3, height, width) in [0, 1]."""
-        # A mean and a deviation for each pixel of a row: of three numbers, kernels are slow on
-        # channels-last images.
-        row = torch.zeros_like(images[:1, :, :1])
-        features: Tensor = self.backbone((images - (self.mean + row)).div_(self.std + row))
-        return features
 
     @overload
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -189,10 +213,3 @@ class Network(nn.Module):
             name: values.float().sigmoid() if name in self.many else values.float().softmax(dim=1)
             for name, values in logits.items()
         }
-
-    def train(self, mode: bool = True) -> Network:
-        """Switch to training mode, all but what is frozen."""
-        super().train(mode)
-        for module in self.frozen:
-            module.eval()
-        return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from fairvision.core.moved import renamed_arguments
-from fairvision.models.network import Network
+from fairvision.models.network import ImageNetwork
 
 REGIMES = ("head", "last", "all")
 
@@ -15,7 +15,7 @@ Block = dict[str, nn.Module]
 _POOLING = (nn.MaxPool2d, nn.AvgPool2d)
 
 
-def tune(network: Network, regime: str) -> None:
+def tune(network: ImageNetwork, regime: str) -> None:
     """Choose what learns: the "head"s, the "last" block and the heads, or "all" of the network.
 
     What is frozen also stays in evaluation mode: its batch normalisation keeps the statistics that
@@ -81,7 +81,7 @@ def choose_regime(images: int, *, pretrained: bool) -> tuple[str, str]:
     return "all", f"{count} many ({_LARGE:,} or more): the whole network learns"
 
 
-def learning_parts(network: Network) -> dict[str, list[nn.Parameter]]:
+def learning_parts(network: ImageNetwork) -> dict[str, list[nn.Parameter]]:
     """Return what learns, in parts from the answer back to the images.
 
     Returns

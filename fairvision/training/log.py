@@ -154,7 +154,8 @@ def measure(terms: Terms, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Te
 
     Where many labels may hold, accuracy is the share of image-label decisions that are right.
     """
-    values, counts = {k: v.detach() for k, v in terms.losses.items()}, dict(terms.counts)
+    values = {k: v.detach() for k, v in {**terms.losses, **terms.measures}.items()}
+    counts = dict(terms.counts)
     targets = batch.targets
     for head, logits in terms.logits.items():
         right, labelled = is_right(logits, targets[head])

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from fairvision.core.processes import Share
 from fairvision.datasets import Batch
 from fairvision.methods.method import Objective, Terms, add_auxiliary
-from fairvision.models import Network, learning_parts
+from fairvision.models import ImageNetwork, learning_parts
 from fairvision.training.chance import augment
 from fairvision.training.log import Averages, WorstGroup, measure
 from fairvision.training.processes import Place, means_over_all
@@ -27,7 +27,7 @@ _WARM_UP = 0.05
 
 
 def make_optimizer(
-    network: Network, settings: Settings, steps: int, companion: nn.Module | None = None
+    network: ImageNetwork, settings: Settings, steps: int, companion: nn.Module | None = None
 ) -> tuple[Optimizer, LRScheduler]:
     """Return the optimizer over what learns, with decay on matrices only, and its schedule.
 
@@ -103,13 +103,13 @@ class AveragedNetwork(nn.Module):
     tensor([0.9545, 0.9545])
     """
 
-    def __init__(self, network: Network, decay: float):
+    def __init__(self, network: ImageNetwork, decay: float):
         super().__init__()
         self.network = deepcopy(network).requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, network: Network, step: int) -> None:
+    def update(self, network: ImageNetwork, step: int) -> None:
         """Take in the weights after a step, counted from 1."""
         keep = min(self.decay, (1 + step) / (10 + step))
         pairs = list(zip(_tensors(self.network), _tensors(network)))
@@ -121,7 +121,7 @@ class AveragedNetwork(nn.Module):
                 mean.copy_(new)
 
 
-def _tensors(network: Network) -> list[Tensor]:
+def _tensors(network: ImageNetwork) -> list[Tensor]:
     """Return all weights and buffers of a network."""
     return list(network.state_dict().values())
 
@@ -129,7 +129,7 @@ def _tensors(network: Network) -> list[Tensor]:
 class Learner(nn.Module):
     """What learns: a network and its objective; batches in, terms out."""
 
-    def __init__(self, network: Network, objective: Objective):
+    def __init__(self, network: ImageNetwork, objective: Objective):
         super().__init__()
         self.network, self.objective = network, objective
 

@@ -1,0 +1,112 @@
+"""A backbone and a decoder: what writes captions of images."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fairvision.models.decoders import WIDTH, Decoder, Memory, make_decoder
+from fairvision.models.network import ImageNetwork
+from fairvision.models.positions import as_maps, deepest_grid, prefix_tokens
+
+MOST_ROWS = 14
+"""Rows and columns of positions that a decoder is shown at most; finer grids are averaged."""
+
+
+class Captioner(ImageNetwork):
+    """A network that writes captions: normalisation, backbone, decoder.
+
+    The decoder is shown the features that a classifier would have (`pooled`), and those of the
+    deepest layer that still has positions (`grid`).
+
+    Parameters
+    ----------
+    backbone, width : as of `ImageNetwork`
+    size : height and width of the images in pixels
+    decoder : what writes
+
+    Attributes
+    ----------
+    layer : dotted name, within the backbone, of the layer whose positions are shown
+    grid : rows and columns of positions
+    """
+
+    def __init__(self, backbone: nn.Module, width: int, size: int, decoder: Decoder):
+        super().__init__(backbone, width)
+        self.auxiliary_heads = nn.ModuleList()
+        # Nothing is made of what an auxiliary classifier says.
+        for name, module in backbone.named_children():
+            if name == "AuxLogits":
+                module.requires_grad_(False)
+        self.decoder = decoder
+        self._maps: Tensor | None = None
+        self._prefix = prefix_tokens(backbone)
+        training = backbone.training
+        backbone.eval()
+        images = torch.zeros(1, 3, size, size)
+        self.layer, channels = deepest_grid(backbone, images)
+        # A method, which a copy of the network gets of its own, and no function of this one.
+        backbone.get_submodule(self.layer).register_forward_hook(self._keep)
+        with torch.no_grad():
+            backbone(images)
+        self.grid = self._taken(images).shape[2:]
+        backbone.train(training)
+        self.pooled = nn.Sequential(nn.Linear(width, WIDTH), nn.LayerNorm(WIDTH))
+        self.positions = nn.Sequential(nn.Linear(channels, WIDTH), nn.LayerNorm(WIDTH))
+        self.place = nn.Parameter(torch.zeros(prod(self.grid), WIDTH))
+
+    def encode(self, images: Tensor) -> Memory:
+        """Return what the decoder is shown of images (n, 3, size, size) in [0, 1]."""
+        pooled = self.pooled(self.features(images))
+        maps = self._taken(images)
+        grid = self.positions(maps.flatten(2).transpose(1, 2)) + self.place
+        return Memory(pooled, grid)
+
+    def forward(self, images: Tensor, tokens: Tensor, of: Tensor) -> Tensor:
+        """Return the logits (m, t, vocabulary) of what follows each token of captions.
+
+        Parameters
+        ----------
+        images : (n, 3, size, size) in [0, 1]
+        tokens : (m, t) int64, from the start on
+        of : (m,) int64, which image each caption is of
+        """
+        logits: Tensor = self.decoder(self.encode(images).rows(of), tokens)
+        return logits
+
+    def _keep(self, module: nn.Module, _: Any, output: Tensor) -> None:
+        """Keep what the layer with positions gave."""
+        self._maps = output
+
+    def _taken(self, images: Tensor) -> Tensor:
+        """Return the maps (n, channels, rows, columns) of the last images, and forget them."""
+        assert self._maps is not None
+        maps = as_maps(self._maps, images, self._prefix)
+        self._maps = None
+        assert maps is not None
+        rows, columns = (min(side, MOST_ROWS) for side in maps.shape[2:])
+        return (
+            maps
+            if maps.shape[2:] == (rows, columns)
+            else F.adaptive_avg_pool2d(maps, (rows, columns))
+        )
+
+
+def as_captioner(backbone: Any, tokens: int, size: int, decoder: str) -> Captioner:
+    """Return a captioner with an untrained decoder around a backbone.
+
+    Parameters
+    ----------
+    backbone : of `fairvision.models.backbones.backbone`
+    tokens : size of the vocabulary
+    size : height and width of the images in pixels
+    decoder : "transformer" or "lstm"
+    """
+    network = Captioner(backbone.module, backbone.width, size, make_decoder(decoder, tokens))
+    network.mean.copy_(torch.tensor(backbone.mean).view(3, 1, 1))
+    network.std.copy_(torch.tensor(backbone.std).view(3, 1, 1))
+    return network

@@ -1,0 +1,274 @@
+"""What writes captions: from what a backbone sees to the next token, given those before.
+
+Both decoders take whole captions at once in training, and one token after another where they write,
+from a state in which nothing is computed twice. A state is a list of tensors with a row for each
+caption, so that a beam search can choose among them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fairvision.models.vocabulary import LONGEST, PAD
+
+NAMES = ("transformer", "lstm")
+WIDTH = 256
+
+State = list[Tensor]
+
+
+class Memory(NamedTuple):
+    """What a decoder is shown of images.
+
+    Attributes
+    ----------
+    pooled : (n, width) features of the whole image
+    grid : (n, positions, width) features of each position
+    """
+
+    pooled: Tensor
+    grid: Tensor
+
+    def rows(self, index: Tensor) -> Memory:
+        """Return some images, in the order asked for."""
+        return Memory(self.pooled[index], self.grid[index])
+
+
+class Decoder(nn.Module):
+    """What both decoders share: embedded tokens, and logits from the same matrix (tied).
+
+    Parameters
+    ----------
+    tokens : size of the vocabulary
+    dropout : of embeddings and answers
+    """
+
+    def __init__(self, tokens: int, dropout: float):
+        super().__init__()
+        self.embedding = nn.Embedding(tokens, WIDTH, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=WIDTH**-0.5)
+        self.bias = nn.Parameter(torch.zeros(tokens))
+        self.dropout = nn.Dropout(dropout)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return logits (…, tokens) of what follows, from (…, width)."""
+        return F.linear(self.dropout(hidden), self.embedding.weight, self.bias)
+
+    def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
+        """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
+        raise TypeError(f"{type(self).__name__} must say what follows")
+
+    def start(self, memory: Memory) -> State:
+        """Return the state before the first token."""
+        raise TypeError(f"{type(self).__name__} must say how it starts")
+
+    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+        """Return the logits (m, tokens) of what follows the tokens (m,), and the state after.
+
+        Parameters
+        ----------
+        state : as `start`, or the step before, returned it
+        tokens : the last tokens
+        place : how many were before
+        """
+        raise TypeError(f"{type(self).__name__} must say what follows")
+
+
+class LSTMDecoder(Decoder):
+    """The LSTM of Vinyals et al., "Show and Tell", CVPR 2015 (arXiv 1411.4555), section 3.1.
+
+    The image is its first input, and is not seen again. Hendricks et al. (ECCV 2018) equalised it.
+    """
+
+    hidden = 512
+
+    def __init__(self, tokens: int):
+        super().__init__(tokens, dropout=0.3)
+        self.lstm = nn.LSTM(WIDTH, self.hidden, batch_first=True)
+        self.narrow = nn.Linear(self.hidden, WIDTH)
+
+    def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
+        """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
+        inputs = torch.cat([memory.pooled[:, None], self.embedding(tokens)], dim=1)
+        outputs, _ = self.lstm(self.dropout(inputs))
+        return self.logits(self.narrow(outputs[:, 1:]))
+
+    def start(self, memory: Memory) -> State:
+        """Return the state after the image."""
+        _, (h, c) = self.lstm(memory.pooled[:, None])
+        return [h[0], c[0]]
+
+    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+        """Return the logits (m, tokens) of what follows the tokens (m,), and the state after."""
+        h, c = (part[None].contiguous() for part in state)
+        outputs, (h, c) = self.lstm(self.embedding(tokens)[:, None], (h, c))
+        return self.logits(self.narrow(outputs[:, 0])), [h[0], c[0]]
+
+
+class TransformerDecoder(Decoder):
+    """A small transformer that attends to the positions of an image and to the tokens before.
+
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017 (arXiv 1706.03762), section 3, with
+    the normalisation before each part; the first of the memory is the whole image.
+    """
+
+    layers = 2
+
+    def __init__(self, tokens: int):
+        super().__init__(tokens, dropout=0.1)
+        self.blocks = nn.ModuleList(Block(WIDTH) for _ in range(self.layers))
+        self.norm = nn.LayerNorm(WIDTH)
+        self.register_buffer("places", _places(LONGEST, WIDTH), persistent=False)
+
+    places: Tensor
+
+    def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
+        """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
+        hidden, seen = self._embedded(tokens, 0), _seen(memory)
+        for block in self._blocks():
+            hidden, _ = block(hidden, block.cross.keys(seen), None)
+        return self.logits(self.norm(hidden))
+
+    def attention(self, memory: Memory, tokens: Tensor) -> Tensor:
+        """Return the attention (m, t, positions) of the last layer, the mean over its heads.
+
+        What it gives to the whole image, which has no position, is left out.
+        """
+        hidden, seen = self._embedded(tokens, 0), _seen(memory)
+        *before, last = self._blocks()
+        for block in before:
+            hidden, _ = block(hidden, block.cross.keys(seen), None)
+        return last.looks(hidden, last.cross.keys(seen))[..., 1:]
+
+    def start(self, memory: Memory) -> State:
+        """Return keys and values of the images, and none of tokens, for each layer."""
+        seen, state = _seen(memory), State()
+        for block in self._blocks():
+            keys, values = block.cross.keys(seen)
+            nothing = keys[:, :, :0]
+            state += [keys, values, nothing, nothing]
+        return state
+
+    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+        """Return the logits (m, tokens) of what follows the tokens (m,), and the state after."""
+        hidden, after = self._embedded(tokens[:, None], place), State()
+        for i, block in enumerate(self._blocks()):
+            keys, values, *before = state[4 * i : 4 * i + 4]
+            hidden, now = block(hidden, (keys, values), (before[0], before[1]))
+            after += [keys, values, *now]
+        return self.logits(self.norm(hidden[:, 0])), after
+
+    def _embedded(self, tokens: Tensor, place: int) -> Tensor:
+        """Return tokens (m, t) from a place on as (m, t, width)."""
+        embedded = math.sqrt(WIDTH) * self.embedding(tokens)
+        return cast(Tensor, self.dropout(embedded + self.places[place : place + tokens.shape[1]]))
+
+    def _blocks(self) -> list[Block]:
+        """Return the layers."""
+        return cast(list[Block], [*self.blocks])
+
+
+class Attention(nn.Module):
+    """Attention of several heads, whose keys and values can be kept."""
+
+    heads = 4
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values (m, heads, positions, width / heads) of (m, positions, width)."""
+        key, value = self.key_value(seen).chunk(2, dim=2)
+        return self._by_head(key), self._by_head(value)
+
+    def forward(
+        self, hidden: Tensor, keys: tuple[Tensor, Tensor], *, causal: bool = False
+    ) -> Tensor:
+        """Return what is read for (m, t, width) from keys and values."""
+        query = self._by_head(self.query(hidden))
+        read = F.scaled_dot_product_attention(query, *keys, is_causal=causal)
+        return cast(Tensor, self.out(read.transpose(1, 2).flatten(2)))
+
+    def weights(self, hidden: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:
+        """Return where (m, t, width) look, (m, t, positions), the mean over heads."""
+        query = self._by_head(self.query(hidden))
+        scores = query @ keys[0].transpose(2, 3) / math.sqrt(query.shape[3])
+        return scores.float().softmax(dim=3).mean(dim=1)
+
+    def _by_head(self, values: Tensor) -> Tensor:
+        """Return (m, t, width) as (m, heads, t, width / heads)."""
+        return values.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """A layer: attention to the tokens before, to the image, and two linear layers."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.self_attention, self.cross = Attention(width), Attention(width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(
+        self, hidden: Tensor, seen: tuple[Tensor, Tensor], before: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return (m, t, width) after the layer, and the keys and values of all tokens.
+
+        Parameters
+        ----------
+        hidden : (m, t, width)
+        seen : keys and values of the images
+        before : those of earlier tokens, where hidden is what follows; None: hidden is from the
+            start, and no token sees a later one
+        """
+        hidden, now = self._after_self(hidden, before)
+        hidden = hidden + self.dropout(self.cross(self.norms[1](hidden), seen))
+        wide = F.gelu(self.wide(self.norms[2](hidden)))
+        return hidden + self.dropout(self.narrow(wide)), now
+
+    def looks(self, hidden: Tensor, seen: tuple[Tensor, Tensor]) -> Tensor:
+        """Return where (m, t, width) look in the image, (m, t, positions)."""
+        hidden, _ = self._after_self(hidden, None)
+        return self.cross.weights(self.norms[1](hidden), seen)
+
+    def _after_self(
+        self, hidden: Tensor, before: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return (m, t, width) after the first part, and the keys and values of all tokens."""
+        normal = self.norms[0](hidden)
+        keys = self.self_attention.keys(normal)
+        if before is not None:
+            keys = (torch.cat([before[0], keys[0]], 2), torch.cat([before[1], keys[1]], 2))
+        read = self.self_attention(normal, keys, causal=before is None)
+        return hidden + self.dropout(read), keys
+
+
+def make_decoder(name: str, tokens: int) -> Decoder:
+    """Return a decoder by its name, see `NAMES`.
+
+    >>> decoder = make_decoder("lstm", tokens=50)
+    >>> memory = Memory(torch.zeros(2, WIDTH), torch.zeros(2, 9, WIDTH))
+    >>> decoder(memory, torch.ones(2, 5, dtype=torch.long)).shape
+    torch.Size([2, 5, 50])
+    """
+    return LSTMDecoder(tokens) if name == "lstm" else TransformerDecoder(tokens)
+
+
+def _seen(memory: Memory) -> Tensor:
+    """Return the whole image and its positions, (n, 1 + positions, width)."""
+    return torch.cat([memory.pooled[:, None], memory.grid], dim=1)
+
+
+def _places(count: int, width: int) -> Tensor:
+    """Return sines and cosines of places (count, width), Vaswani et al. 2017, section 3.5."""
+    angles = torch.arange(count)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
