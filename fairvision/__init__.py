@@ -4,8 +4,8 @@ The public functions mirror the commands; nothing heavy is imported until one is
 
 >>> import fairvision
 >>> fairvision.__all__
-['BlackBox', 'Head', 'Model', '__version__', 'audit', 'captions', 'compare', 'demo', 'explain',
- 'export', 'metrics', 'predict', 'sweep', 'train']
+['BlackBox', 'Head', 'Model', '__version__', 'audit', 'caption', 'captions', 'compare', 'demo',
+ 'explain', 'export', 'metrics', 'predict', 'sweep', 'train']
 """
 
 from importlib import import_module
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fairvision.exporting import export
     from fairvision.inference import predict
     from fairvision.inference.explanations import explain
+    from fairvision.inference.sentences import caption
     from fairvision.models.black_box import black_box as BlackBox
     from fairvision.models.heads import Head
     from fairvision.models.module_model import module_model as Model
@@ -35,6 +36,7 @@ __all__ = [
     "Model",
     "__version__",
     "audit",
+    "caption",
     "captions",
     "compare",
     "demo",
@@ -51,6 +53,7 @@ _HOMES = {
     "Head": "fairvision.models.heads:Head",
     "Model": "fairvision.models.module_model:module_model",
     "audit": "fairvision.auditing",
+    "caption": "fairvision.inference.sentences",
     "captions": "fairvision.captioning",
     "compare": "fairvision.auditing.releases",
     "demo": "fairvision.demonstration",

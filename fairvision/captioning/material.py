@@ -17,9 +17,9 @@ from fairvision.captioning.labels import (
     read_captions,
     read_human,
     read_reference,
-    read_words,
 )
 from fairvision.captioning.measures import ModelCaptions
+from fairvision.core.word_files import read_words
 from fairvision.errors import InputError
 from fairvision.metrics.caption_words import tokens, words_for
 from fairvision.results.words import shares

@@ -17,7 +17,7 @@ from fairvision.errors import FairvisionWarning, InputError, shown
 COMMANDS = {
     "demo": "Draw pictures, train two models, audit them, write the report.",
     "data": "Make a dataset folder, or show what is in one.",
-    "train": "Train a classifier: baseline, equalizer and other methods.",
+    "train": "Train a classifier or a captioner: baseline, equalizer and other methods.",
     "sweep": "Train methods over several seeds, audit them, write a leaderboard.",
     "audit": "Compare models: errors, amplification, evidence. Writes the report.",
     "compare": "Say what got worse from one audit to the next.",
@@ -25,6 +25,7 @@ COMMANDS = {
     "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
     "export": "Bring an audit into other programs: model cards, MLflow, wandb, FiftyOne.",
     "captions": "Compare captioners: whom they name, what the rest tells. Writes the report.",
+    "caption": "Print what a captioner writes of any pictures, and whom it names.",
     "predict": "Print a table of probabilities for any pictures.",
     "explain": "Draw activation maps and attributions for any pictures.",
 }

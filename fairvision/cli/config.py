@@ -15,7 +15,7 @@ from fairvision import runs
 from fairvision.cli import options
 from fairvision.core.suggestions import near
 from fairvision.errors import InputError, check_file, one_line, reading, shown
-from fairvision.methods import METHODS, option_names
+from fairvision.methods import CAPTION_METHODS, METHODS, option_names
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
 _META = "fairvision.config"
@@ -112,7 +112,7 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
     tables: dict[str, dict[str, str]] = {}
     for spelled, value in _read(path, options, takes_methods).items():
         key = spelled.replace("-", "_")
-        if takes_methods and isinstance(value, Mapping) and key in METHODS:
+        if takes_methods and isinstance(value, Mapping) and key in {**METHODS, **CAPTION_METHODS}:
             names = option_names(key)
             tables[key] = {}
             for name, content in value.items():

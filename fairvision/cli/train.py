@@ -10,7 +10,7 @@ import click
 from fairvision.cli import config, options
 from fairvision.cli._sections import SectionedCommand
 from fairvision.cli.printing import say, say_json
-from fairvision.methods import METHODS, describe
+from fairvision.methods import CAPTION_METHODS, METHODS, describe
 from fairvision.training.settings import OPTIONS
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 
 SECTIONS = {
     "What is trained": ("method", "model", "weights", "keep_head", "size", "attribute", "task"),
+    "Captions": ("captions", "decoder", "vocabulary", "words"),
     "What learns, and how long": ("tune", "epochs", "batch_size", "select", "patience"),
     "Steps": (
         *("lr", "lr_backbone", "weight_decay", "optimizer", "momentum", "schedule"),
@@ -52,9 +53,10 @@ SECTIONS = {
 @config.option_of_training
 @options.setting(
     "method",
-    type=options.Choice([*METHODS, "list"]),
+    type=options.Choice([*dict.fromkeys([*METHODS, *CAPTION_METHODS]), "list"]),
     metavar="METHOD",
-    help=f"How it learns: {', '.join(METHODS)}. `--method list` says more of each.",
+    help=f"How it learns: {', '.join(METHODS)}; with --captions {', '.join(CAPTION_METHODS)}. "
+    "`--method list` says more of each.",
     is_eager=True,
     callback=_list_methods,
 )
@@ -62,7 +64,7 @@ SECTIONS = {
 @options.as_json
 @click.pass_context
 def command(context: click.Context, /, output: Path, as_json: bool, **settings: Any) -> None:
-    """Train a classifier of attributes and tasks on the dataset folder DATA.
+    """Train a classifier of attributes and tasks on the dataset folder DATA, or a captioner.
 
     Options of the method, such as --beta 3 of the equalizer, are given like any other.
 
@@ -106,6 +108,9 @@ def _say_summary(run: Run) -> None:
     for name, reason in run.config.get("chosen", {}).items():
         say(f"{name} {run.config['options'][name]}: {reason}")
     for name, n in summary["pictures"].items():
+        if run.captions is not None:
+            say(f"{name}: {n} words of {summary['training_pictures']} pictures in an epoch")
+            continue
         say(f"{name}: {n} of {summary['training_pictures']} pictures shown in an epoch")
     say(f"best of {summary['epochs']} epochs: {summary['best_epoch']}")
     if (rule := thresholds.read(run)) is not None:

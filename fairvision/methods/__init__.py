@@ -188,7 +188,9 @@ def describe() -> str:
     baseline: cross entropy
     """
     lines = _described(_METHODS, METHODS)
-    return "\n".join([*lines, "", "with --captions:", *_described(_CAPTION_METHODS, CAPTION_METHODS)])
+    return "\n".join(
+        [*lines, "", "with --captions:", *_described(_CAPTION_METHODS, CAPTION_METHODS)]
+    )
 
 
 def _described(plugins: Plugins[type[Method]], summaries: Mapping[str, str]) -> list[str]:

@@ -30,19 +30,24 @@ class Resampling(Method):
 
     def start(self, network: Network, dataset: Dataset, scores: Scores | None = None) -> Objective:
         """Return the method with the training images' subgroups."""
-        return BalancedDraws(self, Subgroups(dataset, self.by))
+        subgroups = Subgroups(dataset, self.by)
+        return BalancedDraws(self, subgroups.codes, len(subgroups.names))
 
 
 class BalancedDraws(Objective):
     """The loss of a method over images that are drawn with replacement.
 
-    Images of an unknown subgroup are shown once, as they stand.
+    Parameters
+    ----------
+    method : whose loss it is
+    codes : (n,) subgroup of each image; those of -1, unknown, are shown once, as they stand
+    count : how many subgroups there are
     """
 
-    def __init__(self, method: Method, subgroups: Subgroups):
+    def __init__(self, method: Method, codes: npt.NDArray[np.int64], count: int):
         super().__init__(method.terms)
-        self._rows = [np.flatnonzero(subgroups.codes == i) for i in range(len(subgroups.names))]
-        self._unknown = np.flatnonzero(subgroups.codes < 0)
+        self._rows = [np.flatnonzero(codes == i) for i in range(count)]
+        self._unknown = np.flatnonzero(codes < 0)
 
     def order(self, n: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
         """Return n rows in which subgroups are equally likely."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 import torch
 
+from fairvision.metrics.caption_words import GENDER_WORDS
 from fairvision.models.architectures import Architecture
 from fairvision.models.backbones import (
     SMALL,
@@ -23,6 +24,7 @@ from fairvision.models.module_model import module_model
 from fairvision.models.network import DomainHead, Domains, ImageNetwork, Network
 from fairvision.models.sources import SourceOptions, is_source, open_source, register_source
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
+from fairvision.models.vocabulary import Vocabulary
 from fairvision.models.weights import fit, load_weights, read_tensors
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Model",
     "Network",
     "SourceOptions",
+    "Vocabulary",
     "black_box",
     "build",
     "build_captioner",
@@ -101,14 +104,21 @@ def build(
 
 
 def build_captioner(
-    name: str, tokens: int, *, size: int, weights: str | None = None, decoder: str = "transformer"
+    name: str,
+    vocabulary: Vocabulary,
+    words: Mapping[str, Collection[str]] = GENDER_WORDS,
+    *,
+    size: int,
+    weights: str | None = None,
+    decoder: str = "transformer",
 ) -> Captioner:
     """Make a network that writes captions, with an untrained decoder.
 
     Parameters
     ----------
     name, size, weights : as of `build`
-    tokens : size of the vocabulary
+    vocabulary : what it reads and writes
+    words : the words by which captions name each group
     decoder : "transformer", which attends to the positions of an image, or "lstm", which is shown
         the image first
 
@@ -120,11 +130,11 @@ def build_captioner(
     Examples
     --------
     >>> import torch
-    >>> network = build_captioner("small_cnn", tokens=20, size=32)
+    >>> network = build_captioner("small_cnn", Vocabulary.learn(["a man", "a woman"]), size=32)
     >>> network(torch.rand(2, 3, 32, 32), torch.ones(3, 5).long(), torch.tensor([0, 0, 1])).shape
-    torch.Size([3, 5, 20])
+    torch.Size([3, 5, 7])
     """
-    return as_captioner(_backbone(name, size, weights), tokens, size, decoder)
+    return as_captioner(_backbone(name, size, weights), vocabulary, size, decoder, words)
 
 
 def _backbone(name: str, size: int, weights: str | None) -> Backbone:

@@ -64,7 +64,7 @@ def search(
     state = decoder.start(memory)
     for place in range(longest - 1):
         logits, state = decoder.step(state, tokens[:, :, -1].flatten(), place)
-        following = _allowed(logits, last=place == longest - 2).unflatten(0, tokens.shape[:2])
+        following = _allowed(logits, last=place == longest - 2).view(*tokens.shape[:2], -1)
         # What came to an end goes on with padding, at no cost.
         following = torch.where(ended[:, :, None], -torch.inf, following)
         following[:, :, PAD] = torch.where(ended, 0.0, -torch.inf)
@@ -74,7 +74,7 @@ def search(
         parent, token = chosen // vocabulary, chosen % vocabulary
         rows = (first[:, None] * tokens.shape[1] + parent).flatten()
         state = [part[rows] for part in state]
-        kept = tokens.flatten(0, 1)[rows].unflatten(0, (n, count))
+        kept = tokens.flatten(0, 1)[rows].view(n, count, -1)
         tokens = torch.cat([kept, token[:, :, None]], dim=2)
         ended, lengths = ended.gather(1, parent), lengths.gather(1, parent)
         lengths = lengths + (~ended).float()

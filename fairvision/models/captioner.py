@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -9,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fairvision.models.backbones import Backbone
 from fairvision.models.decoders import WIDTH, Decoder, Memory, make_decoder
 from fairvision.models.network import ImageNetwork
 from fairvision.models.positions import as_maps, deepest_grid, prefix_tokens
+from fairvision.models.vocabulary import Vocabulary
 
 MOST_ROWS = 14
 """Rows and columns of positions that a decoder is shown at most; finer grids are averaged."""
@@ -28,21 +31,38 @@ class Captioner(ImageNetwork):
     backbone, width : as of `ImageNetwork`
     size : height and width of the images in pixels
     decoder : what writes
+    words : the words by which captions name each group
+    group_tokens : the tokens of these
 
     Attributes
     ----------
     layer : dotted name, within the backbone, of the layer whose positions are shown
     grid : rows and columns of positions
+    membership : (vocabulary, groups), 1 where a token names a group
     """
 
-    def __init__(self, backbone: nn.Module, width: int, size: int, decoder: Decoder):
+    membership: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        width: int,
+        size: int,
+        decoder: Decoder,
+        words: Mapping[str, Collection[str]],
+        group_tokens: Mapping[str, Sequence[int]],
+    ):
         super().__init__(backbone, width)
         self.auxiliary_heads = nn.ModuleList()
         # Nothing is made of what an auxiliary classifier says.
         for name, module in backbone.named_children():
             if name == "AuxLogits":
                 module.requires_grad_(False)
-        self.decoder = decoder
+        self.decoder, self.words = decoder, words
+        membership = torch.zeros(decoder.embedding.num_embeddings, len(words))
+        for group, of_group in enumerate(group_tokens.values()):
+            membership[list(of_group), group] = 1
+        self.register_buffer("membership", membership, persistent=False)
         self._maps: Tensor | None = None
         self._prefix = prefix_tokens(backbone)
         training = backbone.training
@@ -96,17 +116,31 @@ class Captioner(ImageNetwork):
         )
 
 
-def as_captioner(backbone: Any, tokens: int, size: int, decoder: str) -> Captioner:
+def as_captioner(
+    backbone: Backbone,
+    vocabulary: Vocabulary,
+    size: int,
+    decoder: str,
+    words: Mapping[str, Collection[str]],
+) -> Captioner:
     """Return a captioner with an untrained decoder around a backbone.
 
     Parameters
     ----------
-    backbone : of `fairvision.models.backbones.backbone`
-    tokens : size of the vocabulary
+    backbone : without its classifying layer
+    vocabulary : what it reads and writes
     size : height and width of the images in pixels
     decoder : "transformer" or "lstm"
+    words : the words by which captions name each group
     """
-    network = Captioner(backbone.module, backbone.width, size, make_decoder(decoder, tokens))
+    network = Captioner(
+        backbone.module,
+        backbone.width,
+        size,
+        make_decoder(decoder, len(vocabulary)),
+        words,
+        vocabulary.group_tokens(words),
+    )
     network.mean.copy_(torch.tensor(backbone.mean).view(3, 1, 1))
     network.std.copy_(torch.tensor(backbone.std).view(3, 1, 1))
     return network

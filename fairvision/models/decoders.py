@@ -205,7 +205,7 @@ class Attention(nn.Module):
 
     def _by_head(self, values: Tensor) -> Tensor:
         """Return (m, t, width) as (m, heads, t, width / heads)."""
-        return values.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return values.view(*values.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class Block(nn.Module):

@@ -23,6 +23,7 @@ LONGEST = 256
 """Tokens of a caption that are learnt and written at most."""
 
 _WORD = r"[\w'\u0300-\u036f]+"
+_WHOLE = "\ue000"  # before a word that is one token, which no subword can hold
 _AGAIN = "train the run again with --overwrite"
 
 
@@ -90,7 +91,7 @@ class Vocabulary:
         tokenizer.train_from_iterator(
             (word for word in sorted(counts) for _ in range(counts[word])), trainer
         )
-        tokenizer.add_tokens([AddedToken(word, single_word=True) for word in always])
+        tokenizer.add_tokens([AddedToken(_WHOLE + word, lstrip=True) for word in always])
         return cls(tokenizer)
 
     @classmethod
@@ -118,28 +119,37 @@ class Vocabulary:
 
     def encode_all(self, captions: Sequence[str]) -> list[list[int]]:
         """Return captions as tokens from start to end, cut after `LONGEST`."""
-        texts = [" ".join(words_of(caption)) for caption in captions]
+        whole = self._whole
+        texts = [
+            " ".join(_WHOLE + word if word in whole else word for word in words_of(caption))
+            for caption in captions
+        ]
         encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [[START, *one.ids[: LONGEST - 2], END] for one in encoded]
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the text of tokens, without those that are no words."""
         kept = [token for token in tokens if token >= len(SPECIAL)]
-        return self.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return " ".join(text.replace(_WHOLE, " ").split())
 
     def token(self, word: str) -> int | None:
         """Return the one token of a word; None where it is not one token."""
         text = plain_text(word)
-        direct = self.tokenizer.token_to_id(text)
-        if direct is not None and self.is_words:
-            return direct if direct >= len(SPECIAL) else None
-        encoded = self.tokenizer.encode(text, add_special_tokens=False).ids
-        return encoded[0] if len(encoded) == 1 and encoded[0] >= len(SPECIAL) else None
+        index: int | None = self.tokenizer.token_to_id(text if self.is_words else _WHOLE + text)
+        return None if index is None or index < len(SPECIAL) else index
 
     @cached_property
     def is_words(self) -> bool:
         """Whether every token is a whole word."""
         return isinstance(self.tokenizer.model, models.WordLevel)
+
+    @cached_property
+    def _whole(self) -> frozenset[str]:
+        """The words that are one token though others are not."""
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        contents = (token.content for token in added)
+        return frozenset(text[1:] for text in contents if text.startswith(_WHOLE))
 
     def group_tokens(self, words: Mapping[str, Iterable[str]]) -> dict[str, tuple[int, ...]]:
         """Return the tokens of the words of each group, of those that are in the vocabulary.

@@ -8,10 +8,12 @@ from fairvision.runs.folder import (
     FIRST,
     HISTORY,
     LAST,
+    VOCABULARY,
     WEIGHTS,
     Config,
     Run,
     as_run,
+    captioner,
     check_unchanged,
     history,
     load,
@@ -19,6 +21,7 @@ from fairvision.runs.folder import (
     read_config,
     score,
     summary,
+    vocabulary,
 )
 
 __all__ = [
@@ -29,10 +32,12 @@ __all__ = [
     "FIRST",
     "HISTORY",
     "LAST",
+    "VOCABULARY",
     "WEIGHTS",
     "Config",
     "Run",
     "as_run",
+    "captioner",
     "check_unchanged",
     "history",
     "load",
@@ -40,4 +45,5 @@ __all__ = [
     "read_config",
     "score",
     "summary",
+    "vocabulary",
 ]

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,17 @@ from fairvision.schema import Schema, Task, parse_schema
 if TYPE_CHECKING:
     import torch
 
-    from fairvision.models import Network
+    from fairvision.models import Captioner, ImageNetwork, Network, Vocabulary
 
 CONFIG = "config.json"
 BEST = "model.safetensors"
 LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
+VOCABULARY = "vocabulary.json"
 FIRST = "first"
+
+N = TypeVar("N", bound="ImageNetwork")
 
 _COUNT = "train/n/"
 AGAIN = "train the run again with --overwrite"
@@ -36,6 +39,16 @@ _DOMAINS = shapes.only(
     {"attribute": shapes.text, "groups": shapes.whole(1, 10_000), "rule": shapes.text}
 )
 _TASK = shapes.table({"labels": shapes.each(shapes.text), "many": shapes.truth})
+_CAPTIONS = shapes.only(
+    {
+        "decoder": shapes.text,
+        "vocabulary": shapes.text,
+        "tokens": shapes.whole(1, 1_000_000),
+        "attribute": shapes.perhaps(shapes.text),
+        "words": shapes.named(shapes.each(shapes.text)),
+        "longest": shapes.whole(2, 10_000),
+    }
+)
 _SHAPE = shapes.table(
     {
         "method": shapes.text,
@@ -54,11 +67,23 @@ _SHAPE = shapes.table(
         "domains": shapes.named(_DOMAINS),
         "postprocessing": shapes.perhaps(shapes.text),
         "keep_head": shapes.truth,
+        "captions": _CAPTIONS,
         "chosen": shapes.named(shapes.text),
         checksums.KEY: shapes.named(shapes.text),
     },
 )
 WEIGHTS = {"best": BEST, "last": LAST}
+
+
+class Captions(TypedDict):
+    """What config.json holds of a captioner."""
+
+    decoder: str
+    vocabulary: str
+    tokens: int
+    attribute: str | None
+    words: Mapping[str, list[str]]
+    longest: int
 
 
 class Config(TypedDict):
@@ -74,6 +99,7 @@ class Config(TypedDict):
     seed: int
     data: Mapping[str, str]
     domains: NotRequired[Mapping[str, Mapping[str, Any]]]
+    captions: NotRequired[Captions]
     postprocessing: NotRequired[str | None]
     chosen: NotRequired[Mapping[str, str]]
     sha256: NotRequired[Mapping[str, str]]
@@ -116,6 +142,11 @@ class Run:
     def size(self) -> int:
         """Side in pixels of the images that the network takes."""
         return int(self.config["size"])
+
+    @property
+    def captions(self) -> Captions | None:
+        """How it writes captions; None of a classifier."""
+        return self.config.get("captions")
 
     @property
     def schema(self) -> Schema:
@@ -167,13 +198,13 @@ def read_config(folder: Path) -> Config:
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} is not a run folder: it holds no {CONFIG}")
     config: Config = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
-    if not parse_schema(folder / CONFIG, config):
+    if not parse_schema(folder / CONFIG, config) and "captions" not in config:
         raise InputError(f"{folder / CONFIG} is damaged: it names nothing to predict: {AGAIN}")
     return config
 
 
 def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -> Network:
-    """Return the trained network of a run, in evaluation mode.
+    """Return the trained network of a run that predicts attributes and tasks, for evaluation.
 
     Parameters
     ----------
@@ -184,16 +215,65 @@ def network(run: Run, device: str | torch.device = "cpu", which: str = "best") -
     Raises
     ------
     InputError
-        If the weights are damaged or are not those of the network in config.json.
+        If the weights are damaged or are not those of the network in config.json; or if the run
+        writes captions.
     """
     from fairvision import models
 
+    if run.captions is not None:
+        raise InputError(
+            f"run {run.folder} writes captions and predicts no labels: `fairvision caption` and "
+            "`fairvision audit` take it"
+        )
     heads = {name: len(labels) for name, labels in run.heads.items()}
     many = [name for name, task in run.tasks.items() if task.many]
     domains = {
         name: models.Domains(**about) for name, about in run.config.get("domains", {}).items()
     }
     built = models.build(run.config["model"], heads, size=run.size, many=many, domains=domains)
+    return _with_weights(built, run, device, which)
+
+
+def captioner(run: Run, device: str | torch.device = "cpu", which: str = "best") -> Captioner:
+    """Return the trained network of a run that writes captions, as `network` does of others.
+
+    Raises
+    ------
+    InputError
+        As `network` does; or if the run writes none.
+    """
+    from fairvision import models
+
+    if run.captions is None:
+        raise InputError(
+            f"run {run.folder} writes no captions: it is trained by `fairvision train --captions`"
+        )
+    built = models.build_captioner(
+        run.config["model"],
+        vocabulary(run),
+        run.captions["words"],
+        size=run.size,
+        decoder=run.captions["decoder"],
+    )
+    return _with_weights(built, run, device, which)
+
+
+def vocabulary(run: Run) -> Vocabulary:
+    """Return the vocabulary of a run that writes captions; `InputError` where it is damaged."""
+    from fairvision.models import Vocabulary
+
+    path = run.folder / VOCABULARY
+    read = Vocabulary.read(path)
+    check_unchanged(run, path)
+    if run.captions is None or len(read) != run.captions["tokens"]:
+        raise InputError(f"{path} is not that of {run.folder / CONFIG}: {AGAIN}")
+    return read
+
+
+def _with_weights(built: N, run: Run, device: str | torch.device, which: str) -> N:
+    """Return a network with the weights of a run, in evaluation mode."""
+    from fairvision import models
+
     path = run.folder / WEIGHTS[which]
     state = OrderedDict(models.read_tensors(path))
     is_nan = any(tensor.isnan().any() for tensor in state.values() if tensor.is_floating_point())

@@ -25,13 +25,14 @@ from fairvision.datasets import Batch, Dataset, Pixels, batches
 from fairvision.datasets.batching import hold, serve
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.method import LastLayer, Objective, Scores, ThresholdLearner
-from fairvision.models import Network
+from fairvision.models import Captioner, ImageNetwork, Network
 from fairvision.runs import thresholds
 from fairvision.training import checkpoint
 from fairvision.training import output as outputs
+from fairvision.training.caption_plan import EncodedCaptions
 from fairvision.training.chance import dropout_in_bulk, generator_of_epoch, seed_step
 from fairvision.training.log import Averages, Log, NotFinite, WorstGroup, is_quiet
-from fairvision.training.preparation import Plan, check, first_network, make_plan
+from fairvision.training.preparation import Plan, check, first_captioner, first_network, make_plan
 from fairvision.training.processes import (
     Place,
     Rows,
@@ -50,10 +51,17 @@ from fairvision.training.steps import AveragedNetwork, Learner, evaluate, make_o
 
 @dataclass(frozen=True)
 class Part:
-    """A split and its decoded images."""
+    """A split, its decoded images, and its captions as tokens, where these are learnt."""
 
     dataset: Dataset
     pixels: Pixels
+    captions: EncodedCaptions | None = None
+
+    def with_captions(self, batch: Batch) -> Batch:
+        """Return a batch with the captions of its images, where these are learnt."""
+        if self.captions is None:
+            return batch
+        return replace(batch, captions=self.captions.take(batch.rows, batch.images.device))
 
 
 class Training:
@@ -62,7 +70,8 @@ class Training:
     Parameters
     ----------
     folder : the run folder
-    fabric, network, objective : what computes, what learns, and by which loss
+    fabric, network, objective : what computes, what learns (a `Network` or a `Captioner`, as the
+        method takes), and by which loss
     parts : "train", and "val" if there is one
     settings : how the network learns, with every default filled in
     last_layer : changes the heads when training has ended
@@ -73,7 +82,7 @@ class Training:
         self,
         folder: Path,
         fabric: Fabric,
-        network: Network,
+        network: Any,
         objective: Objective,
         parts: dict[str, Part],
         settings: Settings,
@@ -102,7 +111,7 @@ class Training:
         self.rhythm = checkpoint.Rhythm(settings.checkpoint_every)
 
     @property
-    def result(self) -> Network:
+    def result(self) -> Any:
         """The network that is validated and stored: the averaged one, where there is one."""
         return self.network if self.averaged is None else self.averaged.network
 
@@ -218,11 +227,12 @@ class Training:
         served = log.follow(
             self._served("val", pieces), len(pieces), f"epoch {self.progress.epoch + 1} val"
         )
-        worst = WorstGroup(dataset.attributes)
+        is_classifier = isinstance(self.network, Network)
+        worst = WorstGroup(dataset.attributes if is_classifier else {})
         learner = Learner(self.result, self.objective)
         averages = evaluate(self.fabric, learner, served, worst)
         row = _figures("val", averages, self.objective.excluded)
-        if dataset.attributes:
+        if dataset.attributes and is_classifier:
             value, n = worst.worst(lambda sums: sum_over_all(self.fabric, sums))
             row |= {"val/worst_group_accuracy": value, "val/n/worst_group_accuracy": n}
         return row
@@ -232,7 +242,8 @@ class Training:
         part, fabric = self.parts[split], self.fabric
         shares = [share(len(piece), fabric.global_rank, fabric.world_size) for piece in pieces]
         rows = (piece[share.rows] for piece, share in zip(pieces, shares))
-        yield from zip(serve(part.dataset, part.pixels, rows, device=fabric.device), shares)
+        served = serve(part.dataset, part.pixels, rows, device=fabric.device)
+        yield from zip(map(part.with_captions, served), shares)
 
     def _steps(self, epoch: int) -> list[list[Rows]]:
         """Return the rows of each batch of each step of an epoch.
@@ -297,7 +308,7 @@ def _figures(split: str, averages: Averages, excluded: Collection[str]) -> dict[
     return row | {f"{split}/n/{name}": count for name, count in averages.counts().items()}
 
 
-def _check_weights(network: Network) -> None:
+def _check_weights(network: ImageNetwork) -> None:
     """Raise `NotFinite` if a weight of the network is infinite or NaN."""
     if not all(bool(p.isfinite().all()) for p in network.parameters()):
         raise NotFinite("a weight")
@@ -364,7 +375,7 @@ def _train(data: str | Path, folder: Path, settings: Settings) -> runs.Run:
         pretraining = plan.method.pretraining()
         objective = None if pretraining else plan.method.start(network, splits["train"])
         if not continues and is_first():
-            outputs.begin(folder, config, overwrite=settings.overwrite)
+            outputs.begin(folder, config, plan.captions, overwrite=settings.overwrite)
         fabric.barrier()
         with outputs.kept_from_others(folder) if is_first() else nullcontext():
             if objective is None:
@@ -386,7 +397,7 @@ def _train(data: str | Path, folder: Path, settings: Settings) -> runs.Run:
 
 def _open(
     plan: Plan, splits: Mapping[str, Dataset], fabric: Fabric, *, is_saved: bool
-) -> tuple[Network, dict[str, Part]]:
+) -> tuple[Any, dict[str, Part]]:
     """Return the network as it starts, and the splits with their pixels.
 
     Where the state of a training `is_saved`, its weights come from there.
@@ -395,10 +406,7 @@ def _open(
     weights = None if is_saved else settings.weights
     # What one process of a machine downloads or decodes, the others find.
     with fabric.rank_zero_first(local=True):
-        network = first_network(
-            *(settings.model, plan.learnt, settings.size, weights, plan.domains),
-            keep_head=settings.keep_head and not is_saved,
-        )
+        network = _first(plan, weights, keep_head=settings.keep_head and not is_saved)
         pixels = {
             name: datasets.open_pixels(
                 dataset,
@@ -410,10 +418,32 @@ def _open(
             for name, dataset in splits.items()
         }
     parts = {
-        name: Part(dataset, hold(pixels[name], fabric.device)) for name, dataset in splits.items()
+        name: Part(
+            dataset,
+            hold(pixels[name], fabric.device),
+            _encoded(dataset, plan),
+        )
+        for name, dataset in splits.items()
     }
     models.tune(network, settings.tune)
     return network, parts
+
+
+def _first(plan: Plan, weights: str | None, *, keep_head: bool) -> Network | Captioner:
+    """Return the network as it starts: a classifier, or a captioner."""
+    settings = plan.settings
+    if plan.captions is not None:
+        return first_captioner(settings.model, plan.captions, settings.size, weights)
+    return first_network(
+        settings.model, plan.learnt, settings.size, weights, plan.domains, keep_head=keep_head
+    )
+
+
+def _encoded(dataset: Dataset, plan: Plan) -> EncodedCaptions | None:
+    """Return the captions of a split, where these are learnt."""
+    if plan.captions is None:
+        return None
+    return EncodedCaptions(dataset.captions, plan.captions.vocabulary)
 
 
 def _pretrain(

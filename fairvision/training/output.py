@@ -30,6 +30,7 @@ from fairvision.core.files import (
 from fairvision.core.version import __version__
 from fairvision.errors import InputError
 from fairvision.runs import thresholds
+from fairvision.training.caption_plan import CaptionPlan
 from fairvision.training.preparation import Plan
 from fairvision.training.settings import LEARNING, Settings
 
@@ -57,7 +58,9 @@ def check_output(folder: Path, *, resume: bool, overwrite: bool) -> bool:
     return False
 
 
-def begin(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
+def begin(
+    folder: Path, config: Mapping[str, Any], captions: CaptionPlan | None, *, overwrite: bool
+) -> None:
     """Make a run folder that holds the settings only; not in place of one in use.
 
     A finished run that it replaces stays in it, as `replaced`, until the new one is finished.
@@ -68,6 +71,8 @@ def begin(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
         whole_folder(folder, marker=runs.CONFIG, overwrite=overwrite) as part,
     ):
         write_json(part / runs.CONFIG, config)
+        if captions is not None:
+            captions.vocabulary.write(part / runs.VOCABULARY)
         keep_replaced(folder, part, runs.BEST)
 
 
@@ -116,8 +121,9 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
         for name, state in ((runs.LAST, last), (runs.BEST, best))
     }
     by_name = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    if (folder / thresholds.FILE).is_file():
-        by_name[thresholds.FILE] = digest(folder / thresholds.FILE)
+    for name in (thresholds.FILE, runs.VOCABULARY):
+        if (folder / name).is_file():
+            by_name[name] = digest(folder / name)
     config = runs.read_config(folder)
     write_json(folder / runs.CONFIG, {**config, checksums.KEY: by_name})
     for name, content in contents.items():
@@ -140,6 +146,7 @@ def run_config(plan: Plan) -> runs.Config:
         "tasks": {name: asdict(task) for name, task in dataset.tasks.items()},
         "domains": {name: asdict(domains) for name, domains in plan.domains.items()},
         "postprocessing": plan.thresholds.attribute if plan.thresholds else None,
+        **({"captions": plan.captions.as_json()} if plan.captions else {}),
         "options": {**settings.learning(), **asdict(plan.method)},
         "seed": settings.seed,
         "data": {
@@ -162,17 +169,22 @@ def stored_options(folder: str | Path) -> Mapping[str, Any]:
     config = runs.read_config(folder)
     kinds = {
         **shapes.fields_of(Settings, LEARNING),
-        **shapes.fields_of(methods.find(config["method"])),
+        **shapes.fields_of(methods.find(config["method"], captions="captions" in config)),
     }
     shapes.read(
         folder / runs.CONFIG, shapes.table({"options": shapes.table({}, kinds)}), runs.AGAIN
     )
-    return {
+    options: dict[str, Any] = {
         **{name: value for name, value in config.items() if name in (*_PLAIN, "seed")},
         "attribute": list(config["attributes"]),
         "task": list(config["tasks"]),
         **config["options"],
     }
+    if (learnt := config.get("captions")) is not None:
+        attribute = [learnt["attribute"]] if learnt["attribute"] else []
+        same = {name: learnt[name] for name in ("decoder", "vocabulary", "words")}
+        options |= {"captions": True, "attribute": attribute, **same}
+    return options
 
 
 def check_same(folder: Path, stored: runs.Config, now: runs.Config) -> None:
@@ -199,4 +211,4 @@ def _flat(config: runs.Config) -> Mapping[str, Any]:
     """Return settings of a run and the options of its method as one level of names."""
     names = (*_PLAIN, "attributes", "tasks", "seed")
     plain = {name: value for name, value in config.items() if name in names}
-    return {**plain, **config["options"]}
+    return {**plain, **config.get("captions", {}), **config["options"]}

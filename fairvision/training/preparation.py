@@ -15,7 +15,13 @@ from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.method import LastLayer, Method, ThresholdLearner
-from fairvision.models import Domains, Network
+from fairvision.models import Captioner, Domains, ImageNetwork, Network
+from fairvision.training.caption_plan import (
+    CaptionPlan,
+    captioned,
+    check_captions,
+    make_caption_plan,
+)
 from fairvision.training.file_heads import take_head
 from fairvision.training.settings import Settings
 
@@ -34,6 +40,7 @@ class Plan:
     domains : heads that have a classifier per group
     last_layer : changes the heads when training has ended, if the method wants that
     thresholds : learns thresholds when that is done, if the method wants that
+    captions : how captions are learnt, where they are
     """
 
     settings: Settings
@@ -44,6 +51,7 @@ class Plan:
     domains: Mapping[str, Domains]
     last_layer: LastLayer | None
     thresholds: ThresholdLearner | None
+    captions: CaptionPlan | None = None
 
     @property
     def splits(self) -> dict[str, Dataset]:
@@ -54,7 +62,8 @@ class Plan:
         names = ["train"]
         if (self.learnt.samples["split"] == "val").any():
             names.append("val")
-        return {name: self.annotated.split(name) for name in names}
+        dataset = captioned(self.annotated) if self.captions else self.annotated
+        return {name: dataset.split(name) for name in names}
 
 
 def make_plan(annotated: Dataset, settings: Settings) -> Plan:
@@ -66,6 +75,12 @@ def make_plan(annotated: Dataset, settings: Settings) -> Plan:
         If the dataset lacks what is asked for.
     """
     method = settings.make_method()
+    if settings.captions:
+        check_captions(annotated)
+        learnt = replace(captioned(annotated), attributes={}, tasks={})
+        plan = make_caption_plan(captioned(annotated), settings)
+        settings, why = with_defaults(settings, annotated)
+        return Plan(settings, why, method, annotated, learnt, {}, None, None, plan)
     learnt = choose_heads(annotated, settings.attribute, settings.task)
     heads = [*learnt.schema]
     domains = method.domains(annotated.split("train"), heads)
@@ -92,6 +107,9 @@ def check(plan: Plan, splits: Mapping[str, Dataset], processes: int) -> None:
     least = min(map(len, splits.values()))
     if least < processes:
         raise InputError(f"{processes} processes cannot share {least} pictures of a split")
+    if settings.captions and (settings.keep_head or settings.compile or settings.task):
+        wrong = next(name for name in ("keep_head", "compile", "task") if getattr(settings, name))
+        raise InputError(f"--{wrong.replace('_', '-')} is not for --captions")
     if settings.compile and plan.method.not_compiled:
         raise InputError(f"--compile cannot take {plan.method.not_compiled}")
 
@@ -226,12 +244,11 @@ def first_network(
         take_head(network, model, weights, labels, size=size, keep=keep_head)
         return network
 
-    run = runs.load(weights)
-    if run.config["model"] != model:
-        raise InputError(f"run {weights} is a {run.config['model']}, not a {model}")
-    source = runs.network(run)
+    run, source = _run_of(weights, model)
     network = models.build(model, heads, size=size, many=many, domains=domains)
     models.fit(network.backbone, source.backbone.state_dict(), source=f"of run {weights}")
+    if not isinstance(source, Network):
+        return network
     trained = dict(zip(source.head_names, source.heads))
     for name, head in zip(network.head_names, network.heads):
         here = asdict(domains[name]) if domains and name in domains else None
@@ -239,3 +256,34 @@ def first_network(
         if run.heads.get(name) == labels[name] and is_alike:
             head.load_state_dict(trained[name].state_dict())
     return network
+
+
+def first_captioner(model: str, plan: CaptionPlan, size: int, weights: str | None) -> Captioner:
+    """Return a captioner, with an untrained decoder.
+
+    Parameters
+    ----------
+    model, size, weights : as of `first_network`; of a run only the backbone is taken
+    plan : how captions are learnt
+    """
+    of_run = weights is not None and Path(weights).is_dir()
+    network = models.build_captioner(
+        model,
+        plan.vocabulary,
+        plan.words,
+        size=size,
+        weights=None if of_run else weights,
+        decoder=plan.decoder,
+    )
+    if weights is not None and of_run:
+        _, source = _run_of(weights, model)
+        models.fit(network.backbone, source.backbone.state_dict(), source=f"of run {weights}")
+    return network
+
+
+def _run_of(folder: str, model: str) -> tuple[runs.Run, ImageNetwork]:
+    """Return a run and its network; `InputError` where it is another one than that of the name."""
+    run = runs.load(folder)
+    if run.config["model"] != model:
+        raise InputError(f"run {folder} is a {run.config['model']}, not a {model}")
+    return run, runs.captioner(run) if run.captions else runs.network(run)

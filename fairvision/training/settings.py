@@ -27,6 +27,8 @@ SCHEDULES = ("cosine", "constant", "steps")
 OPTIMIZERS = ("adamw", "sgd")
 CROPS = ("zoom", "shift")
 PRECISIONS = ("32", "bf16", "16")
+DECODERS = ("transformer", "lstm")
+VOCABULARIES = ("words", "subwords")
 
 LEARNING = (
     *("tune", "epochs", "batch_size", "lr", "lr_backbone", "weight_decay", "schedule", "augment"),
@@ -125,8 +127,28 @@ class Settings:
         "that of the pictures where they all have one that is smaller.",
         least=1,
     )
-    attribute: Collection[str] = option((), "Attribute to learn, repeatable; by default all.")
+    attribute: Collection[str] = option(
+        (), "Attribute to learn, repeatable; by default all. Of captions: whose groups they name."
+    )
     task: Collection[str] = option((), "Task to learn, repeatable; by default all.")
+    captions: bool = option(
+        False, "Learn to write captions, from the column captions, instead of labels."
+    )
+    decoder: str = option(
+        "transformer",
+        "What writes captions: a small transformer that attends to places, or an LSTM that is "
+        "shown the whole picture first.",
+        choices=DECODERS,
+    )
+    vocabulary: str = option(
+        "words", "Tokens of captions; subwords can write every word.", choices=VOCABULARIES
+    )
+    words: Any = option(  # noqa: RUF009
+        None,
+        'JSON, the words by which captions name each group: {"woman": ["woman", "she"], …}; by '
+        "default those of a gender, or the groups' names.",
+        is_path=True,
+    )
     tune: str = option(
         "all",
         "What learns: the heads, the last block too, or the whole network; auto chooses by the "
@@ -245,7 +267,7 @@ class Settings:
 
     def make_method(self) -> Method:
         """Return the method with its options; `InputError` where there is no such one."""
-        return methods.settings(self.method, self.method_options)
+        return methods.settings(self.method, self.method_options, captions=self.captions)
 
     def as_options(self) -> Mapping[str, Any]:
         """Return the keywords of `fairvision.train`, but for those of the method."""

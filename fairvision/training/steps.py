@@ -129,7 +129,7 @@ def _tensors(network: ImageNetwork) -> list[Tensor]:
 class Learner(nn.Module):
     """What learns: a network and its objective; batches in, terms out."""
 
-    def __init__(self, network: ImageNetwork, objective: Objective):
+    def __init__(self, network: Any, objective: Objective):
         super().__init__()
         self.network, self.objective = network, objective
 

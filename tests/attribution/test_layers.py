@@ -8,8 +8,8 @@ from torchvision.models import SwinTransformer, VisionTransformer, get_model
 from fairvision.attribution import attribute, gradcam_layer
 from fairvision.attribution.explained import undisturbed
 from fairvision.attribution.layers import stage_layers, watch
-from fairvision.models.positions import as_maps
 from fairvision.errors import InputError
+from fairvision.models.positions import as_maps
 
 
 @pytest.mark.parametrize(

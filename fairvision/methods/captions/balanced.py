@@ -7,10 +7,9 @@ groups, or none, are shown once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
@@ -19,13 +18,6 @@ from fairvision.methods.method import Objective, Scores
 from fairvision.methods.resampling import BalancedDraws
 from fairvision.metrics import caption_genders
 from fairvision.models import Captioner, ImageNetwork
-
-
-class Named(NamedTuple):
-    """Which group the captions of each image name: (n,) codes, -1 for none; and its name."""
-
-    codes: npt.NDArray[np.int64]
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -48,4 +40,4 @@ class Balanced(CaptionMethod):
             )
         place = {group: i for i, group in enumerate(groups)}
         codes = np.array([place.get(group, -1) for group in named])
-        return BalancedDraws(self, Named(codes, groups))
+        return BalancedDraws(self, codes, len(groups))

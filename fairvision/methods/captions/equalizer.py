@@ -55,7 +55,8 @@ class Equalizer(CaptionMethod):
 
         Images without a mask take no part in the appearance confusion.
         """
-        assert isinstance(network, Captioner) and batch.captions is not None
+        assert isinstance(network, Captioner)
+        assert batch.captions is not None
         tokens, of = batch.captions.tokens, batch.captions.of
         n, has_mask = len(batch.images), batch.has_mask
         # One forward of the backbone, as in the equalizer of classifiers.

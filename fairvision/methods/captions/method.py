@@ -44,7 +44,8 @@ class CaptionMethod(Method):
 
     def terms(self, network: ImageNetwork, batch: Batch) -> Terms:
         """Return the loss terms of a batch: by default the cross entropy of each next word."""
-        assert isinstance(network, Captioner) and batch.captions is not None
+        assert isinstance(network, Captioner)
+        assert batch.captions is not None
         tokens, of = batch.captions.tokens, batch.captions.of
         logits = network(batch.images, tokens[:, :-1], of)
         return self.of_words(network, Words(logits, tokens[:, 1:]))
@@ -80,7 +81,7 @@ def next_word(words: Words, weights: Tensor | None = None, weight: float = 1.0) 
     terms = Terms({})
     logits = words.logits.float()
     loss = F.cross_entropy(logits.flatten(0, 1), words.targets.flatten(), reduction="none")
-    loss = loss.unflatten(0, words.targets.shape)
+    loss = loss.view(words.targets.shape)
     terms.add(
         "cross_entropy/captions", loss if weights is None else weights * loss, words.present, weight
     )

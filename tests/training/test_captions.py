@@ -1,0 +1,195 @@
+"""Training a captioner: one trainer for two kinds of networks."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import fairvision
+from fairvision import runs
+from fairvision.errors import FairvisionWarning, InputError
+from fairvision.runs.caption_model import as_run_captioner
+from fairvision.training import checkpoint
+
+SETTINGS = {
+    "captions": True,
+    "model": "small_cnn",
+    "size": 16,
+    "epochs": 2,
+    "batch_size": 4,
+    "device": "cpu",
+}
+NAMES = {"r": "red", "g": "green", "b": "blue"}
+WORDS = {"r": ["red", "crimson"], "g": ["green"], "b": ["blue"]}
+
+
+def train(data, output, **settings):
+    return fairvision.train(data, output=output, **{**SETTINGS, **settings})
+
+
+@pytest.fixture(scope="module")
+def folder(squares, tmp_path_factory):
+    """Squares of which two sentences tell the colour; one of them has none."""
+    root = tmp_path_factory.mktemp("captions") / "data"
+    shutil.copytree(squares(), root)
+    table = pd.read_parquet(root / "samples.parquet")
+    colour = table["colour"].map(NAMES)
+    texts = zip("a " + colour + " square", "the square on the " + table["side"] + " is " + colour)
+    table["captions"] = [list(pair) for pair in texts]
+    first = table.index[table["split"] == "train"][0]
+    table.at[first, "captions"] = None
+    table.to_parquet(root / "samples.parquet", index=False)
+    return root
+
+
+def ends(folder):
+    names = runs.BEST, runs.LAST, runs.VOCABULARY
+    history = pd.read_csv(folder / runs.HISTORY).drop(columns="seconds")
+    return [(folder / name).read_bytes() for name in names], history.to_csv()
+
+
+def stop_after(saves, data, out, settings):
+    calls, save = [0], checkpoint.save
+
+    def counted(*arguments):
+        calls[0] += 1
+        if calls[0] == saves:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return save(*arguments)
+
+    checkpoint.save = counted
+    train(data, out, checkpoint_every=1, **settings)
+
+
+@pytest.mark.filterwarnings("ignore:1 of 27 pictures")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "equalizer", "words": WORDS},
+        {"method": "balanced", "decoder": "lstm", "vocabulary": "subwords", "words": WORDS},
+        {"method": "upweight", "ema": 0.9, "accumulate": 2, "augment": True, "words": WORDS},
+    ],
+)
+def test_killed_and_resumed_it_ends_alike(folder, tmp_path, settings):
+    train(folder, tmp_path / "whole", **settings)
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=stop_after, args=(4, folder, tmp_path / "run", settings))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    train(folder, tmp_path / "run", resume=True, **settings)
+    assert ends(tmp_path / "run") == ends(tmp_path / "whole")
+
+
+@pytest.mark.filterwarnings("ignore:1 of 27 pictures")
+def test_it_learns_the_sentences(folder, tmp_path):
+    run = train(folder, tmp_path / "run", epochs=60, words=WORDS, lr=0.003)
+    history = runs.history(run)
+    assert history["val/accuracy/captions"].iloc[-1] > 0.75
+    assert history["train/n"].eq(17).all()
+    assert run.captions["attribute"] == "colour"
+    captioner = as_run_captioner(run)
+    table = fairvision.caption(run, [folder / f"{i}.png" for i in range(36)], device="cpu")
+    truth = [NAMES["rgb"[i % 3]] for i in range(36)]
+    assert np.mean([t in caption for t, caption in zip(truth, table["caption"])]) > 0.9
+    for mentions in table["mentions"]:
+        for mention in mentions:
+            assert mention["probability"] <= mention["groups"][mention["group"]] + 1e-6
+            assert sum(mention["groups"].values()) <= 1 + 1e-5
+    images = torch.rand(5, 3, 16, 16)
+    texts = [sentence.text for sentence in captioner.write(images)]
+    assert texts == [captioner.write(image[None])[0].text for image in images]
+    terms = {column for column in history if column.startswith("val/") and "/n" not in column}
+    assert terms == {"val/loss", "val/cross_entropy/captions", "val/accuracy/captions"}
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_it_starts_from_the_backbone_of_another_run(folder, tmp_path):
+    classifier = fairvision.train(
+        folder, output=tmp_path / "classifier", model="small_cnn", size=16, epochs=1, device="cpu"
+    )
+    options = {"weights": str(tmp_path / "classifier"), "tune": "head", "epochs": 1}
+    run = train(folder, tmp_path / "run", **options)
+    one, other = runs.network(classifier).backbone, runs.captioner(run).backbone
+    for name, tensor in one.state_dict().items():
+        torch.testing.assert_close(tensor, other.state_dict()[name])
+    with pytest.raises(InputError, match="writes captions and predicts no labels"):
+        runs.network(run)
+    with pytest.raises(InputError, match="writes no captions"):
+        runs.captioner(classifier)
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_groups_by_their_names(folder, tmp_path, squares):
+    table = pd.read_parquet(folder / "samples.parquet")
+    root = shutil.copytree(folder, tmp_path / "data")
+    table["captions"] = "A square of " + table["colour"].str.upper() + "."
+    table.to_parquet(root / "samples.parquet", index=False)
+    run = train(root, tmp_path / "run", epochs=1)
+    assert run.captions["words"] == {"r": ["r"], "g": ["g"], "b": ["b"]}
+    with pytest.raises(InputError, match="no captions of training pictures"):
+        train(squares(), tmp_path / "none")
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"compile": True}, "--compile is not for --captions"),
+        ({"task": ["side"]}, "--task is not for --captions"),
+        ({"method": "jtt"}, "there is no method for captions 'jtt'"),
+        ({"attribute": ["hair"]}, "has no attribute 'hair'"),
+        ({"attribute": ["colour"]}, "how captions name the groups of 'colour' is not known"),
+        ({"words": {"r": ["red"]}}, "two are the least"),
+        ({"words": {"r": ["red"], "g": ["red"]}}, "the word 'red' is one of r and of g"),
+        ({"words": "none.json"}, "none.json"),
+        ({"method": "equalizer", "confident": "very"}, "is not one of quotient"),
+    ],
+)
+def test_bad_input(folder, tmp_path, settings, message):
+    with pytest.raises(InputError, match=message):
+        train(folder, tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_settings_of_the_first_start_hold(folder, tmp_path, run_cli):
+    arguments = ["--captions", "--model", "small_cnn", "--size", 16, "--epochs", 1]
+    arguments += ["--device", "cpu", "-o", tmp_path / "run"]
+    assert run_cli("train", folder, *arguments, "--decoder", "lstm").code == 0
+    with pytest.raises(InputError, match="decoder was lstm, now transformer"):
+        train(folder, tmp_path / "run", epochs=1, resume=True)
+    again = run_cli("train", folder, "-o", tmp_path / "run", "--resume")
+    assert (again.code, again.err.strip().splitlines()[-1][-19:]) == (0, "is finished already")
+    printed = run_cli("caption", tmp_path / "run", folder / "0.png", "--json")
+    assert json.loads(printed.out)[0]["id"] == "0"
+    target = tmp_path / "captions.json"
+    assert run_cli("caption", tmp_path / "run", folder / "0.png", "-o", target).code == 0
+    assert json.loads(target.read_text())[0]["image_id"] == "0"
+    refused = run_cli("caption", tmp_path / "run", folder / "0.png", "-o", target)
+    assert (refused.code, "is there already" in refused.err) == (2, True)
+    target.write_text("{}")
+    kept = run_cli("caption", tmp_path / "run", folder / "0.png", "-o", target, "--overwrite")
+    assert (kept.code, "holds no captions" in kept.err) == (2, True)
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_a_damaged_vocabulary_is_told(folder, tmp_path):
+    train(folder, tmp_path / "run", epochs=1)
+    path = tmp_path / "run" / runs.VOCABULARY
+    path.write_text(path.read_text().replace("square", "circle"))
+    with pytest.raises(InputError, match=r"vocabulary.json .*"):
+        as_run_captioner(tmp_path / "run")
+
+
+def test_pictures_without_captions_are_told(folder, tmp_path):
+    with pytest.warns(FairvisionWarning, match=r"^1 of 27 pictures .* have no captions"):
+        train(folder, tmp_path / "run", epochs=1, words=WORDS)
