@@ -45,7 +45,7 @@ def folder(squares, tmp_path_factory):
     texts = zip("a " + colour + " square", "the square on the " + table["side"] + " is " + colour)
     table["captions"] = [list(pair) for pair in texts]
     first = table.index[table["split"] == "train"][0]
-    table.at[first, "captions"] = None
+    table.loc[first, "captions"] = None
     table.to_parquet(root / "samples.parquet", index=False)
     return root
 
