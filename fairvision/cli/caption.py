@@ -68,8 +68,9 @@ def command(
     elif as_json:
         say_json(json.loads(table.to_json(orient="records")))
     else:
-        for row in table.itertuples(index=False):
-            say(f"{row.image}: {row.caption or '(nothing)'}{_sureness(row.mentions)}")
+        columns = (table[name].tolist() for name in ("image", "caption", "mentions"))
+        for image, text, mentions in zip(*columns):
+            say(f"{image}: {text or '(nothing)'}{_sureness(mentions)}")
 
 
 def _check_replaceable(output: Path, overwrite: bool) -> None:
