@@ -66,7 +66,7 @@ def captions(
     objects : the column of objects; by default `objects`, where there is one
     words : JSON, the words of each group; by default those of `metrics.caption_genders`
     object_words : JSON, words that name an object besides its own name and plural
-    human : JSON, what people wrote of the images, for LIC
+    human : JSON, what people wrote of the images, for LIC, BLEU-4, CIDEr and ROUGE-L
     train : labels table of the training split, the reference of amplification
     names : what the models are called; by default after their files
     images : folder with the images; without it the report shows captions alone

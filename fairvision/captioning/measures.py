@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.captioning.labels import Labels
+from fairvision.errors import FairvisionWarning
 from fairvision.metrics import Result, Sampling
 from fairvision.metrics.caption_leakage import LicResult
 from fairvision.metrics.caption_words import OTHER
@@ -74,7 +76,7 @@ def measure(
     truth : labels of these
     words : the words of each group
     reference : labels of the training split, for amplification; by default `truth`
-    human : what people wrote of the n images; None where nothing
+    human : what people wrote of the n images, for LIC and quality; None where nothing
     hidden : what LIC masks, where not the published words
     rounds : of LIC; 0 leaves it out
     replicates, seed : of the bootstrap; one seed pairs the models
@@ -91,6 +93,8 @@ def measure(
             results |= dict(
                 _object_figures(model, truth, list(words), reference or truth, sampling)
             )
+        if human is not None:
+            results |= dict(_quality_figures(model, truth, list(words), human, sampling))
         if rounds:
             leakage = metrics.lic(
                 model.captions,
@@ -124,6 +128,8 @@ def _outcome_figures(
     for group, result in by_group.items():
         yield Key("error", attribute, "", group), result
     yield Key("error_gap", attribute), metrics.gap(by_group)
+    other = np.array([np.nan if one is None else one == OTHER for one in outcomes], float)
+    yield Key("unnamed", attribute), metrics.mean(other, **sampling)
     named = np.isin(outcomes, ["correct", "incorrect"])
     right = np.where(named, 1 - wrong, np.nan)
     yield Key("accuracy_when_named", attribute), metrics.mean(right, **sampling)
@@ -180,6 +186,23 @@ def _object_figures(
             **training, pred_labels=labelled, pred_groups=named, **sampling
         ),
     )
+
+
+def _quality_figures(
+    model: ModelCaptions,
+    truth: Labels,
+    groups: Sequence[str],
+    human: Sequence[tuple[str, ...] | None],
+    sampling: Sampling,
+) -> Computed:
+    """Yield how near the captions are to those of people, of all and of each group."""
+    with warnings.catch_warnings():
+        # of small groups the cautions tell once
+        warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
+        results = metrics.caption_metrics(model.captions, human, truth.codes(groups), **sampling)
+    for name, result in results.items():
+        yield Key(name, truth.attribute), result
+        yield Key(f"{name}_gap", truth.attribute), metrics.gap(result)
 
 
 def _leakage_figures(attribute: str, leakage: LicResult) -> Computed:

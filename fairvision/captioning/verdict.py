@@ -16,8 +16,10 @@ from fairvision.results.entries.amplification import A_TO_T, T_TO_A
 from fairvision.results.figures import Figure, Figures, difference_of, read
 from fairvision.results.registry import in_section, registered
 from fairvision.results.sections import CAPTION_CHANGES
+from fairvision.results.summary import lead
 from fairvision.results.verdict import BEFORE, Answer, Verdict, status_of
 from fairvision.results.words import listed
+from fairvision.schema import UNKNOWN
 
 ERRS = {1: ", more often ({})", -1: ", less often ({})", 0: ", not shown to differ ({})"}
 LEAKS = {
@@ -53,6 +55,8 @@ def left_out(
             "LIC itself: no captions by people were given, so what these tell (LIC_D) is not taken "
             "off; LIC_M alone compares the models"
         )
+    if human is None:
+        lines.append("BLEU-4, CIDEr and ROUGE-L: no captions by people were given by --human")
     return lines
 
 
@@ -100,7 +104,10 @@ def cautions(
     if human is not None:
         lacking = sum(not texts for texts in human)
         if lacking:
-            yield f"people wrote nothing of {lacking} of {len(truth)} pictures: not in LIC"
+            yield (
+                f"people wrote nothing of {lacking} of {len(truth)} pictures: not in LIC, nor in "
+                "BLEU-4, CIDEr and ROUGE-L"
+            )
 
 
 def judge(
@@ -121,7 +128,7 @@ def judge(
     """
     figures = read(metrics, models)
     answers = [
-        _one_group_more(figures),
+        _unequal(figures, "error", "Is the {attribute} of one group named wrongly more often?"),
         _changes(figures, "error", "Does another model name the wrong {attribute} less often?"),
         _changes(
             figures,
@@ -134,10 +141,13 @@ def judge(
             _lic_metric(figures),
             "Do the words beside those for {attribute} tell it less often?",
         ),
+        _changes(figures, "cider", "Are the captions of another model nearer to people’s?"),
+        _unequal(figures, "cider", "Are the pictures of one group described worse?"),
         _agree(figures),
     ]
+    opening = " ".join(lead(metrics, models).sentences)
     return Verdict(
-        "\n".join(_headline(figures)),
+        "\n".join(filter(None, (opening, *_headline(figures)))),
         tuple(answer for answer in answers if answer is not None),
         tuple(left_out),
         tuple(warnings),
@@ -159,8 +169,9 @@ def _better(figures: Figures, other: str, metric: str) -> int:
     )
     if change is None or ours is None or theirs is None or not change.sign:
         return 0
-    if registered()[metric].better == "lower":
-        return -change.sign
+    better = registered()[metric].better
+    if better != "zero":
+        return change.sign if better == "higher" else -change.sign
     return 1 if abs(theirs.value) < abs(ours.value) else -1
 
 
@@ -175,7 +186,7 @@ def _headline(figures: Figures) -> Iterator[str]:
     attribute, first = figures.attributes[0], figures.models[0]
     error = figures.defined(first, "error", attribute)
     if error is not None:
-        worst = _worst(figures, first)
+        worst = _worst(figures, first, "error")
         yield (
             f"{first} names the wrong {attribute} in {error.sentence(BEFORE)} of the captions"
             + (f", most often for {worst[0]} ({worst[1]})" if worst else "")
@@ -196,43 +207,47 @@ def _described(change: Figure | None, ways: dict[int, str], name: str = "") -> s
     return ways[change.sign].format(f"{name} {change}".strip()) if change else ""
 
 
-def _worst(figures: Figures, model: str) -> tuple[str, Figure] | None:
-    """Return the group with the largest error, where the gap to the smallest is shown."""
+def _worst(figures: Figures, model: str, metric: str) -> tuple[str, Figure] | None:
+    """Return the group that fares worst by a metric, where the gap to the best is shown."""
     attribute = figures.attributes[0]
-    gap = figures.defined(model, "error_gap", attribute)
+    gap = figures.defined(model, f"{metric}_gap", attribute)
     if gap is None or not gap.sign:
         return None
-    by_group = _errors(figures, model)
-    group = max(by_group, key=lambda name: by_group[name].value)
+    by_group = _by_group(figures, model, metric)
+    worst = min if registered()[metric].better == "higher" else max
+    group = worst(by_group, key=lambda name: by_group[name].value)
     return group, by_group[group]
 
 
-def _errors(figures: Figures, model: str) -> dict[str, Figure]:
-    """Return the error of each group."""
+def _by_group(figures: Figures, model: str, metric: str) -> dict[str, Figure]:
+    """Return a metric of each known group."""
     attribute = figures.attributes[0]
     return {
         group: figure
         for group in figures.groups(attribute)
-        if (figure := figures.defined(model, "error", attribute, group=group)) is not None
+        if group != UNKNOWN
+        and (figure := figures.defined(model, metric, attribute, group=group)) is not None
     }
 
 
-def _one_group_more(figures: Figures) -> Answer | None:
-    """Return whether one group is named wrongly more often; None without figures."""
+def _unequal(figures: Figures, metric: str, question: str) -> Answer | None:
+    """Return whether one group fares worse by a metric; None without figures."""
     sentences, shown = [], []
+    end = "lowest" if registered()[metric].better == "higher" else "most"
     for model in figures.models:
-        gap = figures.defined(model, "error_gap", figures.attributes[0])
+        gap = figures.defined(model, f"{metric}_gap", figures.attributes[0])
         if gap is None:
             continue
-        worst = _worst(figures, model)
+        worst = _worst(figures, model, metric)
         shown.append(bool(worst))
-        most = f"most for {worst[0]}" if worst else "not shown"
-        groups = ", ".join(f"{group} {error}" for group, error in _errors(figures, model).items())
+        most = f"{end} for {worst[0]}" if worst else "not shown"
+        by_group = _by_group(figures, model, metric)
+        groups = ", ".join(f"{group} {figure}" for group, figure in by_group.items())
         sentences.append(f"{model}: {groups}; gap {gap.sentence()}, {most}.")
     if not sentences:
         return None
     return Answer(
-        f"Is the {figures.attributes[0]} of one group named wrongly more often?",
+        question.format(attribute=figures.attributes[0]),
         " ".join(sentences),
         "yes" if any(shown) else "unclear",
     )
@@ -248,7 +263,10 @@ def _changes(figures: Figures, metric: str, question: str) -> Answer | None:
             by_sign[sign].append(f"{other} {change} ({change.interval})")
     if not any(by_sign.values()):
         return None
-    ways = {1: "Lower", -1: "Higher", 0: "Not shown, the interval includes zero"}
+    better, worse = "Lower", "Higher"
+    if registered()[metric].better == "higher":
+        better, worse = worse, better
+    ways = {1: better, -1: worse, 0: "Not shown, the interval includes zero"}
     attribute = figures.attributes[0]
     first = figures.defined(figures.models[0], metric, attribute)
     sentences = [f"{figures.models[0]}: {first.sentence(BEFORE)}." if first else ""]

@@ -48,7 +48,7 @@ from fairvision.cli import config, gate, options
 @click.option(
     "--human",
     type=options.PATH,
-    help="JSON, captions that people wrote of the same pictures: gives LIC.",
+    help="JSON, people's captions of the same pictures: gives LIC, BLEU-4, CIDEr and ROUGE-L.",
 )
 @click.option(
     "--train",

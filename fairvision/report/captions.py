@@ -23,7 +23,12 @@ from fairvision.report.template import Look, fill, looks
 from fairvision.results.figures import Figure, Figures, read
 from fairvision.results.folder import CaptionSettings, settings_from
 from fairvision.results.gallery import ASKED, GalleryImage
-from fairvision.results.sections import CAPTIONED_OBJECTS, CAPTIONED_PERSON, CAPTIONED_REST
+from fairvision.results.sections import (
+    CAPTION_QUALITY,
+    CAPTIONED_OBJECTS,
+    CAPTIONED_PERSON,
+    CAPTIONED_REST,
+)
 from fairvision.results.summary import cards, lead
 from fairvision.results.verdict import Verdict
 
@@ -68,6 +73,7 @@ def render(
             *figures.rows(CAPTIONED_OBJECTS, attribute, task),
             *figures.rows(CAPTIONED_REST, attribute),
         ],
+        CAPTION_QUALITY.heading: figures.rows(CAPTION_QUALITY, attribute),
     }
     opening = lead(metrics, models)
     marks = looks(models, plots.looks(len(models)))

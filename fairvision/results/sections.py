@@ -50,6 +50,7 @@ TASK = Section("task", "How often it is right", "task")
 CAPTIONED_PERSON = Section("captioned person", "What is said of the person")
 CAPTIONED_OBJECTS = Section("captioned objects", "What else is said", "attribute and task")
 CAPTIONED_REST = Section("captioned rest", "What else is said")
+CAPTION_QUALITY = Section("caption quality", "How near the captions are to people’s")
 
 # What verdicts tell of the difference between two models.
 CHANGES = Section("changes", "What changed")

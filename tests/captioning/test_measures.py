@@ -63,6 +63,8 @@ def table(make_labels, make_said) -> pd.DataFrame:
         ("A", "error_gap", "", "", Fraction(3, 10), 9),
         ("A", "accuracy_when_named", "", "", Fraction(5, 8), 8),
         ("A", "accuracy_when_named", "woman", "", Fraction(1, 3), 3),
+        ("A", "unnamed", "", "", Fraction(1, 9), 9),
+        ("B - A", "unnamed", "", "", -Fraction(1, 9), 9),
         ("A", "outcomes", "woman", "correct", Fraction(1, 4), 4),
         ("A", "outcomes", "woman", "incorrect", Fraction(2, 4), 4),
         ("A", "outcomes", "woman", "other", Fraction(1, 4), 4),
@@ -159,6 +161,40 @@ def test_leakage_with_and_without_people(make_labels, make_said):
     hidden = {"woman": ["woman", "cooks"], "man": ["man", "works"]}
     masked = measure(said, truth, WORDS, hidden=hidden, rounds=3, replicates=20)
     assert figure(masked, "A", "lic_model")["value"] < 0.4
+
+
+def test_quality_is_that_of_the_arrays(make_labels, make_said):
+    groups = ["woman", "man", None] * 20
+    captions = {
+        "A": ["a man on skis in the snow", "a man with a dog on a bed", "a dog"] * 20,
+        "B": ["a woman on skis in the snow", "a person with a dog", ""] * 20,
+    }
+    human = [("a woman skis in the snow", "a woman on skis"), ("a man with a dog",), None] * 20
+    human[2] = ("a dog sleeps", "a cat")
+    said = [make_said(model, texts) for model, texts in captions.items()]
+    table = measure(said, make_labels(groups), WORDS, human=human, **QUICK)
+    for name in ("bleu", "cider", "rouge_l"):
+        results = [
+            getattr(metrics, name)(texts, human, groups, replicates=50)
+            for texts in captions.values()
+        ]
+        for model, result in zip("AB", results):
+            whole = figure(table, model, name)
+            assert (whole["value"], whole["n"]) == (pytest.approx(result.value), 41)
+            for pair in result.pairs.itertuples():
+                row = figure(table, model, name, pair.group)
+                assert (row["value"], row["n"]) == (pytest.approx(pair.value), pair.n)
+            assert figure(table, model, name, "unknown")["n"] == 1
+            gap = figure(table, model, f"{name}_gap")
+            assert gap["value"] == pytest.approx(metrics.gap(result).value)
+        change = figure(table, "B - A", name)
+        assert change["value"] == pytest.approx(metrics.compare(*results).value)
+        assert change["low"] <= change["value"] <= change["high"]
+    bare = measure(said, make_labels(groups), WORDS, **QUICK)
+    assert not set(bare["metric"]) & {"bleu", "cider", "rouge_l", "cider_gap"}
+    nothing = measure(said, make_labels(groups), WORDS, human=[None] * 60, **QUICK)
+    assert figure(nothing, "A", "cider")["n"] == 0
+    assert math.isnan(figure(nothing, "A", "cider_gap")["value"])
 
 
 PUBLISHED = {

@@ -45,10 +45,12 @@ GAP = [
 
 def test_one_model_is_told_by_its_worst_group():
     figures = table(*GAP, ("A", "error_gap", "", 0.2, 0.1, 0.3))
-    assert judge(figures, ["A"]).headline == (
+    assert judge(figures, ["A"]).headline.splitlines() == [
+        "It names another group for 30% of those annotated “woman”, and for 10% of those annotated "
+        "“man”.",
         "A names the wrong gender in 20.0% (95% interval 15.0% to 25.0%, n = 500) of the captions, "
-        "most often for woman (30.0%)."
-    )
+        "most often for woman (30.0%).",
+    ]
     (question, (status, answer)), *more = answers(figures, ["A"]).items()
     assert not more
     assert (question, status) == ("Is the gender of one group named wrongly more often?", "yes")
@@ -109,6 +111,43 @@ def test_the_headline_tells_both_sides():
         "B: in 10.0% (5.0% to 15.0%, n = 500), less often (−0.100); its other words tell it better "
         "(LIC_M +0.100)."
     )
+
+
+def test_a_smaller_error_by_silence_is_told_first():
+    named = [(model, "unnamed", "", *of) for model, of in (("B - A", UP), ("A", UP), ("B", UP))]
+    figures = pd.concat([compared(DOWN, UP), table(*named)])
+    decided = judge(figures, ["A", "B"])
+    assert decided.headline.splitlines()[0].startswith(
+        "“B” names the wrong gender in 10% of the captions (“A” in 20%), and names nobody, or "
+        "several groups, in 10% (“A” in 10%)."
+    )
+    assert decided.headline.splitlines()[1].startswith("A names the wrong gender in 20.0%")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "word"), [(UP, "yes", "Higher: B"), (DOWN, "no", "Lower: B")]
+)
+def test_quality(change, status, word):
+    figures = table(
+        *GAP,
+        ("A", "cider", "", 0.9, 0.8, 1.0),
+        ("B", "cider", "", 0.8, 0.7, 0.9),
+        ("B - A", "cider", "", *change),
+        ("A", "cider", "woman", 0.7, 0.6, 0.8),
+        ("A", "cider", "man", 1.1, 1.0, 1.2),
+        ("A", "cider", "unknown", 0.1, 0.0, 0.2),
+        ("A", "cider_gap", "", 0.4, 0.2, 0.6),
+    )
+    said = answers(figures, ["A", "B"])
+    nearer = said["Are the captions of another model nearer to people’s?"]
+    assert nearer[0] == status
+    assert word in nearer[1]
+    assert said["Are the pictures of one group described worse?"] == (
+        "yes",
+        "A: woman +0.700, man +1.100; gap +0.400 (+0.200 to +0.600, n = 500), lowest for woman.",
+    )
+    way = {"yes": "better", "no": "worse"}[status]
+    assert said["Do the measures agree on who improves on A?"] == ("yes", f"B: {way} by CIDEr.")
 
 
 @pytest.mark.parametrize(("amplified", "status"), [(UP, "yes"), (DOWN, "no"), (UNSHOWN, "unclear")])

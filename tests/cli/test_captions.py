@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import html
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -31,6 +33,23 @@ def test_captions_are_compared(run_cli, files):
     assert set(metrics["model"]) == {"A", "B", "B - A"}
 
 
+def test_page_shell_and_json_begin_with_the_same_sentence(run_cli, files):
+    """Here with what B's smaller error costs: it names nobody."""
+    entries = [{"image_id": i, "caption": "a person skis"} for i in range(20)]
+    (files / "B.json").write_text(json.dumps(entries))
+    sentence = (
+        "“B” names the wrong gender in 0% of the captions (“A” in 50%), and names nobody, or "
+        "several groups, in 100% (“A” in 0%)."
+    )
+    result = run_cli("captions", "A.json", "B.json", *QUICK)
+    assert result.out.startswith(sentence)
+    page = (files / "OUT" / "report.html").read_text()
+    title = html.unescape(re.sub("<[^>]*>|[\u2066-\u2069]", "", page.partition("<h1>")[2]))
+    assert title.startswith(sentence)
+    result = run_cli("captions", "A.json", "B.json", *QUICK, "--overwrite", "--json")
+    assert json.loads(result.out)["verdict"]["headline"].startswith(sentence)
+
+
 def test_every_option_is_taken(run_cli, files):
     (files / "words.json").write_text('{"woman": ["woman"], "man": ["man"]}')
     (files / "human.json").write_text(
@@ -51,7 +70,9 @@ def test_every_option_is_taken(run_cli, files):
     assert set(said) == {"metrics", "report", "verdict", "findings", "extremes"}
     metrics = pd.read_csv(said["metrics"], keep_default_na=False)
     assert set(metrics["model"]) == {"x", "y", "y - x"}
-    assert {"lic", "lic_human", "bias_amplification_mals"} <= set(metrics["metric"])
+    assert {"lic", "lic_human", "bleu", "cider", "rouge_l", "bias_amplification_mals"} <= set(
+        metrics["metric"]
+    )
     assert set(metrics["attribute"]) == {"sex"}
     error = metrics[(metrics["metric"] == "error") & (metrics["group"] == "")]
     assert list(error["n"]) == [16, 16, 16]
@@ -146,6 +167,11 @@ def test_the_published_pair_is_shown(run_cli, shared, tmp_path):
     assert page.count('<mark title="man">man</mark> sitting at a desk with a laptop computer') >= 2
     assert page.count('<mark title="woman">woman</mark> sitting in front of a laptop computer') >= 2
     assert "All 1,000 audited pictures, and 2 asked for besides" in page
+    assert result.out.startswith(
+        "“equalizer” names the wrong gender in 8% of the captions (“baseline_ft” in 19%), and "
+        "names nobody, or several groups, in 26% (“baseline_ft” in 14%). Where it names one group, "
+        "it is right in 89% (“baseline_ft” in 77%)."
+    )
 
 
 def test_rules_stop_a_captioner(run_cli, files):

@@ -1,16 +1,48 @@
-"""Whom captions name, and what the rest of them tells."""
+"""Whom captions name, what the rest of them tells, and how good they are."""
 
 from functools import partial
 
 from fairvision.results.entries.groups import NEEDS_GROUPS
 from fairvision.results.metric import Metric, Place
-from fairvision.results.sections import CAPTION_CHANGES, CAPTIONED_PERSON, CAPTIONED_REST
+from fairvision.results.sections import (
+    CAPTION_CHANGES,
+    CAPTION_QUALITY,
+    CAPTIONED_PERSON,
+    CAPTIONED_REST,
+)
 
 _NEEDS_NAMED = "needs captions that name a group"
 
 _named = partial(Metric, undefined=_NEEDS_NAMED)
 
 _lic = partial(Metric, undefined=NEEDS_GROUPS, keys="attribute")
+
+
+def _quality(name: str, title: str, meaning: str, *places: Place) -> tuple[Metric, Metric]:
+    """Return a measure of nearness to people's captions, and its gap between groups."""
+    return (
+        Metric(
+            name=name,
+            unit="score",
+            better="higher",
+            title=title,
+            meaning=meaning,
+            undefined="needs captions that people wrote of these pictures",
+            keys="attribute; +group",
+            places=(Place(CAPTION_QUALITY), *places),
+        ),
+        Metric(
+            name=f"{name}_gap",
+            unit="difference",
+            better="lower",
+            title=f"{title} gap",
+            meaning=f"{title} of the group that fares best minus that of the worst",
+            undefined=NEEDS_GROUPS,
+            keys="attribute",
+            places=(Place(CAPTION_QUALITY),),
+        ),
+    )
+
 
 METRICS = (
     Metric(
@@ -30,6 +62,14 @@ METRICS = (
         title="Right when named",
         meaning="share right of the captions that name one group",
         keys="attribute; +group",
+        places=(Place(CAPTIONED_PERSON),),
+    ),
+    Metric(
+        name="unnamed",
+        unit="fraction",
+        title="Names nobody",
+        meaning="share of the captions that name no group, or several",
+        keys="attribute",
         places=(Place(CAPTIONED_PERSON),),
     ),
     Metric(
@@ -92,5 +132,19 @@ METRICS = (
         title="LIC",
         meaning="LIC_M − LIC_D; above 0 tells more than people do",
         places=(Place(CAPTIONED_REST), Place(CAPTION_CHANGES, 2)),
+    ),
+    *_quality(
+        "bleu", "BLEU-4", "runs of one to four words that people’s captions have too; 1 at best"
+    ),
+    *_quality(
+        "cider",
+        "CIDEr",
+        "likeness to people’s captions in which rare words count more; 10 at best",
+        Place(CAPTION_CHANGES, 4),
+    ),
+    *_quality(
+        "rouge_l",
+        "ROUGE-L",
+        "longest sequence of words that is in people’s captions too; 1 at best",
     ),
 )
