@@ -198,7 +198,7 @@ def test_a_group_with_one_image_that_is_never_predicted(place, run_cli):
     assert (trained.code, audited.code) == (0, 0)
     assert "few pictures of o (1)" in audited.err
     assert "gender: unknown for" in audited.err
-    assert "again never predicts" in audited.err
+    assert "again: never predicts" in audited.err
     assert all(line.startswith("warning: ") for line in audited.err.splitlines())
     metrics = pd.read_csv(place / "audit" / "metrics.csv", keep_default_na=False)
     accuracy = metrics[(metrics["metric"] == "accuracy") & (metrics["attribute"] == "gender")]

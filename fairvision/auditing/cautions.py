@@ -97,7 +97,7 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
             yield from _without_evidence(model, attribute, predictions)
             never = [g for i, g in enumerate(groups) if not np.any(predictions == i)]
             if never:
-                yield f"{attribute}: {model.model} never predicts {listed(never)}"
+                yield f"{model.model}: never predicts {listed(never)} ({attribute})"
         for task in truth.tasks:
             yield from _few_of_labels(models, attribute, task)
     for metric, words in (

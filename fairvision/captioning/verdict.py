@@ -45,8 +45,8 @@ def left_out(
         lines.append("amplification: the labels table has no column of objects")
     elif reference is None:
         lines.append(
-            "amplification against training: no --train was given, so the truth of the audited "
-            "pictures stands for it, and MALS compares with that"
+            "amplification against training: no training labels were given, so the truth of the "
+            "audited pictures stands for it, and MALS compares with that"
         )
     if not rounds:
         lines.append("LIC: no rounds were asked for")
@@ -77,7 +77,7 @@ def cautions(
     for model in models:
         never = [group for group in words if not (model.named == group).any()]
         if never:
-            yield f"{attribute}: {model.model} never names {listed(never)}"
+            yield f"{model.model}: no caption names {listed(never)}"
         empty = sum(not caption.strip() for caption in model.captions)
         if empty:
             yield f"{model.model}: {empty} of {len(truth)} captions are empty: they name nobody"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fairvision.cli import options
-from fairvision.cli.printing import say
+from fairvision.cli.printing import say_made
 
 
 @click.command("captions")
@@ -47,5 +47,8 @@ def captions(
     dataset = add_captions(folder, files, output, quiet=quiet, **settings)
     count = sum(map(len, dataset.captions))
     with_any = sum(map(bool, dataset.captions))
-    say(f"{output}: {len(dataset)} pictures, {count} captions of {with_any} of them")
-    say(f"what is in it: fairvision data show {output}")
+    say_made(
+        {"dataset": str(output), "pictures": len(dataset), "captions": count, "of": with_any},
+        f"{output}: {len(dataset)} pictures, {count} captions of {with_any} of them",
+        f"what is in it: fairvision data show {output}",
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fairvision.cli import options
-from fairvision.cli.printing import say
+from fairvision.cli.printing import say_made
 from fairvision.cli.swapping import fill
 
 
@@ -45,6 +45,10 @@ def hide(folder: Path, output: Path, quiet: bool, **settings: Any) -> None:
     from fairvision.auditing import hide_folder
 
     table = hide_folder(folder, output, quiet=quiet or not sys.stdout.isatty(), **settings)
-    counts = ", ".join(f"{kind} {n}" for kind, n in table["kind"].value_counts(sort=False).items())
-    say(f"{output}: {len(table)} pictures ({counts})")
-    say(f"what to do with them: {output / 'README.txt'}")
+    kinds = table["kind"].value_counts(sort=False)
+    counts = ", ".join(f"{kind} {n}" for kind, n in kinds.items())
+    say_made(
+        {"pictures": str(output), "kinds": {k: int(n) for k, n in kinds.items()}},
+        f"{output}: {len(table)} pictures ({counts})",
+        f"what to do with them: {output / 'README.txt'}",
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fairvision.cli import options
-from fairvision.cli.printing import say
+from fairvision.cli.printing import say_made
 
 
 @click.command("masks")
@@ -66,7 +66,11 @@ def masks(
 
     quiet = quiet or not sys.stdout.isatty()
     dataset = make_masks(folder, output, segmenters, quiet=quiet, **settings)
-    say(f"{output}: {dataset.samples['mask'].notna().sum()} predicted masks")
-    if dataset.predicted_masks is not None:
-        for line in dataset.predicted_masks.lines():
-            say(line)
+    count = int(dataset.samples["mask"].notna().sum())
+    predicted = dataset.predicted_masks
+    lines = [] if predicted is None else list(predicted.lines())
+    say_made(
+        {"dataset": str(output), "masks": count, "predicted": lines},
+        f"{output}: {count} predicted masks",
+        *lines,
+    )

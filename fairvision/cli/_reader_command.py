@@ -52,7 +52,11 @@ def reader_command(name: str, run: Callable[[Reader, Mapping[str, Any]], None]) 
         callback=lambda **values: run(reader, values),
         help=re.split(r"\n\w+\n-{3,}\n", text)[0],
     )
-    for option in (config.option, *(options.importing if shared else [options.quiet] * quiet)):
+    for option in (
+        config.option,
+        options.made_as_json,
+        *(options.importing if shared else [options.quiet] * quiet),
+    ):
         command = option(command)
     return command
 

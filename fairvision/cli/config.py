@@ -11,11 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from fairvision import runs
 from fairvision.cli import options
 from fairvision.core.suggestions import near
 from fairvision.errors import InputError, check_file, one_line, reading, shown
-from fairvision.methods import CAPTION_METHODS, METHODS, option_names
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
 _META = "fairvision.config"
@@ -57,6 +55,9 @@ def method_options(context: click.Context, chosen: Sequence[str]) -> dict[str, d
     InputError
         If the file names an option of another method.
     """
+    from fairvision import runs
+    from fairvision.methods import option_names
+
     path, plain, tables = context.meta.get(_META, (None, {}, {}))
     has = {name: option_names(name) for name in chosen}
     overridden = any(
@@ -79,6 +80,8 @@ def remaining_options(context: click.Context) -> dict[str, str]:
 
     `--beta 3` or `--beta=3`.
     """
+    from fairvision.methods import option_names
+
     of_methods = [f"--{name}" for name in option_names()]
     given: dict[str, str] = {}
     rest = list(context.args)
@@ -105,6 +108,8 @@ def _take_up(context: click.Context, _: click.Parameter, path: Path | None) -> N
     """
     if path is None:
         return
+    from fairvision.methods import CAPTION_METHODS, METHODS, option_names
+
     takes_methods = context.allow_extra_args
     options, of_methods = _options(context.command), option_names() if takes_methods else []
     defaults: dict[str, object] = {}
@@ -147,6 +152,8 @@ def _read(
     path: Path, options: Mapping[str, click.Parameter], takes_runs: bool
 ) -> Mapping[str, object]:
     """Return keys and values of a file, those of a run's config.json by the options' names."""
+    from fairvision import runs
+
     if takes_runs and path.name == runs.CONFIG:
         from fairvision.training import stored_options
 

@@ -14,7 +14,7 @@ from fairvision.cli._captions import captions
 from fairvision.cli._groups import SuggestingGroup
 from fairvision.cli._hide import hide
 from fairvision.cli._masks import masks
-from fairvision.cli.printing import say, say_json
+from fairvision.cli.printing import say_json, say_made
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ command.add_command(masks)
 command.add_command(hide)
 for _name, _maker in command.commands.items():
     if _name != "show":
-        config.option(_maker)
+        options.made_as_json(config.option(_maker))
 
 
 def _read(reader: Reader, values: Mapping[str, Any]) -> None:
@@ -367,10 +367,18 @@ def _is_quiet(quiet: bool) -> bool:
 
 
 def _print_counts(dataset: Dataset) -> None:
-    """Print how many images a new dataset has, by split, and how to look at it."""
+    """Say how many images a new dataset has, by split, and how to look at it."""
     originals, made = dataset.originals(), len(dataset.counterfactuals())
     splits = originals.samples["split"].value_counts(sort=False)
     counts = ", ".join(f"{name} {n}" for name, n in splits.items())
     more = f", and {made} counterfactuals of them" if made else ""
-    say(f"{dataset.root}: {len(originals)} pictures ({counts}){more}")
-    say(f"what is in it: fairvision data show {dataset.root}")
+    say_made(
+        {
+            "dataset": str(dataset.root),
+            "pictures": len(originals),
+            "splits": {str(name): int(n) for name, n in splits.items()},
+            "counterfactuals": made,
+        },
+        f"{dataset.root}: {len(originals)} pictures ({counts}){more}",
+        f"what is in it: fairvision data show {dataset.root}",
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairvision.cli import config, options
-from fairvision.cli.printing import say, show_in_browser
+from fairvision.cli.printing import AS_JSON, say, say_made, show_in_browser
 
 
 @click.command("demo")
@@ -34,6 +34,7 @@ from fairvision.cli.printing import say, show_in_browser
 @options.overwrite
 @options.quiet
 @options.open_page
+@options.made_as_json
 def command(open_page: bool, **settings: Any) -> None:
     """Draw pictures, train two models, audit them, and say where the report is.
 
@@ -45,8 +46,8 @@ def command(open_page: bool, **settings: Any) -> None:
     from fairvision.training.processes import keep_freed_memory
 
     keep_freed_memory()
-    audit = demo(**settings, say=(lambda _: None) if settings["quiet"] else say)
-    say(audit.verdict.headline)
-    say(f"report: {audit.report}")
+    silent = settings["quiet"] or click.get_current_context().meta[AS_JSON]
+    audit = demo(**settings, say=(lambda _: None) if silent else say)
+    say_made(audit.as_json(), audit.verdict.headline, f"report: {audit.report}")
     if open_page:
         show_in_browser(audit.report)

@@ -10,7 +10,7 @@ import click
 
 from fairvision.attribution import METHODS
 from fairvision.cli import config, options
-from fairvision.cli.printing import say, show_in_browser
+from fairvision.cli.printing import say_made, show_in_browser
 from fairvision.cli.sources import SOURCE, options_from, preparation
 
 
@@ -39,6 +39,7 @@ from fairvision.cli.sources import SOURCE, options_from, preparation
 @options.device
 @options.quiet
 @options.open_page
+@options.made_as_json
 def command(
     source: Path | str,
     images: tuple[Path, ...],
@@ -77,6 +78,7 @@ def command(
         options=described[0] if described else None,
         quiet=quiet or not sys.stderr.isatty(),
     )
-    say(f"explanations: {folder / 'index.html'}")
+    page = folder / "index.html"
+    say_made({"explanations": str(folder), "page": str(page)}, f"explanations: {page}")
     if open_page:
-        show_in_browser(folder / "index.html")
+        show_in_browser(page)

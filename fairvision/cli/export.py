@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from fairvision.cli import options
-from fairvision.cli.printing import say
+from fairvision.cli import config, options
+from fairvision.cli.printing import say_made
 
 TARGETS = ("card", "fiftyone", "mlflow", "wandb")
 
@@ -29,7 +29,9 @@ TARGETS = ("card", "fiftyone", "mlflow", "wandb")
     show_default=True,
     help="Experiment of mlflow, project of wandb.",
 )
+@config.option
 @options.overwrite
+@options.made_as_json
 def command(audit: Path, to: str, **rest: Any) -> None:
     """Bring a finished audit into another program's form.
 
@@ -43,4 +45,5 @@ def command(audit: Path, to: str, **rest: Any) -> None:
     """
     from fairvision.exporting import export
 
-    say(f"{to}: {export(audit, to=to, **rest)}")
+    place = str(export(audit, to=to, **rest))
+    say_made({"to": to, "place": place}, f"{to}: {place}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairvision.cli import options
+from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json, show_in_browser
 from fairvision.errors import InputError
 
@@ -33,7 +33,15 @@ fail_on = click.option(
 
 @click.command("gate")
 @click.argument("audit", type=options.FOLDER)
-@click.argument("rules", nargs=-1, required=True, metavar="RULES…", type=options.PATH_OR_NAME)
+@click.argument(
+    "rules",
+    nargs=-1,
+    required=True,
+    metavar="RULES…",
+    type=options.PATH_OR_NAME,
+    cls=options.Repeated,
+)
+@config.option
 @click.option("--junit", type=options.FILE, help="File to write, in JUnit's XML.")
 @click.option("--markdown", type=options.FILE, help="File to write, a table in Markdown.")
 @options.as_json

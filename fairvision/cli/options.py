@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 import click
 from click.core import ParameterSource
 
+from fairvision.cli.printing import AS_JSON
 from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError, shown
 from fairvision.training.settings import DEFAULTS, OPTIONS, TYPES, Option
@@ -154,6 +155,15 @@ open_page = click.option(
     "--open", "open_page", is_flag=True, help="Show what was written in the browser."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+made_as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update({AS_JSON: value}),
+    help="Print JSON for other programs.",
+)
+"""For commands that end with `printing.say_made`."""
 fractions = (
     click.option(
         "--val-fraction",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fairvision.cli import config, options
-from fairvision.cli.printing import say
+from fairvision.cli.printing import say_made
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 
 
@@ -37,6 +37,7 @@ from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 @options.device
 @options.overwrite
 @options.quiet
+@options.made_as_json
 def command(sources: tuple[Path | str, ...], output: Path, quiet: bool, **rest: Any) -> None:
     """Draw the most telling pictures of an audit.
 
@@ -53,4 +54,4 @@ def command(sources: tuple[Path | str, ...], output: Path, quiet: bool, **rest: 
     quiet = quiet or not sys.stderr.isatty()
     rest["options"] = options_from(sources, rest)
     folder = image_sheets(sources=sources, output=output, quiet=quiet, **rest)
-    say(f"pictures: {folder}")
+    say_made({"pictures": str(folder)}, f"pictures: {folder}")

@@ -19,6 +19,8 @@ from fairvision.errors import LONGEST, InputError, is_of_memory, one_line, visib
 
 BAD, STOPPED = 2, 130
 TRACEBACK = "FAIRVISION_TRACEBACK"
+AS_JSON = "fairvision.json"
+"""Whether `say_made` prints JSON, in the notes of click's context."""
 
 
 def say(text: str, err: bool = False) -> None:
@@ -43,6 +45,15 @@ def say_json(value: Any) -> None:
     if not text.isascii():
         text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     click.echo(text)
+
+
+def say_made(value: Any, *lines: str) -> None:
+    """Print what a command has made: lines, or the value where `options.made_as_json` asks so."""
+    if click.get_current_context().meta.get(AS_JSON):
+        say_json(value)
+        return
+    for line in lines:
+        say(line)
 
 
 def _is_unicode() -> bool:

@@ -23,6 +23,7 @@ from fairvision.report.album import (
     script_hash,
     telling_pair,
 )
+from fairvision.report.notes import readable
 from fairvision.report.take import take_away
 from fairvision.report.template import fill, looks
 from fairvision.results.expectations import checks
@@ -103,7 +104,7 @@ def render(
         attributes=[_attribute(figures, name) for name in figures.attributes],
         tasks={task: figures.rows(TASK, task=task) for task in figures.tasks},
         looks=marks,
-        verdict=Verdict.of(verdict),
+        verdict=readable(Verdict.of(verdict), models),
         lead=opening,
         cards=cards(metrics, models),
         album=pictures,

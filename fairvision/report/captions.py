@@ -18,6 +18,7 @@ from fairvision.report.album import (
     script_hash,
     telling_pair,
 )
+from fairvision.report.notes import readable
 from fairvision.report.take import take_away
 from fairvision.report.template import Look, fill, looks
 from fairvision.results.figures import Figure, Figures, read
@@ -96,7 +97,7 @@ def render(
         script=script(),
         script_hash=script_hash(),
         take=take_away(metrics, opening, models, settings),
-        verdict=Verdict.of(verdict),
+        verdict=readable(Verdict.of(verdict), models),
         opposed=(0, ()) if len(tiles) >= settings.n else opposed,
         settings=settings,
     )

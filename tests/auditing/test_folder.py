@@ -213,7 +213,7 @@ def test_a_group_that_is_never_predicted_is_warned_of(answers, tmp_path):
     table[["score/group/b", "score/group/c"]] = rest.div(rest.sum(axis=1), axis=0)
     table.to_parquet(tmp_path / "A.parquet")
     done = audit(predictions=tmp_path / "A.parquet", output=tmp_path / "audit", replicates=10)
-    assert "group: A never predicts a" in done.verdict.warnings
+    assert "A: never predicts a (group)" in done.verdict.warnings
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_cautions(folder):
     for line in (
         "gender: few pictures of woman (3)",
         "gender: unknown for 2 of 40 pictures",
-        "gender: A never names woman",
+        "A: no caption names woman",
         "A: 1 of 40 captions are empty",
         "objects: unknown for 1 of 40 pictures",
         "objects: 狗 cannot be found in captions",

@@ -193,7 +193,8 @@ def test_a_run_does_not_say_how_to_audit(run_cli, answers, write):
     assert done.err.endswith("config.json: give a .toml file\n")
 
 
-LONG = ("audit", "captions", "compare", "demo", "explain", "pictures", "predict", "sweep", "train")
+LONG = ("audit", "captions", "compare", "demo", "explain", "export", "gate")
+LONG += ("pictures", "predict", "sweep", "train")
 
 
 @pytest.mark.parametrize("name", LONG)
@@ -209,5 +210,9 @@ def test_every_source_of_data_takes_a_file(run_cli, tmp_path, write):
         command = data.get_command(context, name)
         assert "config" in {parameter.name for parameter in command.params}, name
     file = write(f'folder = "{tmp_path / "drawn"}"\ncount = 12\nsize = 16\ntest-fraction = 0.5\n')
-    assert run_cli("data", "scenes", "--config", file).code == 0
+    done = run_cli("data", "scenes", "--config", file, "--json")
+    assert done.code == 0, done.err
+    made = json.loads(done.out)
+    assert (made["dataset"], made["pictures"]) == (str(tmp_path / "drawn"), 12)
+    assert sum(made["splits"].values()) == 12
     assert (tmp_path / "drawn" / "dataset.json").is_file()

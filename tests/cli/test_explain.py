@@ -24,6 +24,14 @@ def test_each_attribution(run_cli, make_run, image, tmp_path, method):
     assert json.loads((output / "explain.json").read_text())["method"] == method
 
 
+def test_what_was_written_is_said_in_json(run_cli, make_run, image, tmp_path):
+    done = run_cli("explain", make_run(), image, "-o", tmp_path / "out", "--json")
+    assert json.loads(done.out) == {
+        "explanations": str(tmp_path / "out"),
+        "page": str(tmp_path / "out" / "index.html"),
+    }
+
+
 def test_head_and_group(run_cli, make_run, image, tmp_path):
     run = make_run(tasks={"objects": {"labels": ["cup", "dog"], "many": True}})
     chosen = ["--head", "objects", "--group", "dog", "--attribution", "gradcam"]

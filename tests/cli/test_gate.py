@@ -51,6 +51,13 @@ def test_a_finished_audit_passes_or_not(run_cli, answers, tmp_path):
         assert [rule["passed"] for rule in told] == [not code]
 
 
+def test_rules_may_stand_in_a_file_of_options(run_cli, answers, tmp_path):
+    assert audit(run_cli, answers, "bad", tmp_path / "bad").code == 0
+    (tmp_path / "gate.toml").write_text(f'rules = ["{RULE}"]\nmarkdown = "{tmp_path / "g.md"}"\n')
+    assert run_cli("gate", tmp_path / "bad", "--config", tmp_path / "gate.toml").code == 1
+    assert "broken" in (tmp_path / "g.md").read_text()
+
+
 def test_rules_beside_an_audit(run_cli, answers, tmp_path):
     rules = tmp_path / "rules.toml"
     rules.write_text(f'rules = ["{RULE}"]')

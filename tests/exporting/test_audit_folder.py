@@ -57,6 +57,10 @@ def test_the_command_knows_the_same_targets(finished, tmp_path, run_cli):
     done = run_cli("export", finished, "--to", "card", "-o", tmp_path / "cards")
     assert done.code == 0, done.err
     assert done.out == f"card: {tmp_path / 'cards'}\n"
+    again = run_cli(
+        *("export", finished, "--to", "card", "-o", tmp_path / "cards", "--overwrite", "--json")
+    )
+    assert json.loads(again.out) == {"to": "card", "place": str(tmp_path / "cards")}
     refused = run_cli("export", finished, "--to", "card", "-o", tmp_path / "cards")
     assert refused.code == 2
     assert len(refused.err.splitlines()) == 1

@@ -237,3 +237,20 @@ def test_dataclasses_and_dictionaries_make_the_same_page(report_input):
         "settings": settings_from(AuditSettings, given["settings"]),
     }
     assert render(**given | typed) == render(**given)
+
+
+def test_cautions_of_several_models_are_one_line_without_options_of_the_shell(report_input):
+    given = report_input()
+    given["verdict"] |= {
+        "warnings": [
+            "baseline: 3 pictures have no answer (see --missing)",
+            "few pictures",
+            "equalizer: 3 pictures have no answer (see --missing)",
+        ],
+        "left_out": ["baseline: maps; --attribution occlusion makes them"],
+    }
+    html = render(**given)
+    assert "baseline, equalizer: 3 pictures have no answer" in html
+    assert html.count("pictures have no answer") == 1
+    assert "<li>baseline: maps</li>" in html
+    assert not re.search(r"\s--[a-z]", Page(html).text)
