@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from scipy import sparse
@@ -29,7 +29,7 @@ from fairvision.metrics.caption_words import Caption, plain_text, read_captions,
 Tokens = Literal["coco", "words", "characters"] | Callable[[str], Iterable[str]]
 
 ORDER = 4  # the longest n-grams
-_PER_ROW = ("counts", "weights", "strata")
+_PER_ROW = ("counts", "weights", "strata", "cluster")  # keywords of sampling with a value per row
 _WORD_PARTS = "LMN"  # letters, marks and numbers, as Unicode files characters
 
 
@@ -185,9 +185,9 @@ def read_described(
     given = {name: as_column(name, values) for name, values in {**by_group, **also}.items()}
     columns, times = split_counts({**read, **given})
     texts, written = columns.pop("captions"), columns.pop("references")
-    rest: Sampling = {**sampling, "counts": times}
-    for name in ("weights", "strata"):
-        rest[name] = columns.pop(name, None)
+    per_row = {name: columns.pop(name) for name in _PER_ROW if name in columns}
+    drawing = {name: value for name, value in sampling.items() if name not in _PER_ROW}
+    rest = cast(Sampling, {**drawing, **per_row, "counts": times})
     described = _described(texts, written, split, times)
     if rule == "coco":
         _tell_of_scripts([*texts, *chain.from_iterable(map(_several, written))])

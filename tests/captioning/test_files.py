@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fairvision.captioning.labels import identity, read_captions, read_human, read_words
+from fairvision.captioning.labels import identity, read_captions, read_human
+from fairvision.core.word_files import read_words
 from fairvision.errors import InputError
 
 
