@@ -229,6 +229,27 @@ class TestFiles:
         assert "has captions of none of the" in made.err
         assert not (tmp_path / "made").exists()
 
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ({"images": [], "annotations": []}, "holds no captions: its list of annotations is"),
+            (
+                {"images": [], "annotations": [{"image_id": 1}]},
+                r"annotations\[0\] has no 'caption'",
+            ),
+            (
+                {"images": [], "annotations": [{"image_id": 1, "caption": 2}]},
+                r"annotations\[0\]: 'caption' cannot be 2",
+            ),
+            ([{"image_id": 1, "caption": "A"}], "is not in COCO's format: it has no list"),
+        ],
+    )
+    def test_a_file_without_captions(self, tmp_path, drawn, content, message):
+        (tmp_path / "c.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match=message):
+            add_captions(drawn.root, tmp_path / "c.json", tmp_path / "made")
+        assert not (tmp_path / "made").exists()
+
     def test_an_attribute_of_that_name(self, tmp_path):
         images(tmp_path)
         rows = pd.DataFrame({"image": [f"{i}.png" for i in range(4)], "captions": list("abab")})

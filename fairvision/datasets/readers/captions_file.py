@@ -127,6 +127,8 @@ def _source(root: Path, row: Any) -> Source:
 def _texts(paths: Sequence[Path], dataset: Dataset) -> list[list[str]]:
     """Return the captions of each image, of all files."""
     read = [(path, image, name, text) for path in paths for image, name, text in _entries(path)]
+    if not read:
+        raise InputError(f"{paths[0]} holds no captions: its list of annotations is empty")
     rows_of = _rows_of(dataset)
     rows = [None if name is None else rows_of.get(as_number(name)) for _, _, name, _ in read]
     if all(row is None for row in rows):

@@ -154,6 +154,7 @@ def read_captions(paths: Sequence[Path], images: set[Any]) -> dict[Any, list[str
     for path in paths:
         content = read_json(path)
         elsewhere = 0
+        _check_captions(path, content)
         also = {entry["id"] for _, entry in _entries(path, content, "images", {"id": (int, str)})}
         for place, image, caption in caption_entries(path, content):
             if image in captions_of:
@@ -169,7 +170,6 @@ def read_captions(paths: Sequence[Path], images: set[Any]) -> dict[Any, list[str
 
 def caption_entries(path: Path, content: Any) -> Iterator[tuple[str, Any, str]]:
     """Yield (where it stands, `image_id`, caption) of each annotation of a captions file."""
-    _check_captions(path, content)
     wanted = {"image_id": (int, str), "caption": str}
     for place, entry in _entries(path, content, "annotations", wanted):
         yield place, entry["image_id"], entry["caption"]

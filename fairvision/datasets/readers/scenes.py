@@ -115,14 +115,14 @@ def scenes(
     samples = _plan(count, bias, shirts, places, (val_fraction, test_fraction), random)
     if counterfactuals:
         samples = _with_counterfactuals(samples, shirts, places)
-    attribute, named = "shirt", dict(zip(shirts, shirts))
-    people = [in_shirt(shirt) for shirt in shirts]
-    if gender:
-        attribute, named, people = "gender", dict(zip(shirts, PEOPLE)), list(PEOPLE.values())
+    people = list(PEOPLE.values()) if gender else [in_shirt(shirt) for shirt in shirts]
     samples[captions.COLUMN] = _captions(samples, dict(zip(shirts, people)), seed)
-    samples = samples.rename(columns={"shirt": attribute}).replace(
-        {attribute: named, CHANGED: {"shirt": attribute}}
-    )
+    attribute, named = "shirt", dict(zip(shirts, shirts))
+    if gender:
+        attribute, named = "gender", dict(zip(shirts, PEOPLE))
+        samples[attribute] = samples.pop("shirt").map(named)
+        if counterfactuals:
+            samples[CHANGED] = samples[CHANGED].replace("shirt", attribute)
     worn = {group: shirt for shirt, group in named.items()}
     drawn = Dataset(
         root=Path(folder),
