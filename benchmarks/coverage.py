@@ -1,6 +1,6 @@
 """How often the 95% intervals hold the truth, in simulations in which the truth is known.
 
-    python benchmarks/coverage.py [--data-sets 1000]
+    python benchmarks/coverage.py [--data-sets 1000] [--only clusters]
 
 Every line is a simulation: data sets of n images are drawn again and again from one known
 population, each is measured with 1000 replicates, and printed is in how many of them the interval
@@ -10,6 +10,10 @@ either side. Of 1000 data sets, shares from 93.6 to 96.4 cannot be told from tha
 96.9; of 250, 92.3 to 97.7. Where an interval is stratified, the data sets are drawn so too: with as
 many images of each group. Amplification (ten labels, two groups) is measured with the population as
 the training set.
+
+The second table is of clusters, several images of each of some people. How likely the model is
+right is drawn for each person, so images of one are alike (intraclass correlation 0.1 or 0.4).
+Images are drawn again by themselves, and with `cluster=` people are.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from fairvision import metrics
 from fairvision.metrics import Result
 
 INTERVALS = ("percentile", "bca")
+SIDES = ("holds", "above", "below")
 PARTS = 10**9  # images of a population, so that its shares can be given as counts
 
 Cells = dict[str, np.ndarray]
@@ -75,25 +80,98 @@ class Simulation:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-sets", type=int, default=1000)
+    parser.add_argument("--only", choices=["images", "clusters"])
     given = parser.parse_args()
     start = time.perf_counter()
+    if given.only != "clusters":
+        of_images(given.data_sets)
+    if given.only != "images":
+        of_clusters(given.data_sets)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    print(f"{time.perf_counter() - start:.0f} s, {used:.0f} s of all processors")
+
+
+def of_images(asked: int) -> None:
+    """Print the coverage of each simulation."""
     print(f"{'':50}{'percentile':>24}{'BCa':>24}")
-    print(
-        f"{'':38}{'n':>6}{'sets':>6}"
-        + "".join(f"{word:>8}" for word in ("holds", "above", "below")) * 2
-    )
+    print(f"{'':38}{'n':>6}{'sets':>6}" + "".join(f"{word:>8}" for word in SIDES) * 2)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
         found = [
-            (simulation, workers.submit(coverage, simulation, given.data_sets))
+            (simulation, workers.submit(coverage, simulation, asked))
             for simulation in simulations()
         ]
         for simulation, shares in found:
             name = simulation.name + ", stratified" * simulation.stratified
-            sets = simulation.data_sets(given.data_sets)
+            sets = simulation.data_sets(asked)
             figures = "".join(f"{share:8.1%}" for some in shares.result() for share in some)
             print(f"{name:38}{simulation.n:6}{sets:6}{figures}", flush=True)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    print(f"{time.perf_counter() - start:.0f} s, {used:.0f} s of all processors")
+
+
+def of_clusters(asked: int) -> None:
+    """Print the coverage of images and of people that are drawn again."""
+    kinds = ("images", "people", "people, BCa")
+    print(f"{'':44}" + "".join(f"{kind:>24}" for kind in kinds))
+    print(f"{'':38}{'people':>6}" + "".join(f"{word:>8}" for word in SIDES) * len(kinds))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
+        futures = [(people, workers.submit(people.coverage, asked)) for people in populations()]
+        for people, shares in futures:
+            figures = "".join(f"{share:8.1%}" for of_kind in shares.result() for share in of_kind)
+            print(f"{people.name:38}{people.number:6}{figures}", flush=True)
+
+
+@dataclass(frozen=True)
+class People:
+    """Data sets of several images of each of some people, half of them in either group."""
+
+    number: int
+    correlation: float
+    uneven: bool
+    measure: str
+
+    @property
+    def name(self) -> str:
+        """What is simulated."""
+        images = "1 to 20" if self.uneven else "5"
+        return f"{self.measure}, {images} images each, {self.correlation}"
+
+    def draw(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the person of each image, and whether it is right."""
+        images = np.minimum(random.geometric(0.2, self.number), 20) if self.uneven else 5
+        person = np.repeat(np.arange(self.number), images)
+        scale = (1 - self.correlation) / self.correlation
+        likely = random.beta(0.8 * scale, 0.2 * scale, self.number)[person]
+        return person, (random.random(len(person)) < likely).astype(int)
+
+    def coverage(self, asked: int) -> list[tuple[float, float, float]]:
+        """Return per kind of interval the shares that hold the truth, lie above it, and below."""
+        truth = {"accuracy": 0.8, "gap": 0.0}[self.measure]
+        sides = np.zeros((3, asked, 2), bool)
+        for seed in range(asked):
+            person, right = self.draw(np.random.default_rng([seed, self.number]))
+            for kind, sampling in enumerate(
+                ({}, {"cluster": person}, {"cluster": person, "interval": "bca"})
+            ):
+                low, high = self.interval(person, right, seed=seed, **sampling)
+                sides[kind, seed] = low > truth + 1e-9, high < truth - 1e-9
+        return [(1 - of.any(axis=1).mean(), *of.mean(axis=0)) for of in sides]
+
+    def interval(
+        self, person: np.ndarray, right: np.ndarray, **sampling: Any
+    ) -> tuple[float, float]:
+        """Return the interval of the accuracy, or of the second group less the first."""
+        if self.measure == "accuracy":
+            result = metrics.mean(right, **sampling)
+        else:
+            means = metrics.mean_by_group(right, person % 2, **sampling)
+            result = metrics.compare(means[0], means[1])
+        return result.low, result.high
+
+
+def populations() -> Iterator[People]:
+    for measure, uneven, correlation, number in itertools.product(
+        ("accuracy", "gap"), (False, True), (0.1, 0.4), (30, 100, 400)
+    ):
+        yield People(number, correlation, uneven, measure)
 
 
 def coverage(simulation: Simulation, asked: int) -> list[tuple[float, float, float]]:

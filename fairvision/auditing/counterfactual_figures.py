@@ -35,6 +35,7 @@ def counterfactual_figures(inputs: Inputs) -> Computed:
     things = {"": np.ones(len(changed), bool)} | {
         thing: changed == thing for thing in dict.fromkeys(changed)
     }
+    sampling = inputs.sampling_of(original)
     truth, _, changed_truth, _ = columns
     complete, same = (truth >= 0) & (changed_truth >= 0), changed_truth == truth
     for measure, of_kind in zip(MEASURES, (complete & same, complete & ~same)):
@@ -43,7 +44,7 @@ def counterfactual_figures(inputs: Inputs) -> Computed:
                 if (of_kind & of_thing).any():
                     key = Key(measure.__name__, inputs.attribute, inputs.task, group, thing)
                     pairs = of_group & of_thing
-                    yield key, measure(*columns, originals=original, where=pairs, **inputs.sampling)
+                    yield key, measure(*columns, originals=original, where=pairs, **sampling)
 
 
 def _columns(inputs: Inputs, made: Samples, head: str) -> tuple[Codes, ...] | None:

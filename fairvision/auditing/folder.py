@@ -103,6 +103,7 @@ def audit(
     attributes: Sequence[str] = (),
     columns: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
     logits: bool = False,
+    cluster: str | None = None,
     names: Sequence[str] | None = None,
     options: Sequence[SourceOptions] = (),
     missing: str = MISSING[0],
@@ -140,6 +141,9 @@ def audit(
         `{"id": "image_id"}`; several names where tables differ
     logits : with `predictions`, whether scores are logits: softmax over the labels makes
         probabilities of them, sigmoid where many labels may hold
+    cluster : column of the dataset's table, or of those of `predictions`, that says which images
+        are no independent evidence, such as all of one person: these are resampled together. See
+        docs/uncertainty.md.
     names : what the models are called; by default after their folders or files
     options : what is told about models by name (`fairvision.models.SourceOptions`), once for all of
         them or once for each
@@ -205,7 +209,7 @@ def audit(
         raise InputError(
             "--train, --attribute, --column and --logits are for tables: add --predictions"
         )
-    layout = Layout.of(columns, logits)
+    layout = Layout.of(columns, logits, "" if cluster is None or cluster in attributes else cluster)
     if models and attribution not in ATTRIBUTIONS:
         hint = did_you_mean(attribution, ATTRIBUTIONS)
         raise InputError(
@@ -225,6 +229,7 @@ def audit(
                 sanity_pictures=sanity_pictures,
                 replicates=replicates,
                 seed=seed,
+                cluster=cluster,
                 device=device,
                 options=options,
                 batch_size=batch_size,
@@ -234,7 +239,7 @@ def audit(
             )
     elif first:
         attribution, swaps = "as given in the tables", 0
-        material = of_tables(files, names, split, data, train, attributes, layout)
+        material = of_tables(files, names, split, data, train, attributes, layout, cluster)
     if first:
         wrong = missing == "wrong"
         material.models = [replace(model, missing_wrong=wrong) for model in material.models]
@@ -251,6 +256,7 @@ def audit(
             replicates=replicates,
             confidence=CONFIDENCE,
             seed=seed,
+            clusters={} if material.clusters is None else material.clusters.as_json(),
             versions=versions(*LIBRARIES),
             runs=material.about,
             counts=_counts(material.models[0]),
@@ -266,7 +272,7 @@ def audit(
 
 def _conclude(output: Path, material: Material, settings: AuditSettings, overwrite: bool) -> Audit:
     """Measure, decide what is worth saying, write it and say it."""
-    models, reference = material.models, material.reference
+    models, reference, together = material.models, material.reference, material.clusters
     replicates, seed = settings.replicates, settings.seed
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
@@ -276,11 +282,18 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
             train_counts=material.train_counts,
             replicates=replicates,
             seed=seed,
+            cluster=None if together is None else together.codes,
         )
     notes = list(material.notes)
+    if together is not None:
+        truth = models[0].truth
+        notes += together.cautions({a: (g, truth.codes(a)) for a, g in truth.attributes.items()})
     if material.leaning:
         rows = leaning_figures.figures(
-            material.leaning, models[0].truth.attributes, replicates=replicates, seed=seed
+            *(material.leaning, models[0].truth.attributes),
+            replicates=replicates,
+            seed=seed,
+            cluster=None if together is None else together.by_id(models[0].truth),
         )
         notes += leaning_figures.warnings(rows)
         metrics = pd.concat([metrics, rows], ignore_index=True)

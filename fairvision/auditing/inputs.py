@@ -100,6 +100,13 @@ class Inputs:
         """How many images each row of the training split stands for; None for one each."""
         return None if self.training is None else self.training.counts
 
+    def sampling_of(self, rows: npt.NDArray[np.int64]) -> Sampling:
+        """Return the keywords of every measure for things that are made of rows of images, (m,)."""
+        sampling = self.sampling.copy()
+        if (cluster := sampling.get("cluster")) is not None:
+            sampling["cluster"] = np.asarray(cluster)[rows]
+        return sampling
+
     def mean(self, values: Values, where: npt.NDArray[np.bool_] | None = None) -> metrics.Result:
         """Return the mean of a value of each image."""
         return metrics.mean(values, where=where, **self.sampling)

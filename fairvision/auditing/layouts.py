@@ -35,13 +35,17 @@ class Layout:
     ----------
     columns : what columns are called in the files, by their name here; where tables differ, several
     logits : whether scores are logits
+    cluster : the column that says which pictures are resampled together, which is no truth
     """
 
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     logits: bool = False
+    cluster: str = ""
 
     @classmethod
-    def of(cls, columns: Mapping[str, str | Sequence[str]], logits: bool = False) -> Layout:
+    def of(
+        cls, columns: Mapping[str, str | Sequence[str]], logits: bool = False, cluster: str = ""
+    ) -> Layout:
         """Return the layout that options say; `InputError` where a name is empty or given twice.
 
         >>> Layout.of({"id": "image_id"}).columns
@@ -56,7 +60,7 @@ class Layout:
             raise InputError("--column needs two names: name here=name in the file")
         if twice := [called for called in every if every.count(called) > 1]:
             raise InputError(f"--column names {shown(twice[0])} twice: a column is read as one")
-        return cls(named, logits)
+        return cls(named, logits, cluster)
 
     def as_json(self) -> dict[str, object]:
         """Return what differs from the plain form, as `audit.json` holds it."""
@@ -126,12 +130,21 @@ def _renamed(table: Table, layout: Layout, partly: bool) -> tuple[Table, list[st
             names[name] = there[0]
         elif name not in table.types and not partly:
             table.check_columns(candidates[:1])
+    cluster = layout.cluster
+    if cluster in table.types and cluster not in names and not _is_head(table, cluster):
+        names[f"cluster/{cluster}"] = cluster
     unread = [name for name in names if name in table.types and name not in names.values()]
     notes = [
         f"{table.path.name}: column {shown(name)} is not read: {shown(names[name])} is (--column)"
         for name in unread
     ]
     return table.renamed(names), notes
+
+
+def _is_head(table: Table, name: str) -> bool:
+    """Say whether a table says what a model answers about a column."""
+    asked = tuple(f"{kind}/{name}" for kind in ("score", "predicted", "answer"))
+    return any(f"{column}/".startswith(tuple(f"{of}/" for of in asked)) for column in table.names)
 
 
 def _pivoted(table: Table) -> tuple[Table, list[str]]:

@@ -30,6 +30,7 @@ def figures(
     replicates: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
+    cluster: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Compute what each model leans on, and the differences from the first model.
 
@@ -51,6 +52,7 @@ def figures(
         images
     attributes : groups of each attribute; images whose group is unknown take no part
     replicates, confidence, seed : of the bootstrap over images; one seed pairs the models
+    cluster : by id, what is drawn instead of images
 
     Returns
     -------
@@ -72,6 +74,7 @@ def figures(
         if not table[keys].equals(first[keys]):
             raise InputError(f"{name} and {names[0]} were asked about different things: hide anew")
     results: list[tuple[str, Key, Result]] = []
+    clusters = None if cluster is None else cluster.reindex(first["id"]).to_numpy()
     for attribute, groups in attributes.items():
         if not all(f"{HIDDEN}/{attribute}/{groups[0]}" in table for table in tables.values()):
             continue
@@ -87,6 +90,8 @@ def figures(
             task, label = first["task"].iloc[rows[0]], first["label"].iloc[rows[0]]
             if label == NOTHING:
                 continue
+            if clusters is not None:
+                sampling["cluster"] = clusters[rows]
             computed = {
                 name: {
                     key._replace(task=task, label=label): result

@@ -14,7 +14,8 @@ import pandas as pd
 
 from fairvision import datasets
 from fairvision.attribution import WITHOUT_GRADIENTS
-from fairvision.auditing import coverage, layouts, streaming, tables
+from fairvision.auditing import clusters, coverage, layouts, streaming, tables
+from fairvision.auditing.clusters import Clusters
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.names import model_names
@@ -53,6 +54,7 @@ class Material:
     sanity : rows of the metrics table; None where they were not asked for
     donors : whose surroundings people were shown in, by attribute
     pictures : where the images of tables are, if that is known
+    clusters : which images are resampled together; None where each is drawn by itself
     licence : of the data, as their folder says it
     """
 
@@ -71,6 +73,7 @@ class Material:
     sanity: pd.DataFrame | None = None
     donors: Mapping[str, Donors] = field(default_factory=dict)
     pictures: Dataset | None = None
+    clusters: Clusters | None = None
     licence: str = ""
 
     @property
@@ -158,6 +161,7 @@ def of_models(
     sanity_pictures: int | None,
     replicates: int,
     seed: int,
+    cluster: str | None = None,
     **how: Any,
 ) -> Material:
     """Ask models all that an audit asks; several processes share the work.
@@ -167,7 +171,8 @@ def of_models(
     models : whatever they are; their labels are those of the data
     whole : a dataset with all its splits
     split : which images are audited
-    attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed : as for `audit`
+    attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed, cluster : as for
+        `audit`
     how : further options of `collect`
     """
     from fairvision.auditing.capabilities import unmeasured
@@ -183,6 +188,7 @@ def of_models(
     made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
     whole = whole.originals()
     audited = whole.split(split)
+    together = None if cluster is None else clusters.of_dataset(cluster, audited)
     models = [in_terms_of(model, whole) for model in models]
     doubts = [not_in_data(model, whole) for model in models]
     for model in models:
@@ -213,6 +219,7 @@ def of_models(
         leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
         donors=donors,
         licence=whole.licence,
+        clusters=together,
     )
     for model, of_model in zip(models, samples):
         if not isinstance(model, RunModel):
@@ -296,6 +303,7 @@ def of_tables(
     train: str | Path | None,
     attributes: Sequence[str],
     layout: Layout,
+    cluster: str | None = None,
 ) -> Material:
     """Read samples tables made elsewhere; those that are too many for memory are counted."""
     every = [*files, *([Path(train)] if train is not None else [])]
@@ -303,17 +311,28 @@ def of_tables(
         _check_of_audit(path)
     called = model_names(files, names)
     whole = None if data is None else datasets.load(data)
-    train_counts = None
+    train_counts, together = None, None
+    if whole is not None and layout.cluster in whole.schema:
+        layout = replace(layout, cluster="")  # it is truth besides
+    if cluster is not None:
+        clusters.check_column(cluster, files, layout, whole)
     options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
     options["layout"] = layout
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FairvisionWarning)
         if streaming.too_large(files, layout):
+            if cluster is not None:
+                raise InputError(
+                    f"{files[0]} has too many rows to be held, so pictures are counted, and "
+                    "--cluster needs each of them: audit a sample of the clusters"
+                )
             counted = streaming.read_predictions(files, called, **options)
             models, reference, notes = counted.models, counted.reference, counted.notes
             train_counts = counted.train_counts
         else:
             models, reference, notes = tables.read_predictions(files, called, **options)
+            if cluster is not None:
+                together = clusters.of_tables(cluster, files, layout, whole, models[0].truth)
     notes += [str(w.message) for w in caught]
     if layout.columns:
         notes += layouts.unread([open_table(path) for path in every], layout)
@@ -337,6 +356,7 @@ def of_tables(
         notes=notes,
         pictures=whole,
         licence="" if whole is None else whole.licence,
+        clusters=together,
     )
 
 
@@ -354,9 +374,11 @@ def write(material: Material, folder: Path) -> None:
     if material.models[0].counts is not None:
         streaming.write(material.models, folder / "counts.parquet")
     else:
+        together = material.clusters
+        more = {} if together is None else {f"cluster/{together.column}": together.of_image}
         for model in material.models:
             (folder / model.model).mkdir()
-            tables.write(model, folder / model.model / "samples.parquet")
+            tables.write(model, folder / model.model / "samples.parquet", more)
             if model.counterfactuals is not None:
                 tables.write(model.counterfactuals, folder / model.model / COUNTERFACTUALS)
     if reference is not None and counts is not None:

@@ -44,6 +44,7 @@ def measure(
     replicates: int = 1000,
     confidence: float = CONFIDENCE,
     seed: int = 0,
+    cluster: npt.NDArray[np.int64] | None = None,
 ) -> pd.DataFrame:
     """Compute every figure that the samples allow, and the differences from the first model.
 
@@ -53,6 +54,7 @@ def measure(
     reference : truth of the training split, or None, and amplification is left out
     train_counts : images that each row of `reference` stands for; None for one each
     replicates, confidence, seed : of the bootstrap; one seed pairs the models
+    cluster : (n,) codes, what is resampled instead of images; None for these
 
     Returns
     -------
@@ -61,9 +63,12 @@ def measure(
     sampling: Sampling = {"replicates": replicates, "confidence": confidence, "seed": seed}
     if models[0].counts is not None:
         sampling["counts"] = models[0].counts
+    if cluster is not None:
+        sampling["cluster"] = cluster
     training = None if reference is None else Training(reference, train_counts)
     with warnings.catch_warnings():  # of small groups: `cautions` says it once
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
+        warnings.filterwarnings("ignore", "there are only", FairvisionWarning)  # clusters, too
         warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
         return _table([Inputs(model, training, sampling) for model in models])
 

@@ -36,7 +36,8 @@ def person_effect_figures(inputs: Inputs) -> Computed:
             sampling = inputs.sampling.copy()
             sampling["weights"] = weights
             cell = groups * (strata.max(initial=0) + 1) + strata
-            sampling["strata"] = np.where(weights > 0, cell, -1)  # the weights hold for these
+            if sampling.get("cluster") is None:  # clusters reach across strata
+                sampling["strata"] = np.where(weights > 0, cell, -1)  # the weights hold for these
             effect = np.where(weights > 0, effect, np.nan)
             means = metrics.mean_by_group(effect, inputs.groups, **sampling)
             yield Key("person_effect_gap", attribute, task, "", label), metrics.gap(means)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ MEASURES = ("pointing_game", "relevance_mass")
 CHANCE = "evidence/chance"
 COUNTERFACTUALS = "counterfactuals.parquet"
 """Beside the samples table that an audit writes."""
+_NONE: Mapping[str, npt.NDArray[Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,14 @@ def evidence_column(method: str, measure: str, head: str, truth: Dataset) -> str
     return f"evidence/{method}/{measure}" + ("" if first else f"/{head}")
 
 
-def write(samples: Samples, path: Path) -> None:
-    """Write a model's samples table as parquet."""
+def write(samples: Samples, path: Path, more: Mapping[str, npt.NDArray[Any]] = _NONE) -> None:
+    """Write a model's samples table as parquet, with more columns (n,)."""
     schema = samples.truth.schema
     labels = {
         f"{ANSWER}/{head}": schema.decode(head, codes).names
         for (_, head), codes in samples.decided.items()
     }
-    _write(samples.truth, samples.scores.assign(**labels), path)
+    _write(samples.truth, samples.scores.assign(**labels, **more), path)
 
 
 def write_truth(truth: Dataset, path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from fairvision.auditing.clusters import Clusters
 from fairvision.auditing.names import model_names
 from fairvision.captioning import verdict
 from fairvision.captioning.album import album, opposed
-from fairvision.captioning.labels import SPLIT, Labels, read_labels
+from fairvision.captioning.labels import SPLIT, Labels, read_clusters, read_labels
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import ModelCaptions, measure
 from fairvision.captioning.verdict import cautions, left_out
@@ -47,6 +48,7 @@ def captions(
     names: Sequence[str] | None = None,
     images: str | Path | None = None,
     show: Sequence[str | int] = (),
+    cluster: str | None = None,
     rounds: int = 10,
     replicates: int = 1000,
     seed: int = 0,
@@ -71,6 +73,8 @@ def captions(
     names : what the models are called; by default after their files
     images : folder with the images; without it the report shows captions alone
     show : ids of images that the report is to show, also of other splits
+    cluster : column of the labels table that says which images are no independent evidence, such
+        as all of one scene: these are resampled together. See docs/uncertainty.md.
     rounds : of LIC; 0 leaves it out
     replicates : bootstrap replicates of the 95% intervals
     seed : of all chance; the models share its draws, so differences are paired
@@ -117,6 +121,7 @@ def captions(
             objects=objects,
             split_column=split_column,
             split=split,
+            cluster=cluster,
         )
         material = gather(
             dict(zip(called, paths)),
@@ -129,8 +134,10 @@ def captions(
             show=list(map(str, show)),
         )
     truth, kinds = material.truth, material.words
+    together = None if cluster is None else read_clusters(Path(labels), cluster, truth.ids)
     with console.status("measures"), python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
+        python_warnings.filterwarnings("ignore", "there are only", FairvisionWarning)
         figures = measure(
             material.models,
             truth,
@@ -141,9 +148,13 @@ def captions(
             rounds=rounds,
             replicates=replicates,
             seed=seed,
+            cluster=None if together is None else together.codes,
         )
     about_data = cautions(material.models, truth, kinds, material.human)
     before = [*(str(w.message) for w in doubts), *material.notes, *about_data]
+    if together is not None:
+        groups = truth.groups
+        before += together.cautions({truth.attribute: (groups, truth.codes(groups).codes)})
     notes = list(dict.fromkeys([*before, *(str(w.message) for w in caught)]))
     absent = left_out(
         truth, kinds, reference=material.reference, human=material.human, rounds=rounds
@@ -164,6 +175,7 @@ def captions(
         replicates=replicates,
         confidence=CONFIDENCE,
         seed=seed,
+        clusters={} if together is None else together.as_json(),
         versions=versions(*LIBRARIES),
         runs=[
             {"name": name, "file": path.name, "captions": material.counts[name]}
@@ -175,7 +187,8 @@ def captions(
         ],
     )
     with console.status("writes"):
-        _write(Path(output), material, figures, decided, settings, overwrite)
+        table = _table(material.models, truth, together)
+        _write(Path(output), material, table, figures, decided, settings, overwrite)
     for message in notes:
         python_warnings.warn(message, FairvisionWarning, stacklevel=2)
     return CaptionAudit(Path(output), figures, decided)
@@ -189,6 +202,7 @@ def _path(given: str | Path | None) -> Path | None:
 def _write(
     output: Path,
     material: Material,
+    table: pd.DataFrame,
     figures: pd.DataFrame,
     decided: Verdict,
     settings: CaptionSettings,
@@ -207,16 +221,19 @@ def _write(
         settings=settings,
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
-        table = _table(material.models, material.truth)
         table.to_parquet(folder / "captions.parquet", index=False)
         write_audit(
             folder, MARKER, page, figures, models=called, settings=settings, verdict=decided
         )
 
 
-def _table(models: Sequence[ModelCaptions], truth: Labels) -> pd.DataFrame:
+def _table(
+    models: Sequence[ModelCaptions], truth: Labels, together: Clusters | None
+) -> pd.DataFrame:
     """Return a row per image: the truth, and of each model its caption and what that names."""
     columns: dict[str, object] = {"id": truth.rows["id"], truth.attribute: truth.rows["group"]}
+    if together is not None:
+        columns[f"cluster/{together.column}"] = together.of_image
     if truth.task:
         columns[truth.task] = truth.rows["objects"]
     for model in models:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fairvision.auditing.clusters import Clusters
 from fairvision.core.files import read_json
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import Place, Table, open_table
@@ -184,6 +185,7 @@ def read_labels(
     objects: str | None = None,
     split_column: str | None = None,
     split: str | None = None,
+    cluster: str | None = None,
 ) -> tuple[Labels, Labels]:
     """Read the labels table.
 
@@ -194,6 +196,7 @@ def read_labels(
     objects : the column of objects, `;` between them in csv; by default `objects` if there is one
     split_column, split : which rows are audited; by default all, and `test` where only the column
         is given, and the column `split` where only the value is
+    cluster : the column of clusters, if there is one, which holds no groups
 
     Returns
     -------
@@ -206,9 +209,9 @@ def read_labels(
     if split_column is None and split is not None:
         split_column = "split"
     task = objects or (OBJECTS if OBJECTS in table.types else "")
-    taken = (ids, task, split_column, "split", "")
+    taken = (ids, task, split_column, cluster, "split", "")
     attribute = attribute or _attribute(path, [c for c in table.names if c not in taken])
-    table.check_columns(filter(None, (attribute, task, split_column)))
+    table.check_columns(filter(None, (attribute, task, split_column, cluster)))
     labels = _labels(table, ids, attribute, task)
     if task and not labels.vocabulary:
         if objects is not None:
@@ -228,6 +231,18 @@ def read_labels(
             f"{Place(path, split_column)} has no rows of split {wanted!r}: it has {all_splits}"
         )
     return replace(labels, data=labels.data.rows(chosen)), labels
+
+
+def read_clusters(path: Path, column: str, ids: Sequence[str]) -> Clusters:
+    """Read which images are resampled together, of images (n,) of a labels table."""
+    table = open_table(path)
+    name = next(name for name in IDS if name in table.types)
+    held = table.read([name, column])
+    images = [identity(text) for text in texts_of(Place(path, name), held[name])]
+    clusters = texts_of(Place(path, column), held[column])
+    return Clusters(
+        column, pd.Series(clusters, images, dtype=object).reindex([*ids]).to_numpy(object)
+    )
 
 
 def read_reference(path: Path, like: Labels) -> Labels:

@@ -67,6 +67,7 @@ def measure(
     rounds: int = 10,
     replicates: int = 1000,
     seed: int = 0,
+    cluster: npt.NDArray[np.int64] | None = None,
 ) -> pd.DataFrame:
     """Compute every figure that the captions allow, and the differences from the first model.
 
@@ -80,12 +81,15 @@ def measure(
     hidden : what LIC masks, where not the published words
     rounds : of LIC; 0 leaves it out
     replicates, seed : of the bootstrap; one seed pairs the models
+    cluster : (n,) codes, what is resampled instead of images; None for these
 
     Returns
     -------
     the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
     """
     sampling: Sampling = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
+    if cluster is not None:
+        sampling["cluster"] = cluster
     computed: dict[str, dict[Key, Result]] = {}
     for model in models:
         results = dict(_outcome_figures(model, truth, words, sampling))

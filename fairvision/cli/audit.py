@@ -30,7 +30,7 @@ SECTIONS = {
     "Models by name": (*("heads", "size", "shorter", "mean", "std", "prompt", "prompts", "layer"),),
     "Questions that take longer": ("swaps", "fill", "leaning", "sanity", "sanity_pictures"),
     "Intervals, and where it runs": (
-        *("replicates", "seed", "device", "batch_size", "workers", "cache"),
+        *("replicates", "seed", "cluster", "device", "batch_size", "workers", "cache"),
     ),
     "What becomes of it": (*("rules", "open_page", "as_json", "overwrite", "quiet", "config"),),
 }
@@ -89,6 +89,7 @@ SECTIONS = {
     is_flag=True,
     help="With --predictions: scores are logits (softmax; sigmoid where many labels may hold).",
 )
+@options.cluster
 @click.option(
     "--name", "names", multiple=True, help="What a model is called; one for each, in their order."
 )

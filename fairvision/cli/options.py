@@ -143,6 +143,12 @@ replicates = click.option(
     show_default=True,
     help="Bootstrap replicates of the intervals.",
 )
+cluster = click.option(
+    "--cluster",
+    metavar="COLUMN",
+    help="Column that says which pictures are no independent evidence, such as all of one person: "
+    "they are resampled together.",
+)
 prepare = click.option(
     "--prepare",
     type=Choice(["auto", "digit", "none"]),

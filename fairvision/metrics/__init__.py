@@ -9,6 +9,7 @@ than memory go through `Counts`. Needs neither torch nor the rest of fairvision.
 
 from fairvision.metrics._engine.attacks import LeakageResult
 from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.extreme_groups import GroupResult
 from fairvision.metrics._engine.result import Result, compare
 from fairvision.metrics.amplification import (
     MalsResult,
@@ -25,7 +26,6 @@ from fairvision.metrics.causes import evidence_cells, reasons
 from fairvision.metrics.cifar10s import cifar10s_bias
 from fairvision.metrics.consistency import counterfactual_flips, counterfactual_misses
 from fairvision.metrics.contrasts import (
-    GroupResult,
     gap,
     group_ratio,
     mean,

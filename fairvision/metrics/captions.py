@@ -134,11 +134,11 @@ def caption_report(
     man    2      0.5        0.0    0.5
     """
     texts = as_objects(read_captions("captions", captions))
-    also = {name: sampling.get(name) for name in ("counts", "weights", "strata")}
+    also = {name: sampling.get(name) for name in ("counts", "weights", "strata", "cluster")}
     given = {name: as_column(name, of) for name, of in {"groups": groups, **also}.items()}
     columns, times = split_counts({"captions": texts, **given})
     sampling = {**sampling, "counts": times}
-    for name in ("weights", "strata"):
+    for name in ("weights", "strata", "cluster"):
         sampling[name] = columns.get(name)
     occurring, read = read_groups(groups=columns["groups"])
     kinds = words_for([name for name in occurring if name != OTHER], words)

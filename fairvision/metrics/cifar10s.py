@@ -23,6 +23,7 @@ from fairvision.metrics._engine.arrays import (
     tally,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.clusters import clusters_of
 from fairvision.metrics._engine.inputs import (
     as_column,
     check_rows,
@@ -168,6 +169,8 @@ def _by_image(
         twice = list(different)[int(np.argmax(times > 1)) // len(kinds)]
         raise InputError(f"image {twice} is shown more than once in a domain")
     wide[domain[has_domain], image[has_domain]] = label[has_domain]
+    sampling = sampling.copy()
+    sampling["cluster"] = clusters_of(sampling.get("cluster"), image, "images")
     rows = Rows({str(kind): wide[kind] for kind in range(len(kinds))}, sampling)
     by_domain = [rows[str(kind)] for kind in range(len(kinds))]
     predictions = [(label, np.full(len(label), kind)) for kind, label in enumerate(by_domain)]

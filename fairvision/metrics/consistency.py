@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Bools, Columns, Floats, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.clusters import clusters_of
 from fairvision.metrics._engine.inputs import (
     as_column,
     check_rows,
@@ -167,6 +168,8 @@ def _share(
     counted = ~np.isnan(values)
     of_each = np.bincount(cluster, counted, minlength=different)
     wrong = np.bincount(cluster, np.where(counted, values, 0), minlength=different)
+    sampling = sampling.copy()
+    sampling["cluster"] = clusters_of(sampling.get("cluster"), cluster, "originals")
     result = mean(ratio(wrong, of_each), **sampling)
     return replace(result, n=int(counted.sum()), name=name)
 

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
+from fairvision.metrics._engine import hybrid
 from fairvision.metrics._engine.arrays import (
     Array,
     Bools,
     Floats,
-    Ints,
-    as_objects,
-    mean_of_defined,
     ratio,
 )
 from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.extreme_groups import (
+    GroupResult,
+    contrast,
+    difference,
+    figures_by_group,
+)
 from fairvision.metrics._engine.inputs import read_groups, read_values
 from fairvision.metrics._engine.outcomes import SMALL
 from fairvision.metrics._engine.result import Result, compare, recipe_of, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.schema import UNKNOWN
 
-_ENDS = ("smallest", "largest")
 _WORST_IS_LARGEST = (
     "calibration_error",
     "error_rate",
     "false_negative_rate",
     "false_positive_rate",
 )
-
-Contrast = Callable[..., Floats]  # of the figures of groups, each (..., b)
 
 
 def mean(
@@ -213,31 +213,15 @@ def mean_of_groups(by_group: Mapping[Any, Result]) -> Result:
     return summarise(recipes[0].sample, statistic, sum(r.n for r in defined), name)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class GroupResult(Result):
-    """A `Result` of certain groups.
-
-    Attributes
-    ----------
-    groups : tuple
-        The groups that it is of: the one with the smallest and the one with the largest value, or
-        the worst one. Empty where it is undefined, where it is a mean of several rates, and with
-        several labels, of which each has its own groups: columns of `pairs` name those.
-    measure : str
-        The rate that the groups differ in; of several, the one that decided.
-    """
-
-    groups: tuple[Any, ...] = ()
-    measure: str = ""
-
-
 def gap(by_group: Mapping[Any, Result] | Result) -> Result:
     """Difference between the largest and the smallest group.
 
     Which groups these are is decided once, on the data; the replicates are the difference of the
     same two groups. So the interval can include zero, which says that their order may be chance;
     the largest minus the smallest *of each resample* never could. With many groups the value is
-    still too large on average, because the extremes were chosen by looking.
+    still too large on average, because the extremes were chosen by looking. Where the share of one
+    of the two is 0 or 1 it never varies in resamples, and the interval is made of those of the two
+    groups (Newcombe 1998, method 10).
 
     Parameters
     ----------
@@ -279,7 +263,16 @@ def gap(by_group: Mapping[Any, Result] | Result) -> Result:
     largest = max(defined, key=float)
     smallest = min(reversed(defined), key=float)  # not the same one where all are equal
     apart = compare(smallest, largest)
-    return replace(apart, name="gap", n=largest.n + smallest.n, pairs=None)
+    of_each = [np.array([[r.value], [r.low], [r.high]]) for r in (smallest, largest)]
+    still = [
+        hybrid.is_still(recipe_of(r).estimates[:1], *ends[1:])
+        for r, ends in zip((smallest, largest), of_each)
+    ]
+    low, high = apart.low, apart.high
+    if np.any(still):
+        low, high = map(float, hybrid.of_difference(*of_each)[:, 0])
+    n = largest.n + smallest.n
+    return replace(apart, name="gap", n=n, low=low, high=high, pairs=None)
 
 
 def group_ratio(result: Result) -> GroupResult:
@@ -362,108 +355,3 @@ def worst_group(result: Result, *, largest: bool | None = None) -> GroupResult:
     row = list(figures["group"]).index(worst.groups[0])
     low, high = (float(figures[column].iloc[row]) for column in ("low", "high"))
     return replace(worst, low=low, high=high)
-
-
-def contrast(
-    results: Sequence[Result],
-    of: Contrast,
-    name: str,
-    *,
-    ends: Sequence[str] = _ENDS,
-    choose: Callable[..., Any] = np.argmax,
-    mean: bool = False,
-) -> GroupResult:
-    """Compare the extreme groups of results, for each label; its value is the mean over labels.
-
-    Which groups these are, and of several results which one, is decided on the data and then held
-    fixed: the replicates are those of the same groups of the same result.
-
-    Parameters
-    ----------
-    results : with figures by group, of the same rows, groups and labels
-    of : maps the figures of the groups at `ends`, each (..., b), to the contrast (..., b)
-    name : of the contrast
-    ends : the groups that are compared, "smallest" and "largest" or one of them
-    choose : of several results, argmax or argmin of the contrast counts; NaN is both
-    mean : of several results the mean of the contrasts counts instead
-    """
-    tables = [figures_by_group(result) for result in results]
-    labels = list(dict.fromkeys(tables[0]["label"])) if "label" in tables[0] else None
-    extremes = [_extremes(table, labels, len(ends)) for table in tables]
-    rows = np.stack([rows for rows, _ in extremes])[..., [_ENDS.index(end) for end in ends]]
-    images = np.stack([images for _, images in extremes])
-    counts = np.stack([np.append(table["n"], 0)[row] for table, row in zip(tables, rows)])
-    images = np.where(rows[..., 0] < 0, images, counts.sum(axis=-1))
-    start = np.cumsum([0, *(len(recipe_of(result).estimates) for result in results[:-1])])
-    places = np.where(rows < 0, -1, rows + 1 + start[:, None, None])
-
-    def contrasts(figures: Floats) -> Floats:
-        figures = np.vstack([figures, np.full_like(figures[:1], np.nan)])  # the place −1
-        return of(*(figures[places[..., end]] for end in range(len(ends))))
-
-    estimates = np.concatenate([recipe_of(result).estimates for result in results])
-    chosen = choose(contrasts(estimates[:, :1])[..., 0], axis=0)
-    label = np.arange(len(chosen))
-
-    def figures(of_groups: Floats) -> Floats:
-        of_results = contrasts(of_groups)
-        each: Floats = of_results.mean(axis=0) if mean else of_results[chosen, label]
-        return each if labels is None else np.vstack([mean_of_defined(each), each])
-
-    n = images.min(axis=0) if mean else images[chosen, label]
-    groups = [[*table["group"], None] for table in tables]  # the place −1
-    names = [tuple(groups[c][row] for row in rows[c, i]) for i, c in enumerate(chosen)]
-    names = [] if mean else names
-    pairs = None
-    if labels is not None:
-        columns = {end: as_objects([row[i] for row in names]) for i, end in enumerate(ends)}
-        pairs = {"label": as_objects(labels), "n": n, **({} if mean else columns)}
-    one = bool(labels is None and names and None not in names[0])
-    return summarise(
-        recipe_of(results[0]).sample,
-        lambda weights: figures(np.concatenate([recipe_of(r).statistic(weights) for r in results])),
-        n.max(initial=0),
-        name,
-        pairs=pairs,
-        estimates=figures(estimates),
-        kind=GroupResult,
-        groups=names[0] if one else (),
-        measure=results[int(chosen[0])].name if one else "",
-    )
-
-
-def figures_by_group(result: Result) -> pd.DataFrame:
-    """Return the pairs of a result that has figures by group."""
-    if not isinstance(result, Result):
-        raise InputError(
-            "groups are compared in the result of a measure with groups, not in a "
-            f"{type(result).__name__}; gap takes a dict of results too"
-        )
-    if result.pairs is None or "group" not in result.pairs:
-        raise InputError(f"{result.name or 'the result'} has no figures by group: give it groups")
-    return result.pairs
-
-
-def difference(smallest: Floats, largest: Floats) -> Floats:
-    """Return how much the largest is above the smallest."""
-    return largest - smallest
-
-
-def _extremes(table: pd.DataFrame, labels: list[Any] | None, needed: int) -> tuple[Ints, Ints]:
-    """Return the rows (labels, 2) of the smallest and the largest known group, and their images.
-
-    The rows are −1 where fewer groups than needed are defined; the images are those of all groups.
-    """
-    value, n = table["value"].to_numpy(), table["n"].to_numpy()
-    has_group = (table["group"].to_numpy(dtype=object) != UNKNOWN).astype(bool)
-    label = np.zeros(len(table), int) if labels is None else pd.factorize(table["label"])[0]
-    size = 1 if labels is None else len(labels)
-    rows = np.full((size, 2), -1)
-    images = np.bincount(label[has_group], n[has_group], minlength=size).astype(int)
-    defined = has_group & ~np.isnan(value)
-    for i in range(size):
-        (of_label,) = np.nonzero(defined & (label == i))
-        if len(of_label) >= needed:
-            last = of_label[::-1]  # not the same one where all are equal
-            rows[i] = last[value[last].argmin()], of_label[value[of_label].argmax()]
-    return rows, images

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import as_objects, mean_of_defined
 from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.extreme_groups import GroupResult
 from fairvision.metrics._engine.outcomes import RATES, Decisions, Groups, Outcomes, read_outcomes
 from fairvision.metrics._engine.result import Result
-from fairvision.metrics.contrasts import GroupResult, gap, group_ratio, worst_group
+from fairvision.metrics.contrasts import gap, group_ratio, worst_group
 
 _OVERALL = "overall"
 _COLUMNS = ("measure", "label", "value", "low", "high", "n")

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import ratio
 from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.extreme_groups import Contrast, GroupResult, contrast, difference
 from fairvision.metrics._engine.outcomes import Decisions, Groups, read_outcomes
-from fairvision.metrics.contrasts import Contrast, GroupResult, contrast, difference
 
 _ODDS = ("true_positive_rate", "false_positive_rate")
 

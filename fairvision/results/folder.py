@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,8 @@ class AuditSettings:
     missing : what images without an answer are to accuracies
     masks : what predicted the masks of people; empty where they were drawn by hand, or none are
     replicates, confidence, seed : of the intervals
+    clusters : what was resampled instead of images: `column`, `clusters` (how many), `pictures` and
+        `largest`; empty where it was images
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
     date : when it was made, as in "2026-11-30"
@@ -57,6 +59,7 @@ class AuditSettings:
     replicates: int
     confidence: float
     seed: int
+    clusters: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str]
     runs: Records
     counts: Records
@@ -78,6 +81,7 @@ class CaptionSettings:
     reference, human : names of files, or None
     rounds : of LIC
     replicates, confidence, seed : of the intervals
+    clusters : as of `AuditSettings`
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
     """
@@ -95,6 +99,7 @@ class CaptionSettings:
     replicates: int
     confidence: float
     seed: int
+    clusters: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str]
     runs: Records
     counts: Records

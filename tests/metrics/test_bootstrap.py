@@ -9,7 +9,8 @@ from fairvision import metrics
 from fairvision.errors import InputError
 from fairvision.metrics._engine import bootstrap
 from fairvision.metrics._engine.arrays import mean_of_defined, ratio
-from fairvision.metrics._engine.bootstrap import Drawing, Sample, _picked
+from fairvision.metrics._engine.bootstrap import Drawing, Sample
+from fairvision.metrics._engine.draws import _picked
 
 
 def test_interval_of_a_mean_is_the_normal_one() -> None:

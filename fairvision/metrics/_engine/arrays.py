@@ -33,7 +33,13 @@ def mean_of_defined(values: Floats) -> Floats:
 
 def tally(matrix: Any, weights: Array, shape: tuple[int, ...]) -> Floats:
     """Return the sums of weights (units, b) by a matrix (sums, units), in a shape (*shape, b)."""
-    return np.asarray(matrix @ weights, float).reshape(*shape, weights.shape[1])
+    return added(matrix, weights).reshape(*shape, weights.shape[1])
+
+
+def added(matrix: Any, weights: Any) -> Floats:
+    """Return the sums of weights (units, b) by a matrix (sums, units); either may be sparse."""
+    sums = matrix @ weights
+    return np.asarray(sums.toarray() if sparse.issparse(sums) else sums, float)
 
 
 def as_objects(names: Sequence[Any]) -> Objects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -14,6 +14,8 @@ from scipy.special import ndtr, ndtri
 
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio
+from fairvision.metrics._engine.clusters import Clusters, tails
+from fairvision.metrics._engine.draws import draw_rows, draw_units, keep_rows
 
 Statistic = Callable[[Array], Floats]  # weights (units, b) → values (..., b)
 
@@ -21,6 +23,7 @@ _BLOCK = 4_000_000  # weights handed to a statistic at once (32 MB)
 _KEPT = 120_000_000  # drawn counts kept for the next measure (120 MB)
 _APART = 4  # images of each row, at most, up to which they are drawn one by one
 _JACKKNIFE = 1000  # parts that are left out in turn, at most
+_STILL = 1e-12  # of a figure: what floats leave where nothing has changed
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Sample:
     """Images, alike ones taken together as a unit, and how they are drawn again.
 
     A resample draws as many images as there are, with replacement; how often each unit is drawn is
-    exactly multinomial, whatever the number of images.
+    exactly multinomial, whatever the number of images. Of clusters, as many clusters are drawn as
+    there are, each with all its images.
 
     Attributes
     ----------
@@ -69,6 +73,8 @@ class Sample:
     weight : (units,) or None
         What an image of the unit weighs; None for 1.
     stratum : (units,) ints from 0 on, or None
+    cluster : (rows,) ints from 0 on, or None
+        Which rows are drawn together; None where each image is drawn by itself.
     """
 
     counts: Ints
@@ -77,6 +83,7 @@ class Sample:
     row_counts: Ints | None = None
     weight: Floats | None = None
     stratum: Ints | None = None
+    cluster: Ints | None = None
 
     @property
     def rows(self) -> int:
@@ -91,6 +98,21 @@ class Sample:
         code, unit_of_code = self.units
         return unit_of_code[code]
 
+    @cached_property
+    def clusters(self) -> Clusters | None:
+        """What is drawn instead of images, if it is."""
+        if self.cluster is None:
+            return None
+        images = np.ones(self.rows, np.int64) if self.row_counts is None else self.row_counts
+        return Clusters.of(self.cluster, self.unit, images, len(self.counts), self.stratum)
+
+    @cached_property
+    def _wholes(self) -> Sample:
+        """What is drawn, as units: the images, or clusters of each kind."""
+        if self.clusters is None:
+            return self
+        return Sample(self.clusters.times, self.drawing, stratum=self.clusters.stratum)
+
     @property
     def base(self) -> Floats:
         """What each unit weighs in the figure itself, (units, 1)."""
@@ -103,15 +125,21 @@ class Sample:
     def effective(self, images: Statistic) -> Floats:
         """Return how many images of equal weight say as much as those that shares are of.
 
-        `images` adds up what the images of each share weigh. By Kish (1965) the number is
-        (Σ w)² / Σ w², at most the number of images.
+        `images` adds up what the images of each share weigh, also of sparse arrays. By Kish (1965)
+        the number is (Σ w)² / Σ w², at most the number of images. Images of a cluster may all say
+        the same, so of clusters it is that of the clusters, each with the weight of its images.
         """
-        counts = self.counts.astype(float)
-        if self.weight is None:
-            return images(counts[:, None])[..., 0]
-        share = self.weight / max(self.weight.max(initial=0), np.finfo(float).tiny)
-        both = images(counts[:, None] * np.stack([share, share**2], axis=1))
-        return np.nan_to_num(ratio(both[..., 0] ** 2, both[..., 1]))
+        share = np.ones(len(self.counts))
+        if self.weight is not None:
+            share = self.weight / max(self.weight.max(initial=0), np.finfo(float).tiny)
+        if self.clusters is not None:
+            total, squares = self.clusters.squares(images, share, _BLOCK)
+        elif self.weight is None:
+            return images(self.counts[:, None].astype(float))[..., 0]
+        else:
+            both = images(self.counts[:, None] * np.stack([share, share**2], axis=1))
+            total, squares = both[..., 0], both[..., 1]
+        return np.nan_to_num(ratio(total**2, squares))
 
     def estimate(
         self, statistic: Statistic, whole: bool = False, value: Floats | None = None
@@ -129,7 +157,8 @@ class Sample:
         -------
         (..., 1 + replicates); first the value itself.
         """
-        single = whole and self.weight is None and self.counts.sum() < 1 << 24
+        most = self.counts.sum() if self.clusters is None else self.clusters.most
+        single = whole and self.weight is None and most < 1 << 24
         draws = self._draws(np.float32 if single else float)
         value = statistic(self.base) if value is None else value
         return np.concatenate([value, *(statistic(self.weighted(d)) for d in draws)], axis=-1)
@@ -140,17 +169,26 @@ class Sample:
         """Return both ends of the interval of estimates (..., 1 + replicates).
 
         It is taken over the resamples in which the statistic is defined, and is NaN where the value
-        itself is undefined or fewer than half of the resamples are defined. `statistic` is for BCa.
+        itself is undefined or fewer than half of the resamples are defined. `statistic` is for BCa
+        and for clusters: it says on how many of these each figure rests; on one alone is NaN.
         """
         value, replicates = estimates[..., 0], np.sort(estimates[..., 1:], axis=-1)
         if not self.drawing.replicates:
             return np.full_like(value, np.nan), np.full_like(value, np.nan)
         defined = (~np.isnan(replicates)).sum(axis=-1)
-        tail = (1 - self.drawing.confidence) / 2
-        ends = np.multiply.outer([tail, 1 - tail], np.ones(value.shape))
-        if self.drawing.interval == "bca" and statistic is not None and self.counts.any():
-            ends = self._accelerated(ends, value, replicates, defined, statistic)
         usable = (2 * defined >= self.drawing.replicates) & ~np.isnan(value)
+        tail = np.full(value.shape, (1 - self.drawing.confidence) / 2)
+        accelerated = self.drawing.interval == "bca"
+        jackknife = None
+        if statistic is not None and self.counts.any() and (accelerated or self.clusters):
+            jackknife = self._jackknife(statistic, value.shape)
+        if self.clusters is not None and jackknife is not None:
+            rests_on = _moved(value, *jackknife)
+            usable &= rests_on != 1
+            tail = tails(tail, rests_on * self.clusters.evenness)
+        ends = np.stack([tail, 1 - tail])
+        if accelerated and jackknife is not None:
+            ends = _accelerated(ends, value, replicates, defined, *jackknife)
         low, high = (np.where(usable, _quantile(replicates, defined, end), np.nan) for end in ends)
         return low, high
 
@@ -164,7 +202,9 @@ class Sample:
         of_mine, of_theirs = np.divmod(pairs, max(1, len(other.counts)))
         stratum = None if self.stratum is None else self.stratum[of_mine]
         units = (unit, np.arange(len(pairs)))
-        joint = Sample(counts, self.drawing, units, self.row_counts, stratum=stratum)
+        joint = Sample(
+            counts, self.drawing, units, self.row_counts, stratum=stratum, cluster=self.cluster
+        )
         sums = (
             sparse.csr_array(
                 (np.ones(len(of)), (of, np.arange(len(of)))), shape=(len(s.counts), len(of))
@@ -178,21 +218,27 @@ class Sample:
         if self is other:
             return True
         each_row = all(s.units is None and s.stratum is None for s in (self, other))
+        each_row = each_row and _same(self.cluster, other.cluster)
         return (
             each_row and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
         )
 
     def _draws(self, kind: type[Any] = float) -> Iterator[Floats]:
         """Yield how often each unit is drawn, (units, b), for all replicates."""
+        for drawn in self._wholes._units_drawn(kind, len(self.counts)):
+            yield drawn if self.clusters is None else self.clusters.members.astype(kind) @ drawn
+
+    def _units_drawn(self, kind: type[Any], width: int) -> Iterator[Floats]:
+        """Yield how often each unit is drawn by itself; in blocks that `width` units allow too."""
         units, replicates, seed = len(self.counts), self.drawing.replicates, self.drawing.seed
-        size = max(1, _BLOCK // max(1, units))
+        size = max(1, _BLOCK // max(1, units, width))
         images = int(self.counts.sum())
         alone = images == units and bool((self.counts == 1).all())
         apart = self.units is None and bool(self.counts.all()) and images <= _APART * units
         if self.stratum is None and (alone or apart):
-            draw = _keep_rows if images * replicates <= _KEPT else _draw_rows
+            draw = keep_rows if images * replicates <= _KEPT else draw_rows
             first = self.counts.cumsum() - self.counts
-            for block in draw(images, replicates, seed, max(1, _BLOCK // max(1, images))):
+            for block in draw(images, replicates, seed, max(1, _BLOCK // max(1, images, width))):
                 # as the rows repeated are drawn
                 drawn = block if alone else np.add.reduceat(block.astype(np.int32), first, axis=0)
                 yield drawn.astype(kind)
@@ -203,48 +249,28 @@ class Sample:
         for start in range(0, replicates, size):
             together = np.zeros((units, min(size, replicates - start)))
             for part, generator in zip(parts, generators):
-                together[part] = _draw(generator, self.counts[part], together.shape[1])
-            yield together
+                together[part] = draw_units(generator, self.counts[part], together.shape[1])
+            yield together.astype(kind, copy=False)
 
-    def _accelerated(
-        self,
-        ends: Floats,
-        value: Floats,
-        replicates: Floats,
-        defined: Ints,
-        statistic: Statistic,
-    ) -> Floats:
-        """Return the levels (2, ...) at which BCa takes percentiles of sorted replicates."""
-        at = value[..., None]
-        below = (replicates < at).sum(axis=-1) + (replicates == at).sum(axis=-1) / 2
-        share = ratio(below, defined)
-        half = 0.5 / np.maximum(defined, 1)
-        bias = ndtri(np.clip(share, half, 1 - half))
-        left_out, times = self._left_out()
-        change = statistic(left_out).reshape(*value.shape, -1)
-        has_change = ~np.isnan(change)
-        times = times * has_change
-        change = np.where(has_change, change, 0)
-        mean = ratio((change * times).sum(axis=-1), times.sum(axis=-1))
-        change = np.where(has_change, mean[..., None] - change, 0)
-        spread = (change**2 * times).sum(axis=-1) ** 1.5
-        skew = np.nan_to_num(ratio((change**3 * times).sum(axis=-1), 6 * spread))
-        z = bias + ndtri(ends)
-        levels: Floats = ndtr(bias + z / (1 - skew * z))
-        return levels
+    def _jackknife(self, statistic: Statistic, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Return a statistic without one of what is drawn (..., k), and how often each is there."""
+        left, times = self._wholes._left_out()
+        if self.clusters is not None:
+            left = self.clusters.members @ left
+        return statistic(self.weighted(left)).reshape(*shape, -1), times
 
     def _left_out(self) -> tuple[Floats, Floats]:
-        """Return weights (units, k) without one image, or one part of all, and how often each."""
+        """Return how often units are there without one, or one part of all (units, k)."""
         present = np.flatnonzero(self.counts)
         if len(present) <= _JACKKNIFE:
             drawn = np.repeat(self.counts[:, None].astype(float), len(present), axis=1)
             drawn[present, np.arange(len(present))] -= 1
-            return self.weighted(drawn), self.counts[present].astype(float)
+            return drawn, self.counts[present].astype(float)
         order = np.random.default_rng(self.drawing.seed).permutation(present)
         part = np.full(len(self.counts), -1)
         part[order] = np.arange(len(order)) % _JACKKNIFE
         drawn = self.counts[:, None] * (part[:, None] != np.arange(_JACKKNIFE))
-        return self.weighted(drawn.astype(float)), np.ones(_JACKKNIFE)
+        return drawn.astype(float), np.ones(_JACKKNIFE)
 
 
 def _check_paired(a: Sample, b: Sample) -> None:
@@ -253,57 +279,50 @@ def _check_paired(a: Sample, b: Sample) -> None:
         np.ones(1) if a.row_counts is None else a.row_counts,
         np.ones(1) if b.row_counts is None else b.row_counts,
     )
-    if not rows or a.drawing != b.drawing or (a.stratum is None) != (b.stratum is None):
+    alike = (a.stratum is None) == (b.stratum is None) and _same(a.cluster, b.cluster)
+    if not rows or a.drawing != b.drawing or not alike:
         raise InputError(
-            "these results are not paired: they need the same rows, counts, strata, replicates, "
-            "confidence, interval and seed"
+            "these results are not paired: they need the same rows, counts, strata, clusters, "
+            "replicates, confidence, interval and seed"
         )
 
 
-def _draw(generator: np.random.Generator, counts: Ints, replicates: int) -> Array:
-    """Return how often units with so many images are drawn, (units, replicates)."""
-    total = int(counts.sum())
-    if not total:
-        return np.zeros((len(counts), replicates))
-    if len(counts) * 25 < total:
-        return generator.multinomial(total, counts / total, size=replicates).T
-    unit = np.repeat(np.arange(len(counts)), counts)
-    drawn = np.empty((replicates, len(counts)))
-    for replicate in drawn:
-        picked = unit[generator.integers(total, size=total)]
-        replicate[:] = np.bincount(picked, minlength=len(counts))
-    return drawn.T
+def _same(a: Ints | None, b: Ints | None) -> bool:
+    """Say whether rows lie in the same clusters."""
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
-def _draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[Ints]:
-    """Yield how often each single image is drawn, (rows, size) at once; never 255 times."""
-    generator = np.random.Generator(np.random.SFC64(seed))  # half again as fast as the default
-    for start in range(0, replicates, size):
-        counts = np.empty((min(size, replicates - start), rows), np.uint8)
-        for replicate in counts if rows else ():
-            replicate[:] = np.bincount(_picked(generator, rows), minlength=rows)
-        yield np.ascontiguousarray(counts.T)
+def _moved(value: Floats, change: Floats, times: Floats) -> Floats:
+    """Return on how many of what is drawn each figure (...,) rests: without them it is another."""
+    still = np.abs(change - value[..., None]) <= _STILL * np.abs(value)[..., None]
+    moved: Floats = (~still * times).sum(axis=-1)
+    return moved
 
 
-def _picked(generator: np.random.Generator, rows: int) -> Ints:
-    """Return as many rows as there are, drawn with replacement, in no random order.
-
-    How many fall into each block of 256 is multinomial, and a byte says which row of the block.
-    """
-    first = np.arange(0, rows, 256)
-    last = rows - first[-1]
-    often = generator.multinomial(rows, np.minimum(rows - first, 256) / rows)
-    picked = np.repeat(first, often)
-    whole = rows - int(often[-1])
-    picked[:whole] += np.frombuffer(generator.bytes(whole), np.uint8)
-    picked[whole:] += generator.integers(last, size=often[-1])
-    return picked
-
-
-@lru_cache(maxsize=1)
-def _keep_rows(rows: int, replicates: int, seed: int, size: int) -> tuple[Ints, ...]:
-    """Return all blocks of `_draw_rows`, kept for the next measure of as many rows."""
-    return tuple(_draw_rows(rows, replicates, seed, size))
+def _accelerated(
+    ends: Floats,
+    value: Floats,
+    replicates: Floats,
+    defined: Ints,
+    change: Floats,
+    times: Floats,
+) -> Floats:
+    """Return the levels (2, ...) at which BCa takes percentiles of sorted replicates."""
+    at = value[..., None]
+    below = (replicates < at).sum(axis=-1) + (replicates == at).sum(axis=-1) / 2
+    share = ratio(below, defined)
+    half = 0.5 / np.maximum(defined, 1)
+    bias = ndtri(np.clip(share, half, 1 - half))
+    has_change = ~np.isnan(change)
+    times = times * has_change
+    change = np.where(has_change, change, 0)
+    mean = ratio((change * times).sum(axis=-1), times.sum(axis=-1))
+    change = np.where(has_change, mean[..., None] - change, 0)
+    spread = (change**2 * times).sum(axis=-1) ** 1.5
+    skew = np.nan_to_num(ratio((change**3 * times).sum(axis=-1), 6 * spread))
+    z = bias + ndtri(ends)
+    levels: Floats = ndtr(bias + z / (1 - skew * z))
+    return levels
 
 
 def _quantile(replicates: Floats, defined: Ints, level: Floats) -> Floats:
@@ -337,6 +356,14 @@ class Sampling(TypedDict, total=False):
     strata : (n,) names or codes, optional
         Rows are drawn again within each stratum, so that strata keep their sizes. An unknown one is
         a stratum of its own.
+    cluster : (n,) names or codes, optional
+        What is drawn instead of single images: all of one person, scene or photographer, which are
+        no independent evidence. Clusters are drawn as wholes (Field and Welsh 2007), as many as
+        there are. A row whose cluster is unknown (None, NaN, −1 or
+        "unknown") is one by itself. Percentiles are
+        taken further out where a figure rests on few clusters (Hesterberg 2015), for which unequal
+        ones count as fewer; the interval is NaN where it rests on one alone. Where each image is
+        a cluster, the result is that without.
     counts : (n,) whole numbers, optional
         How many images each row stands for, as a table of counts has them; see `Counts`. By default
         1. The result is the same as that of the rows repeated; a row that counts 0 times is not
@@ -352,5 +379,6 @@ class Sampling(TypedDict, total=False):
     seed: int
     interval: Literal["percentile", "bca"]
     strata: ArrayLike | None
+    cluster: ArrayLike | None
     counts: ArrayLike | None
     weights: ArrayLike | None

@@ -20,6 +20,7 @@ from fairvision.metrics._engine.arrays import (
     Floats,
     Ints,
     Labels,
+    added,
     as_objects,
     mean_of_defined,
     ratio,
@@ -341,7 +342,7 @@ class Outcomes:
 
     def _count(self, weights: Array) -> Floats:
         """Return weighted counts of the outcomes, (4, groups, labels, b)."""
-        *sums, members = [np.asarray(matrix @ weights, float) for matrix in self._sums]
+        *sums, members = [added(matrix, weights) for matrix in self._sums]
         held = np.reshape(sums, (3, *self._shape, weights.shape[1]))
         everything = members[:, None]
         rest = everything - held.sum(axis=0)

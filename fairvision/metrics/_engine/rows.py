@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Bools, Columns, Floats, Ints, Labels
 from fairvision.metrics._engine.bootstrap import Drawing, Sample, Sampling
+from fairvision.metrics._engine.clusters import check_strata, read_clusters
 from fairvision.metrics._engine.inputs import (
     as_column,
     check_rows,
@@ -49,12 +50,16 @@ class Rows(Mapping[str, Any]):
         self, columns: Mapping[str, ArrayLike | None], sampling: Sampling | None = None
     ) -> None:
         options: Columns = dict(sampling or {})
-        also = {name: options.pop(name, None) for name in ("counts", "weights", "strata")}
+        also = {
+            name: options.pop(name, None) for name in ("counts", "weights", "strata", "cluster")
+        }
         unexpected = options.keys() - {option.name for option in fields(Drawing)}
         if unexpected:
             raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
         read = {name: as_column(name, values) for name, values in {**columns, **also}.items()}
         given, row_counts = split_counts(read)
+        clusters = given.pop("cluster", None)
+        cluster = None if clusters is None else read_clusters(clusters, row_counts)
         given = {name: _zeros_and_ones_as_booleans(name, values) for name, values in given.items()}
         if "weights" in given and _all_the_same(_read_weights(given["weights"])):
             del given["weights"]
@@ -62,14 +67,18 @@ class Rows(Mapping[str, Any]):
         units, counts, self._columns = condense(given, row_counts, drawing.replicates > 0)
         weight = self._columns.pop("weights", None)
         strata = self._columns.pop("strata", None)
+        stratum = None if strata is None else _read_strata(strata)
         self.sample = Sample(
             counts,
             drawing,
             units,
             row_counts,
             weight=None if weight is None else _read_weights(weight),
-            stratum=None if strata is None else _read_strata(strata),
+            stratum=stratum,
+            cluster=cluster,
         )
+        if cluster is not None and stratum is not None:
+            check_strata(stratum[self.sample.unit], pd.Series(clusters).tolist(), cluster)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._columns:
