@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -105,7 +106,7 @@ def section(metrics: pd.DataFrame, figures: Figures) -> list[LeaningPart]:
         parts.append(
             LeaningPart(
                 attribute,
-                _panel(things, attribute, figures.attributes.index(attribute)),
+                _panel(things, figures.models, attribute, figures.attributes.index(attribute)),
                 rows=things[:_LISTED],
                 more=len(things[_LISTED:]),
                 shown=[int(table["shown"].sum()) for table in tables],
@@ -144,7 +145,7 @@ def _difference(figures: Figures, attribute: str, task: str, label: str, other: 
     return Difference(figure, "differs" if figure.n >= FEW and figure.sign else "not shown")
 
 
-def _panel(things: list[Thing], attribute: str, number: int) -> Panel | None:
+def _panel(things: list[Thing], models: Sequence[str], attribute: str, number: int) -> Panel | None:
     """Draw the things in enough images, those that some model leans on most."""
     in_enough = [thing for thing in things if thing.is_ranked]
     strongest = sorted(in_enough, key=lambda thing: thing.strength, reverse=True)[:_DRAWN]
@@ -158,7 +159,9 @@ def _panel(things: list[Thing], attribute: str, number: int) -> Panel | None:
         plots.panel(
             [
                 plots.Category(
-                    thing.name, [model.figure if model else None for model in thing.models]
+                    thing.name,
+                    [model.figure if model else None for model in thing.models],
+                    links=plots.links(models, attribute, label=thing.name) if thing.task else (),
                 )
                 for thing in drawn
             ],

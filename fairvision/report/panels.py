@@ -171,6 +171,7 @@ def person_effects(figures: Figures, attribute: str) -> Iterator[Panel]:
                     figures.get(model, "person_effect", attribute, task, group, label)
                     for model in figures.models
                 ],
+                links=plots.links(figures.models, attribute, group=group, label=label),
             )
             for label in _widest(figures, attribute, task)
             for group in figures.groups(attribute)
@@ -258,7 +259,8 @@ def _strongest(figures: Figures, metric: str, attribute: str, task: str) -> list
     best: dict[str, tuple[float, plots.Category]] = {}
     for _, value, group, label, of_models in ranked:
         name = f"{words.short(group, 22)} · {words.short(label, 22)}"
-        best.setdefault(label, (value, plots.Category(name, of_models)))
+        links = plots.links(figures.models, attribute, group=group, label=label)
+        best.setdefault(label, (value, plots.Category(name, of_models, links=links)))
     furthest = sorted(list(best.values())[:_PAIRS], key=lambda pair: -pair[0])
     return [category for _, category in furthest]
 
@@ -282,6 +284,7 @@ def _per_group(figures: Figures, metric: str, attribute: str) -> list[plots.Cate
         plots.Category(
             group or "all pictures",
             [figures.get(model, metric, attribute, group=group) for model in figures.models],
+            links=plots.links(figures.models, attribute, group=group),
         )
         for group in ("", *figures.groups(attribute))
         if figures.has(metric, attribute, group=group)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import io
 import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -40,11 +42,28 @@ _STYLE: dict[Any, Any] = {
 
 
 class Category(NamedTuple):
-    """One heading of a panel with a figure per model and, perhaps, each model's chance level."""
+    """One heading of a panel with a figure per model.
+
+    Perhaps also each model's chance level, and the links to the pictures that its figure counts.
+    """
 
     name: str
     figures: Sequence[Figure | None]
     chance: Sequence[Figure | None] = ()
+    links: Sequence[str] = ()
+
+
+def links(models: Sequence[str], about: str, **chosen: str) -> tuple[str, ...]:
+    """Return a link of each model to pictures of a page: those that were asked `about`, and so.
+
+    >>> links(["A"], "gender", group="man", label="")
+    ('#pictures&about=gender&model=A&group=man',)
+    """
+    filters = {name: value for name, value in chosen.items() if value}
+    return tuple(
+        f"#pictures&{urlencode({'about': about, 'model': model, **filters}, errors='replace')}"
+        for model in models
+    )
 
 
 def looks(models: int) -> list[tuple[str, str]]:
@@ -75,7 +94,8 @@ def panel(
     Returns
     -------
     str
-        An `svg` element in which every name is escaped; the same for the same input.
+        An `svg` element in which every name is escaped; the same for the same input. Where it has
+        links, which are for the mouse, its description stands before it.
     """
     lines = sum(len(category.figures) for category in categories)
     height = lines * _LINE + len(categories) * _HEADING + _AXIS
@@ -107,7 +127,8 @@ def panel(
             axes.vlines(reference, *ends, color=_INK, linewidth=1.2, linestyle=(0, (3, 2)))
             for model, figure in enumerate(category.figures):
                 chance = category.chance[model] if category.chance else None
-                _line(axes, y + _LINE / 2, model, figure, chance, high)
+                link = category.links[model] if category.links else None
+                _line(axes, y + _LINE / 2, model, figure, chance, high, link)
                 y += _LINE
         output = io.StringIO()
         canvas.savefig(
@@ -123,6 +144,7 @@ def _line(
     figure: Figure | None,
     chance: Figure | None,
     high: float,
+    link: str | None,
 ) -> None:
     """Draw one model's point, its interval, its chance level, and the value at the right."""
     colour = _COLOURS[model % len(_COLOURS)]
@@ -131,10 +153,17 @@ def _line(
         text = str(figure)
         axes.hlines(y, figure.low, figure.high, color=colour, linewidth=2.4)
         marker = _MARKERS[model % len(_MARKERS)]
-        axes.plot(figure.value, y, marker=marker, color=colour, markersize=7, clip_on=False)
+        (point,) = axes.plot(
+            figure.value, y, marker, color=colour, markersize=7, linestyle="none", clip_on=False
+        )
+        point.set_url(link)
     if chance is not None and chance.defined:
         axes.vlines(chance.value, y - 7, y + 7, color=_INK, linewidth=1.6)
-    axes.annotate(text, (high, y), (8, 0), textcoords="offset points", va="center", fontsize=12)
+    value = axes.annotate(
+        text, (high, y), (8, 0), textcoords="offset points", va="center", fontsize=12
+    )
+    if text != "–":
+        value.set_url(link)
 
 
 def _limits(categories: Sequence[Category], reference: float) -> tuple[float, float]:
@@ -169,7 +198,11 @@ def _inline(svg: str, description: str, key: str) -> str:
         element.tag = element.tag.removeprefix(_SVG)
         if "id" in element.attrib:
             element.set("id", f"{key}-{element.get('id')}")
-        if _LINK in element.attrib:
+        if element.tag == "a":
+            element.set("href", element.attrib.pop(_LINK))
+            element.attrib.pop("target", None)
+            element.set("tabindex", "-1")
+        elif _LINK in element.attrib:
             element.set("href", f"#{key}-{element.attrib.pop(_LINK).removeprefix('#')}")
         if "clip-path" in element.attrib:
             element.set("clip-path", element.get("clip-path", "").replace("#", f"#{key}-"))
@@ -177,5 +210,9 @@ def _inline(svg: str, description: str, key: str) -> str:
             element.set("style", element.get("style", "").replace(_INK, "currentColor"))
     root.attrib.pop("width")
     root.attrib.pop("height")
-    root.attrib |= {"role": "img", "aria-label": description}
-    return ElementTree.tostring(root, encoding="unicode")
+    if root.find(".//a") is None:
+        root.attrib |= {"role": "img", "aria-label": description}
+        return ElementTree.tostring(root, encoding="unicode")
+    root.set("aria-hidden", "true")
+    spoken = f'<p class="heard">{html.escape(description)}</p>'
+    return spoken + ElementTree.tostring(root, encoding="unicode")

@@ -86,6 +86,7 @@ def _per_group(figures: Figures, metric: str, attribute: str, task: str) -> list
         plots.Category(
             name,
             [figures.get(model, metric, of, task, group) for model in figures.models],
+            links=plots.links(figures.models, task, group=group and f"{attribute}: {group}"),
         )
         for name, (of, group) in keys.items()
         if figures.has(metric, of, task, group)

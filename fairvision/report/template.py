@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -74,6 +76,20 @@ def isolated(text: str) -> Markup:
     return Markup(re.sub(names, r"<bdi>\g<0></bdi>", str(escape(words.plain(text)))))
 
 
+def linked(svg: str, about: Collection[str]) -> str:
+    """Return a plot in which links are left that lead to pictures asked `about`; others are text.
+
+    >>> linked('<a href="#pictures&amp;about=age&amp;model=A">1</a>', ["gender"])
+    '1'
+    """
+
+    def kept(match: re.Match[str]) -> str:
+        values = dict(parse_qsl(html.unescape(match[1])))
+        return match[0] if values["about"] in about else match[2]
+
+    return re.sub(r'<a href="#pictures&amp;([^"]*)"[^>]*>(.*?)</a>', kept, svg, flags=re.DOTALL)
+
+
 @cache
 def _environment() -> Environment:
     """Return the environment of the page templates, which escapes all text."""
@@ -88,6 +104,7 @@ def _environment() -> Environment:
     environment.globals["not_named"] = NOT_NAMED
     environment.filters["short"] = words.short
     environment.filters["svg"] = Markup
+    environment.filters["linked"] = linked
     environment.filters["isolated"] = isolated
     environment.filters["data_uri"] = lambda pixels: data_uri(Image.fromarray(pixels))
     return environment

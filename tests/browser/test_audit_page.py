@@ -173,6 +173,19 @@ def test_a_bar_chooses_the_pictures_that_it_counts(open_page):
     assert ids(whole(tab)) == [i.id for i in TWO if i.models[0].reason == wanted["reason"]]
 
 
+def test_a_mark_of_a_plot_chooses_the_pictures_that_it_counts(open_page):
+    tab = open_page(page("two models"), viewport=DESK)
+    tab.locator("summary", has_text="Plots").click()
+    link = tab.locator(".plot a[href*='group=woman']", has_text="%").last
+    wanted = dict(parse_qsl(link.get_attribute("href").removeprefix("#pictures")))
+    link.click()
+    assert tab.locator("[name=group]").input_value() == wanted["group"]
+    model = "" if wanted["model"] == "baseline" else wanted["model"]
+    assert tab.locator("[name=model]").input_value() == model
+    assert ids(whole(tab)) == [image.id for image in TWO if image.truth == "woman"]
+    expect(tab.locator("#pictures")).to_be_in_viewport()
+
+
 def test_names_from_right_to_left_stand_apart_from_figures(open_page):
     """Else the direction of a name takes the probability beside it along."""
     tab = open_page(page("right to left"), "#pictures&open=p4", viewport=DESK)

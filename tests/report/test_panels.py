@@ -32,7 +32,7 @@ def test_strongest_pairs_are_those_whose_intervals_lie_furthest_from_zero():
     assert "two pictures" not in panel.svg
     places = [panel.svg.index(f">a · {label}<") for label in ("wide", "up", "weak 0", "down")]
     assert places == sorted(places)
-    assert panel.svg.count("weak") == 2 * 5
+    assert panel.svg.count("· weak") == 2 * 5
 
 
 def test_a_label_stands_with_its_strongest_group_only():

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from fairvision.report import plots
+from fairvision.report.template import linked
 from fairvision.results.figures import Figure
 
 NAN = Figure(math.nan, math.nan, math.nan, 0)
@@ -59,3 +60,18 @@ def test_axis_of_differences_holds_zero_and_all_intervals():
 
 def test_nothing_defined_is_still_a_plot():
     assert "–" in texts(draw(plots.Category("all", [NAN, None])))
+
+
+def test_marks_and_values_lead_to_their_pictures():
+    links = plots.links(["A", "B"], "gender", group="<a & b>", label="")
+    category = plots.Category("all", [Figure(0.5, 0.4, 0.6, 10), NAN], links=links)
+    drawn = plots.panel([category], description="it's <b>", key="key")
+    described, _, svg = drawn.partition("</p>")
+    assert described == '<p class="heard">it&#x27;s &lt;b&gt;. all: 50.0%, –'
+    element = ElementTree.fromstring(svg)
+    assert element.get("aria-hidden") == "true"
+    assert [(a.get("href"), a.get("tabindex")) for a in element.iter("a")] == [(links[0], "-1")] * 2
+    assert linked(drawn, ["gender"]) == drawn
+    without = linked(drawn, [])
+    assert "<a" not in without
+    assert texts(ElementTree.fromstring(without.partition("</p>")[2])) == texts(element)
