@@ -20,6 +20,7 @@ from fairvision.auditing.layouts import Layout
 from fairvision.auditing.mask_cautions import predicted_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure
+from fairvision.auditing.miniatures import side_shown
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
 from fairvision.core.command import command
@@ -377,7 +378,8 @@ def _attribution(material: Material, asked: str) -> str:
 def _gallery(material: Material) -> list[GalleryImage]:
     """Return the images that the page shows, of each attribute that every model predicts.
 
-    Where there is none it shows telling ones of each task; nothing where no image is at hand.
+    Where there is none it shows those of each task, the telling ones with their maps; nothing where
+    no image is at hand.
     """
     truth, models, networks = material.models[0].truth, material.models, material.networks
     if material.models[0].counts is not None or not (networks or material.pictures is not None):
@@ -399,9 +401,14 @@ def _gallery(material: Material) -> list[GalleryImage]:
     for task in () if attributes or not networks else tasks:
         per_kind = -(-PER_KIND // len(tasks))
         shown = list(task_gallery.choose(models, task, per_kind=per_kind))
-        items += task_gallery.draw(
-            *(models, networks, task, shown, material.regions), methods=material.methods
-        )
+        others = list(task_gallery.others(models, task, shown))
+        for of_images, reason in ((shown, ""), (others, task_gallery.ONLY_TELLING)):
+            items += task_gallery.draw(
+                *(models, networks, task, of_images, material.regions),
+                methods=material.methods,
+                side=side_shown(len(shown) + len(others)),
+                without_maps=reason,
+            )
     return items
 
 

@@ -24,6 +24,7 @@ from fairvision.auditing.gallery import (
     why_no_maps,
 )
 from fairvision.auditing.inputs import predicted
+from fairvision.auditing.miniatures import rows_shown
 from fairvision.auditing.tables import MEASURES, Samples
 from fairvision.auditing.telling import in_turn
 from fairvision.datasets import Dataset
@@ -39,6 +40,9 @@ Codes = npt.NDArray[np.int64]
 WRONG, NAMES, MISSES, ELSEWHERE, ON_OBJECTS, RIGHT = range(len(TASK_KINDS))
 
 
+ONLY_TELLING = "drawn for the most telling pictures only"
+
+
 class Shown(NamedTuple):
     """An image to show: under which of `TASK_KINDS`, its row, and the label it is about."""
 
@@ -47,7 +51,7 @@ class Shown(NamedTuple):
     label: str
 
 
-def choose(models: Sequence[Samples], task: str, *, per_kind: int = 4) -> Iterator[Shown]:
+def choose(models: Sequence[Samples], task: str, *, per_kind: int | None = 4) -> Iterator[Shown]:
     """Choose images to show, by what the first model did with them.
 
     Of each kind those come first on which other models did something else, then those on which the
@@ -58,7 +62,7 @@ def choose(models: Sequence[Samples], task: str, *, per_kind: int = 4) -> Iterat
     ----------
     models : samples of the same images, of which all predict the task
     task : which one. Where many labels may hold, an image is shown for one label of each kind.
-    per_kind : largest number of images of each kind
+    per_kind : largest number of images of each kind; None: all
     """
     truth = models[0].truth
     rows, labels = _asked(models, task)
@@ -77,6 +81,19 @@ def choose(models: Sequence[Samples], task: str, *, per_kind: int = 4) -> Iterat
             yield Shown(kind, int(rows[i]), names[labels[i]])
 
 
+def others(models: Sequence[Samples], task: str, shown: Sequence[Shown]) -> Iterator[Shown]:
+    """Yield the images that a page shows besides those that were chosen, each for one label.
+
+    An image of whose labels none is known, or named falsely, is not among them.
+    """
+    allowed = {*rows_shown(len(models[0].truth)).tolist()}
+    allowed -= {of_image.row for of_image in shown}
+    for of_image in choose(models, task, per_kind=None):
+        if of_image.row in allowed:
+            allowed.discard(of_image.row)
+            yield of_image
+
+
 def draw(
     samples: Sequence[Samples],
     models: Sequence[Model],
@@ -86,6 +103,7 @@ def draw(
     *,
     methods: Sequence[str | None],
     side: int = SIDE,
+    without_maps: str = "",
 ) -> list[GalleryImage]:
     """Return the images that were chosen, with the maps for their labels computed again.
 
@@ -97,6 +115,7 @@ def draw(
     regions : boxes of objects, as `fairvision.datasets.read_regions` gives them
     methods : the attribution of each model; None: its maps are blank
     side : largest width and height of the images in pixels
+    without_maps : draw no maps, for this reason
     """
     if not chosen:
         return []
@@ -106,9 +125,10 @@ def draw(
     truth = samples[0].truth
     rows, labels = [shown.row for shown in chosen], [shown.label for shown in chosen]
     maps = [
-        maps_of(model, truth, task, labels, rows, method) for model, method in zip(models, methods)
+        maps_of(model, truth, task, labels, rows, None if without_maps else method)
+        for model, method in zip(models, methods)
     ]
-    reasons = why_no_maps(models, methods)
+    reasons = [without_maps or reason for reason in why_no_maps(models, methods)]
     seen = [seen_regions(regions, truth, geometry_of(model)) for model in models]
     names = truth.schema.labels(task)
     rows_of, codes = np.array(rows), np.array([names.index(label) for label in labels])

@@ -37,6 +37,7 @@ from fairvision.schema import UNKNOWN
 
 __all__ = ["render"]
 
+WITH_LABELS = "those with a label, or a random sample of them"
 _LABELS = {"reasons": REASONS, "evidence_cells": EVIDENCE_CELLS}
 
 
@@ -113,7 +114,7 @@ def render(
         counted=counted(
             pictures.tiles if pictures else [],
             about.n,
-            chosen="chosen as telling" if of_tasks_only else "drawn at random",
+            chosen=WITH_LABELS if of_tasks_only else "drawn at random",
         ),
         of_tasks_only=of_tasks_only,
         choices=choices(images),

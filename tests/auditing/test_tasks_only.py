@@ -186,6 +186,19 @@ def test_no_section_is_empty_without_a_reason(job_only):
     assert item["outline"]
 
 
+def test_all_pictures_are_shown_the_telling_ones_with_maps(job_only, people):
+    test = people.samples.query("split == 'test'")["id"]
+    shown = pictures(job_only)
+    assert sorted(picture["id"] for picture in shown["pictures"]) == sorted(test)
+    with_map = ["map" in item["answers"][0] for item in shown["items"]]
+    assert with_map == sorted(with_map, reverse=True)
+    assert 0 < sum(with_map) < len(test)
+    last = shown["items"][-1]["answers"][0]
+    assert last["noMap"] == "drawn for the most telling pictures only"
+    assert "mass" not in last
+    assert f"All {len(test)} audited pictures" in words(job_only)
+
+
 def test_tasks_of_many_labels(people, tmp_path):
     done = fairvision.audit(
         {"things": model("objects")}, data=people.root, output=tmp_path / "audit", **HOW

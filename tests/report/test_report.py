@@ -111,7 +111,10 @@ def test_page_is_accessible(pages, shape):
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert all(header.get("scope") for header in page.all("th"))
     assert all(image.get("alt") for image in page.all("img"))
-    assert all(svg.get("aria-label") for svg in page.all("svg"))
+    heard = sum(element.get("class") == "heard" for element in page.all("p"))
+    hidden = [svg for svg in page.all("svg") if svg.get("aria-hidden")]
+    assert heard == len(hidden)
+    assert all(svg.get("aria-label") or svg in hidden for svg in page.all("svg"))
     assert page.all("html") == [{"lang": "en"}]
 
 
