@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+import time
 import warnings
 from collections import Counter
 from typing import Any
@@ -187,6 +188,18 @@ def test_long_captions() -> None:
     assert result.value == pytest.approx(101 / 200)
     results = metrics.caption_metrics(captions, references, replicates=20)
     assert all(0 < result.value <= 10 for result in results.values() if result.name != "bleu")
+
+
+def test_one_very_long_caption_costs_only_itself() -> None:
+    captions = ["a man on skis"] * 2000 + ["x " * 3000]
+    references = [["a man skis", "a man on two skis"]] * 2000 + [["x y " * 1500, "y"]]
+    start = time.process_time()
+    result = metrics.rouge_l(captions, references, replicates=0)
+    assert time.process_time() - start < 5
+    short = metrics.rouge_l(captions[:2000], references[:2000], replicates=0)
+    long = metrics.rouge_l(captions[2000:], references[2000:], replicates=0)
+    assert result.value == pytest.approx((2000 * short.value + long.value) / 2001)
+    assert long.value == pytest.approx(0.5)
 
 
 def test_groups_have_the_value_of_their_images() -> None:

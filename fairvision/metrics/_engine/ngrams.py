@@ -13,8 +13,8 @@ from scipy import sparse
 
 from fairvision.metrics._engine.arrays import Floats, Ints
 
-_PAIRS = 4096  # pairs of texts that are looked at together
-_NUMBERS = 4_000_000  # in their table, at most
+_PAIRS = 4096  # pairs of texts that are looked at together, at most
+_STEPS = 4_000_000  # entries of their tables, at most, if they are several
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +101,7 @@ def longest_common(texts: Texts, first: Ints, second: Ints) -> Ints:
     (pairs,) ints
     """
     longest = np.zeros(len(first), np.int64)
-    order = np.lexsort((texts.length[second], texts.length[first]))
-    widest = int(texts.length.max(initial=0)) + 1
-    step = max(1, min(_PAIRS, _NUMBERS // widest))
-    for begin in range(0, len(order), step):
-        pairs = order[begin : begin + step]
+    for pairs in _of_like_length(texts.length[first], texts.length[second]):
         rows, columns = texts.padded(first[pairs], -1), texts.padded(second[pairs], -2)
         best = np.zeros((len(pairs), columns.shape[1] + 1), np.int32)
         for token in rows.T:
@@ -113,3 +109,18 @@ def longest_common(texts: Texts, first: Ints, second: Ints) -> Ints:
             best[:, 1:] = np.maximum.accumulate(np.maximum(longer, best[:, 1:]), axis=1)
         longest[pairs] = best[:, -1]
     return longest
+
+
+def _of_like_length(first: Ints, second: Ints) -> Iterator[Ints]:
+    """Yield pairs of texts in blocks whose padded tables are not much larger than needed.
+
+    `first` and `second` are the lengths of the texts, (pairs,).
+    """
+    order = np.lexsort((second, first))
+    while len(order):
+        window = order[:_PAIRS]
+        longest = np.maximum.accumulate(first[window]) * np.maximum.accumulate(second[window])
+        size = longest * np.arange(1, len(window) + 1)
+        stop = max(1, int(np.searchsorted(size, _STEPS, side="right")))
+        yield order[:stop]
+        order = order[stop:]
