@@ -236,6 +236,16 @@ def test_captioners_are_compared_on_the_same_images(measure: Any) -> None:
     assert width < sum(result.high - result.low for result in results)
 
 
+@every_measure
+def test_images_of_a_scene_are_drawn_together(measure: Any) -> None:
+    captions = [f"a dog on bed {i // 8}" if i // 8 % 3 else "a man on skis" for i in range(320)]
+    references = [[f"a dog on bed {i // 8}", f"the dog sleeps on bed {i // 8}"] for i in range(320)]
+    scene = [f"scene {i // 8}" for i in range(320)]
+    alone, together = measure(captions, references), measure(captions, references, cluster=scene)
+    assert alone.value == together.value
+    assert 2 < (together.high - together.low) / (alone.high - alone.low) < 4  # about √8
+
+
 def test_other_scripts() -> None:
     captions = ["Кошка сидит на окне", "Собака спит"]
     references = [["кошка сидит на окне", "кот"], ["Собака лежит!"]]
