@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from fairvision.auditing.miniatures import MOST_SHOWN, SIDE, side_shown
+from fairvision.auditing.tables import MEASURES
 from fairvision.captioning.disagreements import in_order, opposed_rows
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.material import Material
 from fairvision.captioning.measures import ModelCaptions
-from fairvision.datasets.images import Doubts, read_image
+from fairvision.datasets.images import Doubts, image_size, read_image, read_mask
 from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plain_text
-from fairvision.results.gallery import ASKED, GalleryImage, ModelAnswer, Sentences
+from fairvision.results.gallery import ASKED, GalleryImage, ModelAnswer, Sentence, Sentences
 
 MOST_LISTED = 2000
 """Images on which models contradict each other that a page lists."""
@@ -51,7 +53,7 @@ def album(material: Material, *, most: int = MOST_SHOWN, seed: int = 0) -> list[
     first = [(ASKED, row) for row in range(len(asked))]
     return [
         *gallery_images(asked_models, asked, first, material.words, files, side),
-        *gallery_images(models, truth, ordered, material.words, files, side),
+        *gallery_images(models, truth, ordered, material.words, files, side, material.masks),
     ]
 
 
@@ -84,28 +86,64 @@ def gallery_images(
     words: Mapping[str, frozenset[str]],
     files: Mapping[str, Path] | None = None,
     side: int = SIDE,
+    masks: Mapping[str, Path] | None = None,
 ) -> Iterator[GalleryImage]:
     """Yield what a page shows of rows, each with its kind; images of at most `side` pixels."""
     ids, groups, objects = (truth.rows[name].to_list() for name in ("id", "group", "objects"))
+    elsewhere = [[] if of.asked is None else of.asked.elsewhere() for of in models]
     for kind, row in chosen:
         answers = tuple(
-            ModelAnswer(
-                model.model,
-                None if model.named[row] == OTHER else str(model.named[row]),
-                sentences=Sentences(tuple(parts(model.captions[row], words))),
-            )
-            for model in models
+            _answer(model, row, first[row] if first else None, words)
+            for model, first in zip(models, elsewhere)
         )
+        image = _pixels((files or {}).get(ids[row]), side)
+        donors = {place[1] for first in elsewhere if first and (place := first[row])}
         yield GalleryImage(
             kind=kind,
             id=ids[row],
             attribute=truth.attribute,
             truth=groups[row] or "",
             labels=tuple(objects[row] or ()),
-            image=_pixels((files or {}).get(ids[row]), side),
-            mask=None,
+            image=image,
+            mask=_mask((masks or {}).get(ids[row]), (files or {}).get(ids[row]), image),
             models=answers,
+            donors=tuple(sorted(donors)),
         )
+
+
+def _answer(
+    model: ModelCaptions,
+    row: int,
+    elsewhere: tuple[str, str] | None,
+    words: Mapping[str, frozenset[str]],
+) -> ModelAnswer:
+    """Return what a page shows of a model and an image."""
+
+    def sentence(text: str | None) -> Sentence:
+        return tuple(parts(text, words)) if text else ()
+
+    named = None if model.named[row] == OTHER else str(model.named[row])
+    whole = tuple(parts(model.captions[row], words))
+    asked = model.asked
+    if asked is None:
+        return ModelAnswer(model.model, named, sentences=Sentences(whole))
+    inside, mass = (asked.evidence[name].iloc[row] for name in MEASURES)
+    has_map = bool(asked.maps[row].any())
+    return ModelAnswer(
+        model.model,
+        named,
+        map=asked.maps[row] / np.float32(255) if has_map else np.zeros((1, 1), np.float32),
+        inside=None if np.isnan(inside) else bool(inside > 0.5),
+        mass=None if np.isnan(mass) else float(mass),
+        why_no_map="" if has_map else "no word names a group",
+        sentences=Sentences(
+            whole,
+            sentence(asked.hidden[row]),
+            sentence(asked.person[row]),
+            sentence(elsewhere[0] if elsewhere else None),
+            asked.words[row],
+        ),
+    )
 
 
 def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
@@ -134,3 +172,13 @@ def _pixels(file: Path | None, side: int) -> npt.NDArray[np.uint8] | None:
     small = read_image(file, least=2 * side, doubts=Doubts())
     small.thumbnail((side, side))
     return np.asarray(small)
+
+
+def _mask(
+    file: Path | None, of: Path | None, image: npt.NDArray[np.uint8] | None
+) -> npt.NDArray[np.bool_] | None:
+    """Return the mask of the person at the size of a small copy of its image; None without."""
+    if file is None or of is None or image is None:
+        return None
+    mask = Image.fromarray(read_mask(file, image_size(of), doubts=Doubts()))
+    return np.asarray(mask.resize((image.shape[1], image.shape[0]), Image.Resampling.NEAREST))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -17,7 +19,7 @@ from fairvision.captioning.labels import SPLIT, Labels, read_clusters, read_labe
 from fairvision.captioning.material import Material, gather
 from fairvision.captioning.measures import ModelCaptions, measure
 from fairvision.captioning.verdict import cautions, left_out
-from fairvision.core.files import check_vacant, whole_folder
+from fairvision.core.files import check_vacant, whole_folder, write_json
 from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.results.figures import CONFIDENCE
@@ -133,8 +135,78 @@ def captions(
             images=_path(images),
             show=list(map(str, show)),
         )
+        together = None
+        if cluster is not None:
+            together = read_clusters(Path(labels), cluster, material.truth.ids)
+    whole = len(tables[0]) == len(tables[1])
+    done = conclude(
+        material,
+        Path(output),
+        CaptionSettings(
+            dataset=Path(labels).name,
+            split="" if whole else f"{split_column or 'split'} = {split or SPLIT}",
+            reference=None if train is None else Path(train).name,
+            human=None if human is None else Path(human).name,
+            rounds=rounds,
+            replicates=replicates,
+            seed=seed,
+            runs=[
+                {"name": name, "file": path.name, "captions": material.counts[name]}
+                for name, path in zip(called, paths)
+            ],
+            clusters={} if together is None else together.as_json(),
+            **described(material),
+        ),
+        together=together,
+        doubts=[str(doubt.message) for doubt in doubts],
+        overwrite=overwrite,
+        console=console,
+    )
+    for message in done.verdict.warnings:
+        python_warnings.warn(message, FairvisionWarning, stacklevel=2)
+    return done
+
+
+def described(material: Material) -> dict[str, Any]:
+    """Return the settings that follow from what is audited."""
     truth, kinds = material.truth, material.words
-    together = None if cluster is None else read_clusters(Path(labels), cluster, truth.ids)
+    groups = truth.rows["group"]
+    return {
+        "n": len(truth),
+        "attribute": truth.attribute,
+        "task": truth.task,
+        "groups": list(kinds),
+        "words": {group: sorted(of_group) for group, of_group in kinds.items()},
+        "confidence": CONFIDENCE,
+        "versions": versions(*LIBRARIES),
+        "counts": [{truth.attribute: group, "n": int((groups == group).sum())} for group in kinds],
+    }
+
+
+def conclude(
+    material: Material,
+    output: Path,
+    settings: CaptionSettings,
+    *,
+    doubts: Sequence[str],
+    overwrite: bool,
+    console: Console,
+    together: Clusters | None = None,
+    files: Mapping[str, Any] = MappingProxyType({}),
+) -> CaptionAudit:
+    """Measure, judge and write what was gathered.
+
+    Parameters
+    ----------
+    material : captions and labels of the same images
+    output : folder to write
+    settings : how the audit was made
+    doubts : what was told as it was read
+    together : which images are resampled together, if any
+    files : JSON files that the folder has besides, by their paths within it
+    """
+    truth, kinds = material.truth, material.words
+    called = [model.model for model in material.models]
     with console.status("measures"), python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
         python_warnings.filterwarnings("ignore", "there are only", FairvisionWarning)
@@ -145,53 +217,25 @@ def captions(
             reference=material.reference,
             human=material.human,
             hidden=material.hidden,
-            rounds=rounds,
-            replicates=replicates,
-            seed=seed,
+            rounds=settings.rounds,
+            replicates=settings.replicates,
+            seed=settings.seed,
             cluster=None if together is None else together.codes,
         )
     about_data = cautions(material.models, truth, kinds, material.human)
-    before = [*(str(w.message) for w in doubts), *material.notes, *about_data]
+    before = [*doubts, *material.notes, *about_data]
     if together is not None:
         groups = truth.groups
         before += together.cautions({truth.attribute: (groups, truth.codes(groups).codes)})
     notes = list(dict.fromkeys([*before, *(str(w.message) for w in caught)]))
     absent = left_out(
-        truth, kinds, reference=material.reference, human=material.human, rounds=rounds
+        truth, kinds, reference=material.reference, human=material.human, rounds=settings.rounds
     )
     decided = verdict.judge(figures, called, left_out=absent, warnings=notes)
-    whole = len(tables[0]) == len(tables[1])
-    settings = CaptionSettings(
-        dataset=Path(labels).name,
-        split="" if whole else f"{split_column or 'split'} = {split or SPLIT}",
-        n=len(truth),
-        attribute=truth.attribute,
-        task=truth.task,
-        groups=list(kinds),
-        words={group: sorted(of_group) for group, of_group in kinds.items()},
-        reference=None if train is None else Path(train).name,
-        human=None if human is None else Path(human).name,
-        rounds=rounds,
-        replicates=replicates,
-        confidence=CONFIDENCE,
-        seed=seed,
-        clusters={} if together is None else together.as_json(),
-        versions=versions(*LIBRARIES),
-        runs=[
-            {"name": name, "file": path.name, "captions": material.counts[name]}
-            for name, path in zip(called, paths)
-        ],
-        counts=[
-            {truth.attribute: group, "n": int((truth.rows["group"] == group).sum())}
-            for group in kinds
-        ],
-    )
     with console.status("writes"):
         table = _table(material.models, truth, together)
-        _write(Path(output), material, table, figures, decided, settings, overwrite)
-    for message in notes:
-        python_warnings.warn(message, FairvisionWarning, stacklevel=2)
-    return CaptionAudit(Path(output), figures, decided)
+        _write(output, material, table, figures, decided, settings, files, overwrite)
+    return CaptionAudit(output, figures, decided)
 
 
 def _path(given: str | Path | None) -> Path | None:
@@ -206,6 +250,7 @@ def _write(
     figures: pd.DataFrame,
     decided: Verdict,
     settings: CaptionSettings,
+    files: Mapping[str, Any],
     overwrite: bool,
 ) -> None:
     """Write the folder of an audit of captions: table, figures, verdict and page."""
@@ -222,6 +267,9 @@ def _write(
     )
     with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         table.to_parquet(folder / "captions.parquet", index=False)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_json(folder / name, content)
         write_audit(
             folder, MARKER, page, figures, models=called, settings=settings, verdict=decided
         )
@@ -240,6 +288,8 @@ def _table(
         columns[f"caption/{model.model}"] = model.captions
         columns[f"named/{model.model}"] = model.named
         columns[f"outcome/{model.model}"] = model.outcomes(truth)
+        if model.asked is not None:
+            columns |= model.asked.columns(model.model)
         if model.objects is not None:
             labels = model.objects.columns.to_numpy()
             columns[f"objects/{model.model}"] = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +149,7 @@ class Material:
     asked : captions and labels of the images that are to be shown
     images : files of images, by id
     counts : captions in the file of each model
+    masks : files of masks of the person, by id
     notes : what was left out in bringing them together
     """
 
@@ -162,6 +163,7 @@ class Material:
     images: dict[str, Path]
     counts: dict[str, int]
     notes: list[str]
+    masks: Mapping[str, Path] = field(default_factory=dict)
 
 
 def gather(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision import metrics
+from fairvision.captioning.asked import Asked, asked_figures
 from fairvision.captioning.labels import Labels
 from fairvision.errors import FairvisionWarning
 from fairvision.metrics import Result, Sampling
@@ -40,12 +41,14 @@ class ModelCaptions:
     captions : (n,) texts
     named : (n,) the group that each names, or "other"
     objects : (n, labels) 0 and 1, the objects that each names; None without labels
+    asked : what it wrote where the images were changed; None of captions from elsewhere
     """
 
     model: str
     captions: list[str]
     named: npt.NDArray[np.object_]
     objects: pd.DataFrame | None
+    asked: Asked | None = None
 
     def outcomes(self, truth: Labels) -> npt.NDArray[np.object_]:
         """Return (n,) correct, incorrect or other; None where the true group is unknown."""
@@ -97,6 +100,9 @@ def measure(
             results |= dict(
                 _object_figures(model, truth, list(words), reference or truth, sampling)
             )
+        if model.asked is not None:
+            codes = truth.codes(list(words))
+            results |= dict(asked_figures(model.asked, truth.attribute, codes, words, sampling))
         if human is not None:
             results |= dict(_quality_figures(model, truth, list(words), human, sampling))
         if rounds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,10 @@ from fairvision.cli import config, gate, options
 from fairvision.cli._sections import SectionedCommand
 from fairvision.cli.sources import SOURCE, layer, options_from, preparation
 from fairvision.cli.swapping import fill
+from fairvision.errors import InputError
+
+if TYPE_CHECKING:
+    from fairvision.captioning import CaptionAudit
 
 
 def _named(given: tuple[str, ...]) -> dict[str, list[str]]:
@@ -36,6 +40,13 @@ SECTIONS = {
 }
 
 
+OF_CAPTIONERS = (
+    *("output", "data", "split", "attribution", "replicates", "seed", "device", "batch_size"),
+    *("cluster", "workers", "cache", "swaps", "fill", "overwrite"),
+)
+"""The options that audits of captioners have too."""
+
+
 @click.command("audit", cls=SectionedCommand, sections=SECTIONS)
 @click.argument(
     "sources", nargs=-1, required=True, metavar="SOURCE…", type=SOURCE, cls=options.Repeated
@@ -52,11 +63,11 @@ SECTIONS = {
 @click.option("--split", default="test", show_default=True, help="Which pictures are audited.")
 @click.option(
     "--attribution",
-    type=options.Choice(["auto", "none", *METHODS]),
+    type=options.Choice(["auto", "none", *METHODS, "attention"]),
     default="auto",
     show_default=True,
     help=f"How the evidence is found; auto is {DEFAULT}, and occlusion for models without "
-    "gradients.",
+    "gradients. Of words of captions: gradcam (auto), occlusion, attention.",
 )
 @click.option(
     "--predictions",
@@ -169,8 +180,14 @@ def command(
     from fairvision.core.processes import is_first
     from fairvision.results.expectations import check_lines
     from fairvision.results.rules import read_rules
+    from fairvision.runs.caption_model import write_captions
 
     parsed = read_rules(rules) if rules else []  # before the work
+    if not predictions and write_captions(sources):
+        written = _of_captioners(sources, names, quiet=quiet or as_json, **rest)
+        lines = [written.verdict.headline]
+        gate.conclude(written, parsed, lines, open_page=open_page, as_json=as_json)
+        return
     described = options_from(() if predictions else sources, rest)
     done = audit(
         () if predictions else sources,
@@ -188,6 +205,21 @@ def command(
         *check_lines(done.metrics, passed=bool(rest["sanity"])),
     ]
     gate.conclude(done, parsed, lines, open_page=open_page, as_json=as_json)
+
+
+def _of_captioners(
+    sources: tuple[Path | str, ...], names: tuple[str, ...], *, quiet: bool, **rest: Any
+) -> CaptionAudit:
+    """Return a finished audit of runs that write captions; refuse options that are of others."""
+    from fairvision.captioning.of_runs import audit_captioners
+
+    context = click.get_current_context()
+    for name in rest:
+        if name not in OF_CAPTIONERS and context.get_parameter_source(name) in config.GIVEN:
+            raise InputError(f"--{name.replace('_', '-')} is not for runs that write captions")
+    taken = {name: value for name, value in rest.items() if name in OF_CAPTIONERS}
+    quiet = quiet or not sys.stderr.isatty()
+    return audit_captioners(list(map(Path, sources)), names=names or None, quiet=quiet, **taken)
 
 
 def _as_shown(folder: Path) -> list[str]:

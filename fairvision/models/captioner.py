@@ -73,7 +73,7 @@ class Captioner(ImageNetwork):
         backbone.get_submodule(self.layer).register_forward_hook(self._keep)
         with torch.no_grad():
             backbone(images)
-        self.grid = self._taken(images).shape[2:]
+        self.grid = self._shown(self._taken(images)).shape[2:]
         backbone.train(training)
         self.pooled = nn.Sequential(nn.Linear(width, WIDTH), nn.LayerNorm(WIDTH))
         self.positions = nn.Sequential(nn.Linear(channels, WIDTH), nn.LayerNorm(WIDTH))
@@ -81,10 +81,14 @@ class Captioner(ImageNetwork):
 
     def encode(self, images: Tensor) -> Memory:
         """Return what the decoder is shown of images (n, 3, size, size) in [0, 1]."""
-        pooled = self.pooled(self.features(images))
+        return self.encode_with_maps(images)[0]
+
+    def encode_with_maps(self, images: Tensor) -> tuple[Memory, Tensor]:
+        """Return what the decoder is shown, and the maps (n, channels, rows, columns) it is of."""
+        features = self.features(images)
         maps = self._taken(images)
-        grid = self.positions(maps.flatten(2).transpose(1, 2)) + self.place
-        return Memory(pooled, grid)
+        grid = self._shown(maps).flatten(2).transpose(1, 2)
+        return Memory(self.pooled(features), self.positions(grid) + self.place), maps
 
     def forward(self, images: Tensor, tokens: Tensor, of: Tensor) -> Tensor:
         """Return the logits (m, t, vocabulary) of what follows each token of captions.
@@ -103,17 +107,19 @@ class Captioner(ImageNetwork):
         self._maps = output
 
     def _taken(self, images: Tensor) -> Tensor:
-        """Return the maps (n, channels, rows, columns) of the last images, and forget them."""
+        """Return the maps (n, channels, height, width) of the last images, and forget them."""
         assert self._maps is not None
         maps = as_maps(self._maps, images, self._prefix)
         self._maps = None
         assert maps is not None
+        return maps
+
+    def _shown(self, maps: Tensor) -> Tensor:
+        """Return maps of at most `MOST_ROWS` rows and columns."""
         rows, columns = (min(side, MOST_ROWS) for side in maps.shape[2:])
-        return (
-            maps
-            if maps.shape[2:] == (rows, columns)
-            else F.adaptive_avg_pool2d(maps, (rows, columns))
-        )
+        if maps.shape[2:] == (rows, columns):
+            return maps
+        return F.adaptive_avg_pool2d(maps, (rows, columns))
 
 
 def as_captioner(

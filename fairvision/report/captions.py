@@ -29,11 +29,15 @@ from fairvision.results.sections import (
     CAPTIONED_OBJECTS,
     CAPTIONED_PERSON,
     CAPTIONED_REST,
+    CAUSES,
+    EVIDENCE,
+    WITHOUT_PERSON,
 )
 from fairvision.results.summary import cards, lead
 from fairvision.results.verdict import Verdict
 
 OUTCOMES = ("correct", "incorrect", "other")
+WHY = (CAUSES, WITHOUT_PERSON, EVIDENCE)
 STYLES = ("style.css", "captions.css")
 
 
@@ -70,6 +74,7 @@ def render(
     attribute, task = settings.attribute, settings.task
     parts = {
         CAPTIONED_PERSON.heading: figures.rows(CAPTIONED_PERSON, attribute),
+        **{part.heading: figures.rows(part, attribute) for part in WHY},
         CAPTIONED_REST.heading: [
             *figures.rows(CAPTIONED_OBJECTS, attribute, task),
             *figures.rows(CAPTIONED_REST, attribute),

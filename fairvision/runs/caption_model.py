@@ -13,7 +13,7 @@ from fairvision.errors import InputError
 from fairvision.models import Captioner, Vocabulary
 from fairvision.models.beam_search import BEAMS
 from fairvision.models.sentences import Sentence, write
-from fairvision.runs.folder import Run, as_run, captioner, vocabulary
+from fairvision.runs.folder import CONFIG, Run, as_run, captioner, read_config, vocabulary
 
 _MARGIN = 1.5  # of the longest training caption
 
@@ -57,6 +57,12 @@ class RunCaptioner:
         assert self.run.captions is not None
         return self.run.captions["attribute"]
 
+    @property
+    def decoder(self) -> str:
+        """What writes: "transformer" or "lstm"."""
+        assert self.run.captions is not None
+        return self.run.captions["decoder"]
+
     def write(self, images: Tensor, *, beams: int = BEAMS) -> list[Sentence]:
         """Return a sentence for each image (n, 3, size, size) in [0, 1], on any device."""
         assert self.run.captions is not None
@@ -80,18 +86,23 @@ def as_run_captioner(
     return RunCaptioner(run, name or run.name, captioner(run, device), vocabulary(run), device)
 
 
-def write_captions(runs: Sequence[Run | str | Path]) -> bool:
-    """Tell whether runs write captions: all of them, or none.
+def write_captions(sources: Sequence[Path | str]) -> bool:
+    """Tell whether all of some sources are runs that write captions, or none is.
 
     Raises
     ------
     InputError
         If some do and others do not.
     """
-    kinds = [as_run(run).captions is not None for run in runs]
+    kinds = [
+        isinstance(source, Path)
+        and (source / CONFIG).is_file()
+        and "captions" in read_config(source)
+        for source in sources
+    ]
     if any(kinds) and not all(kinds):
-        wrong = as_run(runs[kinds.index(False)])
         raise InputError(
-            f"run {wrong.folder} writes no captions and others do: audit them apart from each other"
+            f"{sources[kinds.index(False)]} writes no captions and {sources[kinds.index(True)]} "
+            "does: audit them apart from each other"
         )
     return any(kinds)
