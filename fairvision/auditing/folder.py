@@ -19,7 +19,7 @@ from fairvision.auditing.image_table import Condition, image_table
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.mask_cautions import predicted_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
-from fairvision.auditing.measures import measure
+from fairvision.auditing.measures import measure_together
 from fairvision.auditing.miniatures import side_shown
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
@@ -30,6 +30,7 @@ from fairvision.core.version import versions
 from fairvision.datasets import FILLS
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.results.figures import CONFIDENCE, read_metrics
+from fairvision.results.findings import check_smallest
 from fairvision.results.folder import AuditSettings, FinishedAudit, write_audit
 from fairvision.results.gallery import GalleryImage
 from fairvision.results.verdict import Verdict
@@ -110,6 +111,8 @@ def audit(
     missing: str = MISSING[0],
     replicates: int = 1000,
     seed: int = 0,
+    simultaneous: bool = False,
+    smallest_difference: float = 0.0,
     device: str = "auto",
     batch_size: int = 64,
     workers: int | None = None,
@@ -152,6 +155,10 @@ def audit(
         them, or answered "wrong"
     replicates : bootstrap replicates of the 95% intervals
     seed : of the bootstrap; the models share its draws, so differences are paired
+    simultaneous : widen the intervals behind all findings so that they hold together (max-t), and
+        correct their p-values by Holm; see docs/uncertainty.md
+    smallest_difference : in points (hundredths): a gap whose interval lies within it is shown to be
+        small, and no concern; 0 for none
     device, batch_size, workers : where and how the models run
     cache : whether decoded images are kept on the disk, see `fairvision.datasets.open_pixels`
     swaps : in the surroundings of so many images of other groups each person is shown; 0 for none,
@@ -198,6 +205,7 @@ def audit(
         raise InputError("what models lean on is not in tables: --leaning is for runs")
     if files and sanity:
         raise InputError("tables cannot be asked again: --sanity is for runs")
+    check_smallest(smallest_difference)
     if missing not in MISSING:
         raise InputError(f"missing {missing!r} is not one of {', '.join(MISSING)}")
     if not 0 <= swaps <= MOST_SWAPS:
@@ -257,6 +265,8 @@ def audit(
             replicates=replicates,
             confidence=CONFIDENCE,
             seed=seed,
+            simultaneous={} if simultaneous else None,
+            smallest_difference=smallest_difference,
             clusters={} if material.clusters is None else material.clusters.as_json(),
             versions=versions(*LIBRARIES),
             runs=material.about,
@@ -277,18 +287,21 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
     replicates, seed = settings.replicates, settings.seed
     with python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
-        metrics = measure(
+        metrics, joint = measure_together(
             models,
             reference,
             train_counts=material.train_counts,
             replicates=replicates,
             seed=seed,
             cluster=None if together is None else together.codes,
+            simultaneous=settings.simultaneous is not None,
         )
+    settings = replace(settings, simultaneous=None if joint is None else joint.as_json())
     notes = list(material.notes)
     if together is not None:
         truth = models[0].truth
         notes += together.cautions({a: (g, truth.codes(a)) for a, g in truth.attributes.items()})
+    notes += [] if joint is None else [joint.caution]
     if material.leaning:
         rows = leaning_figures.figures(
             *(material.leaning, models[0].truth.attributes),
@@ -309,11 +322,12 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
         material.names,
         left_out=[*cautions.left_out(models, reference), *material.unmeasured],
         warnings=lines,
+        smallest_difference=settings.smallest_difference,
     )
     _write(output, material, metrics, decided, settings, overwrite)
     for message in lines:
         python_warnings.warn(message, FairvisionWarning, stacklevel=3)
-    return Audit(output, metrics, decided)
+    return Audit(output, metrics, decided, settings.smallest_difference)
 
 
 def _merged(lines: Sequence[str], caught: Sequence[str]) -> list[str]:
@@ -365,8 +379,10 @@ def _write(
 
 def _written(folder: Path) -> Audit:
     """Return what the first process has written."""
-    verdict = Verdict.of(read_json(folder / MARKER)["verdict"])
-    return Audit(folder, read_metrics(folder / "metrics.csv"), verdict)
+    described = read_json(folder / MARKER)
+    verdict = Verdict.of(described["verdict"])
+    smallest = float(described["settings"]["smallest_difference"])
+    return Audit(folder, read_metrics(folder / "metrics.csv"), verdict, smallest)
 
 
 def _attribution(material: Material, asked: str) -> str:

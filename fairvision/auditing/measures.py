@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +35,16 @@ from fairvision.results.figures import (
 from fairvision.results.metric import Compute
 from fairvision.results.registry import registered
 from fairvision.results.sections import Scope
+from fairvision.results.together import Figures, Together, hold_together
 
 
-def measure(
+def measure(models: Sequence[Samples], reference: Dataset | None, **how: Any) -> pd.DataFrame:
+    """Return the metrics table; see `measure_together`, without intervals that hold together."""
+    table, _ = measure_together(models, reference, **how)
+    return table
+
+
+def measure_together(
     models: Sequence[Samples],
     reference: Dataset | None,
     *,
@@ -45,7 +53,8 @@ def measure(
     confidence: float = CONFIDENCE,
     seed: int = 0,
     cluster: npt.NDArray[np.int64] | None = None,
-) -> pd.DataFrame:
+    simultaneous: bool = False,
+) -> tuple[pd.DataFrame, Together | None]:
     """Compute every figure that the samples allow, and the differences from the first model.
 
     Parameters
@@ -55,26 +64,39 @@ def measure(
     train_counts : images that each row of `reference` stands for; None for one each
     replicates, confidence, seed : of the bootstrap; one seed pairs the models
     cluster : (n,) codes, what is resampled instead of images; None for these
+    simultaneous : whether the intervals behind findings hold together
 
     Returns
     -------
-    the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
+    the metrics table of docs/design.md, with empty keys as "", where undefined figures are NaN; and
+    how intervals were made to hold together
     """
     sampling: Sampling = {"replicates": replicates, "confidence": confidence, "seed": seed}
     if models[0].counts is not None:
         sampling["counts"] = models[0].counts
     if cluster is not None:
         sampling["cluster"] = cluster
+    if simultaneous:
+        sampling["joint"] = True
     training = None if reference is None else Training(reference, train_counts)
     with warnings.catch_warnings():  # of small groups: `cautions` says it once
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
         warnings.filterwarnings("ignore", "there are only", FairvisionWarning)  # clusters, too
         warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
-        return _table([Inputs(model, training, sampling) for model in models])
+        computed = _computed_of([Inputs(model, training, sampling) for model in models])
+    together = None
+    if simultaneous:
+        computed, together = hold_together(computed, [model.model for model in models])
+    table = tabulate(
+        (model, key, result)
+        for model, results in computed.items()
+        for key, result in results.items()
+    )
+    return table, together
 
 
-def _table(models: Sequence[Inputs]) -> pd.DataFrame:
-    """Return the table of all models' figures and of their differences to the first."""
+def _computed_of(models: Sequence[Inputs]) -> Figures:
+    """Return all models' figures and their differences to the first."""
     first, *others = models
     computed = {inputs.samples.model: dict(_figures(inputs)) for inputs in models}
     name = first.samples.model
@@ -93,11 +115,7 @@ def _table(models: Sequence[Inputs]) -> pd.DataFrame:
                         results |= dict(task_evidence_figures(inputs.of(attribute, task), both))
         change = difference_of(name, other.samples.model)
         computed[change] = dict(differences(ours, theirs))
-    return tabulate(
-        (model, key, result)
-        for model, results in computed.items()
-        for key, result in results.items()
-    )
+    return computed
 
 
 def _figures(inputs: Inputs) -> Computed:

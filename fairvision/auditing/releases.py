@@ -79,7 +79,10 @@ def compare(
     check_vacant(output, marker=MARKER, overwrite=overwrite)
     audits = read_audit(old), read_audit(new)
     figures = _figures(audits[0]), _figures(audits[1])
-    listed = [findings(one.metrics, one.models) for one in audits]
+    listed = [
+        findings(one.metrics, one.models, float(one.settings.get("smallest_difference", 0)))
+        for one in audits
+    ]
     compared: list[Compared] = []
     differences: list[Change] = []
     statuses: list[StatusChange] = []

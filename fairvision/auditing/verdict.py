@@ -50,6 +50,7 @@ def judge(
     *,
     left_out: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    smallest_difference: float = 0.0,
 ) -> Verdict:
     """Put the metrics table into words.
 
@@ -59,6 +60,7 @@ def judge(
     models : names of the models, the first of which the others are compared with
     left_out : what could not be measured, and why
     warnings : what to know before trusting the figures
+    smallest_difference : in points, as for `fairvision.results.findings`
     """
     figures = read(metrics, models)
     answers = list[Answer | None](task_answers(figures))
@@ -73,7 +75,7 @@ def judge(
         for other in models[1:]
         for attribute in figures.attributes
     ]
-    opening = " ".join(lead(metrics, models).sentences)
+    opening = " ".join(lead(metrics, models, smallest_difference).sentences)
     return Verdict(
         "\n".join(filter(None, (opening, _headline(figures, models)))),
         tuple(answer for answer in answers if answer is not None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,12 +18,13 @@ from fairvision.captioning import verdict
 from fairvision.captioning.album import album, opposed
 from fairvision.captioning.labels import SPLIT, Labels, read_clusters, read_labels
 from fairvision.captioning.material import Material, gather
-from fairvision.captioning.measures import ModelCaptions, measure
+from fairvision.captioning.measures import ModelCaptions, measure_together
 from fairvision.captioning.verdict import cautions, left_out
 from fairvision.core.files import check_vacant, whole_folder, write_json
 from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.results.figures import CONFIDENCE
+from fairvision.results.findings import check_smallest
 from fairvision.results.folder import CaptionSettings, FinishedAudit, write_audit
 from fairvision.results.verdict import Verdict
 
@@ -51,6 +53,8 @@ def captions(
     images: str | Path | None = None,
     show: Sequence[str | int] = (),
     cluster: str | None = None,
+    simultaneous: bool = False,
+    smallest_difference: float = 0.0,
     rounds: int = 10,
     replicates: int = 1000,
     seed: int = 0,
@@ -77,6 +81,10 @@ def captions(
     show : ids of images that the report is to show, also of other splits
     cluster : column of the labels table that says which images are no independent evidence, such
         as all of one scene: these are resampled together. See docs/uncertainty.md.
+    simultaneous : widen the intervals behind all findings so that they hold together (max-t), and
+        correct their p-values by Holm; see docs/uncertainty.md
+    smallest_difference : in points (hundredths): a gap whose interval lies within it is shown to be
+        small, and no concern; 0 for none
     rounds : of LIC; 0 leaves it out
     replicates : bootstrap replicates of the 95% intervals
     seed : of all chance; the models share its draws, so differences are paired
@@ -109,6 +117,7 @@ def captions(
     check_vacant(output, marker=MARKER, overwrite=overwrite)
     if replicates < 1 or rounds < 0:
         raise InputError("replicates must be 1 or more, and rounds 0 or more")
+    check_smallest(smallest_difference)
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
     if not paths:
         raise InputError("give at least one file of captions")
@@ -154,6 +163,8 @@ def captions(
                 {"name": name, "file": path.name, "captions": material.counts[name]}
                 for name, path in zip(called, paths)
             ],
+            simultaneous={} if simultaneous else None,
+            smallest_difference=smallest_difference,
             clusters={} if together is None else together.as_json(),
             **described(material),
         ),
@@ -210,7 +221,7 @@ def conclude(
     with console.status("measures"), python_warnings.catch_warnings(record=True) as caught:
         python_warnings.simplefilter("always", FairvisionWarning)
         python_warnings.filterwarnings("ignore", "there are only", FairvisionWarning)
-        figures = measure(
+        figures, joint = measure_together(
             material.models,
             truth,
             kinds,
@@ -221,9 +232,12 @@ def conclude(
             replicates=settings.replicates,
             seed=settings.seed,
             cluster=None if together is None else together.codes,
+            simultaneous=settings.simultaneous is not None,
         )
+    settings = replace(settings, simultaneous=None if joint is None else joint.as_json())
     about_data = cautions(material.models, truth, kinds, material.human)
     before = [*doubts, *material.notes, *about_data]
+    before += [] if joint is None else [joint.caution]
     if together is not None:
         groups = truth.groups
         before += together.cautions({truth.attribute: (groups, truth.codes(groups).codes)})
@@ -231,11 +245,14 @@ def conclude(
     absent = left_out(
         truth, kinds, reference=material.reference, human=material.human, rounds=settings.rounds
     )
-    decided = verdict.judge(figures, called, left_out=absent, warnings=notes)
+    smallest = settings.smallest_difference
+    decided = verdict.judge(
+        figures, called, left_out=absent, warnings=notes, smallest_difference=smallest
+    )
     with console.status("writes"):
         table = _table(material.models, truth, together)
         _write(output, material, table, figures, decided, settings, files, overwrite)
-    return CaptionAudit(output, figures, decided)
+    return CaptionAudit(output, figures, decided, smallest)
 
 
 def _path(given: str | Path | None) -> Path | None:

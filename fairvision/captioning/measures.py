@@ -28,6 +28,7 @@ from fairvision.results.figures import (
     differences,
     tabulate,
 )
+from fairvision.results.together import Together, hold_together
 from fairvision.schema import UNKNOWN
 
 
@@ -63,6 +64,17 @@ def measure(
     models: Sequence[ModelCaptions],
     truth: Labels,
     words: Mapping[str, frozenset[str]],
+    **how: Any,
+) -> pd.DataFrame:
+    """Return the metrics table; see `measure_together`, without intervals that hold together."""
+    table, _ = measure_together(models, truth, words, **how)
+    return table
+
+
+def measure_together(
+    models: Sequence[ModelCaptions],
+    truth: Labels,
+    words: Mapping[str, frozenset[str]],
     *,
     reference: Labels | None = None,
     human: Sequence[tuple[str, ...] | None] | None = None,
@@ -71,7 +83,8 @@ def measure(
     replicates: int = 1000,
     seed: int = 0,
     cluster: npt.NDArray[np.int64] | None = None,
-) -> pd.DataFrame:
+    simultaneous: bool = False,
+) -> tuple[pd.DataFrame, Together | None]:
     """Compute every figure that the captions allow, and the differences from the first model.
 
     Parameters
@@ -85,14 +98,18 @@ def measure(
     rounds : of LIC; 0 leaves it out
     replicates, seed : of the bootstrap; one seed pairs the models
     cluster : (n,) codes, what is resampled instead of images; None for these
+    simultaneous : whether the intervals behind findings hold together
 
     Returns
     -------
-    the metrics table of docs/design.md, with empty keys as "". Undefined figures are NaN.
+    the metrics table of docs/design.md, with empty keys as "", where undefined figures are NaN; and
+    how intervals were made to hold together
     """
     sampling: Sampling = {"replicates": replicates, "confidence": CONFIDENCE, "seed": seed}
     if cluster is not None:
         sampling["cluster"] = cluster
+    if simultaneous:
+        sampling["joint"] = True
     computed: dict[str, dict[Key, Result]] = {}
     for model in models:
         results = dict(_outcome_figures(model, truth, words, sampling))
@@ -120,9 +137,13 @@ def measure(
     for model in models[1:]:
         change = differences(computed[first], computed[model.model])
         computed[difference_of(first, model.model)] = dict(change)
-    return tabulate(
+    together = None
+    if simultaneous:
+        computed, together = hold_together(computed, [model.model for model in models])
+    table = tabulate(
         (name, key, result) for name, results in computed.items() for key, result in results.items()
     )
+    return table, together
 
 
 def _outcome_figures(

@@ -116,6 +116,7 @@ def judge(
     *,
     left_out: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    smallest_difference: float = 0.0,
 ) -> Verdict:
     """Put the metrics table into words.
 
@@ -125,6 +126,7 @@ def judge(
     models : names of the models, the first of which the others are compared with
     left_out : what could not be measured, and why
     warnings : what to know before trusting the figures
+    smallest_difference : in points, as for `fairvision.results.findings`
     """
     figures = read(metrics, models)
     answers = [
@@ -145,7 +147,7 @@ def judge(
         _unequal(figures, "cider", "Are the pictures of one group described worse?"),
         _agree(figures),
     ]
-    opening = " ".join(lead(metrics, models).sentences)
+    opening = " ".join(lead(metrics, models, smallest_difference).sentences)
     return Verdict(
         "\n".join(filter(None, (opening, *_headline(figures)))),
         tuple(answer for answer in answers if answer is not None),

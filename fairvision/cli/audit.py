@@ -34,7 +34,17 @@ SECTIONS = {
     "Models by name": (*("heads", "size", "shorter", "mean", "std", "prompt", "prompts", "layer"),),
     "Questions that take longer": ("swaps", "fill", "leaning", "sanity", "sanity_pictures"),
     "Intervals, and where it runs": (
-        *("replicates", "seed", "cluster", "device", "batch_size", "workers", "cache"),
+        *(
+            "replicates",
+            "seed",
+            "cluster",
+            "simultaneous",
+            "smallest_difference",
+            "device",
+            "batch_size",
+            "workers",
+            "cache",
+        ),
     ),
     "What becomes of it": (*("rules", "open_page", "as_json", "overwrite", "quiet", "config"),),
 }
@@ -101,6 +111,8 @@ OF_CAPTIONERS = (
     help="With --predictions: scores are logits (softmax; sigmoid where many labels may hold).",
 )
 @options.cluster
+@options.simultaneous
+@options.smallest_difference
 @click.option(
     "--name", "names", multiple=True, help="What a model is called; one for each, in their order."
 )

@@ -70,6 +70,8 @@ from fairvision.cli import config, gate, options
     help="Attackers that LIC trains; 0 leaves it out.",
 )
 @options.cluster
+@options.simultaneous
+@options.smallest_difference
 @options.replicates
 @gate.fail_on
 @options.seed

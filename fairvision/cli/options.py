@@ -149,6 +149,19 @@ cluster = click.option(
     help="Column that says which pictures are no independent evidence, such as all of one person: "
     "they are resampled together.",
 )
+simultaneous = click.option(
+    "--simultaneous",
+    is_flag=True,
+    help="Widen the intervals behind all findings so that they hold together.",
+)
+smallest_difference = click.option(
+    "--smallest-difference",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    metavar="POINTS",
+    help="Differences of fewer points do not matter: a gap whose interval lies within them is "
+    "shown to be small.",
+)
 prepare = click.option(
     "--prepare",
     type=Choice(["auto", "digit", "none"]),

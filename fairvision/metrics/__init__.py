@@ -77,6 +77,7 @@ from fairvision.metrics.rates import (
     true_positive_rate,
 )
 from fairvision.metrics.scores import average_precision, calibration_error
+from fairvision.metrics.together import holm, simultaneous
 
 __all__ = [
     "CaptionReport",
@@ -130,6 +131,7 @@ __all__ = [
     "gap",
     "group_metrics",
     "group_ratio",
+    "holm",
     "leakage_amplification",
     "lic",
     "localisation",
@@ -148,6 +150,7 @@ __all__ = [
     "relevance_rank",
     "rouge_l",
     "selection_rate",
+    "simultaneous",
     "small_groups",
     "top_k_intersection",
     "true_negative_rate",

@@ -155,6 +155,7 @@ def _means(rows: Rows, values: Floats, members: Bools, name: str) -> list[Result
             name,
             shares=None if images is None else images[i : i + 1],
             estimates=estimates[i],
+            family=estimates,
         )
         for i in range(len(members))
     ]

@@ -96,7 +96,7 @@ def render(
     images = [GalleryImage.of(item) for item in gallery]
     about = settings_from(AuditSettings, settings)
     marks = looks(models, plots.looks(len(models)))
-    opening = lead(metrics, models)
+    opening = lead(metrics, models, about.smallest_difference)
     pictures = album(images, marks) if images else None
     of_tasks_only = bool(images) and all(image.of_task for image in images)
     return fill(
@@ -107,7 +107,7 @@ def render(
         looks=marks,
         verdict=readable(Verdict.of(verdict), models),
         lead=opening,
-        cards=cards(metrics, models),
+        cards=cards(metrics, models, about.smallest_difference),
         album=pictures,
         pair=telling_pair(pictures.tiles, opening, models) if pictures else [],
         first_tiles=FIRST,

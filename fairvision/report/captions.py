@@ -81,7 +81,7 @@ def render(
         ],
         CAPTION_QUALITY.heading: figures.rows(CAPTION_QUALITY, attribute),
     }
-    opening = lead(metrics, models)
+    opening = lead(metrics, models, settings.smallest_difference)
     marks = looks(models, plots.looks(len(models)))
     pictures = album(gallery, marks) if gallery else None
     tiles = pictures.tiles if pictures else []
@@ -92,7 +92,11 @@ def render(
         bars=_bars(figures, attribute, marks, settings.groups),
         looks=marks,
         lead=opening,
-        cards=[card for card in cards(metrics, models) if any(e.pair for e in card.entries)],
+        cards=[
+            card
+            for card in cards(metrics, models, settings.smallest_difference)
+            if any(e.pair for e in card.entries)
+        ],
         album=pictures,
         pair=telling_pair(tiles, opening, models),
         first_tiles=FIRST,

@@ -52,7 +52,7 @@ def markdown(
     of_split = f" of split {_cell(settings.split)}" if settings.split else ""
     lines += [f"{settings.n:,} pictures{of_split}.", ""]
     lines += ["| question | model | | figures | |", "|---|---|---|---|---|"]
-    for card in cards(metrics, models):
+    for card in cards(metrics, models, settings.smallest_difference):
         for entry in card.entries:
             pair = " / ".join(entry.pair) or "–"
             row = (card.question, entry.model, entry.status, pair, f"{entry.words} {entry.small}")

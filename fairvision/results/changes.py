@@ -78,7 +78,7 @@ class StatusChange:
     ----------
     model : its name
     question, metric, attribute, task : what it is about
-    old, new : "concern", "none shown" or "cannot say"
+    old, new : "concern", "shown small", "none shown" or "cannot say"
     """
 
     model: str

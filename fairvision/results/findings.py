@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
+from fairvision.errors import InputError
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
 from fairvision.results.extremes import FEWEST, Extremes, extremes, widening
 from fairvision.results.figures import Figure, Figures, read
 from fairvision.results.registry import registered
 from fairvision.schema import UNKNOWN
 
-Status = Literal["concern", "none shown", "cannot say"]
+Status = Literal["concern", "shown small", "none shown", "cannot say"]
 
 SERVED = "Are all groups served alike?"
 SURROUNDINGS = "Does it lean on the surroundings?"
@@ -44,7 +45,9 @@ class Finding:
     value, low, high, n : with its 95% interval; NaN where it is undefined
     threshold : what the interval is held against
     status : "concern" where the interval lies on the side of `threshold` that is a reason to worry,
-        "none shown" where it does not, "cannot say" where nothing is defined or too few images are
+        "shown small" where it lies between minus and plus a smallest difference that was stated,
+        "none shown" where it does neither, "cannot say" where nothing is defined or too few images
+        are
     extremes : of a gap, the groups that fare worst and best, with their figures; else None
     """
 
@@ -115,7 +118,29 @@ _RULES = (
 )
 
 
-def findings(metrics: Any, models: Sequence[str]) -> list[Finding]:
+def check_smallest(points: float) -> None:
+    """Raise `InputError` unless a smallest difference is a number of points, 0 to 100."""
+    is_number = isinstance(points, (int, float)) and not isinstance(points, bool)
+    if not is_number or not 0 <= points <= 100:
+        raise InputError(f"smallest_difference must be in points, from 0 to 100, not {points!r}")
+
+
+ANSWERING = frozenset(rule.metric for rule in _RULES)
+"""The metrics whose figures answer a question."""
+
+
+def id_of(model: str, metric: str, attribute: str = "", task: str = "") -> str:
+    """Return the id of a finding.
+
+    >>> id_of("m", "accuracy_gap", "gender")
+    'm/accuracy_gap/gender'
+    """
+    return "/".join(filter(None, (model, metric, attribute, task)))
+
+
+def findings(
+    metrics: Any, models: Sequence[str], smallest_difference: float = 0.0
+) -> list[Finding]:
     """Return what the figures of an audit say, by question, unequal errors first.
 
     Each question has at least one finding for each model: one that "cannot say" where none of its
@@ -125,6 +150,9 @@ def findings(metrics: Any, models: Sequence[str]) -> list[Finding]:
     ----------
     metrics : the metrics table (columns as in docs/design.md)
     models : names of the models
+    smallest_difference : in points (hundredths), below which a difference does not matter; 0 where
+        none was stated. A figure whose interval lies within it is shown to be small (an equivalence
+        test, by two one-sided tests at half of what the interval leaves out), whatever its sign.
 
     Examples
     --------
@@ -136,17 +164,20 @@ def findings(metrics: Any, models: Sequence[str]) -> list[Finding]:
     ...     print(found.id, "|", found.status)
     m/accuracy_gap/gender | concern
     m/background_gap | cannot say
+    >>> findings(pd.DataFrame([row]), ["m"], smallest_difference=31)[0].status
+    'shown small'
     """
     figures = read(metrics, models)
+    smallest = smallest_difference / 100
     listed = []
     for question in QUESTIONS:
         for model in models:
-            answers = list(_answers(figures, question, model))
+            answers = list(_answers(figures, question, model, smallest))
             listed += answers or [_unanswered(question, model)]
     return listed
 
 
-def _answers(figures: Figures, question: str, model: str) -> Iterator[Finding]:
+def _answers(figures: Figures, question: str, model: str, smallest: float) -> Iterator[Finding]:
     """Yield what answers a question about a model."""
     for rule in _RULES:
         if rule.question != question:
@@ -155,11 +186,17 @@ def _answers(figures: Figures, question: str, model: str) -> Iterator[Finding]:
             for task in figures.tasks if rule.scope[1] else [""]:
                 figure = figures.get(model, rule.metric, attribute, task)
                 if figure is not None:
-                    yield _finding(figures, rule, model, attribute, task, figure)
+                    yield _finding(figures, rule, model, attribute, task, figure, smallest)
 
 
 def _finding(
-    figures: Figures, rule: _Rule, model: str, attribute: str, task: str, figure: Figure
+    figures: Figures,
+    rule: _Rule,
+    model: str,
+    attribute: str,
+    task: str,
+    figure: Figure,
+    smallest: float,
 ) -> Finding:
     """Return what a figure says."""
     by_group = {
@@ -171,8 +208,11 @@ def _finding(
     between = None
     if rule.by_group:
         between = extremes(by_group, better=registered()[rule.by_group].better)
+    status = _status_of_gap(figure, between) if by_group else _status(figure, rule.worry)
+    is_small = status != "cannot say" and rule.worry == "above"
+    is_small = is_small and _is_small(figure, between, smallest)
     return Finding(
-        id="/".join(filter(None, (model, rule.metric, attribute, task))),
+        id=id_of(model, rule.metric, attribute, task),
         question=rule.question,
         model=model,
         attribute=attribute,
@@ -180,8 +220,8 @@ def _finding(
         group="" if between is None else between.worst.group,
         metric=rule.metric,
         **{name: getattr(figure, name) for name in ("value", "low", "high", "n")},
-        threshold=0.0,
-        status=_status_of_gap(figure, between) if by_group else _status(figure, rule.worry),
+        threshold=smallest if is_small else 0.0,
+        status="shown small" if is_small else status,
         extremes=between,
     )
 
@@ -219,11 +259,24 @@ def _status_of_gap(figure: Figure, between: Extremes | None) -> Status:
     return "none shown" if between.all_compared else "cannot say"
 
 
+def _is_small(figure: Figure, between: Extremes | None, smallest: float) -> bool:
+    """Return whether an interval, widened by the number of groups, lies within ± `smallest`.
+
+    An interval without width shows nothing, and neither does one without the groups of few.
+    """
+    if between is not None and not between.all_compared:
+        return False
+    wider = widening(between.groups) if between is not None else 1.0
+    low = figure.value - wider * (figure.value - figure.low)
+    high = figure.value + wider * (figure.high - figure.value)
+    return -smallest < low < high < smallest
+
+
 def _unanswered(question: str, model: str) -> Finding:
     """Return that nothing answers a question about a model."""
     metric = next(rule.metric for rule in _RULES if rule.question == question)
     return Finding(
-        id=f"{model}/{metric}",
+        id=id_of(model, metric),
         question=question,
         model=model,
         attribute="",

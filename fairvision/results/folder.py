@@ -40,6 +40,9 @@ class AuditSettings:
     replicates, confidence, seed : of the intervals
     clusters : what was resampled instead of images: `column`, `clusters` (how many), `pictures` and
         `largest`; empty where it was images
+    simultaneous : how intervals were made to hold together: how many `figures`, by what `factor`
+        each is wider, and by the id of each finding `p`, its p-value corrected by Holm; else None
+    smallest_difference : in points, below which a difference does not matter; 0: none was stated
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
     date : when it was made, as in "2026-11-30"
@@ -60,6 +63,8 @@ class AuditSettings:
     confidence: float
     seed: int
     clusters: Mapping[str, object] = field(default_factory=dict)
+    simultaneous: Mapping[str, object] | None = None
+    smallest_difference: float = 0.0
     versions: Mapping[str, str]
     runs: Records
     counts: Records
@@ -81,7 +86,7 @@ class CaptionSettings:
     reference, human : names of files, or None
     rounds : of LIC
     replicates, confidence, seed : of the intervals
-    clusters : as of `AuditSettings`
+    clusters, simultaneous, smallest_difference : as of `AuditSettings`
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
     """
@@ -100,6 +105,8 @@ class CaptionSettings:
     confidence: float
     seed: int
     clusters: Mapping[str, object] = field(default_factory=dict)
+    simultaneous: Mapping[str, object] | None = None
+    smallest_difference: float = 0.0
     versions: Mapping[str, str]
     runs: Records
     counts: Records
@@ -157,11 +164,13 @@ class FinishedAudit:
     folder : where `report.html`, `metrics.csv` and the tables behind them are
     metrics : the metrics table
     verdict : what the figures say
+    smallest_difference : in points, below which a difference does not matter; 0: none was stated
     """
 
     folder: Path
     metrics: pd.DataFrame
     verdict: Verdict
+    smallest_difference: float = 0.0
 
     @property
     def report(self) -> Path:
@@ -214,12 +223,15 @@ class FinishedAudit:
         """Return the headline, what was found and the accuracies, for notebooks."""
         from fairvision.results.inline import as_html
 
-        return as_html(self.metrics, self.models, self.verdict, str(self.report))
+        return as_html(
+            *(self.metrics, self.models, self.verdict, str(self.report)),
+            smallest_difference=self.smallest_difference,
+        )
 
     @property
     def findings(self) -> list[Finding]:
         """What the figures answer, for programs: docs/gate.md."""
-        return findings(self.metrics, self.models)
+        return findings(self.metrics, self.models, self.smallest_difference)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints of it: paths, verdict and findings."""
@@ -255,7 +267,7 @@ def write_audit(
         "settings": as_json(settings),
         **({} if data is None else {"data": data}),
         "verdict": verdict.as_json(),
-        **_described(findings(metrics, models)),
+        **_described(findings(metrics, models, settings.smallest_difference)),
         checksums.KEY: checksums.of_tables(folder),
     }
     write_json(folder / marker, described)

@@ -14,10 +14,16 @@ from fairvision.results.words import plain
 
 _WORDS = {
     "concern": "concern",
+    "shown small": "shown to be small",
     "none shown": "no concern shown",
     "cannot say": "cannot say",
 }
-_COLOURS = {"concern": "#c5221f", "none shown": "#5f6368", "cannot say": "#9aa0a6"}
+_COLOURS = {
+    "concern": "#c5221f",
+    "shown small": "#188038",
+    "none shown": "#5f6368",
+    "cannot say": "#9aa0a6",
+}
 _CARD = (
     "flex:1 1 14em;border:1px solid #9aa0a6;border-left:.4em solid {};border-radius:.3em;"
     "padding:.5em .8em"
@@ -25,7 +31,14 @@ _CARD = (
 _MOST_ROWS = 24
 
 
-def as_html(metrics: pd.DataFrame, models: Sequence[str], verdict: Verdict, page: str) -> str:
+def as_html(
+    metrics: pd.DataFrame,
+    models: Sequence[str],
+    verdict: Verdict,
+    page: str,
+    *,
+    smallest_difference: float = 0.0,
+) -> str:
     """Return an audit in HTML: headline, a card for each question that was answered, accuracies.
 
     Names are escaped, styles stand in the elements, and there is no script.
@@ -36,6 +49,7 @@ def as_html(metrics: pd.DataFrame, models: Sequence[str], verdict: Verdict, page
     models : names of the models
     verdict : what the figures say
     page : where the report is
+    smallest_difference : in points, as for `fairvision.results.findings.findings`
 
     Examples
     --------
@@ -49,8 +63,13 @@ def as_html(metrics: pd.DataFrame, models: Sequence[str], verdict: Verdict, page
     (True, True, False)
     """
     figures = read(metrics, models)
-    sentences = lead(metrics, models).sentences or verdict.headline.splitlines() or [page]
-    drawn = [_card(card) for card in cards(metrics, models) if any(e.pair for e in card.entries)]
+    sentences = (
+        lead(metrics, models, smallest_difference).sentences
+        or verdict.headline.splitlines()
+        or [page]
+    )
+    asked = cards(metrics, models, smallest_difference)
+    drawn = [_card(card) for card in asked if any(e.pair for e in card.entries)]
     title, *rest = (_text(sentence) for sentence in sentences)
     return (
         f'<div style="max-width:70em"><p><b>{title}</b><br>{" ".join(rest)}</p>'

@@ -66,13 +66,16 @@ class Lead:
     best: str = ""
 
 
-def cards(metrics: pd.DataFrame, models: Sequence[str]) -> list[Card]:
+def cards(
+    metrics: pd.DataFrame, models: Sequence[str], smallest_difference: float = 0.0
+) -> list[Card]:
     """Return a card for each question that a report opens with.
 
     Parameters
     ----------
     metrics : the metrics table (columns as in docs/design.md)
     models : names of the models, the first of which comes first
+    smallest_difference : as for `findings`
 
     Examples
     --------
@@ -87,14 +90,14 @@ def cards(metrics: pd.DataFrame, models: Sequence[str]) -> list[Card]:
     (('90%', '30%'), '60 points apart (50 to 70), n = 100')
     """
     figures = read(metrics, models)
-    listed = findings(metrics, models)
+    listed = findings(metrics, models, smallest_difference)
     return [
         Card(question, tuple(_entry(figures, _strongest(listed, question, m)) for m in models))
         for question in QUESTIONS
     ]
 
 
-def lead(metrics: pd.DataFrame, models: Sequence[str]) -> Lead:
+def lead(metrics: pd.DataFrame, models: Sequence[str], smallest_difference: float = 0.0) -> Lead:
     """Return the sentence that a report opens with, and a few that go with it.
 
     The first is built from the concern that is shown most strongly: by the end of its interval
@@ -103,7 +106,7 @@ def lead(metrics: pd.DataFrame, models: Sequence[str]) -> Lead:
 
     Parameters
     ----------
-    metrics, models : as for `cards`
+    metrics, models, smallest_difference : as for `cards`
 
     Examples
     --------
@@ -115,7 +118,7 @@ def lead(metrics: pd.DataFrame, models: Sequence[str]) -> Lead:
     'It gets 9 of 10 annotated “female” right, and 3 of 10 annotated “male”.'
     """
     figures = read(metrics, models)
-    listed = findings(metrics, models)
+    listed = findings(metrics, models, smallest_difference)
     sentences = smaller_errors_by_silence(figures)
     concerns = [of for of in listed if of.status == "concern" and sentence_of(figures, of)]
     if not concerns:
@@ -141,7 +144,7 @@ def _strongest(listed: Sequence[Finding], question: str, model: str) -> Finding:
 
     The strongest concern; where there is none, the first that shows none, then the first defined.
     """
-    order = ("concern", "none shown", "cannot say")
+    order = ("concern", "none shown", "shown small", "cannot say")
     return min(
         (of for of in listed if of.question == question and of.model == model),
         key=lambda of: (

@@ -34,6 +34,8 @@ class Drawing:
     confidence: float = 0.95
     seed: int = 0
     interval: str = "percentile"
+    simultaneous: bool = False
+    joint: bool = False
 
     def __post_init__(self) -> None:
         for name in ("replicates", "seed"):
@@ -48,6 +50,9 @@ class Drawing:
             raise InputError(f"confidence must be between 0 and 1, not {self.confidence}")
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more, not {self.seed}")
+        for name in ("simultaneous", "joint"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise InputError(f"{name} must be True or False, not {shown(getattr(self, name))}")
         if not isinstance(self.interval, str) or self.interval not in ("percentile", "bca"):
             raise InputError(f"interval must be 'percentile' or 'bca', not {shown(self.interval)}")
 
@@ -104,7 +109,10 @@ class Sample:
         if self.cluster is None:
             return None
         images = np.ones(self.rows, np.int64) if self.row_counts is None else self.row_counts
-        return Clusters.of(self.cluster, self.unit, images, len(self.counts), self.stratum)
+        return Clusters.of(
+            *(self.cluster, self.unit, images, len(self.counts), self.stratum),
+            alike=not self.drawing.joint,
+        )
 
     @cached_property
     def _wholes(self) -> Sample:
@@ -112,6 +120,12 @@ class Sample:
         if self.clusters is None:
             return self
         return Sample(self.clusters.times, self.drawing, stratum=self.clusters.stratum)
+
+    @property
+    def _single(self) -> bool:
+        """Whether each row is one image, drawn from all of them."""
+        counts = self.row_counts
+        return self.stratum is None and (counts is None or bool((counts == 1).all()))
 
     @property
     def base(self) -> Floats:
@@ -225,8 +239,15 @@ class Sample:
 
     def _draws(self, kind: type[Any] = float) -> Iterator[Floats]:
         """Yield how often each unit is drawn, (units, b), for all replicates."""
-        for drawn in self._wholes._units_drawn(kind, len(self.counts)):
-            yield drawn if self.clusters is None else self.clusters.members.astype(kind) @ drawn
+        wholes, members = self._wholes, None
+        if self.clusters is not None:
+            members = self.clusters.members.astype(kind)
+        elif self.drawing.joint and self.units is not None and self._single:
+            wholes = Sample(np.ones(self.rows, np.int64), self.drawing)
+            at = (self.unit, np.arange(self.rows))
+            members = sparse.csr_array((np.ones(self.rows, kind), at))
+        for drawn in wholes._units_drawn(kind, len(self.counts)):
+            yield drawn if members is None else members @ drawn
 
     def _units_drawn(self, kind: type[Any], width: int) -> Iterator[Floats]:
         """Yield how often each unit is drawn by itself; in blocks that `width` units allow too."""
@@ -353,6 +374,14 @@ class Sampling(TypedDict, total=False):
     interval : {"percentile", "bca"}, default "percentile"
         Percentiles of the replicates, or bias-corrected and accelerated ones (Efron 1987), which
         are second-order accurate and cost a jackknife.
+    simultaneous : bool, default False
+        Whether the intervals of the value and of all `pairs` (of all groups, of `mean_by_group`)
+        hold together, all in `confidence` of the data sets, not each by itself: max-t over the
+        replicates, see `fairvision.metrics.simultaneous`.
+    joint : bool, default False
+        Draw each row by itself, so that results of different columns of the same rows vary
+        together, as `fairvision.metrics.simultaneous` asks. Takes longer where many rows are alike.
+        Rows that stand for several images (`counts`) and strata are not drawn so.
     strata : (n,) names or codes, optional
         Rows are drawn again within each stratum, so that strata keep their sizes. An unknown one is
         a stratum of its own.
@@ -378,6 +407,8 @@ class Sampling(TypedDict, total=False):
     confidence: float
     seed: int
     interval: Literal["percentile", "bca"]
+    simultaneous: bool
+    joint: bool
     strata: ArrayLike | None
     cluster: ArrayLike | None
     counts: ArrayLike | None

@@ -99,14 +99,23 @@ class Clusters:
 
     @classmethod
     def of(
-        cls, code: Ints, unit: Ints, images: Ints, units: int, stratum: Ints | None = None
+        cls,
+        code: Ints,
+        unit: Ints,
+        images: Ints,
+        units: int,
+        stratum: Ints | None = None,
+        alike: bool = True,
     ) -> Clusters:
-        """Take alike clusters together, given cluster, unit and images of each row (rows,)."""
+        """Take alike clusters together, given cluster, unit and images of each row (rows,).
+
+        Without `alike` each is a kind, in the order in which they appear.
+        """
         shape = units, int(code.max(initial=-1)) + 1
         members = sparse.csc_array((images.astype(float), (unit, code)), shape=shape)
         times: Ints = np.ones(shape[1], np.int64)
         kinds = members
-        if 2 * units <= len(code):  # otherwise most have a unit that no other has
+        if alike and 2 * units <= len(code):  # otherwise most have a unit that no other has
             times, kinds = _alike(members)
         if stratum is not None:
             stratum = stratum[kinds.indices[kinds.indptr[:-1]]]

@@ -13,6 +13,7 @@ import pandas as pd
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects
 from fairvision.metrics._engine.bootstrap import Sample, Statistic
+from fairvision.metrics._engine.joint import stretched, widening
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,6 +156,7 @@ def summarise(
     adjust: Callable[[Floats], Floats] | None = None,
     value: Floats | None = None,
     estimates: Floats | None = None,
+    family: Floats | None = None,
     kind: type[_AnyResult] = Result,  # type: ignore[assignment]
     **more: Any,
 ) -> _AnyResult:
@@ -173,6 +175,7 @@ def summarise(
     adjust : what is done to estimates (1 + pairs, 1 + replicates)
     value : the statistic on the images as they are (1 + pairs, 1), if that is known already
     estimates : what `sample.estimate(statistic)` gives, if that is known already
+    family : estimates of all figures that hold together with these, if that is asked for
     kind, more : the class of the result, and what else it takes
     """
 
@@ -187,6 +190,11 @@ def summarise(
     low, high = sample.interval(estimates, rows)
     if shares is not None:
         low, high = _at_the_edge(sample, estimates, low, high, shares)
+    if sample.drawing.simultaneous and sample.drawing.replicates:
+        factor = widening(estimates if family is None else family, sample.drawing.confidence)
+        low, high = stretched(estimates[:, 0], low, high, factor)
+        if shares is not None:
+            low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
     table = None
     if pairs is not None:
         figures = {"value": estimates[1:, 0], "low": low[1:], "high": high[1:]}
