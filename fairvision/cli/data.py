@@ -319,12 +319,38 @@ def cifar10s(folder: Path, quiet: bool, **settings: Any) -> None:
 
 @command.command()
 @click.argument("folder", metavar="DIR", type=options.PATH)
+@click.option(
+    "--power",
+    is_flag=True,
+    help="Show instead how large a gap in accuracy has to be for these pictures to show it.",
+)
+@click.option("--split", default="test", show_default=True, help="With --power: whose pictures.")
+@click.option(
+    "--cluster",
+    metavar="COLUMN",
+    help="With --power: column of the table that says which pictures are no independent evidence, "
+    "such as all of one person.",
+)
+@click.option(
+    "--correlation",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="With --cluster: how alike answers to two pictures of one cluster are; 0 counts pictures, "
+    "1 clusters.",
+)
 @options.as_json
-def show(folder: Path, as_json: bool) -> None:
+def show(folder: Path, power: bool, as_json: bool, **of_power: Any) -> None:
     """Show what is in a dataset.
 
     Pictures per split, group and label; which labels go with which groups; what is missing.
+
+    \b
+    fairvision data show photos --power --cluster person
     """
+    if power:
+        _show_power(folder, as_json, **of_power)
+        return
     from fairvision import datasets
 
     description = datasets.describe(datasets.load(folder))
@@ -336,6 +362,21 @@ def show(folder: Path, as_json: bool) -> None:
     from fairvision.cli import tables
 
     tables.show_dataset(description)
+
+
+def _show_power(folder: Path, as_json: bool, *, split: str, **how: Any) -> None:
+    """Print what gaps the pictures of a split can show."""
+    from fairvision.auditing.power import detectable_gaps
+
+    gaps = detectable_gaps(folder, split=split, **how)
+    if as_json:
+        rows = gaps.astype(object).where(gaps.notna(), None).to_dict("records")
+        say_json({"folder": str(folder), "split": split, "gaps": rows})
+        return
+
+    from fairvision.cli import tables
+
+    tables.show_power(gaps, split)
 
 
 command.add_command(captions)

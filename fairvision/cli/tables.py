@@ -50,6 +50,37 @@ def show_dataset(description: Description) -> None:
         console.print(visible(f"warning: {line}"), style="yellow")
 
 
+def show_power(gaps: pd.DataFrame, split: str) -> None:
+    """Print what `fairvision.auditing.power.detectable_gaps` returned."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not len(gaps):
+        console.print("no attribute: there are no groups between which a gap could be")
+        return
+    levels = list(dict.fromkeys(gaps["accuracy"]))
+    for attribute, part in gaps.groupby("attribute", sort=False):
+        pairs = part.groupby(["group", "other"], sort=False)
+        title = f"{attribute}: smallest gap in accuracy that split {split} can show, in points"
+        table = Table("groups", title=visible(title), title_justify="left", title_style="bold")
+        for column in ("pictures", "as many as", *(f"at {level:.0%}" for level in levels)):
+            table.add_column(column, justify="right")
+        ordered = sorted((of for _, of in pairs), key=lambda of: of["gap"].fillna(9).max())
+        for of in ordered[:_MOST_LABELS]:
+            first = of.iloc[0]
+            table.add_row(
+                visible(f"{first['group']}, {first['other']}"),
+                f"{first['n']:,}, {first['other_n']:,}",
+                f"{first['effective']:,.0f}, {first['other_effective']:,.0f}",
+                *("none" if gap != gap else f"{100 * gap:.1f}" for gap in of["gap"]),
+            )
+        console.print(table)
+        if len(ordered) > _MOST_LABELS:
+            console.print(f"and {len(ordered) - _MOST_LABELS} more pairs of groups: see --json")
+    console.print(
+        "“as many as”: independent pictures that say as much. “at 90%”: the group that fares "
+        "better is right so often. A gap is shown in 80% of data sets, its 95% interval above zero."
+    )
+
+
 def _count_table(title: str, counts: pd.DataFrame) -> Table:
     """Return the table of counts by label, with the most frequent ones if there are many."""
     shown = counts

@@ -61,6 +61,7 @@ from fairvision.metrics.parity import (
     equalized_odds_difference,
     equalized_odds_ratio,
 )
+from fairvision.metrics.power import detectable_gap, effective_images
 from fairvision.metrics.predictability import directional_predictability_amplification
 from fairvision.metrics.rates import (
     accuracy,
@@ -116,8 +117,10 @@ __all__ = [
     "decide",
     "demographic_parity_difference",
     "demographic_parity_ratio",
+    "detectable_gap",
     "directional_bias_amplification",
     "directional_predictability_amplification",
+    "effective_images",
     "equal_opportunity_difference",
     "equal_opportunity_ratio",
     "equalized_odds_difference",
