@@ -29,6 +29,7 @@ from fairvision.metrics import caption_genders
 from fairvision.metrics.caption_words import GENDER_WORDS, OTHER, words_for
 from fairvision.models import find_device
 from fairvision.models.beam_search import BEAMS
+from fairvision.results.findings import check_smallest
 from fairvision.results.folder import CaptionSettings
 from fairvision.runs import Run, as_run
 from fairvision.runs.caption_model import RunCaptioner, as_run_captioner
@@ -51,6 +52,8 @@ def audit_captioners(
     swaps: int = SWAPS,
     fill: str = FILLS[0],
     cluster: str | None = None,
+    simultaneous: bool = False,
+    smallest_difference: float = 0.0,
     rounds: int = 10,
     replicates: int = 1000,
     seed: int = 0,
@@ -79,6 +82,7 @@ def audit_captioners(
     swaps, fill : in the surroundings of so many images of other groups each person is shown, and
         how the place of a person in these is filled
     cluster : column of the dataset's table; images with the same value are resampled together
+    simultaneous, smallest_difference : as of `fairvision.captions`
     rounds : of LIC; 0 leaves it out
     replicates, seed : of the intervals
     device, batch_size, workers, cache : where and how the models run
@@ -99,6 +103,7 @@ def audit_captioners(
         raise InputError(
             "replicates, batch_size and beams must be 1 or more, rounds and swaps 0 or more"
         )
+    check_smallest(smallest_difference)
     if attribution not in ATTRIBUTIONS:
         raise InputError(
             f"of words attribution {attribution!r} is not one of {', '.join(ATTRIBUTIONS)}"
@@ -179,6 +184,8 @@ def audit_captioners(
             }
             for model in models
         ],
+        simultaneous={} if simultaneous else None,
+        smallest_difference=smallest_difference,
         clusters={} if together is None else together.as_json(),
         **described(material),
     )

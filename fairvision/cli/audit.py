@@ -52,7 +52,8 @@ SECTIONS = {
 
 OF_CAPTIONERS = (
     *("output", "data", "split", "attribution", "replicates", "seed", "device", "batch_size"),
-    *("cluster", "workers", "cache", "swaps", "fill", "overwrite"),
+    *("cluster", "simultaneous", "smallest_difference"),
+    *("workers", "cache", "swaps", "fill", "overwrite"),
 )
 """The options that audits of captioners have too."""
 
