@@ -148,9 +148,9 @@ class People:
         sides = np.zeros((3, asked, 2), bool)
         for seed in range(asked):
             person, right = self.draw(np.random.default_rng([seed, self.number]))
-            for kind, sampling in enumerate(
-                ({}, {"cluster": person}, {"cluster": person, "interval": "bca"})
-            ):
+            ways: tuple[dict[str, Any], ...]
+            ways = ({}, {"cluster": person}, {"cluster": person, "interval": "bca"})
+            for kind, sampling in enumerate(ways):
                 low, high = self.interval(person, right, seed=seed, **sampling)
                 sides[kind, seed] = low > truth + 1e-9, high < truth - 1e-9
         return [(1 - of.any(axis=1).mean(), *of.mean(axis=0)) for of in sides]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gzip
 import hashlib
 import json
 import os
@@ -410,12 +411,16 @@ def is_of_system(name: str) -> bool:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file; `InputError` names the file and the line where it cannot be read.
 
-    A name that is there twice in one object is refused, and so is half a character, which no
-    output could hold.
+    One that is called `.gz` is decompressed. A name that is there twice in one object is refused,
+    and so is half a character, which no output could hold.
     """
     path = check_file(path, "a JSON file")
     with reading(path, "JSON"):
-        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8-sig") as file:
+                text = file.read()
+        else:
+            text = path.read_text(encoding="utf-8-sig")
         value = json.loads(text, object_pairs_hook=_with_unique_names)
     _check_whole_characters(path, text, value)
     return value

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -64,6 +65,17 @@ def test_people_write_several_captions_in_either_format(tmp_path):
     path.write_text('{"images": []}')
     with pytest.raises(InputError, match="neither a list of captions nor has it"):
         read_human(path)
+
+
+def test_captions_of_people_may_be_compressed(tmp_path):
+    path = tmp_path / "human.json.gz"
+    text = json.dumps([{"image_id": 1, "caption": "é"}])
+    path.write_bytes(gzip.compress(text.encode()))
+    assert read_human(path) == {"1": ("é",)}
+    for damaged in (path.read_bytes()[:-9], text.encode(), gzip.compress(b"[")):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"human\.json\.gz .*not valid JSON"):
+            read_human(path)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"a": "word"}', '{"a": [1]}'])
