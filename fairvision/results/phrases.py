@@ -59,7 +59,7 @@ def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, d
         place = f"the objects of {task}" if task else "the person"
         words = {
             "background_gap": "right with surroundings of the own group / of other groups",
-            "context_gap": f"right where labels of {task} are typical of the group / of another",
+            "context_gap": f"right with {task} typical of the person’s group / of another",
             "pointing_game_lift": f"strongest evidence on {place} / what chance would give",
         }[finding.metric]
         chosen = {
@@ -123,8 +123,8 @@ def _of_pair(name: str, finding: Finding, first: Figure, other: Figure) -> str:
         )
     if finding.metric == "context_gap":
         return (
-            f"Where labels of {finding.task} are typical of the person’s {finding.attribute}, "
-            f"{_lower(name)} is right in {more}; where they are typical of another, in {less}."
+            f"With {finding.task} typical of the person’s {finding.attribute} {_lower(name)} is "
+            f"right in {more}; with {finding.task} typical of another, in {less}."
         )
     place = f"the objects of {finding.task}" if finding.task else "the person"
     return (
