@@ -53,7 +53,7 @@ const largeView = (data, imageOf) => {
   const asked = (item, key, canvases) =>
     key === "whole" || (key === "elsewhere"
       ? item.answers.some((answer) => answer.holds !== undefined || answer.says?.elsewhere)
-      : canvases[key] || item.answers.some((answer) => answer.says?.[key]));
+      : (canvases[key] && !data.sentences) || item.answers.some((answer) => answer.says?.[key]));
   const evidence = (item, image, outline) => item.answers.flatMap((answer, i) => {
     if (!answer.map && !answer.noMap && answer.mass === undefined) return [];
     const map = answer.map && image ? Uint8Array.from(atob(answer.map), (character) => character.charCodeAt(0)) : null;

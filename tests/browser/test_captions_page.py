@@ -90,7 +90,6 @@ def test_sentences_of_changed_pictures_and_maps_stand_beside_them(open_page):
     assert titles == [
         "whole",
         "person hidden",
-        "only the person",
         "in other surroundings",
         f"where its evidence for “{first}” lies",
         f"where its evidence for “{other}” lies",
