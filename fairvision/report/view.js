@@ -18,9 +18,9 @@ const largeView = (data, imageOf) => {
     made.append(caption);
     return made;
   };
-  const each = (item, say) => item.answers.map((answer, i) => {
+  const each = (item, say, between = " ") => item.answers.map((answer, i) => {
     const line = node("span", undefined, { class: "line" });
-    line.append(mark(i), " ", ...[say(answer)].flat());
+    line.append(mark(i), between, ...[say(answer)].flat());
     return line;
   });
   const judged = (item, key) => (answer) => {
@@ -80,7 +80,7 @@ const largeView = (data, imageOf) => {
       .filter((key) => asked(item, key, canvases))
       .map((key) => figure(canvases[key], TITLES[key], each(item, judged(item, key))));
     view.querySelector("#view-answers").replaceChildren(...figures, ...evidence(item, image, outline));
-    const reasons = item.answers.some((answer) => answer.reason) ? each(item, (answer) => answer.reason || "–") : [];
+    const reasons = item.answers.some((answer) => answer.reason) ? each(item, (answer) => answer.reason || "–", ": ") : [];
     view.querySelector("#view-reasons").replaceChildren(...(item.kind ? [node("span", item.kind)] : []), ...reasons);
     view.querySelector("#view-place").textContent = place < 0 ? "" : `${place + 1} of ${total}`;
     view.querySelector("#opacity").closest("label").hidden = !item.answers.some((answer) => answer.map);

@@ -58,7 +58,7 @@ def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, d
         both = _compared(figures, finding)
         place = f"the objects of {task}" if task else "the person"
         words = {
-            "background_gap": "right with surroundings of the own group / of other groups",
+            "background_gap": "right in front of the own group’s surroundings / another group’s",
             "context_gap": f"right with {task} typical of the person’s group / of another",
             "pointing_game_lift": f"strongest evidence on {place} / what chance would give",
         }[finding.metric]
@@ -118,8 +118,8 @@ def _of_pair(name: str, finding: Finding, first: Figure, other: Figure) -> str:
     if finding.metric == "background_gap":
         of = "" if " of " in more else " of"
         return (
-            f"With surroundings of their own group {_lower(name)} names {more}{of} people right, "
-            f"with those of other groups {less}."
+            f"{name} gets {more}{of} people right in front of their own group’s surroundings, and "
+            f"{less} in front of another group’s."
         )
     if finding.metric == "context_gap":
         return (

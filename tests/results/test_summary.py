@@ -71,13 +71,13 @@ def test_shares_are_tenths_only_where_these_are_near(best, worst, expected):
 def test_the_strongest_concern_comes_first_and_another_question_follows():
     first, second = lead(table(*unequal(0.8, 0.6), *by_surroundings()), ["m"]).sentences
     assert first == (
-        "With surroundings of their own group it names 9 of 10 people right, with those of other "
-        "groups 3 of 10."
+        "It gets 9 of 10 people right in front of their own group’s surroundings, and 3 of 10 in "
+        "front of another group’s."
     )
     assert "annotated “male”" in second
     first, second = lead(table(*unequal(), *by_surroundings(0.8, 0.6)), ["m"]).sentences
     assert "annotated “male”" in first
-    assert second.startswith("With surroundings of their own group it names 8")
+    assert second.startswith("It gets 8 of 10 people right in front of")
 
 
 @pytest.mark.parametrize(
