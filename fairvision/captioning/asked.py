@@ -104,7 +104,12 @@ def asked_figures(
     words : the words of each group
     """
 
+    group = np.asarray(truth, object)
+    annotated = truth.codes >= 0
+    group[~annotated] = None
+
     def by_group(name: str, values: Values, gap: str = "") -> Computed:
+        values = np.where(annotated, values, np.nan)
         yield Key(name, attribute), metrics.mean(values, **sampling)
         of_groups = metrics.mean_by_group(values, truth, **sampling)
         of_each: dict[str, Result] = {g: r for g, r in of_groups.items() if g != UNKNOWN}
@@ -112,10 +117,6 @@ def asked_figures(
             yield Key(name, attribute, "", group), result
         if gap:
             yield Key(gap, attribute), metrics.gap(of_each)
-
-    group = np.asarray(truth, object)
-    annotated = truth.codes >= 0
-    group[~annotated] = None
 
     def correct(texts: Sequence[str | None]) -> tuple[Names, Values, Values]:
         """Return whom captions name, whether one group, and whether the true one."""
@@ -132,8 +133,7 @@ def asked_figures(
         yield from by_group("hidden_named", hidden_one)
         yield from by_group("hidden_error", np.where(hidden_one == 1, 1 - hidden_right, hidden_one))
         yield from by_group("person_accuracy", person_right)
-        gap = np.where(annotated, asked.evidence["hidden_gap"].to_numpy(), np.nan)
-        yield from by_group("hidden_probability_gap", gap)
+        yield from by_group("hidden_probability_gap", asked.evidence["hidden_gap"].to_numpy())
     if asked.pairs is not None:
         answered = named.copy()
         answered[one_group != 1] = None
