@@ -53,7 +53,7 @@ def search(
     >>> search(decoder, memory, longest=5).tokens[:, [0, -1]].tolist()
     [[1, 2], [1, 2]]
     """
-    n, device = len(memory.pooled), memory.pooled.device
+    n, device = len(memory), memory.pooled.device
     if not n:
         return Written(torch.zeros(0, 2, dtype=torch.long), torch.zeros(0))
     first = torch.arange(n, device=device)

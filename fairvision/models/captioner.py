@@ -16,7 +16,7 @@ from fairvision.models.network import ImageNetwork
 from fairvision.models.positions import as_maps, deepest_grid, prefix_tokens
 from fairvision.models.vocabulary import Vocabulary
 
-MOST_ROWS = 14
+MOST_ROWS = 8
 """Rows and columns of positions that a decoder is shown at most; finer grids are averaged."""
 
 

@@ -8,7 +8,8 @@ caption, so that a beam search can choose among them.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,21 +23,31 @@ WIDTH = 256
 State = list[Tensor]
 
 
-class Memory(NamedTuple):
+@dataclass(frozen=True)
+class Memory:
     """What a decoder is shown of images.
 
     Attributes
     ----------
-    pooled : (n, width) features of the whole image
-    grid : (n, positions, width) features of each position
+    pooled : (images, width) features of the whole image
+    grid : (images, positions, width) features of each position
+    index : (n,) which image each of n rows is; None: each image is one row
     """
 
     pooled: Tensor
     grid: Tensor
+    index: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.pooled if self.index is None else self.index)
 
     def rows(self, index: Tensor) -> Memory:
-        """Return some images, in the order asked for."""
-        return Memory(self.pooled[index], self.grid[index])
+        """Return some rows, in the order asked for."""
+        return replace(self, index=index if self.index is None else self.index[index])
+
+    def each(self, of_images: Tensor) -> Tensor:
+        """Return for each row (n, …) what was made of its image."""
+        return of_images if self.index is None else of_images[self.index]
 
 
 class Decoder(nn.Module):
@@ -94,13 +105,14 @@ class LSTMDecoder(Decoder):
 
     def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
-        inputs = torch.cat([memory.pooled[:, None], self.embedding(tokens)], dim=1)
+        first = memory.each(memory.pooled)[:, None]
+        inputs = torch.cat([first, self.embedding(tokens)], dim=1)
         outputs, _ = self.lstm(self.dropout(inputs))
         return self.logits(self.narrow(outputs[:, 1:]))
 
     def start(self, memory: Memory) -> State:
         """Return the state after the image."""
-        _, (h, c) = self.lstm(memory.pooled[:, None])
+        _, (h, c) = self.lstm(memory.each(memory.pooled)[:, None])
         return [h[0], c[0]]
 
     def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
@@ -129,9 +141,9 @@ class TransformerDecoder(Decoder):
 
     def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
-        hidden, seen = self._embedded(tokens, 0), _seen(memory)
+        hidden = self._embedded(tokens, 0)
         for block in self._blocks():
-            hidden, _ = block(hidden, block.cross.keys(seen), None)
+            hidden, _ = block(hidden, block.seen(memory), None)
         return self.logits(self.norm(hidden))
 
     def attention(self, memory: Memory, tokens: Tensor) -> Tensor:
@@ -139,17 +151,17 @@ class TransformerDecoder(Decoder):
 
         What it gives to the whole image, which has no position, is left out.
         """
-        hidden, seen = self._embedded(tokens, 0), _seen(memory)
+        hidden = self._embedded(tokens, 0)
         *before, last = self._blocks()
         for block in before:
-            hidden, _ = block(hidden, block.cross.keys(seen), None)
-        return last.looks(hidden, last.cross.keys(seen))[..., 1:]
+            hidden, _ = block(hidden, block.seen(memory), None)
+        return last.looks(hidden, last.seen(memory))[..., 1:]
 
     def start(self, memory: Memory) -> State:
         """Return keys and values of the images, and none of tokens, for each layer."""
-        seen, state = _seen(memory), State()
+        state = State()
         for block in self._blocks():
-            keys, values = block.cross.keys(seen)
+            keys, values = block.seen(memory)
             nothing = keys[:, :, :0]
             state += [keys, values, nothing, nothing]
         return state
@@ -235,6 +247,12 @@ class Block(nn.Module):
         wide = F.gelu(self.wide(self.norms[2](hidden)))
         return hidden + self.dropout(self.narrow(wide)), now
 
+    def seen(self, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Return keys and values of the whole image and its positions, made once of each image."""
+        whole = torch.cat([memory.pooled[:, None], memory.grid], dim=1)
+        keys, values = self.cross.keys(whole)
+        return memory.each(keys), memory.each(values)
+
     def looks(self, hidden: Tensor, seen: tuple[Tensor, Tensor]) -> Tensor:
         """Return where (m, t, width) look in the image, (m, t, positions)."""
         hidden, _ = self._after_self(hidden, None)
@@ -261,11 +279,6 @@ def make_decoder(name: str, tokens: int) -> Decoder:
     torch.Size([2, 5, 50])
     """
     return LSTMDecoder(tokens) if name == "lstm" else TransformerDecoder(tokens)
-
-
-def _seen(memory: Memory) -> Tensor:
-    """Return the whole image and its positions, (n, 1 + positions, width)."""
-    return torch.cat([memory.pooled[:, None], memory.grid], dim=1)
 
 
 def _places(count: int, width: int) -> Tensor:
