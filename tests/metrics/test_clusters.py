@@ -61,6 +61,28 @@ def test_few_clusters_widen_the_percentiles() -> None:
     )
 
 
+def test_unequal_clusters_count_as_fewer() -> None:
+    person = np.repeat(np.arange(40), np.arange(1, 41))
+    square = np.arange(1, 41.0) ** 2
+    kinds = clusters.Clusters.of(person, np.arange(len(person)), np.ones(len(person), int), 820)
+    assert 40 * kinds.evenness == pytest.approx(square.sum() ** 2 / (square**2).sum())
+    even = clusters.Clusters.of(np.arange(60) // 3, np.arange(60), np.ones(60, int), 60)
+    assert even.evenness == 1
+    values = RANDOM.normal(size=40)[person]
+    result = metrics.mean(values, cluster=person, replicates=4000)
+    plain = np.quantile(result.replicates, [0.025, 0.975])
+    assert result.low < plain[0]
+    assert result.high > plain[1]
+
+
+def test_one_cluster_of_nearly_all_is_as_uncertain_as_can_be() -> None:
+    person = np.concatenate([np.zeros(500, int), np.arange(1, 40)])
+    result = metrics.mean((person % 2 == 0) + 0.1 * (person > 20), cluster=person)
+    assert (result.low, result.high) == pytest.approx(
+        (result.replicates.min(), result.replicates.max())
+    )
+
+
 def test_a_figure_of_one_cluster_has_no_interval() -> None:
     result = metrics.mean_by_group(
         [*RIGHT, 0.2, 0.4], [*GROUP, "x", "x"], cluster=[*PERSON, -7, -7]

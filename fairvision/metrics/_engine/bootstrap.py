@@ -199,7 +199,7 @@ class Sample:
         if self.clusters is not None and jackknife is not None:
             rests_on = _moved(value, *jackknife)
             usable &= rests_on != 1
-            tail = tails(tail, rests_on * self.clusters.evenness)
+            tail = tails(tail, rests_on, self.clusters.evenness)
         ends = np.stack([tail, 1 - tail])
         if accelerated and jackknife is not None:
             ends = _accelerated(ends, value, replicates, defined, *jackknife)

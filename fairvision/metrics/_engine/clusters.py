@@ -125,10 +125,12 @@ class Clusters:
     def evenness(self) -> float:
         """How many clusters of equal size say as much, for each cluster; 1 where sizes are equal.
 
-        It is Kish's effective number, (Σ images)² / Σ images², for each cluster.
+        A cluster whose images are all alike adds the square of their number to the variance. Of
+        such summands the degrees of freedom are by Satterthwaite (Σ images²)² / Σ images⁴, the
+        effective number of clusters of Carter, Schnepel and Steigerwald (2017).
         """
-        images = self.members.sum(axis=0)
-        return float((self.times @ images) ** 2 / (self.times @ images**2) / self.times.sum())
+        square = self.members.sum(axis=0) ** 2
+        return float((self.times @ square) ** 2 / (self.times @ square**2) / self.times.sum())
 
     @property
     def most(self) -> float:
@@ -187,13 +189,15 @@ def check_strata(strata: Ints, names: Sequence[Any], cluster: Ints) -> None:
         )
 
 
-def tails(tail: Floats, clusters: Floats) -> Floats:
+def tails(tail: Floats, clusters: Floats, evenness: float = 1.0) -> Floats:
     """Return the levels at which percentiles of so few clusters are taken, instead of `tail`.
+
+    Of unequal clusters there are as many as `evenness` times their number, at least two.
 
     Resampling K clusters has (K − 1) / K of the variance that it should have, and the normal
     quantile stands where that of Student's t belongs: both are put right by taking percentiles
     further out (Hesterberg 2015, section 5.3).
     """
-    many = np.maximum(clusters, 1 + 1e-9)
+    many = np.maximum(clusters * evenness, 2)
     wide = np.sqrt(many / (many - 1)) * t.ppf(1 - tail, many - 1)
     return np.where(clusters > 1, norm.cdf(-wide), tail)
