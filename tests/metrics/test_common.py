@@ -267,6 +267,10 @@ NO_MEASURE = {
     "calibrate_thresholds",
     "caption_report",  # four results; its error and divergence are those of outcome_divergence
     "compare",
+    "detectable_gap",
+    "effective_images",
+    "holm",
+    "simultaneous",
     "small_groups",
 }
 OF_RATIOS = {"bias_amplification_mals_from_ratios"}
@@ -457,6 +461,20 @@ def test_same_seed_same_replicates_other_seed_others(case: str, columns: Columns
     other = call(case, columns, seed=8)
     assert not np.array_equal(once.replicates, other.replicates)
     assert other.value == once.value
+
+
+@every_measure
+def test_clusters_are_named_as_one_likes(case: str, columns: Columns) -> None:
+    sampling: Columns = {"replicates": 20}
+    plain = call(case, columns, **sampling)
+    single = call(case, columns, cluster=np.arange(120)[::-1], **sampling)
+    np.testing.assert_array_equal(single.replicates, plain.replicates)
+    person = np.arange(120) // 4
+    clustered = call(case, columns, cluster=person, **sampling)
+    renamed = call(case, columns, cluster=[f"p{-of}" for of in person], **sampling)
+    assert clustered.value == plain.value
+    np.testing.assert_allclose(renamed.replicates, clustered.replicates)
+    assert (clustered.replicates != plain.replicates).any()
 
 
 @every_measure
