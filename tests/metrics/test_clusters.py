@@ -77,10 +77,13 @@ def test_unequal_clusters_count_as_fewer() -> None:
 
 def test_one_cluster_of_nearly_all_is_as_uncertain_as_can_be() -> None:
     person = np.concatenate([np.zeros(500, int), np.arange(1, 40)])
-    result = metrics.mean((person % 2 == 0) + 0.1 * (person > 20), cluster=person)
+    values = (person % 2 == 0) + 0.1 * (person > 20)
+    result = metrics.mean(values, cluster=person)
     assert (result.low, result.high) == pytest.approx(
         (result.replicates.min(), result.replicates.max())
     )
+    accelerated = metrics.mean(values, cluster=person, interval="bca")
+    assert accelerated.low < float(result) < accelerated.high
 
 
 def test_a_figure_of_one_cluster_has_no_interval() -> None:

@@ -19,6 +19,7 @@ from fairvision.metrics._engine.inputs import as_column, check_rows, is_table
 from fairvision.schema import UNKNOWN
 
 FEW = 20  # clusters, below which an interval says little
+_LEAST = 1e-9  # the level of a percentile that is as far out as can be
 
 
 def cluster_codes(values: Any) -> tuple[Ints, int]:
@@ -200,4 +201,4 @@ def tails(tail: Floats, clusters: Floats, evenness: float = 1.0) -> Floats:
     """
     many = np.maximum(clusters * evenness, 2)
     wide = np.sqrt(many / (many - 1)) * t.ppf(1 - tail, many - 1)
-    return np.where(clusters > 1, norm.cdf(-wide), tail)
+    return np.where(clusters > 1, np.maximum(norm.cdf(-wide), _LEAST), tail)
