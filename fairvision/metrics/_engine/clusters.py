@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from fairvision.errors import InputError, shown, warn_caller
 from fairvision.metrics._engine.arrays import Floats, Ints
@@ -200,5 +200,5 @@ def tails(tail: Floats, clusters: Floats, evenness: float = 1.0) -> Floats:
     further out (Hesterberg 2015, section 5.3).
     """
     many = np.maximum(clusters * evenness, 2)
-    wide = np.sqrt(many / (many - 1)) * t.ppf(1 - tail, many - 1)
-    return np.where(clusters > 1, np.maximum(norm.cdf(-wide), _LEAST), tail)
+    wide = np.sqrt(many / (many - 1)) * stdtrit(many - 1, 1 - tail)
+    return np.where(clusters > 1, np.maximum(ndtr(-wide), _LEAST), tail)
