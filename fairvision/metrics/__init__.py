@@ -63,6 +63,7 @@ from fairvision.metrics.parity import (
 )
 from fairvision.metrics.power import detectable_gap, effective_images
 from fairvision.metrics.predictability import directional_predictability_amplification
+from fairvision.metrics.rankings import bias_at_k, max_skew, ndkl, skew_at_k
 from fairvision.metrics.rates import (
     accuracy,
     balanced_accuracy,
@@ -98,6 +99,7 @@ __all__ = [
     "balanced_accuracy",
     "bias_amplification_mals",
     "bias_amplification_mals_from_ratios",
+    "bias_at_k",
     "bleu",
     "calibrate_thresholds",
     "calibration_error",
@@ -139,11 +141,13 @@ __all__ = [
     "lic",
     "localisation",
     "mask_words",
+    "max_skew",
     "mean",
     "mean_by_group",
     "mean_of_groups",
     "model_leakage",
     "multi_attribute_bias_amplification",
+    "ndkl",
     "outcome_divergence",
     "pointing_game",
     "precision",
@@ -154,6 +158,7 @@ __all__ = [
     "rouge_l",
     "selection_rate",
     "simultaneous",
+    "skew_at_k",
     "small_groups",
     "top_k_intersection",
     "true_negative_rate",

@@ -169,8 +169,8 @@ def average_precision(
     )
 
 
-def centre_replicates(estimates: Floats) -> Floats:
-    """Shift replicates (…, 1 + replicates) so that their mean is the value itself.
+def centre_replicates(estimates: Floats, ends: tuple[float, float] = (0, 1)) -> Floats:
+    """Shift replicates (…, 1 + replicates) so that their mean is the value, between `ends`.
 
     Resamples repeat rows, and a rare label that is drawn twice is found with twice the precision:
     without the shift the interval of rare labels lies above the value.
@@ -183,7 +183,7 @@ def centre_replicates(estimates: Floats) -> Floats:
         np.where(defined, replicates, 0).sum(axis=-1, keepdims=True),
         defined.sum(axis=-1, keepdims=True),
     )
-    return np.concatenate([value, np.clip(replicates + (value - mean), 0, 1)], axis=-1)
+    return np.concatenate([value, np.clip(replicates + (value - mean), *ends)], axis=-1)
 
 
 def _of_label(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:

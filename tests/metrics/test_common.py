@@ -43,6 +43,11 @@ def bleu_of_caption_metrics(captions: Any, references: Any, groups: Any, **keywo
     return metrics.caption_metrics(captions, references, groups, **keywords)["bleu"]
 
 
+def in_search(measure: Callable[..., Result]) -> Callable[..., Result]:
+    """A measure of the first fifth of the images."""
+    return lambda scores, groups, **keywords: measure(scores, groups, 0.2, **keywords)
+
+
 # name of the case: the measure, and the column that each of its arguments takes
 MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "accuracy": (metrics.accuracy, {"truth": "label", "predicted": "pred_label"}),
@@ -181,6 +186,13 @@ MEASURES |= {
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
     ),
 }
+SEARCH = {"scores": "scores", "groups": "group"}
+MEASURES |= {
+    "bias_at_k": (in_search(metrics.bias_at_k), SEARCH),
+    "skew_at_k": (in_search(metrics.skew_at_k), SEARCH),
+    "max_skew": (in_search(metrics.max_skew), SEARCH),
+    "ndkl": (metrics.ndkl, SEARCH),
+}
 # measures of texts, which no codes stand for
 TEXTS = {"captions": "caption", "references": "written", "groups": "group"}
 OF_TEXTS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
@@ -253,6 +265,7 @@ CONTINUOUS = {  # sums of fractions
     *("mean", "mean, where", "mean_by_group and gap", "accuracy, many"),
     *("cider", "rouge_l"),
 }
+OF_PLACES = {"ndkl"}  # the second place counts less than the first
 NO_MEASURE = {
     "CaptionReport",
     "Counts",
@@ -384,7 +397,8 @@ def test_names_of_groups_and_their_order_do_not_matter(case: str, columns: Colum
 def test_the_same_data_twice_give_the_same_value(case: str, columns: Columns) -> None:
     doubled = each_row(columns, lambda column: np.concatenate([column, column]))
     result, again = call(case, columns), call(case, doubled)
-    assert_same(result, again)
+    if case not in OF_PLACES:
+        assert_same(result, again)
     assert again.n == 2 * result.n
     assert again.high - again.low < result.high - result.low
 
