@@ -12,6 +12,7 @@ from fairvision.attribution import METHODS
 from fairvision.cli import config, options
 from fairvision.cli.printing import say_made, show_in_browser
 from fairvision.cli.sources import SOURCE, options_from, preparation
+from fairvision.errors import InputError
 
 
 @click.command(name="explain")
@@ -23,10 +24,11 @@ from fairvision.cli.sources import SOURCE, options_from, preparation
 @config.option
 @click.option(
     "--attribution",
-    type=options.Choice(["auto", *METHODS]),
+    type=options.Choice(["auto", *METHODS, "attention"]),
     default="auto",
     show_default=True,
-    help="How the evidence is found; auto is hirescam, for lecture_cnn integrated_gradients.",
+    help="How the evidence is found; auto is hirescam, for lecture_cnn integrated_gradients. "
+    "Of words of captions: gradcam (auto), occlusion, attention.",
 )
 @click.option("--head", help="Attribute or task to explain; by default the first attribute.")
 @click.option("--group", help="Only this group (or label); by default the most probable ones.")
@@ -59,10 +61,28 @@ def command(
 
     SOURCE is a run folder, or a model of another library such as timm:NAME (see docs/models.md).
     IMAGE… are picture files, or folders of them. The folder gets PNG sheets and an index.html
-    that shows them.
+    that shows them. Of a run that writes captions there is a map for each word.
     """
     from fairvision.inference.explanations import explain
+    from fairvision.inference.word_explanations import explain_words
+    from fairvision.runs.caption_model import write_captions
 
+    quiet = quiet or not sys.stderr.isatty()
+    if write_captions([source]):
+        for name, value in (("head", head), ("group", group), ("layer", layer)):
+            if value is not None:
+                raise InputError(f"--{name} is not for runs that write captions")
+        folder = explain_words(
+            Path(source),
+            images,
+            output=output,
+            method=attribution,
+            device=device,
+            overwrite=overwrite,
+            quiet=quiet,
+        )
+        _conclude(folder, open_page)
+        return
     described = options_from([source], rest)
     folder = explain(
         source,
@@ -76,8 +96,13 @@ def command(
         device=device,
         overwrite=overwrite,
         options=described[0] if described else None,
-        quiet=quiet or not sys.stderr.isatty(),
+        quiet=quiet,
     )
+    _conclude(folder, open_page)
+
+
+def _conclude(folder: Path, open_page: bool) -> None:
+    """Say where the drawings are, and show them if asked to."""
     page = folder / "index.html"
     say_made({"explanations": str(folder), "page": str(page)}, f"explanations: {page}")
     if open_page:

@@ -213,11 +213,26 @@ def test_in_the_shell(trained, data, tmp_path, run_cli):
     assert (mixed.code, "audit them apart" in mixed.err) == (2, True)
     refused = run_cli("audit", trained[0], "-o", tmp_path / "other", "--leaning")
     assert (refused.code, "--leaning is not for runs that write" in refused.err) == (2, True)
-    for command in ("predict", "explain"):
-        extra = ["-o", tmp_path / "out"] if command == "explain" else []
-        wrong = run_cli(command, trained[0], data / "0.png", *extra)
-        assert wrong.code == 2
-        assert "Traceback" not in wrong.err
+    wrong = run_cli("predict", trained[0], data / "0.png")
+    assert (wrong.code, "writes captions and predicts no labels" in wrong.err) == (2, True)
+
+
+def test_maps_of_each_word_are_drawn(trained, data, tmp_path, run_cli):
+    pictures = [data / "0.png", data / "1.png"]
+    folder = tmp_path / "drawn"
+    done = run_cli("explain", trained[0], *pictures, "-o", folder, "--device", "cpu", "--json")
+    assert done.code == 0
+    entries = json.loads((folder / "explain.json").read_text())["pictures"]
+    table = fairvision.caption(trained[0], pictures, device="cpu")
+    assert [entry["answers"] for entry in entries] == table["caption"].tolist()
+    for entry, mentions in zip(entries, table["mentions"]):
+        assert (folder / entry["evidence"]).is_file()
+        assert [of["word"] for of in entry["groups"]] == [of["word"] for of in mentions]
+    refused = run_cli("explain", trained[0], *pictures, "-o", tmp_path / "no", "--head", "gender")
+    assert (refused.code, "--head is not for runs that write" in refused.err) == (2, True)
+    wrong = ["-o", tmp_path / "no", "--attribution", "rise"]
+    assert run_cli("explain", trained[0], *pictures, *wrong).code == 2
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize(
