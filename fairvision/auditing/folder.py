@@ -15,6 +15,7 @@ import pandas as pd
 from fairvision.attribution import METHODS
 from fairvision.auditing import cautions, leaning_figures, task_gallery, verdict
 from fairvision.auditing.album import album
+from fairvision.auditing.given_streams import Source, as_files
 from fairvision.auditing.image_table import Condition, image_table
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.mask_cautions import predicted_masks
@@ -100,8 +101,8 @@ def audit(
     data: str | Path | None = None,
     split: str = "test",
     attribution: str = "auto",
-    predictions: Sequence[str | Path] | str | Path | None = None,
-    train: str | Path | None = None,
+    predictions: Sequence[Source] | Mapping[str, Source] | Source | None = None,
+    train: Source | None = None,
     attributes: Sequence[str] = (),
     columns: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
     logits: bool = False,
@@ -137,8 +138,10 @@ def audit(
     split : which images are audited. The training split is the reference of amplification.
     attribution : one of `fairvision.attribution.METHODS`; "none" looks for no evidence, "auto"
         takes hirescam, and occlusion for models without gradients
-    predictions : samples tables made elsewhere, instead of runs: parquet or csv, or folders of
-        parquet files. Those of more than two million rows are counted, not held; see docs/audit.md.
+    predictions : samples tables made elsewhere, instead of runs: parquet or csv, folders of parquet
+        files, anything with `__arrow_c_stream__` (DuckDB, Polars, pyarrow), or
+        "duckdb:FILE?QUERY"; a dictionary gives the models names. Those of more than two million
+        rows are counted, not held; see docs/audit.md and docs/lakes.md.
     train : table with the truth of the training split, for `predictions`
     attributes : with `predictions`, columns that are attributes, where the tables do not say it
     columns : with `predictions`, what columns are called in the tables, such as
@@ -198,7 +201,7 @@ def audit(
     if replicates < 1 or batch_size < 1:
         raise InputError("replicates and batch_size must be 1 or more")
     models = runs if isinstance(runs, Mapping) else _listed(runs)
-    files = list(map(Path, _listed(predictions)))
+    files = predictions if isinstance(predictions, Mapping) else _listed(predictions)
     if bool(models) == bool(files):
         raise InputError("give either runs, or tables with --predictions")
     if files and leaning:
@@ -248,7 +251,10 @@ def audit(
             )
     elif first:
         attribution, swaps = "as given in the tables", 0
-        material = of_tables(files, names, split, data, train, attributes, layout, cluster)
+        with as_files(files, train, names) as given:
+            where = (split, data, given.train, attributes, layout, cluster)
+            material = of_tables(given.files, given.names, *where)
+            material.called(given.as_given)
     if first:
         wrong = missing == "wrong"
         material.models = [replace(model, missing_wrong=wrong) for model in material.models]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,14 @@ class Material:
     def names(self) -> list[str]:
         """What the models are called."""
         return [model.model for model in self.models]
+
+    def called(self, as_given: Callable[[str], str]) -> None:
+        """Let notes, and what is known of the models, call files by other names."""
+        self.notes = list(map(as_given, self.notes))
+        self.about = [
+            {key: as_given(of) if isinstance(of, str) else of for key, of in about.items()}
+            for about in self.about
+        ]
 
 
 def of_subjects(

@@ -83,11 +83,12 @@ OF_CAPTIONERS = (
 @click.option(
     "--predictions",
     is_flag=True,
-    help="The arguments are samples tables (parquet, csv, or folders of parquet) instead of runs.",
+    help="The arguments are samples tables (parquet, csv, folders of parquet) or duckdb:FILE?QUERY "
+    "instead of runs.",
 )
 @click.option(
     "--train",
-    type=options.PATH,
+    type=SOURCE,
     help="With --predictions: table (or folder) with the truth of the training split.",
 )
 @click.option(
@@ -188,6 +189,7 @@ def command(
     fairvision audit runs/baseline runs/equalizer -o audit
     fairvision audit timm:resnet18@mine.pth --heads heads.toml --data photos -o audit
     fairvision audit --predictions a.parquet b.parquet -o audit
+    fairvision audit --predictions "duckdb:answers.duckdb?FROM answers ORDER BY id" -o audit
     """
     from fairvision.auditing import audit
     from fairvision.core.processes import is_first
@@ -204,7 +206,7 @@ def command(
     done = audit(
         () if predictions else sources,
         options=described,
-        predictions=list(map(Path, sources)) if predictions else None,
+        predictions=list(sources) if predictions else None,
         names=names or None,
         quiet=quiet or as_json or not sys.stderr.isatty(),
         **rest,

@@ -30,6 +30,8 @@ class Source(UserPath):
         text = os.fspath(value)
         if _NAMED.fullmatch(text) and not os.path.exists(text):
             kind, _, rest = text.partition(":")
+            if kind == "duckdb":  # a file and a query
+                return f"{kind}:{os.path.expanduser(rest)}"
             return f"{kind}:{'@'.join(map(os.path.expanduser, rest.split('@')))}"
         return super().convert(value, param, ctx)
 

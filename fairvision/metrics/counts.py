@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from fairvision.core.arrow_streams import is_stream, read_stream
+from fairvision.core.tables import is_list
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Objects
 from fairvision.metrics._engine.inputs import as_column, is_table, read_table
@@ -66,11 +70,16 @@ class Counts(Mapping[str, Any]):
         """Number of different rows counted."""
         return 0 if self._table is None else len(self._table)
 
-    def update(self, **columns: Any) -> None:
-        """Count the rows of a batch.
+    def update(self, stream: Any = None, /, **columns: Any) -> None:
+        """Count the rows of a batch, or those of a whole table that another library holds.
 
         Parameters
         ----------
+        stream : anything with `__arrow_c_stream__`
+            Instead of columns: a relation of DuckDB, a frame of Polars or pandas, a table, reader
+            or scanner of pyarrow. Its columns are named as below, with a value or a list of numbers
+            in each row; categories are read as their names. It is read once, some rows at a time;
+            where it fails on the way, nothing of it is counted.
         **columns : (n,) values, or (n, labels) tables of numbers
             The same columns in every batch, named as the arguments of the measure. One named as
             the `keyword` says how many images each row stands for.
@@ -78,8 +87,20 @@ class Counts(Mapping[str, Any]):
         Raises
         ------
         InputError
-            The columns are not those of the first batch, or differ in length.
+            The columns are not those of the first batch, or differ in length; what is to be
+            counted is no stream, or cannot be read to its end.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> counts = Counts()
+        >>> counts.update(pa.table({"truth": ["cat", "dog", "cat"], "counts": [5, 2, 1]}))
+        >>> counts.total, counts.different
+        (8, 2)
         """
+        if stream is not None:
+            self._update_from(stream, columns)
+            return
         given = {name: as_column(name, values) for name, values in columns.items()}
         missing = [name for name, values in given.items() if values is None]
         if missing or not given:
@@ -100,6 +121,23 @@ class Counts(Mapping[str, Any]):
                 kind = np.dtype(np.int64 if whole else object)
                 columns[name] = pd.Series(np.asarray(values, dtype=kind), dtype=kind)
         self._add(pd.DataFrame(columns).assign(**{_N: counts}))
+
+    def _update_from(self, stream: Any, columns: Mapping[str, Any]) -> None:
+        """Count the rows of a stream, all or none."""
+        if columns:
+            raise InputError("give a stream or columns, not both")
+        if not is_stream(stream):
+            kind = type(stream).__name__
+            raise InputError(
+                f"{kind} is no stream of Arrow: it has no __arrow_c_stream__ (name columns, as in "
+                "truth=…; a lazy frame is collected first)"
+            )
+        counts = Counts(self.keyword)
+        for table in read_stream(stream, "the stream"):
+            alike = _taken_together(table, self.keyword)
+            named = zip(alike.column_names, alike.columns)
+            counts.update(**{name: _lists_as_table(name, column) for name, column in named})
+        self.merge(counts)
 
     def merge(self, other: Counts) -> None:
         """Add the counts of other rows with the same columns.
@@ -185,6 +223,25 @@ class Counts(Mapping[str, Any]):
 _WAITING = 50_000  # different rows of batches that are kept before they are summed
 _NAN = -128  # stands for it in a byte
 _N = " n"  # no argument of a measure has this name
+
+
+def _taken_together(table: pa.Table, keyword: str) -> pa.Table:
+    """Return rows that are alike once, with how many there are; none are taken with lists."""
+    if keyword in table.column_names or any(map(pa.types.is_nested, table.schema.types)):
+        return table
+    names = table.column_names
+    counted = table.group_by(names).aggregate([([], "count_all")])
+    return counted.rename_columns({"count_all": keyword})
+
+
+def _lists_as_table(name: str, column: pa.ChunkedArray) -> Any:
+    """Return lists of n numbers each as a table (rows, n); other columns as they are."""
+    if not is_list(column.type):
+        return column
+    lengths = pc.list_value_length(column).unique()
+    if len(lengths) > 1 or lengths[0].as_py() is None:
+        raise InputError(f"{name} must hold lists of one length, a number for each label")
+    return pc.list_flatten(column).to_numpy().reshape(len(column), -1)
 
 
 def _categorical(column: pd.Series, declared: pd.Index) -> pd.Categorical:
