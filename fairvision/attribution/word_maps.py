@@ -10,6 +10,7 @@ from fairvision.attribution.gradcam import enlarged
 from fairvision.datasets.hiding import hide
 from fairvision.errors import InputError
 from fairvision.models import Captioner
+from fairvision.models.captioner import BackboneCaptioner
 from fairvision.models.decoders import TransformerDecoder
 
 METHODS = ("gradcam", "occlusion", "attention")
@@ -120,9 +121,10 @@ def _occlusion(captioner: Captioner, images: Tensor, tokens: Tensor, steps: Tens
 
 def _attention(captioner: Captioner, images: Tensor, tokens: Tensor, steps: Tensor) -> Tensor:
     """Return where the decoder looks as it writes the word, (n, height, width)."""
-    if not isinstance(captioner.decoder, TransformerDecoder):
-        raise InputError("the LSTM has no attention: choose gradcam or occlusion")
-    looks = captioner.decoder.attention(captioner.encode(images), tokens[:, :-1])
+    decoder = captioner.decoder
+    if not (isinstance(captioner, BackboneCaptioner) and isinstance(decoder, TransformerDecoder)):
+        raise InputError("the captioner gives no attention: choose gradcam or occlusion")
+    looks = decoder.attention(captioner.encode(images), tokens[:, :-1])
     rows = torch.arange(len(images), device=images.device)
     grid = looks[rows, steps - 1].view(len(images), 1, *captioner.grid)
     return enlarged(grid, images)[:, 0]

@@ -25,7 +25,7 @@ from fairvision.methods.equalizer import spread
 from fairvision.metrics import caption_genders
 from fairvision.models.beam_search import BEAMS
 from fairvision.models.sentences import Sentence, padded
-from fairvision.runs.caption_model import RunCaptioner
+from fairvision.runs.caption_model import CaptionModel
 
 
 @dataclass
@@ -42,7 +42,7 @@ class _Answers:
 
 
 def ask(
-    model: RunCaptioner,
+    model: CaptionModel,
     dataset: Dataset,
     donors: Donors | None,
     words: Mapping[str, frozenset[str]],
@@ -71,7 +71,7 @@ def ask(
     fill : how the place of a person is filled where others are pasted
     beams : of the beam search
     """
-    pixels = open_pixels(dataset, model.size, workers=workers, quiet=quiet, cache=cache)
+    pixels = open_pixels(dataset, model.geometry, workers=workers, quiet=quiet, cache=cache)
     answers = _Answers()
     for batch in track(
         batches(dataset, pixels, batch_size, device=model.device),
@@ -103,7 +103,7 @@ def _first_word(sentence: Sentence) -> str:
     return sentence.mentions[0].word if sentence.mentions else ""
 
 
-def _without(model: RunCaptioner, batch: Batch, beams: int) -> dict[str, list[str | None]]:
+def _without(model: CaptionModel, batch: Batch, beams: int) -> dict[str, list[str | None]]:
     """Return what is written with the person hidden, and of the person alone; None without mask."""
     masked = batch.has_mask
     images, person = batch.images[masked], widened(batch.masks[masked])
@@ -118,7 +118,7 @@ def _without(model: RunCaptioner, batch: Batch, beams: int) -> dict[str, list[st
 
 
 def _evidence(
-    model: RunCaptioner,
+    model: CaptionModel,
     batch: Batch,
     sentences: Sequence[Sentence],
     method: str | None,
@@ -158,7 +158,7 @@ def _evidence(
 
 @torch.inference_mode()
 def _hidden_gap(
-    model: RunCaptioner, images: Tensor, masks: Tensor, tokens: Tensor, steps: Tensor
+    model: CaptionModel, images: Tensor, masks: Tensor, tokens: Tensor, steps: Tensor
 ) -> npt.NDArray[np.float64]:
     """Return how far the groups' probabilities are apart at a word, the person hidden, (n,)."""
     memory = model.module.encode(hide(images, widened(masks)))

@@ -28,11 +28,12 @@ from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics import caption_genders
 from fairvision.metrics.caption_words import GENDER_WORDS, OTHER, words_for
 from fairvision.models import find_device
+from fairvision.models.adapters.captioner_files import is_captioner
 from fairvision.models.beam_search import BEAMS
 from fairvision.results.findings import check_smallest
 from fairvision.results.folder import CaptionSettings
 from fairvision.runs import Run, as_run
-from fairvision.runs.caption_model import RunCaptioner, as_run_captioner
+from fairvision.runs.caption_model import CaptionModel, as_caption_model, source_folder
 from fairvision.schema import Schema, Task
 
 BY_PEOPLE = "named by people"
@@ -71,7 +72,8 @@ def audit_captioners(
 
     Parameters
     ----------
-    runs : run folders of `fairvision train --captions`; the others are compared with the first
+    runs : run folders of `fairvision train --captions`, and hf:FOLDER, captioners of transformers;
+        the others are compared with the first
     output : folder to write
     data : dataset folder; by default the one that the first run was trained on
     split : which images are audited; the training split is the reference of amplification
@@ -114,10 +116,12 @@ def audit_captioners(
     listed = [runs] if isinstance(runs, (Run, str, Path)) else [*runs]
     if not listed:
         raise InputError("give at least one run")
-    opened = [as_run(run) for run in listed]
-    called = model_names([run.folder for run in opened], names)
+    opened = [one if is_captioner(str(one)) else as_run(one) for one in listed]
+    called = model_names([source_folder(one) for one in opened], names)
+    first_run = next((one for one in opened if isinstance(one, Run)), None)
     models = [
-        as_run_captioner(run, find_device(device), name=name) for run, name in zip(opened, called)
+        as_caption_model(one, find_device(device), name=name, like=first_run)
+        for one, name in zip(opened, called)
     ]
     first = models[0]
     if odd := [model for model in models if model.words != first.words]:
@@ -127,7 +131,7 @@ def audit_captioners(
     console = Console(stderr=True, quiet=quiet)
     with python_warnings.catch_warnings(record=True) as doubts:
         python_warnings.simplefilter("always", FairvisionWarning)
-        dataset = load(data if data is not None else _data_of(opened[0])).originals()
+        dataset = load(data if data is not None else _data_of(first_run)).originals()
         audited = dataset.split(split)
         people = audited.captions if audited.has_captions else None
         words, truth, reference = _labels(first, dataset, audited, split)
@@ -174,10 +178,7 @@ def audit_captioners(
         runs=[
             {
                 "name": model.name,
-                "method": model.run.config["method"],
-                "model": model.run.config["model"],
-                "decoder": model.decoder,
-                "seed": model.run.config["seed"],
+                **model.about,
                 "attribution": method,
                 "beams": beams,
                 "swaps": swaps,
@@ -215,8 +216,13 @@ def _files(dataset: Dataset, column: str) -> dict[str, Path]:
     return {image: dataset.root / path for image, path in zip(pairs["id"], pairs[column])}
 
 
-def _data_of(run: Run) -> Path:
+def _data_of(run: Run | None) -> Path:
     """Return the dataset folder that a run was trained on."""
+    if run is None:
+        raise InputError(
+            "on what captioners of transformers are audited is not said: name a dataset folder by "
+            "--data"
+        )
     path = run.config["data"].get("path", "")
     if not path or not Path(path).is_dir():
         raise InputError(
@@ -227,7 +233,7 @@ def _data_of(run: Run) -> Path:
 
 
 def _labels(
-    model: RunCaptioner, dataset: Dataset, audited: Dataset, split: str
+    model: CaptionModel, dataset: Dataset, audited: Dataset, split: str
 ) -> tuple[dict[str, frozenset[str]], Labels, Labels | None]:
     """Return the words of each group, the labels of the audited images, and of the training split.
 
@@ -280,7 +286,7 @@ def _named_by_people(dataset: Dataset, words: Mapping[str, frozenset[str]]) -> l
     return [None if one in (None, OTHER) else one for one in named]
 
 
-def _words(model: RunCaptioner, attribute: str, dataset: Dataset) -> dict[str, frozenset[str]]:
+def _words(model: CaptionModel, attribute: str, dataset: Dataset) -> dict[str, frozenset[str]]:
     """Return the words of the groups of an attribute."""
     groups = dataset.attributes[attribute]
     if {*groups} <= {*model.words}:

@@ -237,10 +237,10 @@ def _of_captioners(
     context = click.get_current_context()
     for name in rest:
         if name not in OF_CAPTIONERS and context.get_parameter_source(name) in config.GIVEN:
-            raise InputError(f"--{name.replace('_', '-')} is not for runs that write captions")
+            raise InputError(f"--{name.replace('_', '-')} is not for captioners")
     taken = {name: value for name, value in rest.items() if name in OF_CAPTIONERS}
     quiet = quiet or not sys.stderr.isatty()
-    return audit_captioners(list(map(Path, sources)), names=names or None, quiet=quiet, **taken)
+    return audit_captioners(list(sources), names=names or None, quiet=quiet, **taken)
 
 
 def _as_shown(folder: Path) -> list[str]:

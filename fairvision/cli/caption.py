@@ -12,11 +12,12 @@ import click
 
 from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
+from fairvision.cli.sources import SOURCE
 from fairvision.errors import InputError
 
 
 @click.command(name="caption")
-@click.argument("run", type=options.PATH)
+@click.argument("run", type=SOURCE)
 @click.argument(
     "images", nargs=-1, required=True, metavar="IMAGE…", type=options.PATH, cls=options.Repeated
 )
@@ -39,7 +40,7 @@ from fairvision.errors import InputError
 @options.quiet
 @options.as_json
 def command(
-    run: Path,
+    run: Path | str,
     images: tuple[Path, ...],
     beams: int,
     output: Path | None,
@@ -50,7 +51,8 @@ def command(
 ) -> None:
     """Print what a captioner writes of pictures, and how sure it is of whom it names.
 
-    RUN is a folder of `fairvision train --captions`. IMAGE… are picture files, or folders of them.
+    RUN is a folder of `fairvision train --captions`, or hf:FOLDER, a captioner of transformers
+    (VisionEncoderDecoder, BLIP or GIT). IMAGE… are picture files, or folders of them.
     After each sentence stand the words that name a group, and the probabilities of the words of
     each group in their place.
     """

@@ -61,7 +61,8 @@ def command(
 
     SOURCE is a run folder, or a model of another library such as timm:NAME (see docs/models.md).
     IMAGE… are picture files, or folders of them. The folder gets PNG sheets and an index.html
-    that shows them. Of a run that writes captions there is a map for each word.
+    that shows them. Of what writes captions, a run or hf:FOLDER, there is a map for each
+    word.
     """
     from fairvision.inference.explanations import explain
     from fairvision.inference.word_explanations import explain_words
@@ -71,9 +72,9 @@ def command(
     if write_captions([source]):
         for name, value in (("head", head), ("group", group), ("layer", layer)):
             if value is not None:
-                raise InputError(f"--{name} is not for runs that write captions")
+                raise InputError(f"--{name} is not for captioners")
         folder = explain_words(
-            Path(source),
+            source,
             images,
             output=output,
             method=attribution,

@@ -1,4 +1,4 @@
-"""From image files to captions, by a run that writes them."""
+"""From image files to captions, by what writes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rich.progress import track
 
 from fairvision.core.files import path_text
 from fairvision.datasets.batching import tensor_of
-from fairvision.datasets.geometry import Geometry
 from fairvision.datasets.images import Doubts
 from fairvision.errors import InputError
 from fairvision.inference.predictions import image_files
@@ -21,11 +20,11 @@ from fairvision.models import find_device
 from fairvision.models.beam_search import BEAMS
 from fairvision.models.sentences import Mention
 from fairvision.runs import Run
-from fairvision.runs.caption_model import RunCaptioner, as_run_captioner
+from fairvision.runs.caption_model import CaptionModel, as_caption_model
 
 
 def caption(
-    run: Run | RunCaptioner | str | Path,
+    run: Run | CaptionModel | str | Path,
     images: str | Path | Iterable[str | Path],
     *,
     beams: int = BEAMS,
@@ -37,7 +36,8 @@ def caption(
 
     Parameters
     ----------
-    run : a run folder of `fairvision train --captions`, or the run loaded from it
+    run : a run folder of `fairvision train --captions`, the run loaded from it, or hf:FOLDER, a
+        captioner of transformers
     images : image files, and folders of them
     beams : beginnings that the beam search keeps
     device : "auto", "cpu", "cuda" or "mps"
@@ -65,9 +65,9 @@ def caption(
         raise InputError(f"beams must be at least 1, not {beams}")
     files = image_files(images)
     captioner = run
-    if not isinstance(captioner, RunCaptioner):
-        captioner = as_run_captioner(captioner, find_device(device))
-    geometry, doubts = Geometry(captioner.size), Doubts()
+    if not isinstance(captioner, CaptionModel):
+        captioner = as_caption_model(captioner, find_device(device))
+    geometry, doubts = captioner.geometry, Doubts()
     starts: Iterable[int] = range(0, len(files), batch_size)
     if not quiet:
         starts = track(starts, "pictures", console=Console(stderr=True), transient=True)

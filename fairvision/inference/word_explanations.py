@@ -25,14 +25,14 @@ from fairvision.models.beam_search import BEAMS
 from fairvision.models.sentences import Sentence, padded
 from fairvision.report.explanations import render
 from fairvision.runs import Run
-from fairvision.runs.caption_model import RunCaptioner, as_run_captioner
+from fairvision.runs.caption_model import CaptionModel, as_caption_model
 
 PER_ROW, SIDE = 6, 224
 HEAD = "each word"
 
 
 def explain_words(
-    run: Run | RunCaptioner | str | Path,
+    run: Run | CaptionModel | str | Path,
     images: str | Path | Iterable[str | Path],
     *,
     output: str | Path,
@@ -49,7 +49,8 @@ def explain_words(
 
     Parameters
     ----------
-    run : a run folder of `fairvision train --captions`, or the run loaded from it
+    run : a run folder of `fairvision train --captions`, the run loaded from it, or hf:FOLDER, a
+        captioner of transformers
     images : image files, and folders of them
     output : folder to write
     method : one of `fairvision.attribution.word_maps.METHODS`; "auto" is gradcam
@@ -76,8 +77,8 @@ def explain_words(
         )
     paths: Iterable[Path] = image_files(images)
     model = run
-    if not isinstance(model, RunCaptioner):
-        model = as_run_captioner(model, find_device(device))
+    if not isinstance(model, CaptionModel):
+        model = as_caption_model(model, find_device(device))
     if not quiet:
         paths = track(list(paths), "pictures", console=Console(stderr=True), transient=True)
     settings = {"fairvision": __version__, "run": model.name, "method": method, "head": HEAD}
@@ -86,7 +87,9 @@ def explain_words(
     with files.whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
         for path in paths:
             image = read_image(path, doubts=doubts)
-            batch = image_tensor(image, model.size)[None].to(model.device)
+            batch = image_tensor(image, model.geometry)[None].to(model.device)
+            if model.geometry.shorter is not None:  # the maps are of the middle
+                image = Image.fromarray(model.geometry.image(image))
             sentence = model.write(batch, beams=beams)[0]
             drawn = word_sheet(model, path.name, image, batch, sentence, method)
             name = f"{len(entries) + 1:03d}-{files.plain_name(path.stem)}-words.png"
@@ -108,7 +111,7 @@ def explain_words(
 
 
 def word_sheet(
-    model: RunCaptioner,
+    model: CaptionModel,
     title: str,
     image: Image.Image,
     batch: torch.Tensor,

@@ -17,7 +17,7 @@ from fairvision.models.backbones import (
     register,
 )
 from fairvision.models.black_box import black_box
-from fairvision.models.captioner import Captioner, as_captioner
+from fairvision.models.captioner import as_captioner
 from fairvision.models.heads import Head, read_heads_file
 from fairvision.models.model import Model, find_device, geometry_of, probabilities
 from fairvision.models.module_model import module_model
@@ -26,6 +26,7 @@ from fairvision.models.sources import SourceOptions, is_source, open_source, reg
 from fairvision.models.tuning import REGIMES, choose_regime, learning_parts, tune
 from fairvision.models.vocabulary import Vocabulary
 from fairvision.models.weights import fit, load_weights, read_tensors
+from fairvision.models.writing import Captioner
 
 __all__ = [
     "REGIMES",

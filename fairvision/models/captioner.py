@@ -12,16 +12,16 @@ from torch.nn import functional as F
 
 from fairvision.models.backbones import Backbone
 from fairvision.models.decoders import WIDTH, Decoder, Memory, make_decoder
-from fairvision.models.network import ImageNetwork
 from fairvision.models.positions import as_maps, deepest_grid, prefix_tokens
 from fairvision.models.vocabulary import Vocabulary
+from fairvision.models.writing import Captioner
 
 MOST_ROWS = 8
 """Rows and columns of positions that a decoder is shown at most; finer grids are averaged."""
 
 
-class Captioner(ImageNetwork):
-    """A network that writes captions: normalisation, backbone, decoder.
+class BackboneCaptioner(Captioner):
+    """A captioner around the backbone of a classifier.
 
     The decoder is shown the features that a classifier would have (`pooled`), and those of the
     deepest layer that still has positions (`grid`).
@@ -38,10 +38,7 @@ class Captioner(ImageNetwork):
     ----------
     layer : dotted name, within the backbone, of the layer whose positions are shown
     grid : rows and columns of positions
-    membership : (vocabulary, groups), 1 where a token names a group
     """
-
-    membership: Tensor
 
     def __init__(
         self,
@@ -52,17 +49,11 @@ class Captioner(ImageNetwork):
         words: Mapping[str, Collection[str]],
         group_tokens: Mapping[str, Sequence[int]],
     ):
-        super().__init__(backbone, width)
-        self.auxiliary_heads = nn.ModuleList()
+        super().__init__(backbone, width, decoder, words, group_tokens)
         # Nothing is made of what an auxiliary classifier says.
         for name, module in backbone.named_children():
             if name == "AuxLogits":
                 module.requires_grad_(False)
-        self.decoder, self.words = decoder, words
-        membership = torch.zeros(decoder.embedding.num_embeddings, len(words))
-        for group, of_group in enumerate(group_tokens.values()):
-            membership[list(of_group), group] = 1
-        self.register_buffer("membership", membership, persistent=False)
         self._maps: Tensor | None = None
         self._prefix = prefix_tokens(backbone)
         training = backbone.training
@@ -79,28 +70,12 @@ class Captioner(ImageNetwork):
         self.positions = nn.Sequential(nn.Linear(channels, WIDTH), nn.LayerNorm(WIDTH))
         self.place = nn.Parameter(torch.zeros(prod(self.grid), WIDTH))
 
-    def encode(self, images: Tensor) -> Memory:
-        """Return what the decoder is shown of images (n, 3, size, size) in [0, 1]."""
-        return self.encode_with_maps(images)[0]
-
     def encode_with_maps(self, images: Tensor) -> tuple[Memory, Tensor]:
         """Return what the decoder is shown, and the maps (n, channels, rows, columns) it is of."""
         features = self.features(images)
         maps = self._taken(images)
         grid = self._shown(maps).flatten(2).transpose(1, 2)
         return Memory(self.pooled(features), self.positions(grid) + self.place), maps
-
-    def forward(self, images: Tensor, tokens: Tensor, of: Tensor) -> Tensor:
-        """Return the logits (m, t, vocabulary) of what follows each token of captions.
-
-        Parameters
-        ----------
-        images : (n, 3, size, size) in [0, 1]
-        tokens : (m, t) int64, from the start on
-        of : (m,) int64, which image each caption is of
-        """
-        logits: Tensor = self.decoder(self.encode(images).rows(of), tokens)
-        return logits
 
     def _keep(self, module: nn.Module, _: Any, output: Tensor) -> None:
         """Keep what the layer with positions gave."""
@@ -128,7 +103,7 @@ def as_captioner(
     size: int,
     decoder: str,
     words: Mapping[str, Collection[str]],
-) -> Captioner:
+) -> BackboneCaptioner:
     """Return a captioner with an untrained decoder around a backbone.
 
     Parameters
@@ -139,7 +114,7 @@ def as_captioner(
     decoder : "transformer" or "lstm"
     words : the words by which captions name each group
     """
-    network = Captioner(
+    network = BackboneCaptioner(
         backbone.module,
         backbone.width,
         size,

@@ -51,24 +51,14 @@ class Memory:
 
 
 class Decoder(nn.Module):
-    """What both decoders share: embedded tokens, and logits from the same matrix (tied).
+    """What writes captions of images that it is shown.
 
-    Parameters
+    Attributes
     ----------
     tokens : size of the vocabulary
-    dropout : of embeddings and answers
     """
 
-    def __init__(self, tokens: int, dropout: float):
-        super().__init__()
-        self.embedding = nn.Embedding(tokens, WIDTH, padding_idx=PAD)
-        nn.init.normal_(self.embedding.weight, std=WIDTH**-0.5)
-        self.bias = nn.Parameter(torch.zeros(tokens))
-        self.dropout = nn.Dropout(dropout)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return logits (…, tokens) of what follows, from (…, width)."""
-        return F.linear(self.dropout(hidden), self.embedding.weight, self.bias)
+    tokens: int
 
     def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
@@ -90,7 +80,29 @@ class Decoder(nn.Module):
         raise TypeError(f"{type(self).__name__} must say what follows")
 
 
-class LSTMDecoder(Decoder):
+class TiedDecoder(Decoder):
+    """What our decoders share: embedded tokens, and logits from the same matrix (tied).
+
+    Parameters
+    ----------
+    tokens : size of the vocabulary
+    dropout : of embeddings and answers
+    """
+
+    def __init__(self, tokens: int, dropout: float):
+        super().__init__()
+        self.tokens = tokens
+        self.embedding = nn.Embedding(tokens, WIDTH, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=WIDTH**-0.5)
+        self.bias = nn.Parameter(torch.zeros(tokens))
+        self.dropout = nn.Dropout(dropout)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return logits (…, tokens) of what follows, from (…, width)."""
+        return F.linear(self.dropout(hidden), self.embedding.weight, self.bias)
+
+
+class LSTMDecoder(TiedDecoder):
     """The LSTM of Vinyals et al., "Show and Tell", CVPR 2015 (arXiv 1411.4555), section 3.1.
 
     The image is its first input, and is not seen again. Hendricks et al. (ECCV 2018) equalised it.
@@ -122,7 +134,7 @@ class LSTMDecoder(Decoder):
         return self.logits(self.narrow(outputs[:, 0])), [h[0], c[0]]
 
 
-class TransformerDecoder(Decoder):
+class TransformerDecoder(TiedDecoder):
     """A small transformer that attends to the positions of an image and to the tokens before.
 
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017 (arXiv 1706.03762), section 3, with

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fairvision.metrics.caption_words import plain_text
 from fairvision.models.beam_search import BEAMS, search
-from fairvision.models.captioner import Captioner
 from fairvision.models.vocabulary import LONGEST, PAD, Vocabulary
+from fairvision.models.writing import Captioner
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Sentence:
 
     Attributes
     ----------
-    text : the sentence, in lower case
+    text : the sentence; in lower case, but for tokenizers that came with a captioner
     tokens : from its start to its end
     log_probability : of the whole sentence
     mentions : the words that name a group, in their order
@@ -84,19 +85,22 @@ def write(
     of_words = probabilities.gather(2, written.tokens[:, 1:, None])[:, :, 0].cpu()
     group_of = torch.where(captioner.membership.any(dim=1), captioner.membership.argmax(dim=1), -1)
     groups = group_of[written.tokens].cpu().tolist()
+    named = [frozenset(map(plain_text, of_group)) for of_group in captioner.words.values()]
     sentences = []
     for row, tokens in enumerate(written.tokens.cpu().tolist()):
         kept = tuple(token for token in tokens if token != PAD)
+        at = [step for step in range(len(kept)) if groups[row][step] >= 0]
+        mentioned = {step: vocabulary.word_at(kept, step) for step in at}
         mentions = tuple(
             Mention(
-                vocabulary.decode([token]),
+                word,
                 [*captioner.words][groups[row][step]],
                 step,
                 float(of_words[row, step - 1]),
                 dict(zip(captioner.words, of_groups[row, step - 1].tolist())),
             )
-            for step, token in enumerate(kept)
-            if groups[row][step] >= 0
+            for step, word in mentioned.items()
+            if word in named[groups[row][step]]
         )
         score = float(written.log_probability[row])
         sentences.append(Sentence(vocabulary.decode(kept), kept, score, mentions))

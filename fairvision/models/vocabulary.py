@@ -45,6 +45,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return self.tokenizer.get_vocab_size()
 
+    @property
+    def longest(self) -> int:
+        """Tokens of a caption at most, with its start and end."""
+        return LONGEST
+
     @classmethod
     def learn(
         cls,
@@ -138,6 +143,10 @@ class Vocabulary:
         text = plain_text(word)
         index: int | None = self.tokenizer.token_to_id(text if self.is_words else _WHOLE + text)
         return None if index is None or index < len(SPECIAL) else index
+
+    def word_at(self, tokens: Sequence[int], step: int) -> str:
+        """Return the word of the token at a step."""
+        return self.decode([tokens[step]])
 
     @cached_property
     def is_words(self) -> bool:

@@ -3,6 +3,7 @@
 from fairvision.runs.folder import (
     AGAIN,
     BEST,
+    CAPTIONER,
     CHECKPOINT,
     CONFIG,
     FIRST,
@@ -27,6 +28,7 @@ from fairvision.runs.folder import (
 __all__ = [
     "AGAIN",
     "BEST",
+    "CAPTIONER",
     "CHECKPOINT",
     "CONFIG",
     "FIRST",

@@ -14,6 +14,7 @@ import pandas as pd
 
 from fairvision.core import checksums, shapes
 from fairvision.core.files import REPLACED
+from fairvision.datasets.geometry import Geometry
 from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError, check_file, reading, shown
 from fairvision.schema import Schema, Task, parse_schema
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from fairvision.models import Captioner, ImageNetwork, Network, Vocabulary
+    from fairvision.models.adapters.captioner_files import CaptionerFiles
 
 CONFIG = "config.json"
 BEST = "model.safetensors"
@@ -29,6 +31,7 @@ LAST = "last.safetensors"
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.csv"
 VOCABULARY = "vocabulary.json"
+CAPTIONER = "captioner.json"
 FIRST = "first"
 
 N = TypeVar("N", bound="ImageNetwork")
@@ -243,19 +246,40 @@ def captioner(run: Run, device: str | torch.device = "cpu", which: str = "best")
         As `network` does; or if the run writes none.
     """
     from fairvision import models
+    from fairvision.models.pretrained_vocabulary import PretrainedVocabulary
 
     if run.captions is None:
         raise InputError(
             f"run {run.folder} writes no captions: it is trained by `fairvision train --captions`"
         )
-    built = models.build_captioner(
-        run.config["model"],
-        vocabulary(run),
-        run.captions["words"],
-        size=run.size,
-        decoder=run.captions["decoder"],
-    )
+    of_run, files = vocabulary(run), captioner_files(run)
+    words = run.captions["words"]
+    built: Captioner
+    if files is not None and isinstance(of_run, PretrainedVocabulary):
+        built = files.untrained(of_run, words)
+    else:
+        built = models.build_captioner(
+            run.config["model"], of_run, words, size=run.size, decoder=run.captions["decoder"]
+        )
     return _with_weights(built, run, device, which)
+
+
+def captioner_files(run: Run) -> CaptionerFiles | None:
+    """Return what a run says of the captioner of transformers that it is of; None of others."""
+    from fairvision.models.adapters.captioner_files import KIND, CaptionerFiles
+
+    if run.captions is None or not run.config["model"].startswith(KIND):
+        return None
+    path = run.folder / CAPTIONER
+    files = CaptionerFiles.read(path)
+    check_unchanged(run, path)
+    return files
+
+
+def captioner_geometry(run: Run) -> Geometry:
+    """Return how images become squares for a run that writes captions."""
+    files = captioner_files(run)
+    return Geometry(run.size) if files is None else files.geometry
 
 
 def vocabulary(run: Run) -> Vocabulary:
@@ -263,7 +287,8 @@ def vocabulary(run: Run) -> Vocabulary:
     from fairvision.models import Vocabulary
 
     path = run.folder / VOCABULARY
-    read = Vocabulary.read(path)
+    files = captioner_files(run)
+    read = Vocabulary.read(path) if files is None else files.vocabulary(path)
     check_unchanged(run, path)
     if run.captions is None or len(read) != run.captions["tokens"]:
         raise InputError(f"{path} is not that of {run.folder / CONFIG}: {AGAIN}")

@@ -16,9 +16,11 @@ from fairvision.core.suggestions import did_you_mean
 from fairvision.core.word_files import read_words
 from fairvision.datasets import Dataset
 from fairvision.datasets.batching import CaptionTokens
+from fairvision.datasets.geometry import Geometry
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics.caption_words import GENDER_WORDS, tokens, words_for
-from fairvision.models.vocabulary import LONGEST, PAD, Vocabulary
+from fairvision.models.adapters.captioner_files import KIND, CaptionerFiles, open_files
+from fairvision.models.vocabulary import PAD, Vocabulary
 from fairvision.training.settings import Settings
 
 
@@ -33,6 +35,7 @@ class CaptionPlan:
     attribute : whose groups the words name; None where that is no attribute of the dataset
     words : those of each group
     longest : tokens of a training caption at most, with its start and end
+    pretrained : what the folder says of a captioner of transformers that learns on; None of others
     """
 
     vocabulary: Vocabulary
@@ -40,17 +43,30 @@ class CaptionPlan:
     attribute: str | None
     words: Mapping[str, Collection[str]]
     longest: int
+    pretrained: CaptionerFiles | None = None
 
     def as_json(self) -> Mapping[str, Any]:
         """Return what config.json says of it."""
         return {
             "decoder": self.decoder,
-            "vocabulary": "words" if self.vocabulary.is_words else "subwords",
+            "vocabulary": self._kind,
             "tokens": len(self.vocabulary),
             "attribute": self.attribute,
             "words": {group: sorted(of_group) for group, of_group in self.words.items()},
             "longest": self.longest,
         }
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """How images become squares; None: whole, at the size that is asked for."""
+        return None if self.pretrained is None else self.pretrained.geometry
+
+    @property
+    def _kind(self) -> str:
+        """What the tokens are."""
+        if self.pretrained is not None:
+            return "its own"
+        return "words" if self.vocabulary.is_words else "subwords"
 
 
 def check_captions(dataset: Dataset) -> None:
@@ -99,24 +115,50 @@ def make_caption_plan(dataset: Dataset, settings: Settings) -> CaptionPlan:
     captions = [caption for of_image in dataset.split("train").captions for caption in of_image]
     attribute, words = _words(dataset, captions, settings)
     named = [word for of_group in words.values() for word in of_group]
-    vocabulary = Vocabulary.learn(captions, kind=settings.vocabulary, whole=named)
+    pretrained, vocabulary = _opened(captions, named, settings)
     lengths = [len(encoded) for encoded in vocabulary.encode_all(captions)]
-    if cut := sum(length >= LONGEST for length in lengths):
+    longest = vocabulary.longest
+    if cut := sum(length >= longest for length in lengths):
         warnings.warn(
-            f"{cut} of {len(captions)} training captions have {LONGEST - 2} words or more, which "
+            f"{cut} of {len(captions)} training captions have {longest - 2} words or more, which "
             "is where captions are cut",
             FairvisionWarning,
             stacklevel=4,
         )
     absent = [group for group, of in vocabulary.group_tokens(words).items() if not of]
     if absent:
+        who = "no training caption names" if pretrained is None else "the tokenizer does not know"
         warnings.warn(
-            f"no training caption names {absent[0]!r} by a word of it: "
-            f"{', '.join(sorted(words[absent[0]]))}",
+            f"{who} {absent[0]!r} by a word of it: {', '.join(sorted(words[absent[0]]))}",
             FairvisionWarning,
             stacklevel=4,
         )
-    return CaptionPlan(vocabulary, settings.decoder, attribute, words, max(lengths))
+    decoder = settings.decoder if pretrained is None else pretrained.architecture.name
+    return CaptionPlan(vocabulary, decoder, attribute, words, max(lengths), pretrained)
+
+
+def _opened(
+    captions: Collection[str], named: Collection[str], settings: Settings
+) -> tuple[CaptionerFiles | None, Vocabulary]:
+    """Return what a captioner of transformers is made of, if one is to learn, and the vocabulary.
+
+    Parameters
+    ----------
+    captions : of the training images
+    named : the words that name a group
+    settings : those of the training
+    """
+    if not settings.model.startswith(KIND):
+        return None, Vocabulary.learn(captions, kind=settings.vocabulary, whole=named)
+    files, vocabulary = open_files(settings.model)
+    if settings.weights is not None:
+        raise InputError(f"--weights is not for {settings.model}: its weights lie in its folder")
+    if settings.size not in (None, files.geometry.size):
+        raise InputError(
+            f"{settings.model} takes pictures of {files.geometry.size} pixels, not "
+            f"{settings.size}: leave --size out"
+        )
+    return files, vocabulary
 
 
 def _words(

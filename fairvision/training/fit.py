@@ -406,11 +406,12 @@ def _open(
     weights = None if is_saved else settings.weights
     # What one process of a machine downloads or decodes, the others find.
     with fabric.rank_zero_first(local=True):
-        network = _first(plan, weights, keep_head=settings.keep_head and not is_saved)
+        network = _first(plan, weights, is_saved=is_saved)
+        geometry = plan.captions.geometry if plan.captions is not None else None
         pixels = {
             name: datasets.open_pixels(
                 dataset,
-                settings.size,
+                settings.size if geometry is None else geometry,
                 workers=settings.workers,
                 quiet=settings.quiet,
                 cache=settings.cache,
@@ -429,11 +430,14 @@ def _open(
     return network, parts
 
 
-def _first(plan: Plan, weights: str | None, *, keep_head: bool) -> Network | Captioner:
+def _first(plan: Plan, weights: str | None, *, is_saved: bool) -> Network | Captioner:
     """Return the network as it starts: a classifier, or a captioner."""
     settings = plan.settings
     if plan.captions is not None:
-        return first_captioner(settings.model, plan.captions, settings.size, weights)
+        return first_captioner(
+            settings.model, plan.captions, settings.size, weights, is_saved=is_saved
+        )
+    keep_head = settings.keep_head and not is_saved
     return first_network(
         settings.model, plan.learnt, settings.size, weights, plan.domains, keep_head=keep_head
     )

@@ -32,7 +32,7 @@ from fairvision.errors import InputError
 from fairvision.runs import thresholds
 from fairvision.training.caption_plan import CaptionPlan
 from fairvision.training.preparation import Plan
-from fairvision.training.settings import LEARNING, Settings
+from fairvision.training.settings import DECODERS, LEARNING, Settings
 
 _PLAIN = ("method", "model", "weights", "keep_head", "size")
 
@@ -73,6 +73,8 @@ def begin(
         write_json(part / runs.CONFIG, config)
         if captions is not None:
             captions.vocabulary.write(part / runs.VOCABULARY)
+            if captions.pretrained is not None:
+                captions.pretrained.write(part / runs.CAPTIONER)
         keep_replaced(folder, part, runs.BEST)
 
 
@@ -121,7 +123,7 @@ def finish(folder: Path, best: Mapping[str, Tensor], last: Mapping[str, Tensor])
         for name, state in ((runs.LAST, last), (runs.BEST, best))
     }
     by_name = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    for name in (thresholds.FILE, runs.VOCABULARY):
+    for name in (thresholds.FILE, runs.VOCABULARY, runs.CAPTIONER):
         if (folder / name).is_file():
             by_name[name] = digest(folder / name)
     config = runs.read_config(folder)
@@ -182,8 +184,10 @@ def stored_options(folder: str | Path) -> Mapping[str, Any]:
     }
     if (learnt := config.get("captions")) is not None:
         attribute = [learnt["attribute"]] if learnt["attribute"] else []
-        same = {name: learnt[name] for name in ("decoder", "vocabulary", "words")}
-        options |= {"captions": True, "attribute": attribute, **same}
+        same = {"decoder": learnt["decoder"], "vocabulary": learnt["vocabulary"]}
+        if learnt["decoder"] not in DECODERS:  # of a captioner that came whole
+            same = {}
+        options |= {"captions": True, "attribute": attribute, "words": learnt["words"], **same}
     return options
 
 

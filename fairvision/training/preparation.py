@@ -13,9 +13,12 @@ import numpy as np
 from fairvision import models, runs
 from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets import Dataset
+from fairvision.datasets.geometry import Geometry
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.method import LastLayer, Method, ThresholdLearner
 from fairvision.models import Captioner, Domains, ImageNetwork, Network
+from fairvision.models.adapters.captioner_files import open_network
+from fairvision.models.pretrained_vocabulary import PretrainedVocabulary
 from fairvision.training.caption_plan import (
     CaptionPlan,
     captioned,
@@ -79,7 +82,7 @@ def make_plan(annotated: Dataset, settings: Settings) -> Plan:
         check_captions(annotated)
         learnt = replace(captioned(annotated), attributes={}, tasks={})
         plan = make_caption_plan(captioned(annotated), settings)
-        settings, why = with_defaults(settings, annotated)
+        settings, why = with_defaults(settings, annotated, plan.geometry)
         return Plan(settings, why, method, annotated, learnt, {}, None, None, plan)
     learnt = choose_heads(annotated, settings.attribute, settings.task)
     heads = [*learnt.schema]
@@ -94,7 +97,8 @@ def check(plan: Plan, splits: Mapping[str, Dataset], processes: int) -> None:
     """Raise `InputError` where a plan cannot be carried out; warn of what should be known."""
     settings, learnt = plan.settings, plan.learnt
     check_training_split(learnt.split("train"))
-    if settings.tune != "all" and settings.weights is None:
+    is_pretrained = plan.captions is not None and plan.captions.pretrained is not None
+    if settings.tune != "all" and settings.weights is None and not is_pretrained:
         warnings.warn(
             f"--tune {settings.tune} without --weights: the frozen backbone is random",
             FairvisionWarning,
@@ -114,19 +118,29 @@ def check(plan: Plan, splits: Mapping[str, Dataset], processes: int) -> None:
         raise InputError(f"--compile cannot take {plan.method.not_compiled}")
 
 
-def with_defaults(settings: Settings, dataset: Dataset) -> tuple[Settings, dict[str, str]]:
-    """Return settings in which nothing is left to be chosen, and why what was chosen."""
+def with_defaults(
+    settings: Settings, dataset: Dataset, geometry: Geometry | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """Return settings in which nothing is left to be chosen, and why what was chosen.
+
+    Parameters
+    ----------
+    settings, dataset : what was asked for, and of which images
+    geometry : how images become squares for a network that is there whole, with its weights
+    """
     why = {}
+    is_whole = geometry is not None  # trained layers learn on in any case
+    weights = settings.model if is_whole else settings.weights
     if settings.tune == "auto":
         images = len(dataset.split("train"))
-        pretrained = settings.weights is not None
+        pretrained = weights is not None
         tune, why["tune"] = models.choose_regime(images, pretrained=pretrained)
         settings = replace(settings, tune=tune)
     chosen: Mapping[str, Any] = {
-        "lr": default_lr(settings.tune, settings.weights, settings.optimizer),
+        "lr": default_lr("all" if is_whole else settings.tune, weights, settings.optimizer),
         "weight_decay": default_weight_decay(settings.optimizer),
         "augment": default_augment(settings.tune, settings.model),
-        "size": models.default_size(settings.model, dataset.size),
+        "size": geometry.size if geometry else models.default_size(settings.model, dataset.size),
     }
     unset = {name: value for name, value in chosen.items() if getattr(settings, name) is None}
     return replace(settings, **unset), why
@@ -258,14 +272,21 @@ def first_network(
     return network
 
 
-def first_captioner(model: str, plan: CaptionPlan, size: int, weights: str | None) -> Captioner:
-    """Return a captioner, with an untrained decoder.
+def first_captioner(
+    model: str, plan: CaptionPlan, size: int, weights: str | None, *, is_saved: bool = False
+) -> Captioner:
+    """Return a captioner, with an untrained decoder unless it is one of transformers.
 
     Parameters
     ----------
     model, size, weights : as of `first_network`; of a run only the backbone is taken
     plan : how captions are learnt
+    is_saved : its weights are set afterwards
     """
+    if plan.pretrained is not None and isinstance(plan.vocabulary, PretrainedVocabulary):
+        if is_saved:
+            return plan.pretrained.untrained(plan.vocabulary, plan.words)
+        return open_network(model, plan.pretrained, plan.vocabulary, plan.words)
     of_run = weights is not None and Path(weights).is_dir()
     network = models.build_captioner(
         model,

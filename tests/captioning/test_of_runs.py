@@ -212,7 +212,7 @@ def test_in_the_shell(trained, data, tmp_path, run_cli):
     mixed = run_cli("audit", trained[0], classifier.folder, "-o", tmp_path / "mixed")
     assert (mixed.code, "audit them apart" in mixed.err) == (2, True)
     refused = run_cli("audit", trained[0], "-o", tmp_path / "other", "--leaning")
-    assert (refused.code, "--leaning is not for runs that write" in refused.err) == (2, True)
+    assert (refused.code, "--leaning is not for captioners" in refused.err) == (2, True)
     wrong = run_cli("predict", trained[0], data / "0.png")
     assert (wrong.code, "writes captions and predicts no labels" in wrong.err) == (2, True)
 
@@ -229,7 +229,7 @@ def test_maps_of_each_word_are_drawn(trained, data, tmp_path, run_cli):
         assert (folder / entry["evidence"]).is_file()
         assert [of["word"] for of in entry["groups"]] == [of["word"] for of in mentions]
     refused = run_cli("explain", trained[0], *pictures, "-o", tmp_path / "no", "--head", "gender")
-    assert (refused.code, "--head is not for runs that write" in refused.err) == (2, True)
+    assert (refused.code, "--head is not for captioners" in refused.err) == (2, True)
     wrong = ["-o", tmp_path / "no", "--attribution", "rise"]
     assert run_cli("explain", trained[0], *pictures, *wrong).code == 2
     assert not (tmp_path / "no").exists()

@@ -16,8 +16,9 @@ import torch
 import fairvision
 from fairvision import runs
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.runs.caption_model import as_run_captioner
+from fairvision.runs.caption_model import as_caption_model
 from fairvision.training import checkpoint
+from tests.models.tiny_captioners import KINDS, SPECIAL, tiny_captioner
 
 SETTINGS = {
     "captions": True,
@@ -48,6 +49,16 @@ def folder(squares, tmp_path_factory):
     table.loc[first, "captions"] = None
     table.to_parquet(root / "samples.parquet", index=False)
     return root
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pretrained(request, tmp_path_factory):
+    """A captioner of transformers that knows the words of the squares."""
+    pytest.importorskip("transformers")
+    place = tmp_path_factory.mktemp("captioners") / request.param
+    sentence = "a the square on is left right red green blue crimson"
+    tiny_captioner(place, request.param, sentence.split(), spread=0.1)
+    return f"hf:{place}"
 
 
 def ends(folder):
@@ -90,13 +101,81 @@ def test_killed_and_resumed_it_ends_alike(folder, tmp_path, settings):
 
 
 @pytest.mark.filterwarnings("ignore:1 of 27 pictures")
+def test_a_captioner_of_transformers_killed_and_resumed(folder, tmp_path, pretrained):
+    method = {"git": "upweight", "blip": "balanced"}.get(pretrained.rpartition("/")[2], "equalizer")
+    settings = {"model": pretrained, "size": None, "method": method, "words": WORDS, "ema": 0.9}
+    test_killed_and_resumed_it_ends_alike(folder, tmp_path, {**settings, "batch_size": 8})
+
+
+@pytest.mark.filterwarnings("ignore:1 of 27 pictures")
+def test_a_captioner_of_transformers_learns(folder, tmp_path, pretrained, run_cli):
+    options = {"model": pretrained, "size": None, "words": WORDS, "lr": 0.005}
+    run = train(folder, tmp_path / "run", epochs=25, **options)
+    history = runs.history(run)
+    assert history["val/accuracy/captions"].iloc[-1] > 0.7
+    assert history["val/loss"].iloc[-1] < history["val/loss"].iloc[0] / 2
+    # The folder of the captioner is no longer needed, and its network is the same one.
+    model = as_caption_model(run)
+    assert model.module.mean.flatten().tolist() == pytest.approx([0.4] * 3)
+    assert len(model.vocabulary) == len(SPECIAL) + 4 + 11
+    table = fairvision.caption(run, [folder / f"{i}.png" for i in range(36)], device="cpu")
+    named = [any(m["group"] == "rgb"[i % 3] for m in of) for i, of in enumerate(table["mentions"])]
+    assert np.mean(named) > 0.5
+    printed = run_cli("caption", pretrained, folder / "0.png", "--json")
+    assert (printed.code, json.loads(printed.out)[0]["id"]) == (0, "0")
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_captioners_of_transformers_are_audited(folder, tmp_path, pretrained, run_cli):
+    train(folder, tmp_path / "run", model=pretrained, size=None, words=WORDS, epochs=1)
+    arguments = "--replicates", 10, "--swaps", 1, "--device", "cpu", "--json"
+    both = run_cli(
+        "audit", pretrained, tmp_path / "run", "--data", folder, "-o", tmp_path / "audit",
+        *arguments,
+    )  # fmt: skip
+    assert both.code == 0, both.err
+    name = pretrained.rpartition("/")[2]
+    written = json.loads((tmp_path / "audit" / name / "captions.json").read_text())
+    images = [folder / f"{row['image_id']}.png" for row in written]
+    table = fairvision.caption(pretrained, images, device="cpu")
+    assert [row["caption"] for row in written] == table["caption"].tolist()
+    settings = json.loads((tmp_path / "audit" / "captions.json").read_text())
+    about = {run["name"]: (run["model"], run["method"]) for run in settings["settings"]["runs"]}
+    assert about == {name: (pretrained, None), "run": (pretrained, "baseline")}
+    drawn = run_cli("explain", pretrained, images[0], "-o", tmp_path / "drawn", "--device", "cpu")
+    assert (drawn.code, len([*(tmp_path / "drawn").glob("*.png")])) == (0, 1)
+    lacking = run_cli("audit", pretrained, "-o", tmp_path / "other")
+    assert (lacking.code, "name a dataset folder by --data" in lacking.err) == (2, True)
+    mixed = run_cli("audit", pretrained, folder, "-o", tmp_path / "other")
+    assert (mixed.code, "writes no captions" in mixed.err) == (2, True)
+
+
+@pytest.mark.filterwarnings("ignore:1 of 27 pictures")
+@pytest.mark.parametrize("tune", ["head", "last"])
+def test_what_learns_of_a_captioner_of_transformers(folder, tmp_path, pretrained, tune):
+    options = {"model": pretrained, "size": None, "words": WORDS, "tune": tune, "epochs": 1}
+    module = runs.captioner(train(folder, tmp_path / "run", **options))
+    before = as_caption_model(pretrained).module
+    changed = {
+        name
+        for name, tensor in before.state_dict().items()
+        if not torch.equal(tensor, module.state_dict()[name])
+    }
+    of_backbone = {name for name in changed if name.startswith("backbone.")}
+    assert changed > of_backbone
+    # The first layer of the image encoder never learns, the second one where it is the last.
+    assert not any(".0." in name for name in of_backbone)
+    assert bool(of_backbone) == (tune == "last")
+
+
+@pytest.mark.filterwarnings("ignore:1 of 27 pictures")
 def test_it_learns_the_sentences(folder, tmp_path):
     run = train(folder, tmp_path / "run", epochs=60, words=WORDS, lr=0.003)
     history = runs.history(run)
     assert history["val/accuracy/captions"].iloc[-1] > 0.75
     assert history["train/n"].eq(17).all()
     assert run.captions["attribute"] == "colour"
-    captioner = as_run_captioner(run)
+    captioner = as_caption_model(run)
     table = fairvision.caption(run, [folder / f"{i}.png" for i in range(36)], device="cpu")
     truth = [NAMES["rgb"[i % 3]] for i in range(36)]
     assert np.mean([t in caption for t, caption in zip(truth, table["caption"])]) > 0.9
@@ -187,9 +266,30 @@ def test_a_damaged_vocabulary_is_told(folder, tmp_path):
     path = tmp_path / "run" / runs.VOCABULARY
     path.write_text(path.read_text().replace("square", "circle"))
     with pytest.raises(InputError, match=r"vocabulary.json .*"):
-        as_run_captioner(tmp_path / "run")
+        as_caption_model(tmp_path / "run")
 
 
 def test_pictures_without_captions_are_told(folder, tmp_path):
     with pytest.warns(FairvisionWarning, match=r"^1 of 27 pictures .* have no captions"):
         train(folder, tmp_path / "run", epochs=1, words=WORDS)
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 16}, "takes pictures of 32 pixels, not 16"),
+        ({"size": None, "weights": "DEFAULT"}, "--weights is not for hf:"),
+        ({"size": None, "words": {"a": ["cat"], "b": ["blue"]}}, "the tokenizer does not know 'a'"),
+    ],
+)
+def test_bad_input_for_a_captioner_of_transformers(folder, tmp_path, settings, message):
+    pytest.importorskip("transformers")
+    tiny_captioner(tmp_path / "git", "git", ["a", "blue"])
+    options = {"model": f"hf:{tmp_path / 'git'}", "words": WORDS, **settings, "epochs": 1}
+    if "--" in message or "takes" in message:
+        with pytest.raises(InputError, match=message):
+            train(folder, tmp_path / "run", **options)
+    else:
+        with pytest.warns(FairvisionWarning, match=message):
+            train(folder, tmp_path / "run", **options)

@@ -20,8 +20,11 @@ from fairvision.models.adapters.opening import opening
 from fairvision.models.preprocessing import Preprocessing, recognised
 from fairvision.models.sources import SourceOptions
 
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Files of which one says what is done to images."""
 
-def pretrained(reference: str, source: str, kind: str) -> Any:
+
+def pretrained(reference: str, source: str, kind: str, *, unused: str | None = None) -> Any:
     """Return a network with all of its weights, in float32 on the CPU.
 
     Parameters
@@ -29,6 +32,7 @@ def pretrained(reference: str, source: str, kind: str) -> Any:
     reference : a folder, or the name of a model on huggingface.co, which is fetched into $HF_HOME
     source : how messages name it
     kind : class of transformers whose `from_pretrained` makes it
+    unused : tensors with this in their name may be missing
 
     Raises
     ------
@@ -58,7 +62,10 @@ def pretrained(reference: str, source: str, kind: str) -> Any:
         if bars:
             transformers.utils.logging.enable_progress_bar()
     for problem in ("missing_keys", "mismatched_keys"):
-        if names := sorted(map(str, loaded[problem])):
+        names = sorted(
+            name for name in map(str, loaded[problem]) if not unused or unused not in name
+        )
+        if names:
             raise InputError(
                 f"{source}: {len(names)} of the network's tensors are {problem[:-5]} in the "
                 f"weights, such as {shown(names[0])}: it has not been trained for this"
@@ -80,7 +87,8 @@ def preprocessing(reference: str, source: str, options: SourceOptions) -> Prepro
     Without that file, what is told must say all.
     """
     processors = need("transformers", "hf").AutoImageProcessor
-    if Path(reference).is_dir() and not (Path(reference) / "preprocessor_config.json").exists():
+    folder = Path(reference)
+    if folder.is_dir() and not any((folder / name).exists() for name in PROCESSORS):
         if None in (options.size, options.mean, options.std):
             raise InputError(
                 f"{source} has no preprocessor_config.json, so nothing says what images it takes: "
