@@ -34,6 +34,7 @@ from fairvision.metrics.contrasts import (
     small_groups,
     worst_group,
 )
+from fairvision.metrics.counterfactual_sets import CounterfactualResult, counterfactual_consistency
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
 from fairvision.metrics.evidence import (
@@ -83,6 +84,7 @@ from fairvision.metrics.together import holm, simultaneous
 
 __all__ = [
     "CaptionReport",
+    "CounterfactualResult",
     "Counts",
     "GroupMetrics",
     "GroupResult",
@@ -113,6 +115,7 @@ __all__ = [
     "confusion",
     "context_typical_group",
     "correct",
+    "counterfactual_consistency",
     "counterfactual_flips",
     "counterfactual_misses",
     "dataset_leakage",

@@ -15,6 +15,7 @@ from fairvision.metrics._engine.outcomes import RATES
 
 SEEN_THROUGH_OTHERS = {
     "CaptionReport",
+    "CounterfactualResult",
     "Counts",
     "GroupMetrics",
     "GroupResult",
