@@ -50,10 +50,8 @@ class BackboneCaptioner(Captioner):
         group_tokens: Mapping[str, Sequence[int]],
     ):
         super().__init__(backbone, width, decoder, words, group_tokens)
-        # Nothing is made of what an auxiliary classifier says.
-        for name, module in backbone.named_children():
-            if name == "AuxLogits":
-                module.requires_grad_(False)
+        if hasattr(backbone, "AuxLogits"):  # of Inception: nothing is made of what it says
+            backbone.AuxLogits, backbone.aux_logits = None, False  # type: ignore[assignment]
         self._maps: Tensor | None = None
         self._prefix = prefix_tokens(backbone)
         training = backbone.training
@@ -67,15 +65,18 @@ class BackboneCaptioner(Captioner):
         self.grid = self._shown(self._taken(images)).shape[2:]
         backbone.train(training)
         self.pooled = nn.Sequential(nn.Linear(width, WIDTH), nn.LayerNorm(WIDTH))
-        self.positions = nn.Sequential(nn.Linear(channels, WIDTH), nn.LayerNorm(WIDTH))
-        self.place = nn.Parameter(torch.zeros(prod(self.grid), WIDTH))
+        if decoder.sees_places:
+            self.positions = nn.Sequential(nn.Linear(channels, WIDTH), nn.LayerNorm(WIDTH))
+            self.place = nn.Parameter(torch.zeros(prod(self.grid), WIDTH))
 
     def encode_with_maps(self, images: Tensor) -> tuple[Memory, Tensor]:
         """Return what the decoder is shown, and the maps (n, channels, rows, columns) it is of."""
-        features = self.features(images)
+        pooled = self.pooled(self.features(images))
         maps = self._taken(images)
+        if not self.decoder.sees_places:
+            return Memory(pooled, pooled[:, None][:, :0]), maps
         grid = self._shown(maps).flatten(2).transpose(1, 2)
-        return Memory(self.pooled(features), self.positions(grid) + self.place), maps
+        return Memory(pooled, self.positions(grid) + self.place), maps
 
     def _keep(self, module: nn.Module, _: Any, output: Tensor) -> None:
         """Keep what the layer with positions gave."""

@@ -87,7 +87,13 @@ class TiedDecoder(Decoder):
     ----------
     tokens : size of the vocabulary
     dropout : of embeddings and answers
+
+    Attributes
+    ----------
+    sees_places : whether it is shown the positions of images, besides them as a whole
     """
+
+    sees_places = False
 
     def __init__(self, tokens: int, dropout: float):
         super().__init__()
@@ -142,6 +148,7 @@ class TransformerDecoder(TiedDecoder):
     """
 
     layers = 2
+    sees_places = True
 
     def __init__(self, tokens: int):
         super().__init__(tokens, dropout=0.1)

@@ -293,3 +293,23 @@ def test_bad_input_for_a_captioner_of_transformers(folder, tmp_path, settings, m
     else:
         with pytest.warns(FairvisionWarning, match=message):
             train(folder, tmp_path / "run", **options)
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+@pytest.mark.parametrize("decoder", ["transformer", "lstm"])
+def test_two_processes_train_as_one(folder, torchrun, tmp_path, decoder):
+    (tmp_path / "words.json").write_text(json.dumps(WORDS))
+    options = ["--captions", "--model", "small_cnn", "--size", 16, "--epochs", 2, "--device", "cpu"]
+    options += ["--batch-size", 4, "--method", "equalizer", "--decoder", decoder]
+    options += ["--words", tmp_path / "words.json", "-o", tmp_path / "two"]
+    process = torchrun("-m", "fairvision", "train", folder, *options)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    one = train(folder, tmp_path / "one", method="equalizer", decoder=decoder, words=WORDS)
+    a, b = (runs.history(run) for run in (one, runs.load(tmp_path / "two")))
+    counts = [column for column in a if "/n" in column]
+    assert len(counts) == 10
+    assert a[counts].equals(b[counts])
+    # Dropout is drawn by each process for its captions: losses are near each other, not equal.
+    losses = ["train/loss", "val/loss"]
+    np.testing.assert_allclose(a[losses], b[losses], rtol=0.2)
