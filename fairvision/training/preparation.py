@@ -17,7 +17,7 @@ from fairvision.datasets.geometry import Geometry
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.methods.method import LastLayer, Method, ThresholdLearner
 from fairvision.models import Captioner, Domains, ImageNetwork, Network
-from fairvision.models.adapters.captioner_files import open_network
+from fairvision.models.adapters.captioner_files import KIND, open_network
 from fairvision.models.pretrained_vocabulary import PretrainedVocabulary
 from fairvision.training.caption_plan import (
     CaptionPlan,
@@ -84,6 +84,8 @@ def make_plan(annotated: Dataset, settings: Settings) -> Plan:
         plan = make_caption_plan(captioned(annotated), settings)
         settings, why = with_defaults(settings, annotated, plan.geometry)
         return Plan(settings, why, method, annotated, learnt, {}, None, None, plan)
+    if settings.model.startswith(KIND):
+        raise InputError(f"{settings.model} is of transformers, whose captioners learn: --captions")
     learnt = choose_heads(annotated, settings.attribute, settings.task)
     heads = [*learnt.schema]
     domains = method.domains(annotated.split("train"), heads)

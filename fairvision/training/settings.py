@@ -107,8 +107,8 @@ class Settings:
     )
     model: str = option(
         "lecture_cnn",
-        "lecture_cnn, small_cnn, a torchvision classification network such as mobilenet_v2, or "
-        "one of timm such as timm:convnext_atto.",
+        "lecture_cnn, small_cnn, a torchvision classification network such as mobilenet_v2, one of "
+        "timm such as timm:convnext_atto; of captions also hf:FOLDER, a captioner of transformers.",
     )
     weights: str | None = option(
         None,
