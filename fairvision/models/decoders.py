@@ -125,19 +125,27 @@ class LSTMDecoder(TiedDecoder):
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
         first = memory.each(memory.pooled)[:, None]
         inputs = torch.cat([first, self.embedding(tokens)], dim=1)
-        outputs, _ = self.lstm(self.dropout(inputs))
+        outputs, _ = self._run(self.dropout(inputs))
         return self.logits(self.narrow(outputs[:, 1:]))
 
     def start(self, memory: Memory) -> State:
         """Return the state after the image."""
-        _, (h, c) = self.lstm(memory.each(memory.pooled)[:, None])
+        _, (h, c) = self._run(memory.each(memory.pooled)[:, None])
         return [h[0], c[0]]
 
     def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
         """Return the logits (m, tokens) of what follows the tokens (m,), and the state after."""
         h, c = (part[None].contiguous() for part in state)
-        outputs, (h, c) = self.lstm(self.embedding(tokens)[:, None], (h, c))
+        outputs, (h, c) = self._run(self.embedding(tokens)[:, None], (h, c))
         return self.logits(self.narrow(outputs[:, 0])), [h[0], c[0]]
+
+    def _run(
+        self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the outputs and the state after, in full precision: not every CPU has another."""
+        with torch.autocast(inputs.device.type, enabled=False):
+            outputs, after = self.lstm(inputs.float(), state)
+        return outputs, after
 
 
 class TransformerDecoder(TiedDecoder):

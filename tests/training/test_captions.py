@@ -87,6 +87,7 @@ def stop_after(saves, data, out, settings):
         {"method": "equalizer", "words": WORDS},
         {"method": "balanced", "decoder": "lstm", "vocabulary": "subwords", "words": WORDS},
         {"method": "upweight", "ema": 0.9, "accumulate": 2, "augment": True, "words": WORDS},
+        {"method": "equalizer", "decoder": "lstm", "precision": "bf16", "words": WORDS},
     ],
 )
 def test_killed_and_resumed_it_ends_alike(folder, tmp_path, settings):
