@@ -34,8 +34,11 @@ from fairvision.schema import UNKNOWN
 _WORST_IS_LARGEST = (
     "calibration_error",
     "error_rate",
+    "false_discovery_rate",
     "false_negative_rate",
+    "false_omission_rate",
     "false_positive_rate",
+    "log_loss",
 )
 
 
@@ -324,7 +327,8 @@ def worst_group(result: Result, *, largest: bool | None = None) -> GroupResult:
         A measure with `groups`. Its unknown group and groups that are NaN are left out.
     largest : bool, optional
         Whether the largest value is the worst. By default it is for error rates (false positives,
-        false negatives, `error_rate`, `calibration_error`), and the smallest for all else.
+        false negatives, false discoveries and omissions, `error_rate`, `calibration_error`,
+        `log_loss`), and the smallest for all else.
 
     Returns
     -------

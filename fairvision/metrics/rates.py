@@ -199,6 +199,48 @@ def precision() -> None:
 
 
 @_rate
+def false_discovery_rate() -> None:
+    """Share of images predicted positive that truly are negative: FP / (TP + FP), 1 − precision.
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.false_discovery_rate([1, 1, 1, 0], [1, 1, 1, 1]))
+    0.25
+    """
+
+
+@_rate
+def negative_predictive_value() -> None:
+    """Share of images predicted negative that truly are: TN / (TN + FN).
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.negative_predictive_value([0, 0, 0, 1], [0, 0, 0, 0]))
+    0.75
+    """
+
+
+@_rate
+def false_omission_rate() -> None:
+    """Share of images predicted negative that truly are positive: FN / (TN + FN).
+
+    Parameters and result are those of `selection_rate`.
+
+    Examples
+    --------
+    >>> from fairvision import metrics
+    >>> float(metrics.false_omission_rate([0, 0, 0, 1], [0, 0, 0, 0]))
+    0.25
+    """
+
+
+@_rate
 def balanced_accuracy() -> None:
     """Mean of the true positive and the true negative rate; of several classes, of their recalls.
 

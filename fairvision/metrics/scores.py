@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -44,6 +44,10 @@ class Scored:
     valid: Bools
     names: list[Any]
     classes: bool
+
+    def one_column(self, held: Bools, scores: Floats) -> Scored:
+        """Return one figure of each row, (rows, 1), in place of those of all labels."""
+        return replace(self, held=held, scores=scores, names=[0])
 
 
 def read_scored(
@@ -143,13 +147,39 @@ def average_precision(
     """
     rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
     read = read_scored("targets", rows["targets"], rows["scores"], labels)
+    return figures_of_labels(
+        "average_precision", rows, read, groups, _of_label, adjust=centre_replicates
+    )
+
+
+OfLabel = Callable[[Bools, Floats, Bools], Callable[[Array], Floats]]
+
+
+def figures_of_labels(
+    name: str,
+    rows: Rows,
+    read: Scored,
+    groups: Groups,
+    of_label: OfLabel,
+    adjust: Callable[[Floats], Floats] | None = None,
+) -> Result:
+    """Return the mean over labels of a figure, with that of each label, of all or of each group.
+
+    Parameters
+    ----------
+    name : of the measure
+    rows, read, groups : the images
+    of_label : maps where a label holds, its scores and which images take part, (units,) each, to
+        the figure as a function of weights (units, b) → (b,)
+    adjust : what is done to estimates
+    """
     holds, table, valid, names = read.held, read.scores, read.valid, read.names
     grouping = read_grouping(groups, rows, valid)
     sets = [valid]
     if grouping.attributes:
         sets += [valid & (grouping.code == code) for code in range(grouping.size)]
     of_sets = [
-        [_of_label(hold & images, score, images) for hold, score in zip(holds.T, table.T)]
+        [of_label(hold & images, score, images) for hold, score in zip(holds.T, table.T)]
         for images in sets
     ]
 
@@ -162,11 +192,8 @@ def average_precision(
     keys = grouping.keys(None if one_label else names) or {}
     each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
     pairs = {**keys, "n": np.repeat(each_n, len(names))}
-    warn_of_small({"average_precision": pairs})
-    n = rows.count(valid)
-    return summarise(
-        rows.sample, statistic, n, "average_precision", pairs=pairs, adjust=centre_replicates
-    )
+    warn_of_small({name: pairs})
+    return summarise(rows.sample, statistic, rows.count(valid), name, pairs=pairs, adjust=adjust)
 
 
 def centre_replicates(estimates: Floats, ends: tuple[float, float] = (0, 1)) -> Floats:
@@ -323,12 +350,17 @@ def calibration_error(
     )
 
 
+def check_probabilities(table: Floats) -> None:
+    """Raise unless scores lie between 0 and 1."""
+    if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
+        raise InputError("scores must be probabilities, between 0 and 1")
+
+
 def _read(truth: Any, scores: Any) -> tuple[Array, Floats, Bools, list[Any] | None]:
     """Return right and score (units, labels), which units are valid, and the labels if many."""
     read = read_scored("truth", truth, scores)
     table, valid = read.scores, read.valid
-    if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
-        raise InputError("scores must be probabilities, between 0 and 1")
+    check_probabilities(table)
     if not read.classes:
         return read.held, table, valid, read.names if len(read.names) > 1 else None
     rows = np.arange(len(table))

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._engine.bootstrap import _draw_rows
+from fairvision.metrics._engine.draws import draw_rows
 
 # few distinct scores: mostly ties
 tables = st.integers(1, 25).flatmap(
@@ -39,7 +39,7 @@ def test_replicates_are_those_of_scikit_learn_with_weights() -> None:
     random = np.random.default_rng(0)
     targets, scores = random.integers(0, 2, (60, 1)), np.round(random.random((60, 1)), 1)
     replicates = metrics.average_precision(targets, scores, replicates=20).replicates
-    draws = next(_draw_rows(rows=60, replicates=20, seed=0, size=20)).T
+    draws = next(draw_rows(rows=60, replicates=20, seed=0, size=20)).T
     expected = np.array(
         [average_precision_score(targets[:, 0], scores[:, 0], sample_weight=w) for w in draws]
     )

@@ -55,6 +55,10 @@ def staying_decisions(scores: Any, pair: Any, groups: Any, **keywords: Any) -> R
     return replace(result, pairs=None)
 
 
+def between_curves(truth: Any, scores: Any, groups: Any, **keywords: Any) -> Result:
+    return replace(metrics.abroca(truth, scores, groups, **keywords), pairs=None)
+
+
 def shift_of_scores(scores: Any, pair: Any, groups: Any, **keywords: Any) -> Result:
     result = metrics.counterfactual_consistency(scores, pair, groups, **keywords)
     return replace(result.shift, pairs=None)
@@ -154,6 +158,9 @@ for _name in (
     "true_negative_rate",
     "false_negative_rate",
     "precision",
+    "false_discovery_rate",
+    "negative_predictive_value",
+    "false_omission_rate",
     "balanced_accuracy",
     "f1_score",
     "accuracy_difference",
@@ -198,6 +205,19 @@ MEASURES |= {
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
     ),
 }
+for _name in ("roc_auc", "log_loss"):
+    _truth = {"roc_auc": "targets", "log_loss": "truth"}[_name]
+    MEASURES |= {
+        f"{_name}, table": (getattr(metrics, _name), {_truth: "table", "scores": "scores"}),
+        f"{_name}, groups": (
+            getattr(metrics, _name),
+            {_truth: "right", "scores": "inside", "groups": "group"},
+        ),
+    }
+MEASURES["abroca"] = (
+    between_curves,
+    {"truth": "right", "scores": "inside", "groups": "group"},
+)
 SEARCH = {"scores": "scores", "groups": "group"}
 MEASURES |= {
     "bias_at_k": (in_search(metrics.bias_at_k), SEARCH),
@@ -283,7 +303,7 @@ KEYWORDS = {"counts": 120, "train_counts": 90}  # and the rows that they say the
 CONTINUOUS = {  # sums of fractions
     *("mean", "mean, where", "mean_by_group and gap", "accuracy, many"),
     *("cider", "rouge_l"),
-    "counterfactual_consistency, shift",
+    *("counterfactual_consistency, shift", "log_loss, table", "log_loss, groups"),
 }
 OF_PLACES = {"ndkl"}  # the second place counts less than the first
 NO_MEASURE = {
