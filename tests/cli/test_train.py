@@ -11,7 +11,7 @@ import fairvision
 from fairvision import runs
 from fairvision.cli.train import command
 from fairvision.datasets import scenes
-from fairvision.methods import METHODS
+from fairvision.methods import CAPTION_METHODS, METHODS
 from fairvision.methods.baseline import Baseline
 from fairvision.models import REGIMES
 from fairvision.training.settings import CROPS, OPTIMIZERS, PRECISIONS, SCHEDULES
@@ -37,7 +37,8 @@ def test_the_command_mirrors_the_function():
     keywords = set(inspect.signature(fairvision.train).parameters) - {"method_options"}
     assert {p.name for p in command.params} == keywords | {"as_json", "config"}
     choices = {p.name: list(p.type.choices) for p in command.params if hasattr(p.type, "choices")}
-    assert choices["method"] == [*METHODS, "list"]
+    methods = dict.fromkeys([*METHODS, *CAPTION_METHODS])
+    assert choices["method"] == [*methods, "list"]
     assert choices["tune"] == [*REGIMES, "auto"]
     assert choices["schedule"] == list(SCHEDULES)
     assert choices["optimizer"] == list(OPTIMIZERS)
@@ -48,9 +49,9 @@ def test_the_command_mirrors_the_function():
 def test_the_methods_are_listed_with_their_options(run_cli):
     result = run_cli("train", "--method", "list")
     assert result.code == 0
-    for name in METHODS:
+    for name in [*METHODS, *CAPTION_METHODS]:
         assert f"{name}: " in result.out
-    assert "--beta 10.0" in result.out
+    assert result.out.count("--beta 10.0") == 2
 
 
 def test_options_of_the_method(run_cli, data, tmp_path):
