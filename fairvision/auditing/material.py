@@ -14,7 +14,7 @@ import pandas as pd
 
 from fairvision import datasets
 from fairvision.attribution import WITHOUT_GRADIENTS
-from fairvision.auditing import clusters, coverage, layouts, streaming, tables
+from fairvision.auditing import clusters, counted_tables, coverage, layouts, streaming, tables
 from fairvision.auditing.clusters import Clusters
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
@@ -317,7 +317,7 @@ def of_tables(
     every = [*files, *([Path(train)] if train is not None else [])]
     for path in every:
         _check_of_audit(path)
-    called = model_names(files, names)
+    are_counts = [counted_tables.is_counted(path, layout) for path in every]
     whole = None if data is None else datasets.load(data)
     train_counts, together = None, None
     if whole is not None and layout.cluster in whole.schema:
@@ -328,24 +328,35 @@ def of_tables(
     options["layout"] = layout
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FairvisionWarning)
-        if streaming.too_large(files, layout):
+        if any(are_counts[: len(files)]):
+            if cluster is not None or whole is not None:
+                raise InputError(f"{files[0]} is a table of counts: --cluster and --data need ids")
+            del options["data"]
+            counted = counted_tables.read_predictions(files, names, **options)
+            models, reference, notes = counted.models, counted.reference, counted.notes
+            train_counts = counted.train_counts
+        elif streaming.too_large(files, layout):
             if cluster is not None:
                 raise InputError(
                     f"{files[0]} has too many rows to be held, so pictures are counted, and "
                     "--cluster needs each of them: audit a sample of the clusters"
                 )
-            counted = streaming.read_predictions(files, called, **options)
+            counted = streaming.read_predictions(files, model_names(files, names), **options)
             models, reference, notes = counted.models, counted.reference, counted.notes
             train_counts = counted.train_counts
         else:
-            models, reference, notes = tables.read_predictions(files, called, **options)
+            models, reference, notes = tables.read_predictions(
+                files, model_names(files, names), **options
+            )
             if cluster is not None:
                 together = clusters.of_tables(cluster, files, layout, whole, models[0].truth)
     notes += [str(w.message) for w in caught]
     if layout.columns:
         notes += layouts.unread([open_table(path) for path in every], layout)
     notes += [line for model in models if (line := coverage.always_right(model))]
-    if train is not None and streaming.too_large([Path(train)], layout):
+    if train is not None and are_counts[-1]:
+        reference, train_counts = counted_tables.read_truth(Path(train), models[0].truth, layout)
+    elif train is not None and streaming.too_large([Path(train)], layout):
         reference, train_counts = streaming.read_truth(Path(train), models[0].truth, layout)
     elif train is not None:
         reference, train_counts = tables.read_truth(Path(train), models[0].truth, layout), None
@@ -358,8 +369,8 @@ def of_tables(
         dataset=files[0].name if whole is None else whole.name,
         fingerprint=None if whole is None else whole.originals().fingerprint(),
         about=[
-            {"name": name, "file": str(file), **layout.as_json()}
-            for name, file in zip(called, files)
+            {"name": model.model, "file": str(file), **layout.as_json()}
+            for model, file in zip(models, files if len(files) > 1 else [files[0]] * len(models))
         ],
         notes=notes,
         pictures=whole,

@@ -201,6 +201,7 @@ def _write_counts(
     """Write a table of the combinations of truth and predictions, and how often each occurs."""
     table = pd.DataFrame({f"{TRUTH}/{head}": truth.samples[head] for head in truth.schema})
     table = table.assign(**columns, n=counts)
+    table.attrs["fairvision"] = truth.schema.as_json()
     with whole_file(path) as part:
         table.to_parquet(part, index=False)
 
