@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -246,6 +246,7 @@ def calibration_error(
     groups: Groups = None,
     *,
     bins: int = 15,
+    norm: Literal["l1", "l2", "max"] = "l1",
     where: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
 ) -> Result:
@@ -272,6 +273,9 @@ def calibration_error(
         As in `selection_rate`.
     bins : int
         M, 15 as in Guo et al.
+    norm : {"l1", "l2", "max"}
+        "l1" for ECE; "l2" for its root mean square, √(Σ_m (n_m / n) (…)²); "max" for the largest of
+        all bins (MCE), which one image in a bin can decide.
     where : (n,) bool, optional
         The images that take part.
     **sampling
@@ -308,6 +312,8 @@ def calibration_error(
     """
     if not isinstance(bins, (int, np.integer)) or bins < 1:
         raise InputError(f"bins must be a whole number, 1 or more, not {bins!r}")
+    if not isinstance(norm, str) or norm not in ("l1", "l2", "max"):
+        raise InputError(f"norm must be 'l1', 'l2' or 'max', not {shown(norm)}")
     columns = {"truth": truth, "scores": scores, "where": where, **group_columns(groups)}
     rows = Rows(columns, sampling)
     right, score, valid, labels = _read(rows["truth"], rows["scores"])
@@ -321,17 +327,29 @@ def calibration_error(
     cell = cell + np.searchsorted(edges, score[unit], side="left")
     excess = right[unit] - score[unit]
     shape = int(np.prod(size)), len(keep)
-    sums = sparse.csr_array((excess.ravel(), (cell.ravel(), np.repeat(unit, size[1]))), shape=shape)
+    places = cell.ravel(), np.repeat(unit, size[1])
+    sums = sparse.csr_array((excess.ravel(), places), shape=shape)
+    ones = sparse.csr_array((np.ones(excess.size), places), shape=shape)
     members = sparse.csr_array(
         (np.ones(len(unit)), (grouping.code[unit], unit)), shape=(size[0], len(keep))
     )
 
+    def error(off: Floats, inside: Floats | None, images: Floats) -> Floats:
+        if inside is None:
+            return ratio(np.abs(off).sum(axis=-2), images)
+        if norm == "l2":
+            return np.sqrt(ratio(np.nan_to_num(ratio(off**2, inside)).sum(axis=-2), images))
+        largest = np.nan_to_num(ratio(np.abs(off), inside)).max(axis=-2)
+        return np.where(images > 0, largest, np.nan)
+
     def statistic(weights: Array) -> Floats:
         off = tally(sums, weights, size)
+        inside = None if norm == "l1" else tally(ones, weights, size)
         images = np.asarray(members @ weights)
-        overall = ratio(np.abs(off.sum(axis=0)).sum(axis=1), images.sum(axis=0))
+        of_all = None if inside is None else inside.sum(axis=0)
+        overall = error(off.sum(axis=0), of_all, images.sum(axis=0))
         if grouping.attributes:
-            each = ratio(np.abs(off).sum(axis=2), images[:, None]).reshape(-1, weights.shape[1])
+            each = error(off, inside, images[:, None]).reshape(-1, weights.shape[1])
         else:
             each = overall[: 0 if labels is None else None]
         return np.vstack([mean_of_defined(overall), each])

@@ -187,3 +187,31 @@ def test_what_is_not_a_score_is_told() -> None:
     ):
         with pytest.raises(InputError, match=match):
             metrics.calibration_error(truth, scores, bins=bins)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_root_mean_square_and_largest_bin(grouped) -> None:
+    random = np.random.default_rng(4)
+    truth, scores = random.integers(0, 2, 400), random.random(400)
+    group = np.repeat(["f", "m"], [150, 250])
+    parts = [group == name for name in "fm"] if grouped else [np.ones(400, bool)]
+    for part, row in zip(parts, range(len(parts))):
+        right, score = truth[part], scores[part]
+        place = np.ceil(score * 10).astype(int)
+        off = {m: abs(np.mean((right - score)[place == m])) for m in {*place}}
+        share = {m: np.mean(place == m) for m in off}
+        expected = {
+            "l1": sum(share[m] * off[m] for m in off),
+            "l2": np.sqrt(sum(share[m] * off[m] ** 2 for m in off)),
+            "max": max(off.values()),
+        }
+        for norm, value in expected.items():
+            groups = group if grouped else None
+            result = metrics.calibration_error(truth, scores, groups, bins=10, norm=norm)
+            found = result.pairs["value"][row] if grouped else result.value
+            assert found == pytest.approx(value)
+
+
+def test_norm_that_there_is_not() -> None:
+    with pytest.raises(InputError, match="norm must be"):
+        metrics.calibration_error([1, 0], [0.2, 0.4], norm="l3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -189,6 +190,14 @@ MEASURES |= {
     "calibration_error, table": (
         metrics.calibration_error,
         {"truth": "table", "scores": "scores"},
+    ),
+    "calibration_error, l2": (
+        partial(metrics.calibration_error, norm="l2"),
+        {"truth": "right", "scores": "inside", "groups": "group"},
+    ),
+    "calibration_error, max": (
+        partial(metrics.calibration_error, norm="max"),
+        {"truth": "right", "scores": "inside", "groups": "group"},
     ),
     "average_precision, groups": (
         metrics.average_precision,
