@@ -75,6 +75,10 @@ def make_plan(
             raise InputError(f"--{option} is an option of none of {', '.join(methods)}")
         for name in takers:
             specific[name][option] = value
+    if shared["captions"]:
+        raise InputError(
+            "a sweep compares classifiers: train captioners one by one, and audit them together"
+        )
     for name in methods:
         specific[name] |= per_method.get(name, {})
         all_methods.settings(name, specific[name])

@@ -268,6 +268,7 @@ def test_a_run_that_diverges_is_left_out_and_told(data, tmp_path, monkeypatch):
         ({"seeds": []}, "at least one seed"),
         ({"seeds": [1, 1]}, "seed 1 is there twice"),
         ({"seed": 1}, "decides 'seed' itself"),
+        ({"captions": True}, "a sweep compares classifiers"),
         ({"beta": 1}, "--beta is an option of none of baseline"),
         ({"epoch": 1}, "--epoch is an option of none of baseline"),
         ({"methods": BOTH, "beta": "much"}, "beta must be a number"),
