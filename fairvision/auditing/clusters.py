@@ -128,11 +128,11 @@ def check_column(column: str, files: Sequence[Path], layout: Layout, data: Datas
         [] if data is None else [n for t in table_files(data.root) for n in open_table(t).names]
     )
     if not {column, f"{KIND}/{column}"} & {*there}:
-        where = " and ".join(map(str, [*files, *([] if data is None else [data.root])]))
+        sources = " and ".join(map(str, [*files, *([] if data is None else [data.root])]))
         hint = did_you_mean(
             column, [name.removeprefix(f"{KIND}/") for name in dict.fromkeys(there)]
         )
-        raise InputError(f"{where}: no column {shown(column)}, which --cluster names{hint}")
+        raise InputError(f"{sources}: no column {shown(column)}, which --cluster names{hint}")
 
 
 def of_tables(

@@ -252,8 +252,8 @@ def audit(
     elif first:
         attribution, swaps = "as given in the tables", 0
         with as_files(files, train, names) as given:
-            where = (split, data, given.train, attributes, layout, cluster)
-            material = of_tables(given.files, given.names, *where)
+            rows = (split, data, given.train, attributes, layout, cluster)
+            material = of_tables(given.files, given.names, *rows)
             material.called(given.as_given)
     if first:
         wrong = missing == "wrong"

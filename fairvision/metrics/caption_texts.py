@@ -160,8 +160,8 @@ class Units(NamedTuple):
 
         NaN is undefined: the image takes no part.
         """
-        where = self.described.defined & ~np.isnan(table).any(axis=1)
-        columns = {"table": np.nan_to_num(table), "where": where, **self.columns}
+        defined = self.described.defined & ~np.isnan(table).any(axis=1)
+        columns = {"table": np.nan_to_num(table), "where": defined, **self.columns}
         rows = Rows(columns, self.sampling)
         keep = rows.mask
         return rows, keep, read_grouping(self.groups, rows, keep)
