@@ -37,13 +37,13 @@ def die(owner, name):
 
 def late(seconds=4):
     """Let this process measure for long, while the others' default patience is a second."""
-    real = auditing.folder.measure
+    real = auditing.folder.measure_together
 
     def measure(*args, **kwargs):
         time.sleep(seconds)
         return real(*args, **kwargs)
 
-    auditing.folder.measure = measure
+    auditing.folder.measure_together = measure
 
 
 def prepare(what, rank):
@@ -58,9 +58,9 @@ def prepare(what, rank):
         ("second fails", 1): lambda: fail(collect, "_measure_evidence"),
         ("second fails while leaning", 1): lambda: fail(leaning, "_areas"),
         ("second fails in sanity checks", 1): lambda: fail(sanity, "checks"),
-        ("first fails while measuring", 0): lambda: fail(auditing.folder, "measure"),
+        ("first fails while measuring", 0): lambda: fail(auditing.folder, "measure_together"),
         ("second is killed", 1): lambda: die(collect, "_measure_evidence"),
-        ("first is killed while measuring", 0): lambda: die(auditing.folder, "measure"),
+        ("first is killed while measuring", 0): lambda: die(auditing.folder, "measure_together"),
     }
     own.get((what, rank), lambda: None)()
 
