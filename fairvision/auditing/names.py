@@ -16,6 +16,8 @@ RESERVED = (
     "counts.parquet",
     "train_counts.parquet",
     "audit.json",
+    "captions.json",
+    "captions.parquet",
 )
 
 

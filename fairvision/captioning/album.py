@@ -135,7 +135,7 @@ def _answer(
         map=asked.maps[row] / np.float32(255) if has_map else np.zeros((1, 1), np.float32),
         inside=None if np.isnan(inside) else bool(inside > 0.5),
         mass=None if np.isnan(mass) else float(mass),
-        why_no_map="" if has_map else "no word names a group",
+        why_no_map="" if has_map else _why_no_map(asked.words[row], inside),
         sentences=Sentences(
             whole,
             sentence(asked.hidden[row]),
@@ -144,6 +144,13 @@ def _answer(
             asked.words[row],
         ),
     )
+
+
+def _why_no_map(word: str, inside: float) -> str:
+    """Say why there is no map of the evidence for a word."""
+    if not word:
+        return "no word names a group"
+    return "not looked for" if np.isnan(inside) else "no positive evidence"
 
 
 def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:

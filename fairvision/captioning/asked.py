@@ -73,6 +73,7 @@ class Asked:
         first = [None if one is None else one[0] for one in self.elsewhere()]
         texts = {"hidden": self.hidden, "person": self.person, "elsewhere": first}
         columns: dict[str, object] = {f"{kind}/{model}": list(of) for kind, of in texts.items()}
+        columns[f"word/{model}"] = list(self.words)
         return columns | {f"{name}/{model}": values for name, values in self.evidence.items()}
 
     def elsewhere(self) -> list[tuple[str, str] | None]:

@@ -240,12 +240,10 @@ def _labels(
     The groups are those of the attribute that the model's captions name. Where the dataset does not
     annotate it, they are whom the captions of people name.
     """
-    attribute = model.attribute
-    if attribute not in dataset.attributes and len(dataset.attributes) == 1 and attribute is None:
-        attribute = next(iter(dataset.attributes))
+    attribute = _attribute(model, dataset)
     task = next((name for name, task in dataset.tasks.items() if task.many), "")
     task = task or next(iter(dataset.tasks), "")
-    if attribute is None or attribute not in dataset.attributes:
+    if attribute is None:
         if not audited.has_captions:
             raise InputError(
                 f"{dataset.root} annotates no attribute that captions name, nor has it captions of "
@@ -286,18 +284,45 @@ def _named_by_people(dataset: Dataset, words: Mapping[str, frozenset[str]]) -> l
     return [None if one in (None, OTHER) else one for one in named]
 
 
+def _attribute(model: CaptionModel, dataset: Dataset) -> str | None:
+    """Return the attribute of a dataset that captions name; None where it annotates none.
+
+    A model that was trained without may name the groups of one.
+    """
+    if model.attribute is not None:
+        return model.attribute if model.attribute in dataset.attributes else None
+    fitting = [
+        name for name, groups in dataset.attributes.items() if _words_for(model, groups) is not None
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def _words(model: CaptionModel, attribute: str, dataset: Dataset) -> dict[str, frozenset[str]]:
     """Return the words of the groups of an attribute."""
     groups = dataset.attributes[attribute]
-    if {*groups} <= {*model.words}:
-        return {group: frozenset(model.words[group]) for group in groups}
-    try:
-        return {group: words_for(groups, None)[group] for group in groups}
-    except InputError:
+    words = _words_for(model, groups)
+    if words is None:
         raise InputError(
             f"{model} names the groups {', '.join(model.words)}, and {dataset.root} annotates "
             f"{attribute!r} as {', '.join(groups)}: audit it on data with the same groups"
-        ) from None
+        )
+    return words
+
+
+def _words_for(model: CaptionModel, groups: Sequence[str]) -> dict[str, frozenset[str]] | None:
+    """Return the words by which a model names groups, and others; None where it has none for some.
+
+    The published words of a gender stand for its groups however these are called.
+    """
+    words = {group: frozenset(of) for group, of in model.words.items()}
+    if {*groups} <= {*words}:
+        return words
+    if not _are_published(words):
+        return None
+    try:
+        return words_for(groups, None)
+    except InputError:
+        return None
 
 
 def _with_schema(

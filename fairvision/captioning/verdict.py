@@ -21,6 +21,8 @@ from fairvision.results.verdict import BEFORE, Answer, Verdict, status_of
 from fairvision.results.words import listed
 from fairvision.schema import UNKNOWN
 
+MOSTLY = 0.5
+"""The share of captions that name nobody, above which a headline says so also of one model."""
 ERRS = {1: ", more often ({})", -1: ", less often ({})", 0: ", not shown to differ ({})"}
 LEAKS = {
     1: "; its other words tell it better ({})",
@@ -194,6 +196,9 @@ def _headline(figures: Figures) -> Iterator[str]:
             + (f", most often for {worst[0]} ({worst[1]})" if worst else "")
             + "."
         )
+        silent = figures.defined(first, "unnamed", attribute)
+        if silent is not None and silent.value > MOSTLY:
+            yield f"It names nobody, or several groups, in {silent.sentence()}."
     for other in figures.models[1:]:
         error = figures.defined(other, "error", attribute)
         if error is None:

@@ -13,7 +13,7 @@ import click
 from fairvision.cli import config, options
 from fairvision.cli.printing import say, say_json
 from fairvision.cli.sources import SOURCE
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 
 
 @click.command(name="caption")
@@ -24,7 +24,7 @@ from fairvision.errors import InputError
 @config.option
 @click.option(
     "--beams",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 64),
     default=3,
     show_default=True,
     help="Beginnings that the beam search keeps; 1 takes the likeliest word each time.",
@@ -64,6 +64,11 @@ def command(
     quiet = quiet or not sys.stderr.isatty()
     table = caption(run, images, beams=beams, device=device, quiet=quiet)
     if output is not None:
+        if table["id"].duplicated().any():
+            twice = table["id"][table["id"].duplicated()].iloc[0]
+            raise InputError(
+                f"{shown(twice)} is there twice: a file has one caption of each picture"
+            )
         pairs = zip(table["id"], table["caption"])
         write_json(output, [{"image_id": image, "caption": text} for image, text in pairs])
         say(f"{len(table)} captions: {output}")

@@ -17,7 +17,7 @@ from fairvision.datasets.images import Doubts
 from fairvision.errors import InputError
 from fairvision.inference.predictions import image_files
 from fairvision.models import find_device
-from fairvision.models.beam_search import BEAMS
+from fairvision.models.beam_search import BEAMS, MOST_BEAMS
 from fairvision.models.sentences import Mention
 from fairvision.runs import Run
 from fairvision.runs.caption_model import CaptionModel, as_caption_model
@@ -61,8 +61,8 @@ def caption(
     >>> import fairvision
     >>> table = fairvision.caption("equalizer", "photos")  # doctest: +SKIP
     """
-    if beams < 1:
-        raise InputError(f"beams must be at least 1, not {beams}")
+    if not 1 <= beams <= MOST_BEAMS:
+        raise InputError(f"beams must be 1 to {MOST_BEAMS}, not {beams}")
     files = image_files(images)
     captioner = run
     if not isinstance(captioner, CaptionModel):

@@ -33,10 +33,10 @@ _PER_ROW = ("counts", "weights", "strata", "cluster")  # keywords of sampling wi
 _WORD_PARTS = "LMN"  # letters, marks and numbers, as Unicode files characters
 
 
-def _words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return runs of letters, marks, digits and apostrophes of any script.
 
-    >>> _words("Кошка сидит, 2 собаки")
+    >>> split_words("Кошка сидит, 2 собаки")
     ['кошка', 'сидит', '2', 'собаки']
     """
     text = plain_text(text)
@@ -57,7 +57,7 @@ def _characters(text: str) -> list[str]:
 
 _RULES: dict[str, Callable[[str], list[str]]] = {
     "coco": tokens,
-    "words": _words,
+    "words": split_words,
     "characters": _characters,
 }
 

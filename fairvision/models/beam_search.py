@@ -10,7 +10,7 @@ from torch import Tensor
 from fairvision.models.decoders import Decoder, Memory
 from fairvision.models.vocabulary import END, LONGEST, PAD, START, UNKNOWN_WORD
 
-BEAMS = 3
+BEAMS, MOST_BEAMS = 3, 64
 
 
 class Written(NamedTuple):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fairvision.errors import InputError
 from fairvision.models.vocabulary import LONGEST, PAD
 
 NAMES = ("transformer", "lstm")
@@ -305,6 +306,8 @@ def make_decoder(name: str, tokens: int) -> Decoder:
     >>> decoder(memory, torch.ones(2, 5, dtype=torch.long)).shape
     torch.Size([2, 5, 50])
     """
+    if name not in NAMES:
+        raise InputError(f"there is no decoder {name!r}: choose {' or '.join(NAMES)}")
     return LSTMDecoder(tokens) if name == "lstm" else TransformerDecoder(tokens)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from fairvision.core.files import whole_file
 from fairvision.errors import InputError, check_file, reading
+from fairvision.metrics.caption_texts import split_words
 from fairvision.metrics.caption_words import plain_text
 
 KINDS = ("words", "subwords")
@@ -22,7 +22,6 @@ LARGEST = 10_000
 LONGEST = 256
 """Tokens of a caption that are learnt and written at most."""
 
-_WORD = r"[\w'\u0300-\u036f]+"
 _WHOLE = "\ue000"  # before a word that is one token, which no subword can hold
 _AGAIN = "train the run again with --overwrite"
 
@@ -103,10 +102,9 @@ class Vocabulary:
     def read(cls, path: Path) -> Vocabulary:
         """Return the vocabulary in a file; `InputError` where it holds none."""
         check_file(path, "a vocabulary")
-        text = path.read_text(encoding="utf-8")
         with reading(path, "vocabulary"):
             try:
-                tokenizer = Tokenizer.from_str(text)
+                tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
             except Exception as error:  # the library raises nothing narrower
                 raise InputError(f"{path} is damaged: {error}: {_AGAIN}") from None
         if [tokenizer.id_to_token(i) for i in range(len(SPECIAL))] != [*SPECIAL]:
@@ -175,10 +173,10 @@ class Vocabulary:
         }
 
 
-def words_of(caption: str) -> Iterator[str]:
-    """Yield the words of a caption in lower case: letters and digits of any script, apostrophes.
+def words_of(caption: str) -> list[str]:
+    """Return the words of a caption in lower case: of any script, with apostrophes.
 
-    >>> list(words_of("A man's dog; 2 cats."))
+    >>> words_of("A man's dog; 2 cats.")
     ['a', "man's", 'dog', '2', 'cats']
     """
-    return (match[0] for match in re.finditer(_WORD, plain_text(caption)))
+    return split_words(caption)
