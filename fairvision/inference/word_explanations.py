@@ -28,6 +28,7 @@ from fairvision.runs import Run
 from fairvision.runs.caption_model import CaptionModel, as_caption_model
 
 PER_ROW, SIDE = 6, 224
+AT_ONCE = 16  # words
 HEAD = "each word"
 
 
@@ -127,11 +128,18 @@ def word_sheet(
     steps = range(1, len(sentence.tokens) - 1)
     highest = 0.0
     if steps:
-        tokens = padded([sentence.tokens], model.device).expand(len(steps), -1)
-        copies = batch.expand(len(steps), -1, -1, -1)
-        places = torch.tensor([*steps], device=model.device)
-        evidence = word_maps.word_maps(model.module, copies, tokens, places, method)
-        maps = evidence.clamp(min=0).cpu().numpy()
+        tokens = padded([sentence.tokens], model.device)
+        evidence = [
+            word_maps.word_maps(
+                model.module,
+                batch.expand(len(places), -1, -1, -1),
+                tokens.expand(len(places), -1),
+                places,
+                method,
+            )
+            for places in torch.tensor([*steps], device=model.device).split(AT_ONCE)
+        ]
+        maps = torch.cat(evidence).clamp(min=0).cpu().numpy()
         highest = max(full_scale(map) for map in maps)
         for step, map in zip(steps, maps):
             word, mention = model.vocabulary.decode([sentence.tokens[step]]), named.get(step)

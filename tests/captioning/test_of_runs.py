@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -198,6 +199,32 @@ def test_groups_that_only_people_name(place, tmp_path):
     done = audit_captioners(run, output=tmp_path / "audit", **AUDITED)
     assert set(done.metrics["attribute"]) == {BY_PEOPLE}
     assert done.metrics.query("metric == 'hidden_named'").empty
+
+
+@pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
+def test_words_of_something_else_are_not_taken_for_a_gender(data, tmp_path):
+    places = {"indoors": ["wall"], "outdoors": ["field"]}
+    run = fairvision.train(data, output=tmp_path / "run", epochs=1, words=places, **TRAINED)
+    assert run.captions["attribute"] is None
+    done = audit_captioners(run, output=tmp_path / "audit", **AUDITED)
+    assert set(done.metrics["attribute"]) == {BY_PEOPLE}
+    table = pd.read_parquet(done.folder / "captions.parquet")
+    assert set(table[BY_PEOPLE]) == {"indoors", "outdoors"}
+    assert set(table["word/run"]) <= {"wall", "field", ""}
+
+
+def test_silence_is_in_the_headline(trained, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        silent = {"male": ["man", "wall"], "female": ["woman", "the"]}
+        config = json.loads((trained[0] / "config.json").read_text())
+        run = tmp_path / "run"
+        shutil.copytree(trained[0], run)
+        config["captions"]["words"] = silent
+        write_json(run / "config.json", config)
+        done = audit_captioners(run, output=tmp_path / "audit", **AUDITED)
+    unnamed = figure(done, "unnamed", "run")["value"]
+    assert ("It names nobody, or several groups, in" in done.verdict.headline) == (unnamed > 0.5)
 
 
 @pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")

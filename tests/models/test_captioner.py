@@ -158,6 +158,7 @@ def test_every_weight_learns(name, decoder):
         ["Мужчина сидит за столом", "женщина на лыжах"],
         ["一个男人坐在桌子旁", "一个女人"],
         ["رجل يجلس على مكتب", "امرأة"],
+        ["लड़की खेलती है", "ผู้หญิงนั่งอยู่", "مُحَمَّد يكتب", "தமிழ் பெண்"],
         ["word " * 200],
     ],
 )
@@ -193,6 +194,11 @@ def test_words_of_groups_are_one_token(kind):
     assert sum(token in tokens["woman"] for token in encoded) == 1
 
 
+def test_there_are_two_decoders():
+    with pytest.raises(InputError, match="there is no decoder 'x': choose transformer or lstm"):
+        make_decoder("x", tokens=9)
+
+
 def test_long_captions_are_cut():
     encoded = Vocabulary.learn(["a"]).encode("a " * 1000)
     assert (len(encoded), encoded[0], encoded[-1]) == (LONGEST, START, END)
@@ -208,8 +214,8 @@ def test_any_text_is_encoded(text):
     )
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"model": {"type": "WordLevel"}}'])
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "\udcff", '{"model": {"type": "WordLevel"}}'])
 def test_a_damaged_vocabulary_is_refused(tmp_path, content):
-    (tmp_path / "vocabulary.json").write_text(content)
+    (tmp_path / "vocabulary.json").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(InputError, match=r"vocabulary\.json"):
         Vocabulary.read(tmp_path / "vocabulary.json")
