@@ -137,7 +137,7 @@ def word_sheet(
                 places,
                 method,
             )
-            for places in torch.tensor([*steps], device=model.device).split(AT_ONCE)
+            for places in torch.split(torch.tensor([*steps], device=model.device), AT_ONCE)
         ]
         maps = torch.cat(evidence).clamp(min=0).cpu().numpy()
         highest = max(full_scale(map) for map in maps)
