@@ -72,7 +72,7 @@ def test_a_registered_method_trains_and_is_swept(data: Path, tmp_path: Path) -> 
     methods.register("doubled", Doubled)
     methods.register("doubled", Doubled)
     assert methods.METHODS["doubled"] == "more of the loss"
-    assert methods.describe().endswith("doubled: more of the loss\n    --times 2")
+    assert "doubled: more of the loss\n    --times 2" in methods.describe()
     plain = fairvision.train(data, output=tmp_path / "plain", **QUICK)
     run = fairvision.train(data, output=tmp_path / "run", method="doubled", times="3", **QUICK)
     assert stored_options(run.folder)["times"] == 3
@@ -131,7 +131,7 @@ def test_the_commands_take_a_method_of_an_entry_point(data: Path, tmp_path: Path
     install(tmp_path, "halved = halving:Halved")
     quick = ("--size", 16, "--epochs", 1, "--batch-size", 16, "--device", "cpu")
     listed = fairvision_command(tmp_path, "train", "--method", "list")
-    assert listed.stdout.endswith("halved: a share of the loss\n    --share 0.5\n")
+    assert "halved: a share of the loss\n    --share 0.5\n" in listed.stdout
     file = tmp_path / "my.toml"
     file.write_text('method = "halved"\n[halved]\nshare = 0.25\n')
     trained = fairvision_command(
