@@ -138,7 +138,7 @@ def confident(logits: Tensor, groups: Tensor, membership: Tensor, form: str) -> 
     >>> membership = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> logits = torch.tensor([[[0.2, 0.6, 0.2], [0.2, 0.6, 0.2]]]).log()
     >>> confident(logits, torch.tensor([[0, 1]]), membership, "quotient")
-    tensor([[0.3333, 2.9998]])
+    tensor([[0.3333, 2.9999]])
     """
     probabilities = group_probabilities(logits, membership)
     truth = groups.clamp(min=0)[..., None]
