@@ -67,7 +67,7 @@ def test_images_that_are_there_come_first(many, tmp_path):
         rows = [row for kind, row in telling if (kind, truth.rows["group"][row]) == cell]
         imaged = [truth.ids[row] in there for row in rows]
         assert imaged == sorted(imaged, reverse=True)
-        assert True in imaged
+        assert any(imaged)
 
 
 def test_those_on_which_most_models_differ_come_first(make_labels, make_said):
