@@ -1,7 +1,7 @@
 """What equalising a captioner changes, over seeds.
 
     python benchmarks/captioners.py DATA [--seeds 0,1,2] [--train "--model small_cnn --epochs 5"]
-        [--audit "--swaps 4"] [-o captioners.csv]
+        [--equalizer "--beta 3"] [--audit "--swaps 4"] [-o captioners.csv]
 
 Trains baseline and equalizer on a dataset folder with captions and masks, as `fairvision train
 --captions` does, audits both together, and prints each figure for each seed. Every pair is written
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pandas as pd
 
-METHODS = ("baseline", "equalizer")
 SHOWN = (
     *("error", "unnamed", "accuracy_when_named", "hidden_named", "hidden_probability_gap"),
     *("same_swapped_accuracy", "swapped_accuracy", "holds", "pointing_game", "chance_level"),
@@ -32,6 +31,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--train", default="--model small_cnn --epochs 5")
+    parser.add_argument("--equalizer", default="", help="options of this method alone")
     parser.add_argument("--audit", default="--swaps 4")
     parser.add_argument("-o", "--output", type=Path, default=Path("captioners.csv"))
     given = parser.parse_args()
@@ -39,7 +39,8 @@ def main() -> None:
     for seed in map(int, given.seeds.split(",")):
         if (made["seed"] == seed).any():
             continue
-        figures = _figures(given.data, seed, shlex.split(given.train), shlex.split(given.audit))
+        options = {"baseline": given.train, "equalizer": f"{given.train} {given.equalizer}"}
+        figures = _figures(given.data, seed, options, shlex.split(given.audit))
         made = pd.concat([made, figures.assign(seed=seed)], ignore_index=True)
         made.to_csv(given.output, index=False)
     whole = made[made["group"].isna() & made["metric"].isin(SHOWN)]
@@ -47,14 +48,15 @@ def main() -> None:
     print(table.reindex([name for name in SHOWN if name in table.index]).round(3).to_string())
 
 
-def _figures(data: Path, seed: int, train: list[str], audit: list[str]) -> pd.DataFrame:
-    """Train both methods with a seed, audit them, and return the metrics table."""
+def _figures(data: Path, seed: int, train: dict[str, str], audit: list[str]) -> pd.DataFrame:
+    """Train methods, with their options, by a seed; audit them, and return the metrics table."""
     command = [sys.executable, "-m", "fairvision"]
     with tempfile.TemporaryDirectory() as place:
-        runs = [str(Path(place, method)) for method in METHODS]
-        for method, run in zip(METHODS, runs):
-            options = ["--captions", "--method", method, "--seed", str(seed), "-o", run]
-            subprocess.run([*command, "train", str(data), *options, *train], check=True)
+        runs = []
+        for method, options in train.items():
+            runs.append(str(Path(place, method)))
+            run = ["--captions", "--method", method, "--seed", str(seed), "-o", runs[-1]]
+            subprocess.run([*command, "train", str(data), *run, *shlex.split(options)], check=True)
         subprocess.run([*command, "audit", *runs, "-o", f"{place}/audit", *audit], check=True)
         return pd.read_csv(Path(place, "audit", "metrics.csv"))
 
