@@ -18,6 +18,7 @@ from fairvision.metrics.amplification import (
     context_typical_group,
     directional_bias_amplification,
 )
+from fairvision.metrics.calibration import calibration_error
 from fairvision.metrics.caption_leakage import LicResult, lic
 from fairvision.metrics.caption_quality import bleu, caption_metrics, cider, rouge_l
 from fairvision.metrics.caption_words import caption_genders, mask_words
@@ -83,7 +84,7 @@ from fairvision.metrics.rates import (
     true_positive_rate,
 )
 from fairvision.metrics.roc import abroca, log_loss, roc_auc
-from fairvision.metrics.scores import average_precision, calibration_error
+from fairvision.metrics.scores import average_precision
 from fairvision.metrics.together import holm, simultaneous
 
 __all__ = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fairvision.errors import InputError, shown
-from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio, tally
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import (
     check_rows,
@@ -240,147 +240,7 @@ def _of_label(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], F
 _ROUNDING = 1e-6  # of scores that came from float32
 
 
-def calibration_error(
-    truth: ArrayLike,
-    scores: ArrayLike,
-    groups: Groups = None,
-    *,
-    bins: int = 15,
-    norm: Literal["l1", "l2", "max"] = "l1",
-    where: ArrayLike | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
-    """Expected calibration error, ECE: how far scores are from the frequency of being right.
-
-    The scores are put into bins of equal width, ((m − 1) / M, m / M], the first with 0. With n_m
-    images in bin m, of n in all,
-
-        ECE = Σ_m (n_m / n) |frequency of truth in m − mean score in m|
-
-    It depends on the bins, and it is never negative: chance alone makes it up to about 0.4/√n_m in
-    each bin, so that small groups look worse calibrated than large ones. Compare groups of equal
-    size, or with fewer bins.
-
-    Parameters
-    ----------
-    truth : (n,) of 0 and 1, (n,) names or codes, or (n, labels) of 0 and 1
-        None, NaN or -1: unknown.
-    scores : (n,) or (n, labels) probabilities
-        One column: that of the label 1. With a code per image, a column per class, in their order
-        (of a DataFrame, by name): the highest score of an image is set against being right, the
-        first of equal ones. With a table of truth, each label has its own error. NaN: unknown.
-    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
-        As in `selection_rate`.
-    bins : int
-        M, 15 as in Guo et al.
-    norm : {"l1", "l2", "max"}
-        "l1" for ECE; "l2" for its root mean square, √(Σ_m (n_m / n) (…)²); "max" for the largest of
-        all bins (MCE), which one image in a bin can decide.
-    where : (n,) bool, optional
-        The images that take part.
-    **sampling
-        Rows and interval; see `Sampling`. Replicates are shifted so that their mean is the value:
-        resamples are further from calibration than the images that they are drawn from.
-
-    Returns
-    -------
-    Result
-        In [0, 1], of all images; in a table the mean over labels. `pairs` has a row per group, per
-        label of a table, or per group and label. NaN with n = 0 where nothing is known.
-
-    Raises
-    ------
-    InputError
-        Scores are not between 0 and 1, or their columns are not those of the labels, in number or
-        in name.
-
-    Warns
-    -----
-    FairvisionWarning
-        A known group has fewer than 10 images.
-
-    References
-    ----------
-    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 2.
-
-    Examples
-    --------
-    >>> from fairvision import metrics
-    >>> result = metrics.calibration_error([1, 1, 1, 0], [0.9, 0.9, 0.2, 0.2], bins=10)
-    >>> round(float(result), 3), result.n
-    (0.2, 4)
-    """
-    if not isinstance(bins, (int, np.integer)) or bins < 1:
-        raise InputError(f"bins must be a whole number, 1 or more, not {bins!r}")
-    if not isinstance(norm, str) or norm not in ("l1", "l2", "max"):
-        raise InputError(f"norm must be 'l1', 'l2' or 'max', not {shown(norm)}")
-    columns = {"truth": truth, "scores": scores, "where": where, **group_columns(groups)}
-    rows = Rows(columns, sampling)
-    right, score, valid, labels = _read(rows["truth"], rows["scores"])
-    keep = valid & rows.mask
-    grouping = read_grouping(groups, rows, keep)
-    edges = np.arange(1, bins) / bins
-    (unit,) = np.nonzero(keep)
-    size = grouping.size, right.shape[1], bins
-    label = np.arange(size[1])
-    cell = (grouping.code[unit, None] * size[1] + label) * bins
-    cell = cell + np.searchsorted(edges, score[unit], side="left")
-    excess = right[unit] - score[unit]
-    shape = int(np.prod(size)), len(keep)
-    places = cell.ravel(), np.repeat(unit, size[1])
-    sums = sparse.csr_array((excess.ravel(), places), shape=shape)
-    ones = sparse.csr_array((np.ones(excess.size), places), shape=shape)
-    members = sparse.csr_array(
-        (np.ones(len(unit)), (grouping.code[unit], unit)), shape=(size[0], len(keep))
-    )
-
-    def error(off: Floats, inside: Floats | None, images: Floats) -> Floats:
-        if inside is None:
-            return ratio(np.abs(off).sum(axis=-2), images)
-        if norm == "l2":
-            return np.sqrt(ratio(np.nan_to_num(ratio(off**2, inside)).sum(axis=-2), images))
-        largest = np.nan_to_num(ratio(np.abs(off), inside)).max(axis=-2)
-        return np.where(images > 0, largest, np.nan)
-
-    def statistic(weights: Array) -> Floats:
-        off = tally(sums, weights, size)
-        inside = None if norm == "l1" else tally(ones, weights, size)
-        images = np.asarray(members @ weights)
-        of_all = None if inside is None else inside.sum(axis=0)
-        overall = error(off.sum(axis=0), of_all, images.sum(axis=0))
-        if grouping.attributes:
-            each = error(off, inside, images[:, None]).reshape(-1, weights.shape[1])
-        else:
-            each = overall[: 0 if labels is None else None]
-        return np.vstack([mean_of_defined(overall), each])
-
-    keys = grouping.keys(labels)
-    n = np.rint(members @ rows.sample.counts).astype(int)
-    pairs = None if keys is None else {**keys, "n": np.repeat(n, size[1])}
-    warn_of_small({"calibration_error": pairs})
-    return summarise(
-        rows.sample,
-        statistic,
-        rows.count(keep),
-        "calibration_error",
-        pairs=pairs,
-        adjust=centre_replicates,
-    )
-
-
 def check_probabilities(table: Floats) -> None:
     """Raise unless scores lie between 0 and 1."""
     if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
         raise InputError("scores must be probabilities, between 0 and 1")
-
-
-def _read(truth: Any, scores: Any) -> tuple[Array, Floats, Bools, list[Any] | None]:
-    """Return right and score (units, labels), which units are valid, and the labels if many."""
-    read = read_scored("truth", truth, scores)
-    table, valid = read.scores, read.valid
-    check_probabilities(table)
-    if not read.classes:
-        return read.held, table, valid, read.names if len(read.names) > 1 else None
-    rows = np.arange(len(table))
-    surest = np.where(valid[:, None], table, 0).argmax(axis=1)
-    return read.held[rows, surest][:, None], table[rows, surest][:, None], valid, None
