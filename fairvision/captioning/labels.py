@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from fairvision.core.files import read_json
 from fairvision.core.spellings import as_number
 from fairvision.core.tables import Place, Table, open_table
 from fairvision.datasets import Dataset
+from fairvision.datasets.captions import left_out, says_nothing
 from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.label_texts import coded
 from fairvision.errors import InputError, shown, warn_caller
@@ -70,14 +72,25 @@ def read_human(path: Path) -> dict[str, tuple[str, ...]]:
     Parameters
     ----------
     path : JSON, a list as in `read_captions`, or COCO's annotations, `{"annotations": […]}`
+
+    Warns
+    -----
+    FairvisionWarning
+        Captions say nothing, as "" and "nan" do, and are left out.
     """
     value = read_json(path)
     entries = value.get("annotations") if isinstance(value, dict) else value
     if not isinstance(entries, list):
         raise InputError(f"{path} is neither a list of captions nor has it a list 'annotations'")
     captions: dict[str, tuple[str, ...]] = {}
+    nothing = Counter[str]()
     for _, image, caption in _entries(path, entries):
-        captions[image] = (*captions.get(image, ()), caption)
+        if says_nothing(caption):
+            nothing[caption] += 1
+        else:
+            captions[image] = (*captions.get(image, ()), caption)
+    if nothing:
+        warn_caller(f"{path}: {left_out(nothing)}")
     return captions
 
 

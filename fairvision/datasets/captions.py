@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fairvision.core.spellings import UNKNOWN, folded, seem_missing
 from fairvision.core.tables import Place, PlaceOf, is_list
 from fairvision.datasets.label_columns import one_array
-from fairvision.datasets.label_texts import listed
+from fairvision.datasets.label_texts import QUOTED, listed
 from fairvision.errors import shown
 
 COLUMN = "captions"
@@ -31,6 +33,7 @@ _UNTIDY = (  # a blank that is no single space; to look for it is faster than to
 )
 _SEEN = r"[^\s\p{Cf}]"
 _OPENINGS = ("[", "{", "(")
+_SHORT = 20  # letters of a text that stands for nothing, at most
 _PIECE = 1 << 18  # rows
 
 
@@ -58,7 +61,7 @@ def parse_captions(
     r"""Return a column of captions as people write them.
 
     A cell is a list of texts; or a text, which is one caption, or a list that was written as text,
-    by JSON or by Python. Runs of blanks and control characters become one space, and captions
+    by JSON or by Python. A text that goes on after a list is one caption. Runs of blanks and control characters become one space, and captions
     in which nothing can be seen are left out.
 
     Parameters
@@ -117,7 +120,7 @@ def _listed(place: Callable[[], Place], text: str) -> list[str]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         captions = listed(text.strip(), bare=False)
-        if captions is None and re.match(r"\s*[\[{]\s*[\"']", text):
+        if captions is None and _begins_list(text) and not _goes_on(text):
             raise place().error(
                 f"{shown(text)} looks like a list, but is none of texts in quotes: write "
                 '["A man.", "A dog."]'
@@ -133,6 +136,21 @@ def _listed(place: Callable[[], Place], text: str) -> list[str]:
     return list(value)
 
 
+def _begins_list(text: str) -> bool:
+    """Tell whether a text begins as a list of texts does."""
+    return re.match(r"\s*[\[{]\s*[\"']", text) is not None
+
+
+def _goes_on(text: str) -> bool:
+    """Tell whether a text that begins with a list has more after it.
+
+    >>> _goes_on('["A man."] and more'), _goes_on('["A man."] '), _goes_on('["A [b] man')
+    (True, False, False)
+    """
+    ended = re.search(r"[\]}]", re.sub(rf"{QUOTED}|['\"].*", "", text, flags=re.DOTALL))
+    return ended is not None and bool(ended.string[ended.end() :].strip())
+
+
 def _cleaned(lists: pa.LargeListArray, unknown: Collection[str] = ()) -> pa.LargeListArray:
     """Return lists without blank captions, and these without blanks but single spaces."""
     flat = _tidy(lists.flatten())
@@ -144,6 +162,45 @@ def _cleaned(lists: pa.LargeListArray, unknown: Collection[str] = ()) -> pa.Larg
     rows = np.repeat(np.arange(len(lists)), lengths)
     counts = np.bincount(rows[kept], minlength=len(lists))
     return _lists(flat.filter(seen), counts)
+
+
+def says_nothing(caption: str) -> bool:
+    """Tell whether a caption is what programs write where there is none, such as "nan".
+
+    >>> says_nothing("N/A"), says_nothing("unknown"), says_nothing("None of us")
+    (True, True, False)
+    """
+    return len(caption) <= _SHORT and bool(seem_missing([caption]) or folded(caption) == UNKNOWN)
+
+
+def placeholders(lists: pa.LargeListArray) -> Counter[str]:
+    """Return how often captions are texts that other programs write where there is nothing.
+
+    >>> placeholders(pa.array([["A man.", "N/A"], ["nan"], ["nan", "None of us"]], TYPE))
+    Counter({'nan': 2, 'N/A': 1})
+    """
+    flat = lists.flatten()
+    short = flat.filter(pc.less_equal(pc.utf8_length(flat), _SHORT))
+    of_each = {one["values"]: one["counts"] for one in short.value_counts().to_pylist()}
+    return Counter({text: of_each[text] for text in filter(says_nothing, of_each)})
+
+
+def without(lists: pa.LargeListArray, texts: Collection[str]) -> pa.LargeListArray:
+    """Return captions but those that are one of some texts, in any case."""
+    return _cleaned(lists, [text.lower() for text in texts]) if texts else lists
+
+
+def left_out(texts: Mapping[str, int]) -> str:
+    """Say of captions how many were left out, and which; of how often each was there.
+
+    >>> left_out({"nan": 2, "n/a": 1})
+    "3 captions are 'nan' or 'n/a', which say nothing, and are left out"
+    """
+    count = sum(texts.values())
+    are = "1 caption is" if count == 1 else f"{count} captions are"
+    which = " or ".join(map(shown, texts))
+    how = "says nothing, and is" if count == 1 else "say nothing, and are"
+    return f"{are} {which}, which {how} left out"
 
 
 def _tidy(flat: pa.LargeStringArray) -> pa.LargeStringArray:

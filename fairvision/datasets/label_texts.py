@@ -15,9 +15,9 @@ from itertools import islice
 
 from fairvision.errors import InputError, shown
 
-_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _BARE = r"[-+]?\d+(?:\.\d*)?|True|False|true|false|None|null|nan"
-_ITEM = re.compile(rf"\s*({_QUOTED}|{_BARE})\s*(,?)")
+_ITEM = re.compile(rf"\s*({QUOTED}|{_BARE})\s*(,?)")
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _NOTHING = frozenset(("None", "null", "nan"))
 _WHOLE = re.compile(r"[-+]?\d+\.0*")

@@ -7,7 +7,7 @@ import pytest
 
 from fairvision.captioning.labels import identity, read_captions, read_human
 from fairvision.core.word_files import read_words
-from fairvision.errors import InputError
+from fairvision.errors import FairvisionWarning, InputError
 
 
 def test_results_are_read_whatever_kind_of_id_they_have(tmp_path):
@@ -65,6 +65,14 @@ def test_people_write_several_captions_in_either_format(tmp_path):
     path.write_text('{"images": []}')
     with pytest.raises(InputError, match="neither a list of captions nor has it"):
         read_human(path)
+
+
+def test_what_stands_for_no_caption_was_written_by_nobody(tmp_path):
+    path = tmp_path / "human.json"
+    texts = ["x", "n/a", "unknown", ""]
+    path.write_text(json.dumps([{"image_id": 1, "caption": text} for text in texts]))
+    with pytest.warns(FairvisionWarning, match=r"human\.json: 3 captions are 'n/a' or 'unknown'"):
+        assert read_human(path) == {"1": ("x",)}
 
 
 def test_captions_of_people_may_be_compressed(tmp_path):

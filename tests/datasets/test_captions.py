@@ -130,12 +130,17 @@ def test_one_caption_as_text(tmp_path):
         assert dataset.captions == [*expected, ("(a man)",)]
 
 
+@pytest.mark.parametrize("cell", ['["A man."] and more', "['A [b] man.'] and 'more'"])
+def test_what_goes_on_after_a_list_is_a_text(tmp_path, cell):
+    assert datasets.load(write(tmp_path / "a", [cell], "csv")).captions == [(cell,)]
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
         ('["A man", 3]', "the list holds 3, which is no text"),
         ('["A man", ["A dog"]]', r"the list holds \['A dog'\], which is no text"),
-        ('["A man", "A dog', "looks like a list, but is none of texts in quotes"),
+        ('["A [small] man", "A dog', "looks like a list, but is none of texts in quotes"),
         ("['A man', 3]", "looks like a list, but is none of texts in quotes"),
         ('{"caption": "A man"}', "holds a dict of 'caption': write captions as a list of texts"),
         ('["\\ud800"]', "holds half of a character"),

@@ -51,9 +51,26 @@ class TestTables:
             ("A man.", "A person."),
             ("A woman.",),
             (),
-            ("unknown", "A", "B"),
+            ("A", "B"),
         ]
         assert list(made.attributes) == ["sex"]
+
+    def test_what_stands_for_no_caption_is_left_out(self, tmp_path):
+        images(tmp_path)
+        said = ["A man.", "nan", '["N/A", "None of us"]', "unknown"]
+        rows = pd.DataFrame({"image": [f"{i}.png" for i in range(4)], "said": said})
+        rows.to_csv(tmp_path / "t.csv", index=False)
+        rows["said"] = [["A man."], ["nan"], ["N/A", "None of us"], ["unknown"]]
+        rows.to_parquet(tmp_path / "t.parquet")
+        for kind in ("csv", "parquet"):
+            with pytest.warns(FairvisionWarning) as caught:
+                made = datasets.from_table(tmp_path / f"t.{kind}", tmp_path / kind, captions="said")
+            assert made.captions == [("A man.",), (), ("None of us",), ()]
+            (warning,) = [str(w.message) for w in caught if "few pictures" not in str(w.message)]
+            assert warning.endswith(
+                f"t.{kind}, column 'said': 2 captions are 'nan' or 'N/A', which say nothing, and "
+                "are left out"
+            )
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -132,6 +149,14 @@ class TestCoco:
         plain = datasets.from_coco(tmp_path / "instances.json", None, tmp_path, tmp_path / "e")
         assert not plain.has_captions
         assert "captions" not in plain.samples
+
+    def test_what_stands_for_no_caption_is_left_out(self, tmp_path):
+        images(coco(tmp_path, {0: ["A man", "nan"], 1: ["None"]}))
+        with pytest.warns(FairvisionWarning, match="2 captions are 'nan' or 'None', which say n"):
+            made = datasets.from_coco(
+                tmp_path / "instances.json", tmp_path / "captions.json", tmp_path, tmp_path / "d"
+            )
+        assert made.captions == [("A man",), (), (), ()]
 
     def test_half_of_a_character(self, tmp_path):
         images(coco(tmp_path, {0: ["A man"], 1: ["A \ud83d dog"]}))
@@ -232,7 +257,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ({"images": [], "annotations": []}, "holds no captions: its list of annotations is"),
+            ({"images": [], "annotations": []}, "holds no captions"),
             (
                 {"images": [], "annotations": [{"image_id": 1}]},
                 r"annotations\[0\] has no 'caption'",

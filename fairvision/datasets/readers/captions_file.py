@@ -128,7 +128,7 @@ def _texts(paths: Sequence[Path], dataset: Dataset) -> list[list[str]]:
     """Return the captions of each image, of all files."""
     read = [(path, image, name, text) for path in paths for image, name, text in _entries(path)]
     if not read:
-        raise InputError(f"{paths[0]} holds no captions: its list of annotations is empty")
+        raise InputError(f"{paths[0]} holds no captions")
     rows_of = _rows_of(dataset)
     rows = [None if name is None else rows_of.get(as_number(name)) for _, _, name, _ in read]
     if all(row is None for row in rows):

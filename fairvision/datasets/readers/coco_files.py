@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fairvision.core.files import read_json
+from fairvision.datasets.captions import left_out, says_nothing
 from fairvision.datasets.readers.coco_masks import Entry, box_of, leaves_image
 from fairvision.datasets.readers.importing import first_few, warn
 from fairvision.errors import InputError, shown
@@ -169,10 +170,20 @@ def read_captions(paths: Sequence[Path], images: set[Any]) -> dict[Any, list[str
 
 
 def caption_entries(path: Path, content: Any) -> Iterator[tuple[str, Any, str]]:
-    """Yield (where it stands, `image_id`, caption) of each annotation of a captions file."""
+    """Yield (where it stands, `image_id`, caption) of each annotation of a captions file.
+
+    What stands for no caption, as "nan" does, is left out, with a warning at the end.
+    """
     wanted = {"image_id": (int, str), "caption": str}
+    nothing = Counter[str]()
     for place, entry in _entries(path, content, "annotations", wanted):
-        yield place, entry["image_id"], entry["caption"]
+        caption = entry["caption"]
+        if says_nothing(caption):
+            nothing[caption] += 1
+        else:
+            yield place, entry["image_id"], caption
+    if nothing:
+        warn(f"{path}: {left_out(nothing)}")
 
 
 def listed_files(path: Path, content: Any) -> dict[Any, str]:

@@ -13,7 +13,15 @@ import pyarrow as pa
 
 from fairvision.core.tables import Place, PlaceOf, open_table
 from fairvision.datasets.captions import COLUMN as CAPTIONS
-from fairvision.datasets.captions import as_series, check_captions, parse_captions, put_together
+from fairvision.datasets.captions import (
+    as_series,
+    check_captions,
+    left_out,
+    parse_captions,
+    placeholders,
+    put_together,
+    without,
+)
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.label_columns import label_sets_of, names_of, texts_of
 from fairvision.datasets.label_texts import coded
@@ -168,7 +176,12 @@ def read_captions(
     raw : the columns of a source
     columns : those of captions, of which there is at least one
     place_of : says where a row of a column stands
-    unknown : texts that mean that there is no caption
+    unknown : texts, besides `unknown`, that mean that there is no caption
+
+    Warns
+    -----
+    FairvisionWarning
+        Captions are "nan", "n/a" and the like, and are left out.
 
     Examples
     --------
@@ -177,11 +190,15 @@ def read_captions(
     >>> read_captions(raw, ["first", "more"], place_of, ["n/a"]).tolist()
     [['A man.', 'A person.'], <NA>]
     """
-    nothing = frozenset(text.strip().casefold() for text in unknown)
+    nothing = frozenset(text.strip().casefold() for text in (UNKNOWN, *unknown))
     read = []
     for name in columns:
-        check_captions(replace(place_of(0, name), row=None, id=None), raw[name].type)
-        read.append(parse_captions(raw[name], place_of, name, nothing))
+        column = replace(place_of(0, name), row=None, id=None)
+        check_captions(column, raw[name].type)
+        lists = parse_captions(raw[name], place_of, name, nothing)
+        if absent := placeholders(lists):
+            warn(f"{column}: {left_out(absent)}")
+        read.append(without(lists, absent))
     return as_series(put_together(read))
 
 
