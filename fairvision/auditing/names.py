@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairvision.core.files import resolved
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 
 RESERVED = (
     "report.html",
@@ -19,6 +19,7 @@ RESERVED = (
     "captions.json",
     "captions.parquet",
 )
+_BYTES = 200  # of a name; systems allow 255 for that of a folder
 
 
 def model_names(sources: Sequence[Path], given: Sequence[str] | None = None) -> list[str]:
@@ -72,7 +73,8 @@ def _parts(source: Path) -> list[str]:
 def _safe(name: str) -> str:
     """Return `name` without what a folder's name, or `B - A` as a name of rows, cannot hold."""
     name = re.sub(r'[\x00-\x1f\ud800-\udfff/\\:*?"<>|]', "_", name).replace(" - ", "-").strip(" .")
-    return f"{name}_model" if name.lower() in RESERVED else name[:120] or "model"
+    name = name[:120].encode()[:_BYTES].decode(errors="ignore").strip(" .")
+    return f"{name}_model" if name.lower() in RESERVED else name or "model"
 
 
 def _numbered(names: list[str]) -> list[str]:
@@ -93,7 +95,7 @@ def _checked(names: list[str], count: int) -> list[str]:
         raise InputError(f"{count} models need {count} names, not {len(names)}")
     for name in names:
         if name != _safe(name) or not name:
-            raise InputError(f"{name!r} cannot be the name of a model: it also names a folder")
+            raise InputError(f"{shown(name)} cannot be the name of a model: it also names a folder")
     if _numbered(names) != names:
         raise InputError(f"the names of the models must differ: {', '.join(names)}")
     return names

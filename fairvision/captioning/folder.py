@@ -22,7 +22,7 @@ from fairvision.captioning.measures import ModelCaptions, measure_together
 from fairvision.captioning.verdict import cautions, left_out
 from fairvision.core.files import check_vacant, whole_folder, write_json
 from fairvision.core.version import versions
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.errors import FairvisionWarning, InputError, shown
 from fairvision.results.figures import CONFIDENCE
 from fairvision.results.findings import check_smallest
 from fairvision.results.folder import CaptionSettings, FinishedAudit, write_audit
@@ -134,6 +134,7 @@ def captions(
             split=split,
             cluster=cluster,
         )
+        check_columns(tables[0], called)
         material = gather(
             dict(zip(called, paths)),
             tables,
@@ -176,6 +177,17 @@ def captions(
     for message in done.verdict.warnings:
         python_warnings.warn(message, FairvisionWarning, stacklevel=2)
     return done
+
+
+def check_columns(truth: Labels, models: Sequence[str]) -> None:
+    """Raise `InputError` where a column of labels is called as one that is written of a model."""
+    for name in filter(None, (truth.attribute, truth.task)):
+        of_model = any(name.endswith(f"/{model}") for model in models)
+        if name == "id" or of_model or name.startswith("cluster/"):
+            raise InputError(
+                f"{truth.path}: a column of labels cannot be called {shown(name)}, as a column of "
+                "captions.parquet is: rename it"
+            )
 
 
 def described(material: Material) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from fairvision.captioning.labels import (
 )
 from fairvision.captioning.measures import ModelCaptions
 from fairvision.core.word_files import read_words
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.metrics.caption_words import tokens, words_for
 from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN
@@ -190,7 +190,7 @@ def gather(
     truth, notes = _common(audited, captions)
     kinds = _words(truth, words)
     reference = _reference(truth, train)
-    written = None if human is None else read_human(human)
+    people = None if human is None else _people(human, truth)
     asked = rows_of(show, everything, captions)
     vocabulary = everything.vocabulary
     if reference is not None and (more := sorted({*reference.vocabulary} - {*vocabulary})):
@@ -209,7 +209,7 @@ def gather(
         words=kinds,
         hidden=None if words is None else read_words(words),
         reference=reference,
-        human=None if written is None else [written.get(image) for image in truth.rows["id"]],
+        human=people,
         asked=(shown, asked),
         images={} if images is None else _images(images, [truth, asked]),
         counts={name: len(of_model) for name, of_model in captions.items()},
@@ -246,6 +246,20 @@ def _lacking_by_group(labels: Labels, lacking: Sequence[bool]) -> str:
     rows = pd.Series(list(lacking)).groupby(groups.to_numpy()).agg(["sum", "size"])
     parts = {str(group): (int(lack), int(n)) for group, lack, n in rows.itertuples()}
     return f"({labels.attribute}: {shares(parts)})"
+
+
+def _people(path: Path, truth: Labels) -> list[tuple[str, ...] | None]:
+    """Return what people wrote of each image; `InputError` if nothing of any."""
+    written = read_human(path)
+    people = [written.get(image) for image in truth.ids]
+    if not any(people):
+        first = next(iter(written), None)
+        whose = "all say nothing" if first is None else f"its first is of {shown(first)}"
+        raise InputError(
+            f"{path} has captions of none of the {len(truth)} audited pictures: {whose}, and the "
+            f"first picture is {shown(truth.ids[0])}; do the ids agree?"
+        )
+    return people
 
 
 def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:

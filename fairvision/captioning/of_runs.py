@@ -18,7 +18,7 @@ from fairvision.auditing.names import model_names
 from fairvision.auditing.swaps import SWAPS, Donors, few_donors, plan
 from fairvision.captioning.asked import Asked
 from fairvision.captioning.asking import ask
-from fairvision.captioning.folder import MARKER, CaptionAudit, conclude, described
+from fairvision.captioning.folder import MARKER, CaptionAudit, check_columns, conclude, described
 from fairvision.captioning.labels import Labels
 from fairvision.captioning.material import Material, named_objects
 from fairvision.captioning.measures import ModelCaptions
@@ -135,6 +135,7 @@ def audit_captioners(
         audited = dataset.split(split)
         people = audited.captions if audited.has_captions else None
         words, truth, reference = _labels(first, dataset, audited, split)
+        check_columns(truth, called)
         donors = _donors(truth, audited, words, swaps, seed, workers) if swaps else None
         asked = [
             ask(

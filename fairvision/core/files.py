@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from fairvision.core.places import check_writable
 from fairvision.errors import InputError, check_file, reading, shown
 
 _SUFFIX = ".fairvision-part"
@@ -267,7 +268,7 @@ def whole_folder(
 
 def _put(part: Path, path: Path, marker: str | None, overwrite: bool) -> None:
     """Rename a folder to `path`; what it replaces is removed when it is in place."""
-    check_vacant(path, marker=marker, overwrite=overwrite)
+    _check_free(path, marker, overwrite)
     if overwrite and path.is_dir():
         exchange(part, path)
         if any(part.iterdir()) and marker is not None and not (part / marker).is_file():
@@ -289,7 +290,12 @@ def _put(part: Path, path: Path, marker: str | None, overwrite: bool) -> None:
 
 def check_vacant(path: str | Path, *, marker: str | None, overwrite: bool = False) -> None:
     """Raise `InputError` unless a folder can be written at `path`; see `whole_folder`."""
-    path = Path(path)
+    _check_free(Path(path), marker, overwrite)
+    check_writable(resolved(path).parent, suffix=_SUFFIX)
+
+
+def _check_free(path: Path, marker: str | None, overwrite: bool) -> None:
+    """Raise `InputError` where a path holds what is not to be replaced."""
     if not path.exists():
         return
     if not path.is_dir():

@@ -61,8 +61,8 @@ def parse_captions(
     r"""Return a column of captions as people write them.
 
     A cell is a list of texts; or a text, which is one caption, or a list that was written as text,
-    by JSON or by Python. A text that goes on after a list is one caption. Runs of blanks and control characters become one space, and captions
-    in which nothing can be seen are left out.
+    by JSON or by Python. A text that goes on after a list is one caption. Runs of blanks and
+    control characters become one space, and captions in which nothing can be seen are left out.
 
     Parameters
     ----------

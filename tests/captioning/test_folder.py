@@ -268,3 +268,42 @@ def test_text_for_nothing_in_place_of_captions_is_told(folder):
     (folder / "B.json").write_text(json.dumps(entries))
     said = warned(["A.json", "B.json"])
     assert any("B: 7 of 40 captions are 'nan': they name nobody" in line for line in said)
+
+
+def test_captions_by_people_of_other_pictures_are_refused(folder):
+    human = [{"image_id": i, "caption": "somebody"} for i in range(500, 510)]
+    (folder / "human.json").write_text(json.dumps(human))
+    message = "human.json has captions of none of the 40 audited pictures: its first .* '500', and"
+    with pytest.raises(InputError, match=message):
+        fairvision.captions("A.json", labels="labels.csv", output="out", human="human.json")
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["caption/A", "id", "cluster/half", "word/A"])
+@pytest.mark.parametrize("option", ["attribute", "objects"])
+def test_columns_of_labels_do_not_take_the_place_of_those_that_are_written(folder, name, option):
+    column = {"attribute": "gender", "objects": "objects"}[option]
+    pd.read_csv("labels.csv").rename(columns={column: name}).to_csv("labels.csv", index=False)
+    with pytest.raises(InputError, match=f"labels.csv: a column .* cannot be called '{name}'"):
+        fairvision.captions("A.json", labels="labels.csv", output="out", **{option: name})
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"output": "A.json/out"}, "A.json is a file, so nothing can be written in it"),
+        ({"output": "A.json/out/deep"}, "A.json is a file, so nothing can be written in it"),
+        ({"output": "A.json"}, "A.json is a file: choose a folder"),
+        ({"output": "/proc/out"}, "nothing can be written in /proc: "),
+        ({"names": ["a/b"]}, "'a/b' cannot be the name of a model"),
+        ({"names": [""]}, "'' cannot be the name of a model"),
+        ({"names": [".."]}, "'..' cannot be the name of a model"),
+        ({"names": ["\u732b" * 90]}, "cannot be the name of a model"),
+        ({"names": ["Captions.json"]}, "'Captions.json' cannot be the name of a model"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_read(folder, changed, message):
+    arguments = {"labels": "nothing.csv", "output": "out", **changed}
+    with pytest.raises(InputError, match=message):
+        fairvision.captions("A.json", **arguments)
