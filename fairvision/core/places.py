@@ -35,4 +35,4 @@ def check_writable(folder: Path, *, suffix: str) -> None:
         Path(tempfile.mkdtemp(suffix, ".", there)).rmdir()
     except OSError as error:
         why = error.strerror or "the system does not say why"
-        raise InputError(f"nothing can be written in {there}: {why}") from None
+        raise InputError(f"nothing can be written in {folder}: {why}") from None
