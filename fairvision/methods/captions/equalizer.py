@@ -71,9 +71,12 @@ class Equalizer(CaptionMethod):
         values = torch.zeros_like(targets, dtype=torch.float32)
         if bool(masked.any()):
             place = n + has_mask.cumsum(0) - 1
-            logits = network.decoder(memory.rows(place[of[masked]]), tokens[masked, :-1])
-            confusion = appearance_confusion(logits, groups[masked], network.membership)
-            values = values.masked_scatter(masked[:, None].expand_as(values), confusion)
+            # What is written after the last word that names a group changes nothing before it.
+            steps = 1 + int((groups[masked] >= 0).any(dim=0).nonzero().max())
+            shown = memory.rows(place[of[masked]])
+            logits = network.decoder(shown, tokens[masked, :steps])
+            confusion = appearance_confusion(logits, groups[masked, :steps], network.membership)
+            values[masked, :steps] = confusion
         takes_part = words.present & has_mask[of][:, None]
         terms.add("appearance_confusion/captions", values, takes_part, self.beta)
         if self.confident != "none":
