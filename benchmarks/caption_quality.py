@@ -25,7 +25,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from fairvision import metrics
-from fairvision.metrics.caption_words import tokens
+from fairvision.metrics.caption_tokens import coco_tokens
 
 Texts = tuple[list[str], list[list[str]]]  # captions, and references of each image
 
@@ -38,8 +38,8 @@ def main() -> None:
     given = parser.parse_args()
     captions, references = read(*given.files) if given.files else draw(given.images)
     print(f"{len(captions):,} images, {sum(map(len, references)):,} references")
-    cut = {i: [" ".join(tokens(text))] for i, text in enumerate(captions)}
-    written = {i: [" ".join(tokens(text)) for text in of] for i, of in enumerate(references)}
+    cut = {i: [" ".join(coco_tokens(text))] for i, text in enumerate(captions)}
+    written = {i: [" ".join(coco_tokens(text)) for text in of] for i, of in enumerate(references)}
     theirs: dict[str, Callable[[], float]] = {
         "bleu": lambda: Bleu(4).compute_score(written, cut, verbose=0)[0][3],
         "cider": lambda: Cider().compute_score(written, cut)[0],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,12 +16,18 @@ from fairvision.captioning.labels import Labels
 from fairvision.captioning.material import Material
 from fairvision.captioning.measures import ModelCaptions
 from fairvision.datasets.images import Doubts, image_size, read_image, read_mask
-from fairvision.metrics.caption_words import APOSTROPHES, OTHER, plain_text
+from fairvision.metrics.caption_tokens import (
+    longest_of,
+    phrases_in,
+    phrases_of,
+    places_of_words,
+    plain_text,
+)
+from fairvision.metrics.caption_words import OTHER
 from fairvision.results.gallery import ASKED, GalleryImage, ModelAnswer, Sentence, Sentences
 
 MOST_LISTED = 2000
 """Images on which models contradict each other that a page lists."""
-_WORD = re.compile(rf"[a-z0-9'{APOSTROPHES}]+", re.IGNORECASE | re.ASCII)
 
 Rows = npt.NDArray[np.int64]
 
@@ -159,15 +164,15 @@ def parts(caption: str, words: Mapping[str, frozenset[str]]) -> Iterator[tuple[s
     >>> list(parts("A man's dog, a woman.", {"woman": frozenset(["woman"])}))
     [("A man's dog, a ", ''), ('woman', 'woman'), ('.', '')]
     """
-    group_of = {word: group for group, of_group in words.items() for word in of_group}
-    done = 0
-    for match in _WORD.finditer(caption):
-        group = group_of.get(plain_text(match[0]))
-        if group is not None:
-            if match.start() > done:
-                yield caption[done : match.start()], ""
-            yield match.group(), group
-            done = match.end()
+    group_of = {phrase: group for group, of in words.items() for phrase in phrases_of(of)}
+    places, done = places_of_words(caption), 0
+    spoken = [plain_text(caption[start:stop]) for start, stop in places]
+    for at in phrases_in(spoken, group_of, longest_of(group_of)):
+        start, stop = places[at.start][0], places[at.stop - 1][1]
+        if start > done:
+            yield caption[done:start], ""
+        yield caption[start:stop], group_of[tuple(spoken[at])]
+        done = stop
     if done < len(caption):
         yield caption[done:], ""
 

@@ -23,6 +23,7 @@ from fairvision.captioning.verdict import cautions, left_out
 from fairvision.core.files import check_vacant, whole_folder, write_json
 from fairvision.core.version import versions
 from fairvision.errors import FairvisionWarning, InputError, shown
+from fairvision.metrics.caption_texts import RuleName, check_rule
 from fairvision.results.figures import CONFIDENCE
 from fairvision.results.findings import check_smallest
 from fairvision.results.folder import CaptionSettings, FinishedAudit, write_audit
@@ -56,6 +57,7 @@ def captions(
     simultaneous: bool = False,
     smallest_difference: float = 0.0,
     rounds: int = 10,
+    tokens: RuleName = "coco",
     replicates: int = 1000,
     seed: int = 0,
     overwrite: bool = False,
@@ -86,6 +88,8 @@ def captions(
     smallest_difference : in points (hundredths): a gap whose interval lies within it is shown to be
         small, and no concern; 0 for none
     rounds : of LIC; 0 leaves it out
+    tokens : what captions are cut into for BLEU, CIDEr and ROUGE-L: "coco", "words" of any script,
+        or "characters", as of `metrics.bleu`
     replicates : bootstrap replicates of the 95% intervals
     seed : of all chance; the models share its draws, so differences are paired
     overwrite : replace what an earlier call wrote in `output`
@@ -118,6 +122,7 @@ def captions(
     if replicates < 1 or rounds < 0:
         raise InputError("replicates must be 1 or more, and rounds 0 or more")
     check_smallest(smallest_difference)
+    check_rule(tokens)
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
     if not paths:
         raise InputError("give at least one file of captions")
@@ -158,6 +163,7 @@ def captions(
             reference=None if train is None else Path(train).name,
             human=None if human is None else Path(human).name,
             rounds=rounds,
+            tokens=tokens,
             replicates=replicates,
             seed=seed,
             runs=[
@@ -241,6 +247,7 @@ def conclude(
             human=material.human,
             hidden=material.hidden,
             rounds=settings.rounds,
+            tokens=settings.tokens,
             replicates=settings.replicates,
             seed=settings.seed,
             cluster=None if together is None else together.codes,

@@ -21,7 +21,8 @@ from fairvision.captioning.labels import (
 from fairvision.captioning.measures import ModelCaptions
 from fairvision.core.word_files import read_words
 from fairvision.errors import InputError, shown
-from fairvision.metrics.caption_words import tokens, words_for
+from fairvision.metrics.caption_tokens import longest_of, phrases_in, words_and_letters
+from fairvision.metrics.caption_words import words_for
 from fairvision.results.words import shares
 from fairvision.schema import UNKNOWN
 
@@ -85,13 +86,15 @@ def named_objects(
     [{'dog': 0, 'hot dog': 1, 'tv': 1}]
     """
     phrases = _phrases(labels, words or {})
-    longest = max(map(len, phrases), default=0)
+    longest = longest_of(phrases)
     texts = list(captions)
     held = np.zeros((len(texts), len(labels)), np.int8)
     by_text: dict[str, list[int]] = {}
     for row, text in enumerate(texts):
         if text not in by_text:
-            by_text[text] = _named_labels(tokens(text), phrases, longest)
+            spoken = words_and_letters(text)
+            places = phrases_in(spoken, phrases, longest)
+            by_text[text] = [phrases[tuple(spoken[place])] for place in places]
         held[row, by_text[text]] = 1
     return pd.DataFrame(held, columns=list(labels))
 
@@ -106,32 +109,17 @@ def _phrases(
     phrases: dict[tuple[str, ...], int] = {}
     for form in (plural, str):
         for place, label in enumerate(labels):
-            if tokens(label):
-                phrases[tuple(tokens(form(label)))] = place
+            if words_and_letters(label):
+                phrases[tuple(words_and_letters(form(label)))] = place
     for label, more in words.items():
         place = labels.index(label)
         for text in more:
-            phrase = tuple(tokens(text))
+            phrase = tuple(words_and_letters(text))
             if not phrase:
                 raise InputError(f"{label!r} has a phrase without words: {text!r}")
             if phrases.setdefault(phrase, place) != place:
                 raise InputError(f"{text!r} stands for {labels[phrases[phrase]]!r} and {label!r}")
     return phrases
-
-
-def _named_labels(words: list[str], phrases: dict[tuple[str, ...], int], longest: int) -> list[int]:
-    """Return the labels in a text; phrases are read from left to right, long ones first."""
-    places, at = [], 0
-    while at < len(words):
-        for size in range(min(longest, len(words) - at), 0, -1):
-            label = phrases.get(tuple(words[at : at + size]))
-            if label is not None:
-                places.append(label)
-                at += size
-                break
-        else:
-            at += 1
-    return places
 
 
 @dataclass(frozen=True)

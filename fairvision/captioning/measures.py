@@ -18,6 +18,7 @@ from fairvision.captioning.labels import Labels
 from fairvision.errors import FairvisionWarning
 from fairvision.metrics import Result, Sampling
 from fairvision.metrics.caption_leakage import LicResult
+from fairvision.metrics.caption_texts import Tokens
 from fairvision.metrics.caption_words import OTHER
 from fairvision.results.entries.amplification import MALS, Training
 from fairvision.results.figures import (
@@ -80,6 +81,7 @@ def measure_together(
     human: Sequence[tuple[str, ...] | None] | None = None,
     hidden: Mapping[str, Sequence[str]] | None = None,
     rounds: int = 10,
+    tokens: Tokens = "coco",
     replicates: int = 1000,
     seed: int = 0,
     cluster: npt.NDArray[np.int64] | None = None,
@@ -96,6 +98,7 @@ def measure_together(
     human : what people wrote of the n images, for LIC and quality; None where nothing
     hidden : what LIC masks, where not the published words
     rounds : of LIC; 0 leaves it out
+    tokens : what captions are cut into for quality, as of `metrics.bleu`
     replicates, seed : of the bootstrap; one seed pairs the models
     cluster : (n,) codes, what is resampled instead of images; None for these
     simultaneous : whether the intervals behind findings hold together
@@ -121,7 +124,7 @@ def measure_together(
             codes = truth.codes(list(words))
             results |= dict(asked_figures(model.asked, truth.attribute, codes, words, sampling))
         if human is not None:
-            results |= dict(_quality_figures(model, truth, list(words), human, sampling))
+            results |= dict(_quality_figures(model, truth, list(words), human, tokens, sampling))
         if rounds:
             leakage = metrics.lic(
                 model.captions,
@@ -224,13 +227,16 @@ def _quality_figures(
     truth: Labels,
     groups: Sequence[str],
     human: Sequence[tuple[str, ...] | None],
+    tokens: Tokens,
     sampling: Sampling,
 ) -> Computed:
     """Yield how near the captions are to those of people, of all and of each group."""
     with warnings.catch_warnings():
         # of small groups the cautions tell once
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
-        results = metrics.caption_metrics(model.captions, human, truth.codes(groups), **sampling)
+        results = metrics.caption_metrics(
+            model.captions, human, truth.codes(groups), tokens=tokens, **sampling
+        )
     for name, result in results.items():
         yield Key(name, truth.attribute), result
         yield Key(f"{name}_gap", truth.attribute), metrics.gap(result)

@@ -26,6 +26,7 @@ from fairvision.core.files import check_vacant
 from fairvision.datasets import FILLS, Dataset, load
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.metrics import caption_genders
+from fairvision.metrics.caption_texts import RuleName, check_rule
 from fairvision.metrics.caption_words import GENDER_WORDS, OTHER, words_for
 from fairvision.models import find_device
 from fairvision.models.adapters.captioner_files import is_captioner
@@ -56,6 +57,7 @@ def audit_captioners(
     simultaneous: bool = False,
     smallest_difference: float = 0.0,
     rounds: int = 10,
+    tokens: RuleName = "coco",
     replicates: int = 1000,
     seed: int = 0,
     device: str = "auto",
@@ -86,6 +88,8 @@ def audit_captioners(
     cluster : column of the dataset's table; images with the same value are resampled together
     simultaneous, smallest_difference : as of `fairvision.captions`
     rounds : of LIC; 0 leaves it out
+    tokens : what captions are cut into for BLEU, CIDEr and ROUGE-L: "coco", "words" of any script,
+        or "characters", as of `metrics.bleu`
     replicates, seed : of the intervals
     device, batch_size, workers, cache : where and how the models run
     overwrite : replace what an earlier audit wrote in `output`
@@ -106,6 +110,7 @@ def audit_captioners(
             "replicates, batch_size and beams must be 1 or more, rounds and swaps 0 or more"
         )
     check_smallest(smallest_difference)
+    check_rule(tokens)
     if attribution not in ATTRIBUTIONS:
         raise InputError(
             f"of words attribution {attribution!r} is not one of {', '.join(ATTRIBUTIONS)}"
@@ -174,6 +179,7 @@ def audit_captioners(
         reference=None if reference is None else f"{dataset.name}, train",
         human=None if material.human is None else dataset.name,
         rounds=rounds,
+        tokens=tokens,
         replicates=replicates,
         seed=seed,
         runs=[

@@ -11,7 +11,7 @@ from fairvision.captioning.labels import Labels
 from fairvision.captioning.measures import ModelCaptions
 from fairvision.core.spellings import seem_missing
 from fairvision.errors import shown
-from fairvision.metrics.caption_words import tokens
+from fairvision.metrics.caption_tokens import words_and_letters
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
 from fairvision.results.figures import Figure, Figures, difference_of, read
 from fairvision.results.registry import in_section, registered
@@ -44,21 +44,21 @@ def left_out(
     if len(words) != 2:
         lines.append(f"the ratio: it is one of two groups, and there are {len(words)}")
     if not truth.task:
-        lines.append("amplification: the labels table has no column of objects")
+        lines.append("amplification: no objects are annotated")
     elif reference is None:
         lines.append(
-            "amplification against training: no training labels were given, so the truth of the "
+            "amplification against training: there are no training labels, so the truth of the "
             "audited pictures stands for it, and MALS compares with that"
         )
     if not rounds:
         lines.append("LIC: no rounds were asked for")
     elif human is None:
         lines.append(
-            "LIC itself: no captions by people were given, so what these tell (LIC_D) is not taken "
+            "LIC itself: there are no captions by people, so what these tell (LIC_D) is not taken "
             "off; LIC_M alone compares the models"
         )
     if human is None:
-        lines.append("BLEU-4, CIDEr and ROUGE-L: no captions by people were given by --human")
+        lines.append("BLEU-4, CIDEr and ROUGE-L: there are no captions by people")
     return lines
 
 
@@ -97,11 +97,11 @@ def cautions(
                 f"{truth.task}: unknown for {unknown} of {len(truth)} pictures: they take no part "
                 "in amplification"
             )
-        foreign = [label for label in truth.vocabulary if not tokens(label)]
+        foreign = [label for label in truth.vocabulary if not words_and_letters(label)]
         if foreign:
             yield (
-                f"{truth.task}: {listed(foreign)} cannot be found in captions: their words are "
-                "made of the letters a to z and digits"
+                f"{truth.task}: {listed(foreign)} cannot be found in captions: there is neither "
+                "a letter nor a digit in them"
             )
     if human is not None:
         lacking = sum(not texts for texts in human)

@@ -40,6 +40,7 @@ SECTIONS = {
             "cluster",
             "simultaneous",
             "smallest_difference",
+            "tokens",
             "device",
             "batch_size",
             "workers",
@@ -56,6 +57,7 @@ OF_CAPTIONERS = (
     *("workers", "cache", "swaps", "fill", "overwrite"),
 )
 """The options that audits of captioners have too."""
+ONLY_OF_CAPTIONERS = ("tokens",)
 
 
 @click.command("audit", cls=SectionedCommand, sections=SECTIONS)
@@ -112,6 +114,7 @@ OF_CAPTIONERS = (
     is_flag=True,
     help="With --predictions: scores are logits (softmax; sigmoid where many labels may hold).",
 )
+@options.tokens
 @options.cluster
 @options.simultaneous
 @options.smallest_difference
@@ -202,6 +205,7 @@ def command(
         lines = [written.verdict.headline]
         gate.conclude(written, parsed, lines, open_page=open_page, as_json=as_json)
         return
+    _refuse_of_captioners(rest)
     described = options_from(() if predictions else sources, rest)
     done = audit(
         () if predictions else sources,
@@ -228,6 +232,15 @@ def _write_captions(sources: tuple[Path | str, ...]) -> bool:
     return write_captions(sources)
 
 
+def _refuse_of_captioners(rest: dict[str, Any]) -> None:
+    """Take out options that only audits of captioners have; `InputError` where one is given."""
+    context = click.get_current_context()
+    for name in ONLY_OF_CAPTIONERS:
+        if context.get_parameter_source(name) in config.GIVEN:
+            raise InputError(f"--{name} is for captioners alone")
+        del rest[name]
+
+
 def _of_captioners(
     sources: tuple[Path | str, ...], names: tuple[str, ...], *, quiet: bool, **rest: Any
 ) -> CaptionAudit:
@@ -235,10 +248,11 @@ def _of_captioners(
     from fairvision.captioning.of_runs import audit_captioners
 
     context = click.get_current_context()
+    theirs = (*OF_CAPTIONERS, *ONLY_OF_CAPTIONERS)
     for name in rest:
-        if name not in OF_CAPTIONERS and context.get_parameter_source(name) in config.GIVEN:
+        if name not in theirs and context.get_parameter_source(name) in config.GIVEN:
             raise InputError(f"--{name.replace('_', '-')} is not for captioners")
-    taken = {name: value for name, value in rest.items() if name in OF_CAPTIONERS}
+    taken = {name: value for name, value in rest.items() if name in theirs}
     quiet = quiet or not sys.stderr.isatty()
     return audit_captioners(list(sources), names=names or None, quiet=quiet, **taken)
 

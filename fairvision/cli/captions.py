@@ -69,6 +69,7 @@ from fairvision.cli import config, gate, options
     show_default=True,
     help="Attackers that LIC trains; 0 leaves it out.",
 )
+@options.tokens
 @options.cluster
 @options.simultaneous
 @options.smallest_difference

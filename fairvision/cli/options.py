@@ -149,6 +149,14 @@ cluster = click.option(
     help="Column that says which pictures are no independent evidence, such as all of one person: "
     "they are resampled together.",
 )
+tokens = click.option(
+    "--tokens",
+    type=Choice(["coco", "words", "characters"]),
+    default="coco",
+    show_default=True,
+    help="What captions are cut into for BLEU, CIDEr and ROUGE-L: runs of the letters a to z, "
+    "words of any script, or single letters, for scripts without spaces.",
+)
 simultaneous = click.option(
     "--simultaneous",
     is_flag=True,

@@ -22,14 +22,14 @@ from fairvision.metrics._engine.attacks import (
 )
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import check_rows
+from fairvision.metrics.caption_tokens import words_and_letters
 from fairvision.metrics.caption_words import (
     MASK,
     Caption,
     Words,
-    hide,
+    masker,
     read_captions,
     read_hidden,
-    tokens,
 )
 
 UNSEEN = "unseenword"  # stands for a word that the model never says
@@ -177,12 +177,11 @@ def _result(result: LeakageResult, **more: Any) -> LicResult:
 
 def _masked_texts(captions: list[Caption], valid: Bools, hidden: frozenset[str]) -> list[list[str]]:
     """Return the masked texts of each image, none where it takes no part."""
-    texts = []
+    texts, mask = [], masker(hidden)
     for caption, used in zip(captions, valid):
         several = [caption] if isinstance(caption, str) else caption
-        words = [tokens(one) for one in several or ()] if used else []
-        masked = [" ".join(hide(word, hidden) for word in text) for text in words]
-        texts.append([text or SILENT for text in masked])
+        words = [words_and_letters(mask(one)) for one in several or ()] if used else []
+        texts.append([" ".join(text) or SILENT for text in words])
     return texts
 
 

@@ -7,6 +7,7 @@ Evaluation Server", 2015, arXiv:1504.00325).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from numbers import Integral, Real
 from typing import Any, Unpack
 
 import numpy as np
@@ -23,6 +24,9 @@ from fairvision.metrics.caption_texts import ORDER, Tokens, Units, read_describe
 _SIGMA = 6.0  # of CIDEr
 _BETA = 1.2  # of ROUGE-L
 _SCALE = 10.0  # of CIDEr
+_HUGE = (
+    1e100  # beyond it, and below its inverse, σ and β change nothing, and their squares are lost
+)
 
 
 def bleu(
@@ -95,7 +99,8 @@ def bleu(
     >>> round(float(metrics.bleu(captions, references, order=2)), 4)
     0.7638
     """
-    if isinstance(order, bool) or order not in range(1, ORDER + 1):
+    whole = isinstance(order, Integral) and not isinstance(order, bool)
+    if not whole or order not in range(1, ORDER + 1):
         raise InputError(f"order must be a whole number from 1 to {ORDER}, not {shown(order)}")
     return _bleu(read_described(captions, references, groups, tokens, sampling), order)
 
@@ -160,9 +165,10 @@ def cider(
     >>> float(metrics.cider(["a man rides a bike", "a cat"], references, replicates=0))
     5.0
     """
-    if not isinstance(sigma, (int, float, np.floating)) or not sigma > 0:
+    if not isinstance(sigma, Real) or not sigma > 0:
         raise InputError(f"sigma must be a number above 0, not {shown(sigma)}")
-    return _cider(read_described(captions, references, groups, tokens, sampling), float(sigma))
+    sigma = min(max(float(sigma), 1 / _HUGE), _HUGE)
+    return _cider(read_described(captions, references, groups, tokens, sampling), sigma)
 
 
 def rouge_l(
@@ -219,9 +225,10 @@ def rouge_l(
     >>> round(float(result), 4)
     0.9071
     """
-    if not isinstance(beta, (int, float, np.floating)) or not 0 <= beta < np.inf:
+    if not isinstance(beta, Real) or not 0 <= beta < np.inf:
         raise InputError(f"beta must be a number, 0 or more, not {shown(beta)}")
-    return _rouge_l(read_described(captions, references, groups, tokens, sampling), float(beta))
+    beta = min(float(beta), _HUGE)
+    return _rouge_l(read_described(captions, references, groups, tokens, sampling), beta)
 
 
 def caption_metrics(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from scipy import sparse
@@ -24,26 +24,14 @@ from fairvision.metrics._engine.outcomes import (
     read_grouping,
 )
 from fairvision.metrics._engine.rows import Rows, split_counts
-from fairvision.metrics.caption_words import Caption, plain_text, read_captions, tokens
+from fairvision.metrics.caption_tokens import WORD_PARTS, coco_tokens, plain_text, split_words
+from fairvision.metrics.caption_words import Caption, read_captions
 
-Tokens = Literal["coco", "words", "characters"] | Callable[[str], Iterable[str]]
+RuleName = Literal["coco", "words", "characters"]
+Tokens = RuleName | Callable[[str], Iterable[str]]
 
 ORDER = 4  # the longest n-grams
 _PER_ROW = ("counts", "weights", "strata", "cluster")  # keywords of sampling with a value per row
-_WORD_PARTS = "LMN"  # letters, marks and numbers, as Unicode files characters
-
-
-def split_words(text: str) -> list[str]:
-    """Return runs of letters, marks, digits and apostrophes of any script.
-
-    >>> split_words("Кошка сидит, 2 собаки")
-    ['кошка', 'сидит', '2', 'собаки']
-    """
-    text = plain_text(text)
-    between = {
-        ord(c): " " for c in {*text} if unicodedata.category(c)[0] not in _WORD_PARTS and c != "'"
-    }
-    return text.translate(between).split()
 
 
 def _characters(text: str) -> list[str]:
@@ -52,11 +40,11 @@ def _characters(text: str) -> list[str]:
     >>> _characters("一只猫, 2只狗")
     ['一', '只', '猫', '2', '只', '狗']
     """
-    return [c for c in plain_text(text) if unicodedata.category(c)[0] in _WORD_PARTS]
+    return [c for c in plain_text(text) if unicodedata.category(c)[0] in WORD_PARTS]
 
 
 _RULES: dict[str, Callable[[str], list[str]]] = {
-    "coco": tokens,
+    "coco": coco_tokens,
     "words": split_words,
     "characters": _characters,
 }
@@ -231,6 +219,14 @@ def _one_each(captions: list[Caption]) -> list[str | None]:
     return single
 
 
+def check_rule(name: str) -> None:
+    """Raise `InputError` unless a name is one of the rules by which texts are cut."""
+    if name not in get_args(RuleName):
+        raise InputError(
+            f"tokens must be one of {', '.join(get_args(RuleName))}, not {shown(name)}"
+        )
+
+
 def _rule(rule: Tokens) -> Callable[[str], list[str]]:
     """Return the function that cuts texts into tokens."""
     if isinstance(rule, str) and rule in _RULES:
@@ -254,9 +250,10 @@ def _rule(rule: Tokens) -> Callable[[str], list[str]]:
 def _tell_of_scripts(texts: Sequence[str | None]) -> None:
     """Warn of texts whose letters are all of other scripts: COCO's rule leaves nothing of them."""
     foreign = [text for text in texts if text and not text.isascii()]
-    lost = sum(any(map(str.isalpha, text)) and not tokens(text) for text in foreign)
+    lost = sum(any(map(str.isalpha, text)) and not coco_tokens(text) for text in foreign)
     if lost:
         warn_caller(
-            f"{lost} of {len(texts)} captions and references have no letters a to z: give "
-            "tokens='words', or tokens='characters' for scripts without spaces"
+            f"{lost} of {len(texts)} captions and references have no letters a to z, so BLEU, "
+            "CIDEr and ROUGE-L see nothing of them: give tokens='words' (--tokens words), or "
+            "'characters' for scripts without spaces"
         )

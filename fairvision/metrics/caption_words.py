@@ -7,25 +7,29 @@ in Image Captioning", CVPR 2022 (arXiv:2203.15395) hide go beyond it, and are hi
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Objects
 from fairvision.metrics._engine.inputs import to_numpy_or_pandas
+from fairvision.metrics.caption_tokens import (
+    is_one_word,
+    longest_of,
+    phrases_in,
+    phrases_of,
+    places_of_words,
+    plain_text,
+    words_and_letters,
+)
 from fairvision.schema import UNKNOWN
 
 OTHER = "other"  # what a caption is that names several groups, or none
 MASK = "maskedword"  # one token for any tokeniser, and no word of a caption
 
-_TOKEN = re.compile(r"[a-z0-9']+")
-APOSTROPHES = "\u2019\u2018\u201b\u02bc\u02b9\u2032\u00b4\uff07"  # besides the plain one
-_PLAIN = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 _WOMAN = """
 girl sister mom wife woman bride female lady women girls ladies females moms actress nun girlfriend
 her she
@@ -51,31 +55,6 @@ Words = Mapping[str, Iterable[str]]
 Caption = str | tuple[str, ...] | None  # one, several of one image, unknown
 
 
-def plain_text(caption: str) -> str:
-    """Return a caption in lower case, as if it had been written with a plain keyboard.
-
-    Typographic apostrophes become plain ones, the forms of a letter (full-width, ligatures, letter
-    and accent apart) one form (NFKC), and characters that are not seen, as soft hyphens, nothing.
-
-    >>> plain_text("A man\u2019s \uff28\uff41\uff54")
-    "a man's hat"
-    """
-    if not caption.isascii():
-        caption = unicodedata.normalize("NFKC", caption.translate(_PLAIN))
-        caption = caption.translate(_PLAIN)  # those that were part of another character
-        caption = "".join(c for c in caption if unicodedata.category(c) != "Cf")
-    return caption.lower()
-
-
-def tokens(caption: str) -> list[str]:
-    """Return the words of a caption in lower case.
-
-    >>> tokens("A man's best friend, 2 dogs.")
-    ['a', "man's", 'best', 'friend', '2', 'dogs']
-    """
-    return _TOKEN.findall(plain_text(caption))
-
-
 def hide(token: str, hidden: frozenset[str], mask: str = MASK) -> str:
     """Return a token with the mask in place of a hidden word, alone or between apostrophes.
 
@@ -90,10 +69,12 @@ def hide(token: str, hidden: frozenset[str], mask: str = MASK) -> str:
 def caption_genders(captions: Iterable[Any], words: Words | None = None) -> Objects:
     """Tell which group each caption names.
 
-    The words of a caption are the runs of letters a–z, digits and apostrophes of its lower-case
-    text. A caption that holds words of one group only names this group; with words of several
-    groups, or of none, it is "other". This is what the words say, not who is in the image:
-    "a man's hat" is "other", because "man's" is not in the list.
+    The words of a caption are the runs of letters, digits and apostrophes of its lower-case text;
+    in scripts without spaces between words, such as Chinese and Thai, words are looked for among
+    the letters, and where several begin the longest counts. A caption that holds words of one group
+    only names this group; with words of several groups, or of none, it is "other". This is what the
+    words say, not who is in the image: "a man's hat" is "other", because "man's" is not in the
+    list.
 
     Parameters
     ----------
@@ -134,7 +115,8 @@ def caption_genders(captions: Iterable[Any], words: Words | None = None) -> Obje
     """
     kinds = _read_words(words)
     read = read_captions("captions", captions)
-    named = {caption: named_group(caption, kinds) for caption in dict.fromkeys(read)}
+    name = namer(kinds)
+    named = {caption: name(caption) for caption in dict.fromkeys(read)}
     return np.array([named[caption] for caption in read], dtype=object)
 
 
@@ -171,11 +153,7 @@ def mask_words(
     >>> metrics.mask_words(["A woman on her bike.", None], mask="_")
     array(['a _ on _ bike.', None], dtype=object)
     """
-    hidden = read_hidden(words)
-
-    def masked_text(caption: str) -> str:
-        return _TOKEN.sub(lambda m: hide(m[0], hidden, mask), plain_text(caption))
-
+    masked_text = masker(read_hidden(words), mask)
     read = read_captions("captions", captions)
     masked = np.empty(len(read), dtype=object)
     for row, caption in enumerate(read):
@@ -186,13 +164,59 @@ def mask_words(
     return masked
 
 
-def named_group(caption: Caption, words: Mapping[str, frozenset[str]]) -> str | None:
-    """Return the group that a caption names, "other" for several or none, None for no caption."""
-    if caption is None:
-        return None
-    words_of_caption = tokens(caption if isinstance(caption, str) else "\n".join(caption))
-    named = [group for group, of in words.items() if not of.isdisjoint(words_of_caption)]
-    return named[0] if len(named) == 1 else OTHER
+def namer(words: Mapping[str, Iterable[str]]) -> Callable[[Caption], str | None]:
+    """Return a function that tells which group a caption names.
+
+    It returns "other" for several groups or none, and None for no caption.
+
+    >>> namer({"woman": ["女人"], "man": ["人", "früher"]})("Früher: 一个女人")
+    'other'
+    """
+    group_of = {phrase: group for group, of in words.items() for phrase in phrases_of(of)}
+    longest = longest_of(group_of)
+    single = {phrase[0]: group for phrase, group in group_of.items() if longest == 1}
+
+    def named(caption: Caption) -> str | None:
+        if caption is None:
+            return None
+        spoken = words_and_letters(caption if isinstance(caption, str) else "\n".join(caption))
+        groups = {single[word] for word in spoken if word in single}
+        if longest > 1:
+            groups = {group_of[tuple(spoken[at])] for at in phrases_in(spoken, group_of, longest)}
+        return groups.pop() if len(groups) == 1 else OTHER
+
+    return named
+
+
+def masker(hidden: Iterable[str], mask: str = MASK) -> Callable[[str], str]:
+    """Return a function that returns a caption in lower case, with a mask in place of words.
+
+    >>> masker(["女人", "man"], "_")("A man's 女人。")
+    "a _'s _。"
+    """
+    single = frozenset(hidden)
+    several = {phrase for phrase in phrases_of(single) if len(phrase) > 1}
+    longest = longest_of(several)
+
+    def masked(caption: str) -> str:
+        plain, done = plain_text(caption), 0
+        places = places_of_words(plain)
+        spoken = [plain[start:stop] for start, stop in places]
+        joined = {at.start: at.stop for at in phrases_in(spoken, several, longest)}
+        pieces = []
+        for at, (start, stop) in enumerate(places):
+            if start < done:
+                continue  # it went with the word before
+            if at in joined:
+                stop = places[joined[at] - 1][1]
+                new = mask
+            else:
+                new = hide(spoken[at], single, mask)
+            pieces += [plain[done:start], new]
+            done = stop
+        return "".join([*pieces, plain[done:]])
+
+    return masked
 
 
 def words_for(groups: Sequence[Any], words: Words | None) -> dict[str, frozenset[str]]:
@@ -229,6 +253,8 @@ def _read_words(words: Words | None) -> dict[str, frozenset[str]]:
                 f"a group of words needs a name, and not {OTHER} or {UNKNOWN}: {group!r}"
             )
         read[group] = _read_list(f"words[{group!r}]", of_group)
+        if not read[group]:
+            raise InputError(f"words[{group!r}] is empty: no caption could name that group")
         for earlier in list(read)[:-1]:
             twice = sorted(read[earlier] & read[group])
             if twice:
@@ -281,10 +307,10 @@ def _read_list(arg: str, words: Any) -> frozenset[str]:
         raise InputError(f"{arg} must be a list of words, not {words!r}")
     read = set()
     for word in words:
-        if not isinstance(word, str) or _TOKEN.fullmatch(plain_text(word)) is None:
+        if not isinstance(word, str) or not is_one_word(word):
             raise InputError(
-                f"{arg} holds {word!r}: a word is made of the letters a to z, digits and "
-                "apostrophes, without spaces"
+                f"{arg} holds {shown(word)}: a word is made of letters, digits and apostrophes, "
+                "without spaces"
             )
         read.add(plain_text(word))
     return frozenset(read)

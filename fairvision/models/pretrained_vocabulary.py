@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from fairvision.errors import InputError, check_file, reading
-from fairvision.metrics.caption_words import plain_text
+from fairvision.metrics.caption_tokens import plain_text
 from fairvision.models.vocabulary import END, LONGEST, SPECIAL, START, Vocabulary, words_of
 
 SHIFT = len(SPECIAL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fairvision.metrics.caption_words import plain_text
+from fairvision.metrics.caption_tokens import plain_text
 from fairvision.models.beam_search import BEAMS, search
 from fairvision.models.vocabulary import LONGEST, PAD, Vocabulary
 from fairvision.models.writing import Captioner

@@ -12,8 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from fairvision.core.files import whole_file
 from fairvision.errors import InputError, check_file, reading
-from fairvision.metrics.caption_texts import split_words
-from fairvision.metrics.caption_words import plain_text
+from fairvision.metrics.caption_tokens import plain_text, split_words
 
 KINDS = ("words", "subwords")
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")

@@ -13,6 +13,7 @@ from fairvision.core import checksums
 from fairvision.core.csv_files import write_csv
 from fairvision.core.files import write_json, write_text
 from fairvision.core.version import __version__
+from fairvision.metrics.caption_texts import RuleName
 from fairvision.results.figures import Figure, Key, read
 from fairvision.results.findings import Finding, extremes_as_json, findings
 from fairvision.results.verdict import Verdict
@@ -85,6 +86,7 @@ class CaptionSettings:
     words : the words of each group
     reference, human : names of files, or None
     rounds : of LIC
+    tokens : what captions are cut into for BLEU, CIDEr and ROUGE-L
     replicates, confidence, seed : of the intervals
     clusters, simultaneous, smallest_difference : as of `AuditSettings`
     versions : of packages
@@ -101,6 +103,7 @@ class CaptionSettings:
     reference: str | None
     human: str | None
     rounds: int
+    tokens: RuleName = "coco"
     replicates: int
     confidence: float
     seed: int

@@ -18,7 +18,8 @@ from fairvision.datasets import Dataset
 from fairvision.datasets.batching import CaptionTokens
 from fairvision.datasets.geometry import Geometry
 from fairvision.errors import FairvisionWarning, InputError
-from fairvision.metrics.caption_words import GENDER_WORDS, tokens, words_for
+from fairvision.metrics.caption_tokens import words_and_letters
+from fairvision.metrics.caption_words import GENDER_WORDS, words_for
 from fairvision.models.adapters.captioner_files import KIND, CaptionerFiles, open_files
 from fairvision.models.vocabulary import PAD, Vocabulary
 from fairvision.training.settings import Settings
@@ -182,7 +183,7 @@ def _words(
             raise InputError("--words has the words of one group: two are the least")
         of_groups = [name for name in chosen if {*dataset.attributes[name]} <= {*checked}]
         return (of_groups[0] if of_groups else None), checked
-    used = {word for caption in captions for word in tokens(caption)}
+    used = {word for caption in captions for word in words_and_letters(caption)}
     for name in chosen:
         groups = dataset.attributes[name]
         try:

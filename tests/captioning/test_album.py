@@ -104,4 +104,15 @@ def test_parts_are_the_caption(text):
 
 def test_parts_name_groups_by_whole_words_in_any_case():
     named = [part for part in parts("A Woman's hat; HER man, İman", WORDS) if part[1]]
-    assert named == [("HER", "woman"), ("man", "man"), ("man", "man")]
+    assert named == [("HER", "woman"), ("man", "man")]
+
+
+def test_words_of_other_scripts_are_marked_where_they_stand():
+    words = {"woman": frozenset(["女人"]), "man": frozenset(["人", "mann"])}
+    assert list(parts("一个女人, ein MANN früher", words)) == [
+        ("一个", ""),
+        ("女人", "woman"),
+        (", ein ", ""),
+        ("MANN", "man"),
+        (" früher", ""),
+    ]

@@ -98,7 +98,7 @@ def test_cautions(folder):
     table = pd.read_csv("labels.csv")
     table.loc[:1, "gender"] = None
     table.loc[0, "objects"] = None
-    table.loc[1, "objects"] = "狗"
+    table.loc[1, "objects"] = "☺"
     table.loc[table.index[8:], "gender"] = "man"
     table.to_csv("labels.csv", index=False)
     human = [{"image_id": i, "caption": "somebody"} for i in range(100, 110)]
@@ -113,7 +113,7 @@ def test_cautions(folder):
         "A: no caption names woman",
         "A: 1 of 40 captions are empty",
         "objects: unknown for 1 of 40 pictures",
-        "objects: 狗 cannot be found in captions",
+        "objects: ☺ cannot be found in captions",
         "people wrote nothing of 30 of 40 pictures",
     ):
         assert line in said
@@ -123,7 +123,7 @@ def test_what_is_left_out_is_said(folder):
     table = pd.read_csv("labels.csv").drop(columns="objects")
     table.to_csv("labels.csv", index=False)
     left = "\n".join(quietly("A.json").verdict.left_out)
-    assert "no column of objects" in left
+    assert "no objects are annotated" in left
     assert "LIC: no rounds" in left
 
 
@@ -307,3 +307,29 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(folder, chang
     arguments = {"labels": "nothing.csv", "output": "out", **changed}
     with pytest.raises(InputError, match=message):
         fairvision.captions("A.json", **arguments)
+
+
+def test_quality_of_captions_in_other_scripts(folder, run_cli):
+    texts = ["女人在床上", "男人在车上"] * 20
+    for name, suffix in (("A", ""), ("human", "。")):
+        entries = [{"image_id": 100 + i, "caption": text + suffix} for i, text in enumerate(texts)]
+        (folder / f"{name}.json").write_text(json.dumps(entries))
+    (folder / "words.json").write_text(json.dumps({"woman": ["女人"], "man": ["男人"]}))
+    given = {"human": "human.json", "words": "words.json"}
+    done = quietly("A.json", tokens="characters", **given)
+    overall = done.metrics[done.metrics["group"] == ""].set_index("metric")["value"]
+    assert overall["bleu"] == overall["rouge_l"] == 1
+    assert overall["error"] == 0.5  # both groups are named
+    settings = json.loads((folder / "out" / "captions.json").read_text())["settings"]
+    assert settings["tokens"] == "characters"
+    assert "cut into single letters" in (folder / "out" / "report.html").read_text()
+    assert any("--tokens words" in line for line in warned("A.json", overwrite=True, **given))
+    with pytest.raises(InputError, match="tokens must be one of coco, words, characters, not 'x'"):
+        quietly("A.json", overwrite=True, tokens="x")
+    files = ["--labels", "labels.csv", "--human", "human.json", "--words", "words.json"]
+    ran = run_cli("captions", "A.json", *files, "--tokens", "characters", "-o", "shell")
+    assert ran.code == 0
+    figures = pd.read_csv("shell/metrics.csv", keep_default_na=False).query("metric == 'bleu'")
+    assert set(figures["value"].astype(float)) == {1.0}
+    refused = run_cli("audit", "x.csv", "--predictions", "--tokens", "words", "-o", "other")
+    assert (refused.code, "--tokens is for captioners alone" in refused.err) == (2, True)

@@ -293,7 +293,7 @@ def test_bad_input(given_texts: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize(
     ("measure", "option"),
     [
-        *((metrics.bleu, {"order": order}) for order in (0, 5, 1.5, True, "4")),
+        *((metrics.bleu, {"order": order}) for order in (0, 5, 1.5, 2.0, True, "4")),
         *((metrics.cider, {"sigma": sigma}) for sigma in (0, -1, math.nan, "6")),
         *((metrics.rouge_l, {"beta": beta}) for beta in (-1, math.nan, math.inf, "1")),
     ],
@@ -337,3 +337,18 @@ def test_published_captioners_have_the_published_quality(shared: Any) -> None:
         results = metrics.caption_metrics(texts, references.values(), replicates=0)
         assert results["bleu"].n == 10_990
         assert (results["bleu"].value, results["cider"].value) == pytest.approx(printed, abs=0.003)
+
+
+def test_options_at_the_ends_give_the_figures_of_their_limits():
+    captions, written = ["a man", "a dog"], [["a man rides"], ["a dog"]]
+    recall = metrics.rouge_l(captions, written, beta=1e200, replicates=0)
+    assert recall.value == pytest.approx((2 / 3 + 1) / 2, abs=1e-15)
+    assert metrics.rouge_l(captions, written, beta=0, replicates=0).value == 1
+    of_length = metrics.cider(captions, written, sigma=1e-200, replicates=0)
+    any_length = metrics.cider(captions, written, sigma=math.inf, replicates=0)
+    assert metrics.cider(captions, written, sigma=1e200, replicates=0) == any_length
+    alone = metrics.cider(["", "a dog"], written, sigma=6, replicates=0)
+    assert of_length.value == alone.value
+    assert metrics.bleu(captions, written, order=np.int64(2)) == metrics.bleu(
+        captions, written, order=2
+    )

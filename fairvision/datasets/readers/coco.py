@@ -21,7 +21,7 @@ from fairvision.datasets.readers.split_names import split_of
 from fairvision.datasets.readers.storing import Source
 from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError
-from fairvision.metrics.caption_words import GENDER_WORDS, named_group, tokens
+from fairvision.metrics.caption_words import GENDER_WORDS, namer
 from fairvision.schema import Column, Schema, Task
 
 _BY_NAME = "names"
@@ -187,9 +187,10 @@ def _draw_people(
     return draw_masks(drawn, size[1], size[0]) if drawn else None
 
 
-__all__ = ["WORDS", "perceived_gender", "tokens"]
+__all__ = ["WORDS", "perceived_gender"]
 
 WORDS = {"female": GENDER_WORDS["woman"], "male": GENDER_WORDS["man"]}
+_NAMER = namer(WORDS)
 
 
 def perceived_gender(captions: Iterable[str]) -> str | None:
@@ -200,5 +201,5 @@ def perceived_gender(captions: Iterable[str]) -> str | None:
     >>> perceived_gender(["A woman and a man."]) is None
     True
     """
-    group = named_group(tuple(captions), WORDS)
+    group = _NAMER(tuple(captions))
     return group if group in WORDS else None
