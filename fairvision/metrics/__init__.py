@@ -48,6 +48,7 @@ from fairvision.metrics.evidence import (
     relevance_rank,
     top_k_intersection,
 )
+from fairvision.metrics.group_noise import NoisyGroups, noisy_groups
 from fairvision.metrics.group_table import GroupMetrics, group_metrics
 from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
 from fairvision.metrics.multi_attribute import (
@@ -97,6 +98,7 @@ __all__ = [
     "LicResult",
     "MalsResult",
     "MultiAttributeResult",
+    "NoisyGroups",
     "Result",
     "Sampling",
     "abroca",
@@ -161,6 +163,7 @@ __all__ = [
     "multi_attribute_bias_amplification",
     "ndkl",
     "negative_predictive_value",
+    "noisy_groups",
     "outcome_divergence",
     "pointing_game",
     "precision",

@@ -116,7 +116,7 @@ def mean_by_group(
     members = codes == np.arange(len(names))[:, None]
     if (codes < 0).any():
         names, members = [*names, UNKNOWN], np.vstack([members, codes < 0])
-    return dict(zip(names, _means(rows, numbers, members, "mean")))
+    return dict(zip(names, means_of_units(rows, numbers, members, "mean")))
 
 
 def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
@@ -140,10 +140,10 @@ def small_groups(by_group: Mapping[Any, Result]) -> dict[Any, int]:
 
 def mean_of_units(rows: Rows, values: Floats, name: str) -> Result:
     """Return the mean of a value of each unit, (units,), over the images of `where`."""
-    return _means(rows, values, np.ones((1, len(values)), dtype=bool), name)[0]
+    return means_of_units(rows, values, np.ones((1, len(values)), dtype=bool), name)[0]
 
 
-def _means(rows: Rows, values: Floats, members: Bools, name: str) -> list[Result]:
+def means_of_units(rows: Rows, values: Floats, members: Bools, name: str) -> list[Result]:
     """Return the mean over each row of members (sets, units)."""
     members = members & rows.mask & ~np.isnan(values)
     sums, ones = np.where(members, values, 0.0), members.astype(float)

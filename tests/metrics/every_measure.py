@@ -39,6 +39,10 @@ def bleu_of_caption_metrics(captions: Any, references: Any, groups: Any, **keywo
     return metrics.caption_metrics(captions, references, groups, **keywords)["bleu"]
 
 
+def noisy_groups(values: Any, groups: Any, validated: Any, **keywords: Any) -> Result:
+    return metrics.noisy_groups(values, groups, validated=validated, **keywords).gap
+
+
 def in_search(measure: Callable[..., Result]) -> Callable[..., Result]:
     """A measure of the first fifth of the images."""
     return lambda scores, groups, **keywords: measure(scores, groups, 0.2, **keywords)
@@ -71,6 +75,10 @@ MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "mean": (metrics.mean, {"values": "value"}),
     "mean, where": (metrics.mean, {"values": "value", "where": "where"}),
     "mean_by_group and gap": (gap_between_groups, {"values": "value", "groups": "group"}),
+    "noisy_groups, gap": (
+        noisy_groups,
+        {"values": "value", "groups": "pred_group", "validated": "group", "where": "where"},
+    ),
     "confusion": (metrics.confusion, {"truth": "group", "predicted": "pred_group"}),
     "average_precision": (metrics.average_precision, {"targets": "table", "scores": "scores"}),
     "cifar10s_bias": (metrics.cifar10s_bias, {"predicted": "pred_label", "domains": "group"}),
@@ -319,6 +327,7 @@ NO_MEASURE = {
     "LicResult",
     "MalsResult",
     "MultiAttributeResult",
+    "NoisyGroups",
     "Result",
     "Sampling",
     "calibrate_thresholds",

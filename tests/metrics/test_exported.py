@@ -23,6 +23,7 @@ SEEN_THROUGH_OTHERS = {
     "LicResult",
     "MalsResult",
     "MultiAttributeResult",
+    "NoisyGroups",
     "Sampling",
 }
 
