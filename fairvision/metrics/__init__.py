@@ -84,7 +84,9 @@ from fairvision.metrics.rates import (
     true_negative_rate,
     true_positive_rate,
 )
+from fairvision.metrics.resolution import resolution_accuracy
 from fairvision.metrics.roc import abroca, log_loss, roc_auc
+from fairvision.metrics.score_gaps import ScoreGapResult, score_gap
 from fairvision.metrics.scores import average_precision
 from fairvision.metrics.together import holm, simultaneous
 
@@ -101,6 +103,7 @@ __all__ = [
     "NoisyGroups",
     "Result",
     "Sampling",
+    "ScoreGapResult",
     "abroca",
     "accuracy",
     "accuracy_difference",
@@ -171,8 +174,10 @@ __all__ = [
     "reasons",
     "relevance_mass",
     "relevance_rank",
+    "resolution_accuracy",
     "roc_auc",
     "rouge_l",
+    "score_gap",
     "selection_rate",
     "simultaneous",
     "skew_at_k",

@@ -18,6 +18,14 @@ from fairvision.metrics._engine.arrays import (
     Floats,
     ratio,
 )
+from fairvision.metrics._engine.base_groups import (
+    DIFFERENCE,
+    RATIO,
+    Method,
+    against,
+    has_base,
+    joined_groups,
+)
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.extreme_groups import (
     GroupResult,
@@ -217,8 +225,13 @@ def mean_of_groups(by_group: Mapping[Any, Result]) -> Result:
     return summarise(recipes[0].sample, statistic, sum(r.n for r in defined), name)
 
 
-def gap(by_group: Mapping[Any, Result] | Result) -> Result:
-    """Difference between the largest and the smallest group.
+def gap(
+    by_group: Mapping[Any, Result] | Result,
+    *,
+    reference: Any = None,
+    method: Method = "between_groups",
+) -> Result:
+    """Difference between the largest and the smallest group, or of groups from a reference.
 
     Which groups these are is decided once, on the data; the replicates are the difference of the
     same two groups. So the interval can include zero, which says that their order may be chance;
@@ -232,6 +245,11 @@ def gap(by_group: Mapping[Any, Result] | Result) -> Result:
     by_group : dict of group to Result, or Result
         As from `mean_by_group`, or from a measure with `groups`. The unknown group and groups that
         are NaN are left out.
+    reference : group, optional
+        The one that all others are compared with.
+    method : {"between_groups", "to_overall"}
+        "to_overall": each group is compared with the figure of all images, of known and of unknown
+        group, of a measure with `groups`.
 
     Returns
     -------
@@ -240,21 +258,50 @@ def gap(by_group: Mapping[Any, Result] | Result) -> Result:
         a measure with `groups` a `GroupResult`, which names the two groups; of several labels the
         mean of their gaps.
 
+        With a reference a `GroupResult` whose `pairs` have a row per other group, the unknown one
+        among them, and label: its figure less that of the reference, with its sign, and the images
+        of both. The value is that of the group furthest away, of several labels by its mean over
+        them; `groups` names the reference and that group. NaN where the reference or all others are
+        undefined.
+
+        "to_overall": `pairs` have each group less all images, with its sign, and the images of the
+        group. The value is the largest of these without a sign, of several labels the mean of the
+        largest; n is that of all images. A large group is always near to the figure of all, of
+        which it is a part.
+
     Raises
     ------
     InputError
-        There are no groups at all, or the results are not paired.
+        There are no groups at all, the reference is none of them, or the results are not paired.
+
+    References
+    ----------
+    fairlearn 0.12, `MetricFrame.difference`, for both methods.
 
     Examples
     --------
     >>> from fairvision import metrics
     >>> float(metrics.gap(metrics.mean_by_group([1, 1, 0, 1], ["b", "a", "a", None])))
     0.5
+    >>> right, groups = [1] * 27 + [0] * 3, ["a"] * 10 + ["b"] * 10 + ["c"] * 10
+    >>> result = metrics.gap(metrics.mean_by_group(right, groups), reference="a")
+    >>> round(float(result), 3), result.groups
+    (-0.3, ('a', 'c'))
+    >>> result.pairs[["group", "value", "n"]].round(3)
+      group  value   n
+    0     b    0.0  20
+    1     c   -0.3  20
     """
+    has_reference = has_base(reference, method)
     if isinstance(by_group, Result):
-        return contrast([by_group], difference, f"{by_group.name} gap")
+        name = f"{by_group.name} gap"
+        if has_reference:
+            return against([by_group], DIFFERENCE, name, reference)
+        return contrast([by_group], difference, name)
     if not by_group:
         raise InputError("there is no group to compare")
+    if has_reference:
+        return against([joined_groups(by_group)], DIFFERENCE, "gap", reference)
     defined = [r for group, r in by_group.items() if group != UNKNOWN and not np.isnan(r.value)]
     if len(defined) < 2:
         sample = recipe_of(next(iter(by_group.values()))).sample
@@ -279,8 +326,10 @@ def gap(by_group: Mapping[Any, Result] | Result) -> Result:
     return replace(apart, name="gap", n=n, low=low, high=high, pairs=None)
 
 
-def group_ratio(result: Result) -> GroupResult:
-    """Smallest group divided by the largest: 1 where all are equal.
+def group_ratio(
+    result: Result, *, reference: Any = None, method: Method = "between_groups"
+) -> GroupResult:
+    """Smallest group divided by the largest, or groups by a reference: 1 where all are equal.
 
     As with `gap`, which groups these are is decided on the data; the replicates are the ratio of
     the same two groups, so that the interval can include 1.
@@ -289,6 +338,8 @@ def group_ratio(result: Result) -> GroupResult:
     ----------
     result : Result
         A measure with `groups`. Its unknown group and groups that are NaN are left out.
+    reference, method
+        As in `gap`.
 
     Returns
     -------
@@ -296,10 +347,14 @@ def group_ratio(result: Result) -> GroupResult:
         In [0, 1]. NaN with fewer than two defined groups, and where all are 0. With several labels
         the mean over labels. n: the images of the two groups; of several labels the most.
 
+        With a reference, and `pairs` of "to_overall": each group divided by the base, 0 or more,
+        NaN where the base is 0. The value is that of the group furthest from 1, by the logarithm;
+        "to_overall" it is at most 1, the smaller divided by the larger of the two.
+
     Raises
     ------
     InputError
-        The result has no figures by group.
+        The result has no figures by group, or the reference is none of them.
 
     Examples
     --------
@@ -312,6 +367,8 @@ def group_ratio(result: Result) -> GroupResult:
     (0.8, ('f', 'm'))
     """
     figures_by_group(result)
+    if has_base(reference, method):
+        return against([result], RATIO, f"{result.name} ratio", reference)
     return contrast([result], ratio, f"{result.name} ratio")
 
 

@@ -49,6 +49,8 @@ class GroupMetrics(Mapping[str, Result]):
     difference, ratio : DataFrame
         A row per measure: largest minus smallest group, smallest divided by largest, with interval,
         n and the two groups; see `gap` and `group_ratio`.
+    to_overall : DataFrame
+        A row per measure: how far the group furthest from all images is from them; see `gap`.
     worst : DataFrame
         A row per measure: the group with its worst figure; see `worst_group`.
     """
@@ -128,6 +130,38 @@ class GroupMetrics(Mapping[str, Result]):
     def ratio(self) -> pd.DataFrame:
         """Smallest group divided by the largest, a row per measure."""
         return self._contrasts({measure: group_ratio(result) for measure, result in self.items()})
+
+    @cached_property
+    def to_overall(self) -> pd.DataFrame:
+        """How far the group furthest from all images is from them, a row per measure."""
+        results = {measure: gap(result, method="to_overall") for measure, result in self.items()}
+        return self._contrasts(results, ["group"])
+
+    def against(self, reference: Any) -> pd.DataFrame:
+        """Return the difference of each other group from one of them, with its sign.
+
+        Parameters
+        ----------
+        reference : group; of several attributes a tuple
+
+        Returns
+        -------
+        DataFrame
+            A row per measure and group, and label where there are several, with `value`, `low`,
+            `high` and `n`, the images of both groups; see `gap`.
+
+        Raises
+        ------
+        InputError
+            The reference is none of the groups.
+        """
+        parts: list[pd.DataFrame] = []
+        for measure, result in self.items():
+            pairs = gap(result, reference=reference).pairs
+            assert pairs is not None
+            parts.append(pairs.assign(measure=measure))
+        table = pd.concat(parts, ignore_index=True)
+        return table[["measure", *(column for column in table if column != "measure")]]
 
     @cached_property
     def worst(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import ratio
+from fairvision.metrics._engine.base_groups import DIFFERENCE, RATIO, Method, against, has_base
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.extreme_groups import Contrast, GroupResult, contrast, difference
 from fairvision.metrics._engine.outcomes import Decisions, Groups, read_outcomes
@@ -29,6 +30,8 @@ class ParityFunction(Protocol):
         predicted: ArrayLike,
         groups: Groups,
         *,
+        reference: Any = None,
+        method: Method = "between_groups",
         positive: Any = None,
         where: ArrayLike | None = None,
         **sampling: Unpack[Sampling],
@@ -48,12 +51,14 @@ def _parity(of: Contrast, measure: str) -> Callable[[Callable[[], None]], Parity
             predicted: ArrayLike,
             groups: Groups,
             *,
+            reference: Any = None,
+            method: Method = "between_groups",
             positive: Any = None,
             where: ArrayLike | None = None,
             **sampling: Unpack[Sampling],
         ) -> GroupResult:
             decisions = Decisions(truth, predicted, groups, positive, where, sampling)
-            return _compare(name, of, [measure], decisions)
+            return _compare(name, of, [measure], decisions, (reference, method))
 
         parity.__name__ = parity.__qualname__ = name
         parity.__doc__ = described.__doc__
@@ -67,16 +72,24 @@ def _compare(
     of: Contrast,
     measures: Sequence[str],
     decisions: Decisions,
+    base: tuple[Any, str],
     agg: str = "worst_case",
 ) -> GroupResult:
-    """Return the contrast of the extreme groups of rates; of several, the worst or the mean."""
+    """Return the contrast of the extreme groups of rates; of several, the worst or the mean.
+
+    `base` holds a reference group that groups are compared with instead, and the method.
+    """
     if agg not in ("worst_case", "mean"):
         raise InputError(f"agg must be 'worst_case' or 'mean', not {agg!r}")
     if decisions.groups is None:
         raise InputError(f"{name} needs groups")
+    has_reference = has_base(*base)
     outcomes = read_outcomes(measures, decisions)
     estimates = outcomes.estimates(measures)
     rates = [outcomes.result(*of_rate) for of_rate in zip(measures, estimates)]
+    if has_reference:
+        comparison = DIFFERENCE if of is difference else RATIO
+        return against(rates, comparison, name, base[0], mean=agg == "mean")
     worst = np.argmax if of is difference else np.argmin
     return contrast(rates, of, name, choose=worst, mean=agg == "mean")
 
@@ -93,6 +106,8 @@ def demographic_parity_difference() -> None:
     truth, predicted, groups, positive, where, **sampling
         As in `selection_rate`: all images with a known prediction take part, and truth may be None.
         Images of unknown group are left out.
+    reference, method
+        As in `gap`: the group, or with "to_overall" all images, that groups are compared with.
 
     Returns
     -------
@@ -100,7 +115,8 @@ def demographic_parity_difference() -> None:
         In [0, 1]; of several labels the mean, with a row in `pairs` for each. NaN where fewer than
         two groups have a rate. n: the images in the denominators of the two groups; of several
         labels the most. The two groups are chosen on the data and held fixed in the replicates, so
-        the interval can include 0; with many groups the value is too large on average.
+        the interval can include 0; with many groups the value is too large on average. With a
+        reference, or "to_overall", as from `gap`.
 
     Warns
     -----
@@ -110,7 +126,7 @@ def demographic_parity_difference() -> None:
     References
     ----------
     A. Agarwal et al., "A Reductions Approach to Fair Classification", ICML 2018, definition 1;
-    fairlearn 0.12 `demographic_parity_difference`, method between groups.
+    fairlearn 0.12 `demographic_parity_difference`, with both methods.
 
     Examples
     --------
@@ -143,6 +159,8 @@ def equalized_odds_difference(
     groups: Groups,
     *,
     agg: Literal["worst_case", "mean"] = "worst_case",
+    reference: Any = None,
+    method: Method = "between_groups",
     positive: Any = None,
     where: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
@@ -155,6 +173,8 @@ def equalized_odds_difference(
         As in `selection_rate`. Images of unknown group are left out.
     agg : {"worst_case", "mean"}
         The larger of the two differences, or their mean.
+    reference, method
+        As in `gap`. Each group has the difference of the rate in which it is further away.
 
     Returns
     -------
@@ -191,7 +211,9 @@ def equalized_odds_difference(
     0.35
     """
     decisions = Decisions(truth, predicted, groups, positive, where, sampling)
-    return _compare("equalized_odds_difference", difference, _ODDS, decisions, agg)
+    return _compare(
+        "equalized_odds_difference", difference, _ODDS, decisions, (reference, method), agg
+    )
 
 
 def equalized_odds_ratio(
@@ -200,6 +222,8 @@ def equalized_odds_ratio(
     groups: Groups,
     *,
     agg: Literal["worst_case", "mean"] = "worst_case",
+    reference: Any = None,
+    method: Method = "between_groups",
     positive: Any = None,
     where: ArrayLike | None = None,
     **sampling: Unpack[Sampling],
@@ -219,7 +243,7 @@ def equalized_odds_ratio(
     (0.5, 'false_positive_rate')
     """
     decisions = Decisions(truth, predicted, groups, positive, where, sampling)
-    return _compare("equalized_odds_ratio", ratio, _ODDS, decisions, agg)
+    return _compare("equalized_odds_ratio", ratio, _ODDS, decisions, (reference, method), agg)
 
 
 @_parity(difference, "true_positive_rate")

@@ -193,7 +193,15 @@ def figures_of_labels(
     each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
     pairs = {**keys, "n": np.repeat(each_n, len(names))}
     warn_of_small({name: pairs})
-    return summarise(rows.sample, statistic, rows.count(valid), name, pairs=pairs, adjust=adjust)
+    return summarise(
+        rows.sample,
+        statistic,
+        rows.count(valid),
+        name,
+        pairs=pairs,
+        adjust=adjust,
+        overall=lambda: figures_of_labels(name, rows, read, None, of_label, adjust),
+    )
 
 
 def centre_replicates(estimates: Floats, ends: tuple[float, float] = (0, 1)) -> Floats:

@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from scipy.special import ndtr
 
 from fairvision.errors import InputError
-from fairvision.metrics._engine.joint import normal, stretched, widening
+from fairvision.metrics._engine.joint import corrected, p_values, stretched, widening
 from fairvision.metrics._engine.result import Result, recipe_of
 
 _Name = TypeVar("_Name", bound=Hashable)
@@ -120,23 +119,12 @@ def holm(results: Mapping[_Name, Result], *, against: float = 0.0) -> dict[_Name
     >>> {name: round(value, 2) for name, value in p.items()}
     {0: 0.31, 0.4: 0.0, 1: 0.0}
     """
-    each = {name: _p_value(result, against) for name, result in results.items()}
-    ordered = sorted((p, place) for place, p in enumerate(each.values()) if p == p)
-    corrected = np.full(len(each), np.nan)
-    largest = 0.0
-    for rank, (p, place) in enumerate(ordered):
-        largest = max(largest, min(1.0, (len(ordered) - rank) * p))
-        corrected[place] = largest
-    return dict(zip(each, map(float, corrected)))
+    each = [_p_value(result, against) for result in results.values()]
+    return dict(zip(results, map(float, corrected(np.array(each, float)))))
 
 
 def _p_value(result: Result, against: float) -> float:
     """Return the two-sided p-value that the interval of a result says."""
-    beyond = result.value - against
-    reach = result.value - result.low if beyond > 0 else result.high - result.value
-    if not np.isfinite([beyond, reach]).all():
-        return np.nan
-    if reach <= 0:  # an interval without width shows nothing
-        return 1.0
-    confidence = recipe_of(result).sample.drawing.confidence
-    return float(2 * ndtr(-normal(confidence) * abs(beyond) / reach))
+    value, low, high = (np.array(end, float) for end in (result.value, result.low, result.high))
+    confidence = recipe_of(result).sample.drawing.confidence if np.isfinite(result.low) else 0.95
+    return float(p_values(value, low, high, confidence=confidence, against=against))

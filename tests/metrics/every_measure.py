@@ -31,6 +31,20 @@ def worst_of_groups(truth: Any, scores: Any, groups: Any, **keywords: Any) -> Re
     return metrics.worst_group(metrics.calibration_error(truth, scores, groups, **keywords))
 
 
+def from_reference(truth: Any, predicted: Any, groups: Any, **keywords: Any) -> Result:
+    """From the group with most images, whatever it is called."""
+    rate = metrics.accuracy(truth, predicted, groups, **keywords)
+    has_group = rate.pairs[rate.pairs["group"].map(lambda group: group != "unknown")]
+    if has_group.empty:
+        return metrics.gap(rate, reference="nobody")
+    return metrics.gap(rate, reference=has_group["group"][has_group["n"].idxmax()])
+
+
+def gap_of_scores(scores: Any, groups: Any, **keywords: Any) -> Result:
+    """Without figures of two groups, whose order is that of names."""
+    return replace(metrics.score_gap(scores, groups, **keywords), pairs=None)
+
+
 def table_of_groups(truth: Any, predicted: Any, groups: Any, **keywords: Any) -> Result:
     return metrics.group_metrics(truth, predicted, groups, ["f1_score"], **keywords)["f1_score"]
 
@@ -179,6 +193,11 @@ for _name in (
             getattr(metrics, _name),
             {"truth": _kind, "predicted": f"pred_{_kind}", "groups": "group"},
         )
+        if "_difference" in _name or "_ratio" in _name:
+            MEASURES[f"{_name}, {_kind}, to_overall"] = (
+                partial(getattr(metrics, _name), method="to_overall"),
+                MEASURES[f"{_name}, {_kind}"][1],
+            )
 del MEASURES["selection_rate, label"]  # of K classes 1/K, whatever is predicted
 MEASURES |= {
     "selection_rate, where": (
@@ -208,6 +227,15 @@ MEASURES |= {
     "group_ratio": (
         ratio_of_groups,
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
+    ),
+    "gap, reference": (
+        from_reference,
+        {"truth": "label", "predicted": "pred_label", "groups": "group"},
+    ),
+    "score_gap": (gap_of_scores, {"scores": "value", "groups": "group"}),
+    "score_gap, median": (
+        partial(gap_of_scores, statistic="median"),
+        {"scores": "value", "groups": "group"},
     ),
     "mean_of_groups": (mean_of_groups, {"values": "value", "groups": "group"}),
     "worst_group": (worst_of_groups, {"truth": "right", "scores": "inside", "groups": "group"}),
@@ -313,7 +341,7 @@ for _kind in ("label", "table"):
 KEYWORDS = {"counts": 120, "train_counts": 90}  # and the rows that they say the number of
 CONTINUOUS = {  # sums of fractions
     *("mean", "mean, where", "mean_by_group and gap", "accuracy, many"),
-    *("cider", "rouge_l"),
+    *("cider", "rouge_l", "score_gap"),
     *("counterfactual_consistency, shift", "log_loss, table", "log_loss, groups"),
 }
 OF_PLACES = {"ndkl"}  # the second place counts less than the first
@@ -330,12 +358,14 @@ NO_MEASURE = {
     "NoisyGroups",
     "Result",
     "Sampling",
+    "ScoreGapResult",
     "calibrate_thresholds",
     "caption_report",  # four results; its error and divergence are those of outcome_divergence
     "compare",
     "detectable_gap",
     "effective_images",
     "holm",
+    "resolution_accuracy",  # accuracy of decisions whose names depend on the order of groups
     "simultaneous",
     "small_groups",
 }

@@ -25,6 +25,7 @@ SEEN_THROUGH_OTHERS = {
     "MultiAttributeResult",
     "NoisyGroups",
     "Sampling",
+    "ScoreGapResult",
 }
 
 

@@ -27,8 +27,9 @@ class GroupResult(Result):
     ----------
     groups : tuple
         The groups that it is of: the one with the smallest and the one with the largest value, or
-        the worst one. Empty where it is undefined, where it is a mean of several rates, and with
-        several labels, of which each has its own groups: columns of `pairs` name those.
+        the worst one; or the reference and the group furthest from it. Empty where it is undefined,
+        where it is a mean of several rates, and with several labels, of which each has its own
+        groups: columns of `pairs` name those.
     measure : str
         The rate that the groups differ in; of several, the one that decided.
     """

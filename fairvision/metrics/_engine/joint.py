@@ -1,9 +1,9 @@
-"""Intervals of several figures that hold together."""
+"""Intervals of several figures that hold together, and their p-values."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from fairvision.metrics._engine.arrays import Floats
 
@@ -35,3 +35,31 @@ def widening(estimates: Floats, confidence: float) -> float:
 def stretched(value: Floats, low: Floats, high: Floats, factor: float) -> tuple[Floats, Floats]:
     """Return both ends, so many times as far from the value."""
     return value - factor * (value - low), value + factor * (high - value)
+
+
+def p_values(
+    value: Floats, low: Floats, high: Floats, *, confidence: float, against: float = 0.0
+) -> Floats:
+    """Return the two-sided p-values that intervals say; NaN where they are undefined.
+
+    That of a normal distribution whose interval reaches as far towards `against`; 1 where it has no
+    width, which shows nothing.
+    """
+    beyond = value - against
+    reach = np.where(beyond > 0, value - low, high - value)
+    defined = np.isfinite(beyond) & np.isfinite(reach)
+    has_width = defined & (reach > 0)
+    z = np.divide(
+        -normal(confidence) * np.abs(beyond), reach, where=has_width, out=np.zeros_like(reach)
+    )
+    return np.where(defined, 2 * ndtr(z), np.nan)
+
+
+def corrected(p: Floats) -> Floats:
+    """Return p-values (k,), corrected for their number by Holm; NaN ones do not count."""
+    (place,) = np.nonzero(~np.isnan(p))
+    place = place[np.argsort(p[place], kind="stable")]
+    steps = np.minimum(np.arange(len(place), 0, -1) * p[place], 1)
+    result = np.full(len(p), np.nan)
+    result[place] = np.maximum.accumulate(steps) if len(place) else steps
+    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from typing import Any
@@ -255,6 +255,7 @@ class Outcomes:
         """Return a rate of all images, with its pairs."""
         rate, _ = self._rate_of(measure)
         pairs = self.pairs(measure)
+        whole = replace(self, grouping=Grouping((), np.zeros_like(self.grouping.code)))
         return summarise(
             self.sample,
             partial(self.figures, [measure]),
@@ -264,6 +265,7 @@ class Outcomes:
             shares=self._denominators(measure) if rate.share else None,
             whole=True,
             estimates=estimates,
+            overall=lambda: whole.result(measure),
         )
 
     def _denominators(self, measure: str) -> Floats:

@@ -133,12 +133,15 @@ class Recipe:
     statistic : maps weights (units, b) to (1 + pairs, b), the value first
     estimates : (1 + pairs, 1 + replicates)
     adjust : what is done to estimates afterwards, or None
+    overall : makes the result of all images on the same sample, with pairs of labels; where pairs
+        are of groups and labels
     """
 
     sample: Sample
     statistic: Statistic
     estimates: Floats
     adjust: Callable[[Floats], Floats] | None = None
+    overall: Callable[[], Result] | None = None
 
 
 _AnyResult = TypeVar("_AnyResult", bound=Result)
@@ -157,6 +160,7 @@ def summarise(
     value: Floats | None = None,
     estimates: Floats | None = None,
     family: Floats | None = None,
+    overall: Callable[[], Result] | None = None,
     kind: type[_AnyResult] = Result,  # type: ignore[assignment]
     **more: Any,
 ) -> _AnyResult:
@@ -176,6 +180,7 @@ def summarise(
     value : the statistic on the images as they are (1 + pairs, 1), if that is known already
     estimates : what `sample.estimate(statistic)` gives, if that is known already
     family : estimates of all figures that hold together with these, if that is asked for
+    overall : of the recipe
     kind, more : the class of the result, and what else it takes
     """
 
@@ -209,7 +214,7 @@ def summarise(
         replicates=estimates[0, 1:],
         pairs=table,
         name=name,
-        _recipe=Recipe(sample, rows, estimates, adjust),
+        _recipe=Recipe(sample, rows, estimates, adjust, overall),
         **more,
     )
 
