@@ -12,7 +12,7 @@
 
   const STEP = 24;
   const FIELDS = ["about", "model", "kind", "reason", "right", "group", "answer", "label", "differ", "sort", "q"];
-  const { verdict, sentence, mark } = words(data);
+  const { verdict, sentence, shortened, mark } = words(data);
 
   // every picture is one tile; the rest leave the fold in which they stand without this script
   const tiles = [...list.children, ...(rest ? rest.querySelectorAll("li") : [])];
@@ -94,7 +94,7 @@
       const line = node("span");
       if (together.length > 1) line.append(mark(i), " ");
       line.append(verdict(item, answer.whole));
-      return answer.says ? [line, sentence(answer.says.whole)] : [line];
+      return answer.says ? [line, shortened(sentence(answer.says.whole))] : [line];
     });
     const truth = node("span");
     truth.append("annotated ", node("bdi", item.truth || "not known"));

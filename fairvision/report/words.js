@@ -38,5 +38,19 @@ const words = (data) => {
     made.append(node("span", `${glyph} `, { style: `color: ${colour}`, "aria-hidden": "true" }), node("bdi", name));
     return made;
   };
-  return { verdict, sentence, mark };
+  // a long sentence: its beginning, and a button for the rest
+  const shortened = (said) => {
+    if (said.textContent.length <= 280) return said;
+    const made = node("span", undefined, { class: "long" });
+    const button = node("button", "show all", { type: "button", "aria-expanded": "false" });
+    button.addEventListener("click", (event) => {
+      event.stopPropagation(); // the rest of a tile enlarges the picture
+      const open = made.classList.toggle("whole");
+      button.textContent = open ? "show less" : "show all";
+      button.setAttribute("aria-expanded", open);
+    });
+    made.append(said, button);
+    return made;
+  };
+  return { verdict, sentence, shortened, mark };
 };

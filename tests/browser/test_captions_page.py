@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from pages import page, sentences
+from pages import CAPTIONS, page, sentences
 from playwright.sync_api import expect
 from test_audit_page import DESK, PHONE, chosen, whole
+
+from fairvision.report import captions
+from fairvision.results.gallery import Sentences
 
 ALL = sentences(30)
 OUTCOMES = {
@@ -64,6 +69,27 @@ def test_a_tile_has_the_sentences_of_the_chosen_model_and_another(open_page):
     assert [text.split()[1] for text in says.locator(".model").all_inner_texts()] == ["A", "B"]
     tab.locator("[name=model]").select_option("D")
     assert [text.split()[1] for text in says.locator(".model").all_inner_texts()] == ["D", "A"]
+
+
+def test_long_sentences_are_cut_on_tiles_until_they_are_asked_for(open_page):
+    given = CAPTIONS["make_input"](("A",))
+    (image, *_) = sentences(1, ("A",))
+    whole_text = (("a ", ""), ("man", "man"), (" who rides and rides" * 60, ""))
+    answer = replace(image.models[0], sentences=Sentences(whole_text))
+    given["gallery"] = [replace(image, models=(answer,))]
+    tab = open_page(captions.render(**given), viewport=PHONE)
+    says = tab.locator("#tiles .says").first
+    button = says.get_by_role("button")
+    heights = [says.bounding_box()["height"]]
+    for text, expanded in (("show all", "false"), ("show less", "true"), ("show all", "false")):
+        expect(button).to_have_text(text)
+        expect(button).to_have_attribute("aria-expanded", expanded)
+        button.click()
+        heights.append(says.bounding_box()["height"])
+    assert heights[0] < 250 < 400 < heights[1]
+    assert heights[:2] == heights[2:]
+    assert says.locator("q").inner_text().endswith("who rides and rides")
+    expect(tab.locator("#view")).to_be_hidden()
 
 
 def test_a_sentence_is_enlarged_with_those_of_all_models(open_page):

@@ -187,6 +187,14 @@ def drawn(tmp_path):
 
 
 class TestFiles:
+    @pytest.mark.parametrize("inside", ["new", "images/new", "../link/new"])
+    def test_a_dataset_is_not_written_into_itself(self, tmp_path, drawn, inside):
+        (tmp_path / "link").symlink_to(drawn.root)
+        (tmp_path / "c.json").write_text("{}")
+        with pytest.raises(InputError, match="drawn, which would hold its own copy"):
+            add_captions(drawn.root, tmp_path / "c.json", drawn.root / inside)
+        assert not (drawn.root / "new").exists()
+
     def test_a_dataset_gets_captions_and_keeps_the_rest(self, tmp_path, drawn, run_cli):
         file = coco(tmp_path / "c", dict(enumerate(TEXTS)), "{:06d}.png") / "captions.json"
         made = run_cli("data", "captions", drawn.root, file, "-o", tmp_path / "made")

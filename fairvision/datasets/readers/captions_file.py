@@ -18,7 +18,7 @@ from fairvision.datasets.counterfactuals import ORIGINAL, is_counterfactual
 from fairvision.datasets.dataset import Dataset
 from fairvision.datasets.folder import load
 from fairvision.datasets.readers.coco_files import caption_entries, listed_files
-from fairvision.datasets.readers.importing import import_dataset, warn
+from fairvision.datasets.readers.importing import check_not_within, import_dataset, warn
 from fairvision.datasets.readers.storing import Source
 from fairvision.datasets.regions import read_regions
 from fairvision.errors import InputError, shown
@@ -60,7 +60,7 @@ def add_captions(
     ------
     InputError
         If the dataset has captions already, a file is not in COCO's format, or none holds captions
-        of any image there. Nothing is written then.
+        of any image there, or `output` lies in `data`. Nothing is written then.
 
     Warns
     -----
@@ -83,6 +83,7 @@ def add_captions(
     [(), ('Somebody stands on a beach.',)]
     """
     dataset = load(data)
+    check_not_within(output, dataset.root)
     settings = dataset.root / "dataset.json"
     if COLUMN in dataset.schema:
         raise InputError(f"{settings}: captions is the name of an attribute or task: rename it")

@@ -82,7 +82,7 @@ def import_dataset(
     """
     parse_schema(origin, dataset.settings)
     _check_outside(origin, folder)
-    _check_not_within(folder, origin)
+    check_not_within(folder, origin)
     with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
         (part / "images").mkdir()
         (part / "masks").mkdir()
@@ -134,9 +134,9 @@ def _check_outside(path: Path, folder: str | Path) -> None:
         raise InputError(f"{path} lies in {folder}, which would be replaced: name another one")
 
 
-def _check_not_within(folder: str | Path, origin: Path) -> None:
+def check_not_within(folder: str | Path, origin: Path) -> None:
     """Raise `InputError` where the folder to write lies in a folder that is read."""
-    within = Path(os.path.abspath(folder)).is_relative_to(os.path.abspath(origin))
+    within = resolved(folder).is_relative_to(resolved(origin))
     if within and origin.is_dir():
         raise InputError(
             f"{folder} lies in {origin}, which would hold its own copy: name a folder beside it"
