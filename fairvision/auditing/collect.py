@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,18 @@ from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.maps import module_of
 from fairvision.attribution.one_pass import IN_ONE_PASS, logits_and_maps
 from fairvision.auditing.columns import score_columns
-from fairvision.auditing.miniatures import GRID, Maps, miniatures, rows_shown
+from fairvision.auditing.miniatures import as_column, of_column, rows_shown
 from fairvision.auditing.probabilities import ROUNDING, TOLERANCE
+from fairvision.auditing.steps import Step, together
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
 from fairvision.core import processes
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.hiding import widened
 from fairvision.errors import InputError
 from fairvision.models import Model, geometry_of, probabilities
+
+_SMALL = "small map/"
+"""Before the attribute, in the columns of small maps, which are in no table of an audit."""
 
 
 def check_agrees(model: Model, dataset: Dataset) -> None:
@@ -74,6 +79,35 @@ def collect(
 ) -> Samples:
     """Run a model over every image of a dataset, of which each process takes its share.
 
+    See `collecting`.
+    """
+    return together(
+        collecting(
+            model,
+            dataset,
+            attribution=attribution,
+            looked_at=looked_at,
+            batch_size=batch_size,
+            workers=workers,
+            cache=cache,
+            quiet=quiet,
+        )
+    )
+
+
+def collecting(
+    model: Model,
+    dataset: Dataset,
+    *,
+    attribution: str | None = DEFAULT,
+    looked_at: npt.NDArray[np.bool_] | None = None,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str = "auto",
+    quiet: bool = True,
+) -> Step[Samples]:
+    """Return the step that runs a model over every image of a dataset.
+
     Each image is shown whole; with the person hidden; and with only the person. The evidence is
     attributed for the score of the image's *true* group, in the whole image.
 
@@ -87,9 +121,9 @@ def collect(
 
     Returns
     -------
-    the samples table of docs/design.md, with scores as the model gives them. `hidden/…` and
-    `person/…` are NaN without a mask, `evidence/…` also where the group is unknown, nobody looks
-    for it, or the map has no positive evidence.
+    a step to the samples table of docs/design.md, with scores as the model gives them. `hidden/…`
+    and `person/…` are NaN without a mask, `evidence/…` also where the group is unknown, nobody
+    looks for it, or the map has no positive evidence.
 
     Raises
     ------
@@ -99,66 +133,60 @@ def collect(
     module = None if attribution is None else module_of(model, attribution)
     with processes.first_ahead():
         pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
-    rows = processes.rows_of_process(len(dataset), batch_size)
     heads = [head for head in model.schema if head in dataset.schema]
     order = {head: class_order(model, dataset, head) for head in heads}
-    parts: dict[str, list[npt.NDArray[np.floating]]] = defaultdict(list)
-    small: dict[str, list[npt.NDArray[np.uint8]]] = defaultdict(list)
-    shown_on_page = rows_shown(len(dataset))
-    sums = Sums()
-    for batch in track(
-        batches(
-            *(dataset, pixels, batch_size),
-            device=model.device,
-            order=np.arange(len(dataset))[rows],
-        ),
-        description=f"audits {model.name}",
-        total=-(-(rows.stop - rows.start) // batch_size),
-        disable=quiet,
-        transient=True,
-    ):
-        looked = batch.has_mask
-        if looked_at is not None:
-            looked = looked & torch.from_numpy(looked_at[batch.rows]).to(looked.device)
-        targets = {
-            head: torch.where(looked, true_class(batch.attributes[head], order[head]), -1)
-            for head in heads
-            if head in dataset.attributes
-        }
-        with adding_up(sums):
-            shown, maps = _predict_and_explain(model, module, batch, targets, attribution)
-        people = batch.masks[:, 0] > 0
-        level = _numpy(metrics.chance_level(people))
-        parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
-        for head in heads:
-            labels = dataset.schema.labels(head)
-            for kind, scores in shown.items():
-                values = _numpy(scores[head][:, order[head]])
-                for i, column in enumerate(score_columns(kind, head, labels)):
-                    parts[column].append(values[:, i])
-        for head, of_head in maps.items():
-            for measure, values in _measure_evidence(of_head, people).items():
-                name = evidence_column(str(attribution), measure, head, dataset)
-                parts[name].append(values)
-            kept = torch.from_numpy(np.isin(batch.rows, shown_on_page)).to(of_head.device)
-            small[head].append(miniatures(of_head[kept]).numpy())
-        pixels.release()
-    sums.tell()
-    of_process = {column: np.concatenate(values) for column, values in parts.items()}
-    table = processes.gathered(pd.DataFrame(of_process))
     explained = [head for head in heads if head in dataset.attributes and module is not None]
-    return Samples(model.name, dataset, table, maps=_gathered(small, explained))
+    shown_on_page = rows_shown(len(dataset))
 
+    def measure(rows: slice) -> pd.DataFrame:
+        parts: dict[str, list[npt.NDArray[Any]]] = defaultdict(list)
+        sums = Sums()
+        for batch in track(
+            batches(
+                *(dataset, pixels, batch_size),
+                device=model.device,
+                order=np.arange(len(dataset))[rows],
+            ),
+            description=f"audits {model.name}",
+            total=-(-(rows.stop - rows.start) // batch_size),
+            disable=quiet,
+            transient=True,
+        ):
+            looked = batch.has_mask
+            if looked_at is not None:
+                looked = looked & torch.from_numpy(looked_at[batch.rows]).to(looked.device)
+            targets = {
+                head: torch.where(looked, true_class(batch.attributes[head], order[head]), -1)
+                for head in heads
+                if head in dataset.attributes
+            }
+            with adding_up(sums):
+                shown, maps = _predict_and_explain(model, module, batch, targets, attribution)
+            people = batch.masks[:, 0] > 0
+            level = _numpy(metrics.chance_level(people))
+            parts[CHANCE].append(np.where(_numpy(batch.has_mask), level, np.nan))
+            for head in heads:
+                labels = dataset.schema.labels(head)
+                for kind, scores in shown.items():
+                    values = _numpy(scores[head][:, order[head]])
+                    for i, column in enumerate(score_columns(kind, head, labels)):
+                        parts[column].append(values[:, i])
+            kept = np.isin(batch.rows, shown_on_page)
+            for head, of_head in maps.items():
+                for name, values in _measure_evidence(of_head, people).items():
+                    column = evidence_column(str(attribution), name, head, dataset)
+                    parts[column].append(values)
+                parts[_SMALL + head].append(as_column(of_head, kept))
+            pixels.release()
+        sums.tell()
+        return pd.DataFrame({column: np.concatenate(values) for column, values in parts.items()})
 
-def _gathered(small: Mapping[str, Sequence[npt.NDArray[np.uint8]]], heads: Sequence[str]) -> Maps:
-    """Return the small maps of all processes, of which some may have none."""
-    blank = np.zeros((0, GRID, GRID), np.uint8)
-    gathered = {}
-    for head in heads:
-        maps = np.concatenate([blank, *small.get(head, [])]).reshape(-1, GRID * GRID)
-        table = processes.gathered(pd.DataFrame(maps, columns=[f"{i}" for i in range(GRID**2)]))
-        gathered[head] = table.to_numpy(np.uint8).reshape(-1, GRID, GRID)
-    return gathered
+    def conclude(table: pd.DataFrame) -> Samples:
+        small = [column for column in table if str(column).startswith(_SMALL)]
+        maps = {head: of_column(table.get(_SMALL + head, ())) for head in explained}
+        return Samples(model.name, dataset, table.drop(columns=small), maps=maps)
+
+    return Step(f"{model.name}/whole", len(dataset), batch_size, measure, conclude)
 
 
 def true_class(codes: Tensor, order: Sequence[int]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from fairvision.auditing.mask_cautions import predicted_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure_together
 from fairvision.auditing.miniatures import side_shown
+from fairvision.auditing.shards import Shards, SharedWork
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
 from fairvision.core.command import command
@@ -123,6 +125,7 @@ def audit(
     leaning: bool | None = None,
     sanity: bool | None = None,
     sanity_pictures: int | None = None,
+    shards: Shards | str | Path | None = None,
     overwrite: bool = False,
     quiet: bool = True,
 ) -> Audit:
@@ -174,6 +177,8 @@ def audit(
         images; by default on a sample of 24, where models have weights and images masks. See
         docs/sanity.md for what it costs.
     sanity_pictures : on how many images instead
+    shards : a folder that any number of processes share, of whatever machines, each of which calls
+        this alike: they divide the images, and one of them writes `output`. See docs/shards.md.
     overwrite : replace what an earlier audit wrote in `output`
     quiet : show no progress
 
@@ -197,13 +202,18 @@ def audit(
       model  value   n
     0  mine    0.9  20
     """
-    check_vacant(output, marker=MARKER, overwrite=overwrite)
+    if shards is not None and not isinstance(shards, Shards):
+        shards = Shards(Path(shards))
+    if shards is None or not shards.is_made(output):
+        check_vacant(output, marker=MARKER, overwrite=overwrite)
     if replicates < 1 or batch_size < 1:
         raise InputError("replicates and batch_size must be 1 or more")
     models = runs if isinstance(runs, Mapping) else _listed(runs)
     files = predictions if isinstance(predictions, Mapping) else _listed(predictions)
     if bool(models) == bool(files):
         raise InputError("give either runs, or tables with --predictions")
+    if files and shards is not None:
+        raise InputError("tables are not asked anything: --shards is for runs")
     if files and leaning:
         raise InputError("what models lean on is not in tables: --leaning is for runs")
     if files and sanity:
@@ -227,67 +237,86 @@ def audit(
         raise InputError(
             f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}{hint}"
         )
-    processes.wait()  # all have seen that the output is vacant
-    first = processes.is_first()
-    if models:
-        with processes.only_first_warns():
-            material = of_subjects(
-                *(models, names, split, data),
-                attribution=attribution,
+    work = done = material = None
+    if shards is not None:
+        decisive = {
+            **{"split": split, "attribution": attribution, "missing": missing, "cluster": cluster},
+            **{"swaps": swaps, "fill": fill, "leaning": leaning, "sanity": sanity},
+            **{"sanity_pictures": sanity_pictures, "replicates": replicates, "seed": seed},
+            **{"simultaneous": simultaneous, "smallest_difference": smallest_difference},
+            **{"batch_size": batch_size, "versions": versions(*LIBRARIES)},
+        }
+        work = SharedWork(shards, Path(output), decisive)
+        cache = "never" if cache == "auto" else cache  # it would hold the images of all shards
+    with processes.alone(work is not None), work or nullcontext():
+        processes.wait()  # all have seen that the output is vacant
+        first = processes.is_first()
+        if models:
+            with processes.only_first_warns():
+                material = of_subjects(
+                    *(models, names, split, data),
+                    attribution=attribution,
+                    swaps=swaps,
+                    fill=fill,
+                    leaning=leaning,
+                    sanity=sanity,
+                    sanity_pictures=sanity_pictures,
+                    replicates=replicates,
+                    seed=seed,
+                    cluster=cluster,
+                    device=device,
+                    options=options,
+                    batch_size=batch_size,
+                    workers=workers,
+                    cache=cache,
+                    quiet=quiet or not first,
+                    shared=work,
+                )
+        elif first:
+            attribution, swaps = "as given in the tables", 0
+            with as_files(files, train, names) as given:
+                rows = (split, data, given.train, attributes, layout, cluster)
+                material = of_tables(given.files, given.names, *rows)
+                material.called(given.as_given)
+        if first and material is not None:
+            wrong = missing == "wrong"
+            material.models = [replace(model, missing_wrong=wrong) for model in material.models]
+            settings = AuditSettings(
+                dataset=material.dataset,
+                split=split,
+                n=material.models[0].images,
+                attribution=_attribution(material, attribution),
+                attribution_asked=attribution if models else "",
                 swaps=swaps,
-                fill=fill,
-                leaning=leaning,
-                sanity=sanity,
-                sanity_pictures=sanity_pictures,
+                fill=fill if swaps else "",
+                missing=missing,
+                masks=_masks(material.models[0]),
                 replicates=replicates,
+                confidence=CONFIDENCE,
                 seed=seed,
-                cluster=cluster,
-                device=device,
-                options=options,
-                batch_size=batch_size,
-                workers=workers,
-                cache=cache,
-                quiet=quiet or not first,
+                simultaneous={} if simultaneous else None,
+                smallest_difference=smallest_difference,
+                clusters={} if material.clusters is None else material.clusters.as_json(),
+                versions=versions(*LIBRARIES),
+                runs=material.about,
+                counts=_counts(material.models[0]),
+                date=f"{datetime.now(UTC):%Y-%m-%d}",
+                licence=material.licence,
+                fingerprint=material.fingerprint or "",
+                command=command(),
             )
-    elif first:
-        attribution, swaps = "as given in the tables", 0
-        with as_files(files, train, names) as given:
-            rows = (split, data, given.train, attributes, layout, cluster)
-            material = of_tables(given.files, given.names, *rows)
-            material.called(given.as_given)
-    if first:
-        wrong = missing == "wrong"
-        material.models = [replace(model, missing_wrong=wrong) for model in material.models]
-        settings = AuditSettings(
-            dataset=material.dataset,
-            split=split,
-            n=material.models[0].images,
-            attribution=_attribution(material, attribution),
-            attribution_asked=attribution if models else "",
-            swaps=swaps,
-            fill=fill if swaps else "",
-            missing=missing,
-            masks=_masks(material.models[0]),
-            replicates=replicates,
-            confidence=CONFIDENCE,
-            seed=seed,
-            simultaneous={} if simultaneous else None,
-            smallest_difference=smallest_difference,
-            clusters={} if material.clusters is None else material.clusters.as_json(),
-            versions=versions(*LIBRARIES),
-            runs=material.about,
-            counts=_counts(material.models[0]),
-            date=f"{datetime.now(UTC):%Y-%m-%d}",
-            licence=material.licence,
-            fingerprint=material.fingerprint or "",
-            command=command(),
-        )
-        done = _conclude(Path(output), material, settings, overwrite)
-    processes.wait()
-    return done if first else _written(Path(output))
+            done = _conclude(Path(output), material, settings, overwrite, shards)
+        processes.wait()
+    return _written(Path(output)) if done is None else done
 
 
-def _conclude(output: Path, material: Material, settings: AuditSettings, overwrite: bool) -> Audit:
+def _conclude(
+    output: Path,
+    material: Material,
+    settings: AuditSettings,
+    overwrite: bool,
+    shards: Shards | None,
+) -> Audit:
     """Measure, decide what is worth saying, write it and say it."""
     models, reference, together = material.models, material.reference, material.clusters
     replicates, seed = settings.replicates, settings.seed
@@ -330,7 +359,7 @@ def _conclude(output: Path, material: Material, settings: AuditSettings, overwri
         warnings=lines,
         smallest_difference=settings.smallest_difference,
     )
-    _write(output, material, metrics, decided, settings, overwrite)
+    _write(output, material, metrics, decided, settings, overwrite, shards)
     for message in lines:
         python_warnings.warn(message, FairvisionWarning, stacklevel=3)
     return Audit(output, metrics, decided, settings.smallest_difference)
@@ -361,6 +390,7 @@ def _write(
     decided: Verdict,
     settings: AuditSettings,
     overwrite: bool,
+    shards: Shards | None,
 ) -> None:
     """Write the folder of an audit: samples, figures, verdict and page."""
     from fairvision.report import render
@@ -369,18 +399,24 @@ def _write(
     page = render(
         metrics=metrics, models=material.names, verdict=decided, gallery=images, settings=settings
     )
-    with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
-        write(material, folder)
-        write_audit(
-            folder,
-            MARKER,
-            page,
-            metrics,
-            models=material.names,
-            settings=settings,
-            verdict=decided,
-            data={"name": material.dataset, "fingerprint": material.fingerprint},
-        )
+    try:
+        with whole_folder(output, marker=MARKER, overwrite=overwrite) as folder:
+            write(material, folder)
+            write_audit(
+                folder,
+                MARKER,
+                page,
+                metrics,
+                models=material.names,
+                settings=settings,
+                verdict=decided,
+                data={"name": material.dataset, "fingerprint": material.fingerprint},
+            )
+            if shards is not None:
+                shards.note_made(folder / MARKER)
+    except InputError:  # another that was taken for dead has made it after all
+        if shards is None or not shards.is_made(output):
+            raise
 
 
 def _written(folder: Path) -> Audit:

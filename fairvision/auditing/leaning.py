@@ -18,7 +18,7 @@ from torch import Tensor
 from fairvision.auditing.collect import class_order
 from fairvision.auditing.columns import score_columns
 from fairvision.auditing.leaning_figures import CONTEXT, KINDS, NOTHING, PERSON
-from fairvision.core import processes
+from fairvision.auditing.steps import Step, together
 from fairvision.core.checksums import draw
 from fairvision.datasets import Batch, Dataset, batches, hide, open_pixels
 from fairvision.datasets.geometry import seen_regions
@@ -28,7 +28,15 @@ from fairvision.errors import InputError
 from fairvision.models import Model, geometry_of
 
 
-def lean(
+def lean(model: Model, dataset: Dataset, regions: pd.DataFrame, **how: Any) -> pd.DataFrame:
+    """Hide parts of images and ask the model again, see `leaning_of`.
+
+    Several processes share the images, and each gets the whole table.
+    """
+    return together(leaning_of(model, dataset, regions, **how))
+
+
+def leaning_of(
     model: Model,
     dataset: Dataset,
     regions: pd.DataFrame,
@@ -38,10 +46,8 @@ def lean(
     workers: int | None = None,
     cache: str = "auto",
     quiet: bool = True,
-) -> pd.DataFrame:
-    """Hide the person, the context and each class of objects, and ask the model again.
-
-    Several processes share the images, and each gets the whole table.
+) -> Step[pd.DataFrame]:
+    """Return the step that hides person, context and each class of objects, and asks again.
 
     What is hidden is filled as `fairvision.datasets.hide` does. Objects are hidden by the boxes of
     all objects of their class at once; the person stays visible where a box overlaps it. As a
@@ -61,8 +67,9 @@ def lean(
 
     Returns
     -------
-    a row per image and thing: `id`; the true group of each attribute; `task` and `label`, of an
-    object class, or "" and `person` or `context`, or both "" where nothing is hidden;
+    a step to a table with a row per image and thing: `id`; the true group of each attribute;
+    `task` and `label`, of an object class, or "" and `person` or `context`, or both "" where
+    nothing is hidden;
     `hidden_share` and `control_share` of the image's area; and per attribute and group
     `hidden/<attribute>/<group>` and `control/…`, the probabilities. NaN where nothing of an object
     is visible, and for controls where less than half of the area finds a place elsewhere. The
@@ -82,59 +89,66 @@ def lean(
     orders = {head: class_order(model, dataset, head) for head in heads}
     columns = [c for head in heads for c in score_columns("", head, dataset.attributes[head])]
     step = max(1, batch_size // 2)
-    of_process = things.iloc[processes.rows_of_process(len(things), step)]
-    n = len(of_process)
-    table = {f"{kind}_share": np.zeros(n) for kind in KINDS}
-    table |= {kind + column: np.full(n, np.nan) for kind in KINDS for column in columns}
-    start = 0
-    for batch in track(
-        batches(
-            *(dataset, pixels, step),
-            device=model.device,
-            order=of_process["row"].to_numpy(copy=True),
-        ),
-        description=f"hides parts from {model.name}",
-        total=-(-n // step),
-        disable=quiet,
-        transient=True,
-    ):
-        of_batch = of_process.iloc[start : start + len(batch.rows)]
-        draws = torch.tensor([draw(seed, *thing) for thing in _keys_of_things(dataset, of_batch)])
-        hidden, free = _areas(batch, of_batch, model.size)
-        masks = torch.cat([hidden, elsewhere(hidden, free, draws)])
-        asked = masks.any(dim=(1, 2))
-        asked[: len(of_batch)] |= torch.tensor(
-            [label == NOTHING for label in of_batch["label"]], device=model.device
-        )
-        predicted = np.full((len(masks), len(columns)), np.nan)
-        if asked.any():
-            images = torch.cat([batch.images] * 2)[asked]
-            scores = model.predict(hide(images, masks[asked].unsqueeze(1)))
-            predicted[asked.cpu().numpy()] = np.hstack(
-                [scores[head][:, orders[head]].double().cpu().numpy() for head in heads]
+
+    def measure(rows: slice) -> pd.DataFrame:
+        of_process = things.iloc[rows]
+        n = len(of_process)
+        table = {f"{kind}_share": np.zeros(n) for kind in KINDS}
+        table |= {kind + column: np.full(n, np.nan) for kind in KINDS for column in columns}
+        start = 0
+        for batch in track(
+            batches(
+                *(dataset, pixels, step),
+                device=model.device,
+                order=of_process["row"].to_numpy(copy=True),
+            ),
+            description=f"hides parts from {model.name}",
+            total=-(-n // step),
+            disable=quiet,
+            transient=True,
+        ):
+            of_batch = of_process.iloc[start : start + len(batch.rows)]
+            keys = _keys_of_things(dataset, of_batch)
+            draws = torch.tensor([draw(seed, *thing) for thing in keys])
+            hidden, free = _areas(batch, of_batch, model.size)
+            masks = torch.cat([hidden, elsewhere(hidden, free, draws)])
+            asked = masks.any(dim=(1, 2))
+            asked[: len(of_batch)] |= torch.tensor(
+                [label == NOTHING for label in of_batch["label"]], device=model.device
             )
-        area = masks.double().mean(dim=(1, 2)).cpu().numpy()
-        rows = slice(start, start + len(of_batch))
-        for i, kind in enumerate(KINDS):
-            half = slice(i * len(of_batch), (i + 1) * len(of_batch))
-            table[f"{kind}_share"][rows] = area[half]
-            for column, values in zip(columns, predicted[half].T):
-                table[kind + column][rows] = values
-        start += len(of_batch)
-    truth = dataset.samples.iloc[things["row"]].reset_index(drop=True)[["id", *heads]]
-    numbers = processes.gathered(pd.DataFrame(table))
-    return pd.concat([truth, things[["task", "label"]], numbers], axis=1)
+            predicted = np.full((len(masks), len(columns)), np.nan)
+            if asked.any():
+                images = torch.cat([batch.images] * 2)[asked]
+                scores = model.predict(hide(images, masks[asked].unsqueeze(1)))
+                predicted[asked.cpu().numpy()] = np.hstack(
+                    [scores[head][:, orders[head]].double().cpu().numpy() for head in heads]
+                )
+            area = masks.double().mean(dim=(1, 2)).cpu().numpy()
+            places = slice(start, start + len(of_batch))
+            for i, kind in enumerate(KINDS):
+                half = slice(i * len(of_batch), (i + 1) * len(of_batch))
+                table[f"{kind}_share"][places] = area[half]
+                for column, values in zip(columns, predicted[half].T):
+                    table[kind + column][places] = values
+            start += len(of_batch)
+        return pd.DataFrame(table)
+
+    def conclude(numbers: pd.DataFrame) -> pd.DataFrame:
+        truth = dataset.samples.iloc[things["row"]].reset_index(drop=True)[["id", *heads]]
+        return pd.concat([truth, things[["task", "label"]], numbers], axis=1)
+
+    return Step(f"{model.name}/leaning", len(things), step, measure, conclude)
 
 
-def lean_all(
+def leaning_of_all(
     models: Sequence[Model],
     dataset: Dataset,
     regions: pd.DataFrame,
     *,
     leaning: bool | None = None,
     **how: Any,
-) -> dict[str, pd.DataFrame]:
-    """Return what `lean` does for each model of an audit.
+) -> dict[str, Step[pd.DataFrame]]:
+    """Return the step `leaning_of` for each model of an audit.
 
     Parameters
     ----------
@@ -143,11 +157,11 @@ def lean_all(
     regions : boxes of objects
     leaning : whether to; None: where there are regions and all models predict one attribute of the
         dataset. Without regions only the person and the context are hidden.
-    how : further options of `lean`
+    how : further options of `leaning_of`
 
     Returns
     -------
-    tables by the name of the model; none where nothing is to be hidden
+    steps by the name of the model; none where nothing is to be hidden
     """
     if leaning is None:
         attributes = [set(model.schema.attributes) for model in models]
@@ -155,7 +169,7 @@ def lean_all(
         leaning = bool(models) and bool(shared) and len(regions) > 0
     if not leaning:
         return {}
-    return {model.name: lean(model, dataset, regions, **how) for model in models}
+    return {model.name: leaning_of(model, dataset, regions, **how) for model in models}
 
 
 def _things(

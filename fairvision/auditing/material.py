@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from fairvision.auditing.clusters import Clusters
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.names import model_names
+from fairvision.auditing.steps import Division, Step, Together
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
 from fairvision.core import checksums
 from fairvision.core.files import read_json
@@ -29,6 +31,7 @@ from fairvision.datasets.regions import empty_regions
 from fairvision.errors import FairvisionWarning, InputError
 
 if TYPE_CHECKING:
+    from fairvision.auditing.shards import SharedWork
     from fairvision.auditing.swaps import Donors
     from fairvision.models import Model, SourceOptions
     from fairvision.runs import Run
@@ -98,11 +101,12 @@ def of_subjects(
     *,
     device: str,
     options: Sequence[SourceOptions] = (),
+    shared: SharedWork | None = None,
     **how: Any,
-) -> Material:
+) -> Material | None:
     """Ask run folders, named models and models in Python all that an audit asks, see `of_models`.
 
-    Scores of tasks are post-processed where a run has learnt how.
+    Scores of tasks are post-processed where a run has learnt how. `shared` is the work in shards.
     """
     from fairvision.auditing.subjects import open_subjects
     from fairvision.runs import thresholds
@@ -112,7 +116,15 @@ def of_subjects(
     if data is None and not runs:
         raise InputError("models that are no run folders need data: say by --data where it is")
     whole = datasets.load(_data_of(runs[0]) if data is None else data)
-    material = of_models([subject.model for subject in subjects], whole, split, **how)
+    if shared is not None:
+        shared.check(
+            data=whole.fingerprint(),
+            models={subject.model.name: subject.identity() for subject in subjects},
+        )
+    models = [subject.model for subject in subjects]
+    material = of_models(models, whole, split, division=shared, **how)
+    if material is None:
+        return None
     material.about = [
         replace(subject, model=model).about(method)
         for subject, model, method in zip(subjects, material.networks, material.methods)
@@ -170,8 +182,9 @@ def of_models(
     replicates: int,
     seed: int,
     cluster: str | None = None,
+    division: Division | None = None,
     **how: Any,
-) -> Material:
+) -> Material | None:
     """Ask models all that an audit asks; several processes share the work.
 
     Parameters
@@ -181,16 +194,22 @@ def of_models(
     split : which images are audited
     attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed, cluster : as for
         `audit`
+    division : of the work; by default each process that torchrun started takes its share
     how : further options of `collect`
+
+    Returns
+    -------
+    None where another process makes the audit of it
     """
     from fairvision.auditing.capabilities import unmeasured
-    from fairvision.auditing.collect import check_agrees, collect
+    from fairvision.auditing.collect import check_agrees, collecting
     from fairvision.auditing.constant_answers import nearly_constant
-    from fairvision.auditing.counterfactuals import with_counterfactuals
-    from fairvision.auditing.leaning import lean_all
+    from fairvision.auditing.counterfactuals import asking
+    from fairvision.auditing.leaning import leaning_of_all
     from fairvision.auditing.steady import unsteady
     from fairvision.auditing.subjects import images_of, in_terms_of, looking, not_in_data
-    from fairvision.auditing.task_evidence import with_task_evidence
+    from fairvision.auditing.swaps import columns_of, few_donors
+    from fairvision.auditing.task_evidence import looking_at_tasks, with_columns
     from fairvision.runs.model import RunModel
 
     made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
@@ -202,29 +221,56 @@ def of_models(
     for model in models:
         check_agrees(model, whole)
     chosen = [looking(model, attribution, audited, seed) for model in models]
-    doubts += [unsteady(model, audited, **how) for model in models]
-    methods, rows = [one.method for one in chosen], [one.rows for one in chosen]
-    samples = [
-        collect(model, audited, attribution=one.method, looked_at=one.rows, **how)
+    methods = [one.method for one in chosen]
+    division = division or Together()
+    whole_images = [
+        collecting(model, audited, attribution=one.method, looked_at=one.rows, **how)
         for model, one in zip(models, chosen)
     ]
-    samples = with_counterfactuals(models, samples, made, **how)
-    samples = with_task_evidence(models, samples, regions, methods=methods, looked_at=rows, **how)
-    samples, donors, notes = _swapped(
-        *(models, samples, audited), swaps=swaps, fill=fill, seed=seed, **how
+    of_made = [asking(model, made, **how) for model in models] if len(made) else []
+    of_tasks = [
+        looking_at_tasks(model, audited, regions, attribution=one.method, looked_at=one.rows, **how)
+        for model, one in zip(models, chosen)
+    ]
+    donors, swapped = _swapping(models, audited, swaps=swaps, fill=fill, seed=seed, **how)
+    hidden = leaning_of_all(models, audited, regions, leaning=leaning, seed=seed, **how)
+    checked = _examining(
+        *(models, methods, audited, sanity, sanity_pictures),
+        replicates=replicates,
+        seed=seed,
+        **how,
     )
+    steps: list[Step[Any]]
+    steps = [*whole_images, *of_made, *chain(*of_tasks), *swapped, *hidden.values(), *checked]
+    if not division.ahead(steps):
+        return None
+    doubts += [unsteady(model, audited, **how) for model in models]
+    samples = list(map(division.outcome, whole_images))
+    for i, step in enumerate(of_made):
+        samples[i] = replace(samples[i], counterfactuals=division.outcome(step))
+    samples = [
+        with_columns(of_model, map(division.outcome, of_task))
+        for of_model, of_task in zip(samples, of_tasks)
+    ]
+    for i, pairs in enumerate(swapped):
+        table = columns_of(division.outcome(pairs), samples[i])
+        samples[i] = replace(samples[i], scores=pd.concat([samples[i].scores, table], axis=1))
     material = Material(
         models=samples,
         reference=_training(whole),
         dataset=whole.name,
         fingerprint=whole.fingerprint(),
         about=[{"name": model.name} for model in models],
-        notes=[*filter(None, doubts), *(one.note for one in chosen if one.note), *notes],
+        notes=[
+            *filter(None, doubts),
+            *(one.note for one in chosen if one.note),
+            *few_donors(donors),
+        ],
         networks=list(models),
         methods=methods,
         regions=regions,
         unmeasured=list(unmeasured(models, methods, samples, regions, sanity=sanity)),
-        leaning=lean_all(models, audited, regions, leaning=leaning, seed=seed, **how),
+        leaning={name: division.outcome(step) for name, step in hidden.items()},
         donors=donors,
         licence=whole.licence,
         clusters=together,
@@ -234,18 +280,14 @@ def of_models(
             material.notes += nearly_constant(of_model, images_of(model))
     unsuited = (_unsuited(*triple) for triple in zip(samples, models, methods))
     material.notes += [note for note in unsuited if note]
-    material.sanity = _sanity(
-        *(models, methods, audited, sanity, sanity_pictures),
-        replicates=replicates,
-        seed=seed,
-        **how,
-    )
+    for check in checked:
+        rows = division.outcome(check)
+        material.sanity = rows if sanity or len(rows) else None
     return material
 
 
-def _swapped(
+def _swapping(
     models: Sequence[Model],
-    samples: list[Samples],
     audited: Dataset,
     *,
     swaps: int,
@@ -253,45 +295,40 @@ def _swapped(
     seed: int,
     workers: int | None = None,
     **how: Any,
-) -> tuple[list[Samples], Mapping[str, Donors], list[str]]:
-    """Return samples with what models answer in swapped surroundings, whose, and notes on these."""
-    from fairvision.auditing.swaps import few_donors, plan, swap
+) -> tuple[Mapping[str, Donors], list[Step[dict[str, pd.DataFrame]]]]:
+    """Return whose surroundings people are shown in, and a step of each model that does it."""
+    from fairvision.auditing.swaps import plan, swapping
 
     if not swaps or not audited.has_masks:
-        return samples, {}, []
+        return {}, []
     donors = plan(audited, swaps=swaps, seed=seed, workers=workers)
-    swapped = []
-    for model, of_model in zip(models, samples):
-        table = swap(model, of_model, donors, method=fill, workers=workers, **how)
-        swapped.append(replace(of_model, scores=pd.concat([of_model.scores, table], axis=1)))
-    return swapped, donors, few_donors(donors)
+    return donors, [
+        swapping(model, audited, donors, method=fill, workers=workers, **how) for model in models
+    ]
 
 
-def _sanity(
+def _examining(
     models: Sequence[Model],
     methods: Sequence[str | None],
     audited: Dataset,
     asked: bool | None,
     images: int | None,
     **how: Any,
-) -> pd.DataFrame | None:
-    """Check the evidence: on as many images as were asked for, else on a sample, if it can be."""
+) -> list[Step[pd.DataFrame]]:
+    """Return the step that checks the evidence, on as many images as were asked for, if it can."""
     from fairvision.auditing import sanity
 
     pairs = [(model, method) for model, method in zip(models, methods) if method is not None]
     if asked:
-        number = images or sanity.PICTURES
-        return sanity.examine_all(pairs, audited, images=number, **how) if pairs else None
-    pairs = [
-        (model, method)
-        for model, method in pairs
-        if model.module is not None and method not in WITHOUT_GRADIENTS  # which ask too often
-    ]
-    if asked is False or not pairs:
-        return None
-    sample, fewer = images or sanity.SAMPLE, sanity.FEWER_OF_SAMPLE
-    rows = sanity.examine_all(pairs, audited, images=sample, fewer=fewer, **how)
-    return rows if len(rows) else None
+        how["images"] = images or sanity.PICTURES
+    else:
+        pairs = [
+            (model, method)
+            for model, method in pairs
+            if model.module is not None and method not in WITHOUT_GRADIENTS  # which ask too often
+        ]
+        how |= {"images": images or sanity.SAMPLE, "fewer": sanity.FEWER_OF_SAMPLE}
+    return [sanity.examining(pairs, audited, **how)] if pairs and asked is not False else []
 
 
 def _unsuited(samples: Samples, model: Model, attribution: str | None) -> str | None:

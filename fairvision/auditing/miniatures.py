@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,3 +68,22 @@ def miniatures(maps: Tensor) -> Tensor:
     small = torch.nn.functional.adaptive_avg_pool2d(positive[:, None].float(), GRID)[:, 0]
     most = small.amax(dim=(1, 2), keepdim=True)
     return (255 * small / most.clamp(min=torch.finfo(small.dtype).tiny)).round().byte().cpu()
+
+
+def as_column(maps: Tensor, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    """Return small copies of maps as bytes, (n,), empty where they are not kept, (n,) bool.
+
+    >>> import torch
+    >>> column = as_column(torch.ones(3, 32, 32), np.array([True, False, True]))
+    >>> [len(copy) for copy in column], of_column(column).shape
+    ([256, 0, 256], (2, 16, 16))
+    """
+    column = np.full(len(kept), b"", object)
+    rows = np.flatnonzero(kept)
+    column[rows] = [copy.tobytes() for copy in miniatures(maps[rows.tolist()]).numpy()]
+    return column
+
+
+def of_column(column: Iterable[bytes]) -> npt.NDArray[np.uint8]:
+    """Return the small maps, (kept, GRID, GRID), that a column of bytes holds."""
+    return np.frombuffer(b"".join(column), np.uint8).reshape(-1, GRID, GRID)

@@ -26,8 +26,8 @@ from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.faithfulness import faithfulness, move_maps
 from fairvision.auditing.collect import class_order, true_class
+from fairvision.auditing.steps import Step, stacked
 from fairvision.auditing.tables import MEASURES
-from fairvision.core import processes
 from fairvision.datasets import Dataset, batches, open_pixels
 from fairvision.errors import InputError
 from fairvision.metrics import Result, Sampling
@@ -48,6 +48,8 @@ STAGES = 5
 FEWER = 50
 """How many of the images are used for what takes many forwards for each."""
 FEWER_OF_SAMPLE = 6
+_COST = 10_000
+"""As how many images of an audit a model counts whose evidence is checked."""
 _GRID = 64
 """Maps are ranked on a grid of at most so many squares a side."""
 
@@ -132,20 +134,19 @@ def examine(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": int})
 
 
-def examine_all(models: Sequence[tuple[Model, str]], dataset: Dataset, **how: Any) -> pd.DataFrame:
-    """Return what `examine` does for each model of an audit, with the attribution of each.
+def examining(
+    models: Sequence[tuple[Model, str]], dataset: Dataset, **how: Any
+) -> Step[pd.DataFrame]:
+    """Return the step that does what `examine` does for each model, with its attribution."""
 
-    Several processes share the models, and each gets all rows.
-    """
-    share = processes.share(len(models), processes.rank(), processes.count())
-    with adding_up(Sums()):  # a warning was given when all images were measured
-        tables = [
-            examine(model, dataset, attribution=method, **how)
-            for model, method in models[share.rows]
-        ]
-    tables = [table for table in tables if len(table)]
-    none = pd.DataFrame(columns=list(COLUMNS))
-    return processes.gathered(pd.concat(tables, ignore_index=True) if tables else none)
+    def measure(rows: slice) -> pd.DataFrame:
+        with adding_up(Sums()):  # a warning was given when all images were measured
+            tables = [
+                examine(model, dataset, attribution=method, **how) for model, method in models[rows]
+            ]
+        return stacked([pd.DataFrame(columns=list(COLUMNS)), *tables])
+
+    return Step("sanity", len(models), 1, measure, lambda table: table, cost=_COST)
 
 
 def checks(

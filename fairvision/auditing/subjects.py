@@ -15,6 +15,8 @@ from fairvision.attribution.maps import grid_of
 from fairvision.auditing.affordable import cost, looked_at
 from fairvision.auditing.coarse_maps import coarse_grid
 from fairvision.auditing.names import model_names
+from fairvision.auditing.shards import weights
+from fairvision.core.checksums import KEY
 from fairvision.core.processes import device_of_process
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError
@@ -50,6 +52,14 @@ class Subject:
         else:
             noted |= {"source": str(self.model), "images": images_of(self.model)}
         return noted | {"attribution": method or NONE}
+
+    def identity(self) -> dict[str, object]:
+        """Return what tells it from other models, for processes that ask it in turns."""
+        noted = self.about(None) | {
+            "device": self.model.device.type,
+            "weights": weights(self.model.module),
+        }
+        return noted if self.run is None else noted | {"sha256": self.run.config.get(KEY)}
 
 
 def images_of(model: Model) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,9 @@ from torch import Tensor
 from fairvision import metrics
 from fairvision.auditing.amplification_figures import label_table
 from fairvision.auditing.collect import class_order
+from fairvision.auditing.steps import Step, stacked, together
 from fairvision.auditing.swapped_columns import swapped_columns
 from fairvision.auditing.tables import Samples
-from fairvision.core import processes
 from fairvision.core.checksums import draw
 from fairvision.datasets import Batch, Dataset, Pixels, batches, open_pixels
 from fairvision.datasets.batching import images_of
@@ -105,15 +106,7 @@ def few_donors(donors: Mapping[str, Donors]) -> list[str]:
 
 
 def swap(
-    model: Model,
-    samples: Samples,
-    donors: Mapping[str, Donors],
-    *,
-    method: str,
-    batch_size: int = 64,
-    workers: int | None = None,
-    cache: str = "auto",
-    quiet: bool = True,
+    model: Model, samples: Samples, donors: Mapping[str, Donors], *, method: str, **how: Any
 ) -> pd.DataFrame:
     """Show each person in the surroundings of others and ask the model again.
 
@@ -125,9 +118,7 @@ def swap(
     samples : what the model says of the whole images, n of them; its truth is their dataset
     donors : as `plan` chooses them
     method : how the place of a person is filled, one of `fairvision.datasets.FILLS`
-    batch_size, workers, cache, quiet : how it runs. With 8 donors of other groups an image costs 13
-        forwards for each attribute, and no more than `batch_size` images are in the network at a
-        time.
+    how : further options of `swapping`
 
     Returns
     -------
@@ -135,37 +126,80 @@ def swap(
     `same_swapped/…`, `same_swapped_right/…`, `pasted/…` and `others_here/…`. NaN without a mask,
     surroundings, a known group, a donor, or an answer of the model.
     """
-    dataset = samples.truth
-    heads = [head for head in dataset.attributes if head in model.schema.attributes]
-    pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
-    rows = processes.rows_of_process(len(dataset), batch_size)
-    parts: dict[str, list[pd.DataFrame]] = {head: [] for head in heads}
-    for batch in track(
-        batches(
-            *(dataset, pixels, batch_size),
-            device=model.device,
-            order=np.arange(len(dataset))[rows],
-        ),
-        description=f"swaps surroundings for {model.name}",
-        total=-(-(rows.stop - rows.start) // batch_size),
-        disable=quiet,
-        transient=True,
-    ):
-        for head in heads:
-            pairs = pairs_of(batch.rows[batch.has_mask.cpu().numpy()], donors[head])
-            asked = list(_asked(model, batch, pixels, pairs, head, method, batch_size))
-            order = class_order(model, dataset, head)
-            scores = torch.cat(asked)[:, order] if asked else torch.zeros(0, len(order))
-            parts[head].append(pd.concat([pairs, _table(scores)], axis=1))
-        pixels.release()
+    step = swapping(model, samples.truth, donors, method=method, **how)
+    return columns_of(together(step), samples)
+
+
+def columns_of(pairs: dict[str, pd.DataFrame], samples: Samples) -> pd.DataFrame:
+    """Return the columns that `swap` returns, from what `swapping` leads to."""
     columns: dict[str, npt.NDArray[np.float64]] = {}
-    for head in heads:
-        tables = parts[head] or [pd.DataFrame()]  # a process may have no images
-        pairs = processes.gathered(pd.concat(tables, ignore_index=True))
+    for head, of_head in pairs.items():
         whole = samples.probabilities("score", head)
         assert whole is not None
-        columns |= swapped_columns(pairs, dataset, whole, head)
+        columns |= swapped_columns(of_head, samples.truth, whole, head)
     return pd.DataFrame(columns, index=samples.scores.index)
+
+
+def swapping(
+    model: Model,
+    dataset: Dataset,
+    donors: Mapping[str, Donors],
+    *,
+    method: str,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str = "auto",
+    quiet: bool = True,
+) -> Step[dict[str, pd.DataFrame]]:
+    """Return the step that shows each person in the surroundings of others.
+
+    Parameters
+    ----------
+    model, donors, method : as for `swap`
+    dataset : the images
+    batch_size, workers, cache, quiet : how it runs. With 8 donors of other groups an image costs 13
+        forwards for each attribute, and no more than `batch_size` images are in the network at a
+        time.
+
+    Returns
+    -------
+    a step to the table of pairs of each attribute, see `swapped_columns`
+    """
+    heads = [head for head in dataset.attributes if head in model.schema.attributes]
+    pixels = open_pixels(dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache)
+
+    def measure(rows: slice) -> pd.DataFrame:
+        parts = [pd.DataFrame({"head": []})]  # a process may have no images
+        for batch in track(
+            batches(
+                *(dataset, pixels, batch_size),
+                device=model.device,
+                order=np.arange(len(dataset))[rows],
+            ),
+            description=f"swaps surroundings for {model.name}",
+            total=-(-(rows.stop - rows.start) // batch_size),
+            disable=quiet,
+            transient=True,
+        ):
+            for head in heads:
+                pairs = pairs_of(batch.rows[batch.has_mask.cpu().numpy()], donors[head])
+                asked = list(_asked(model, batch, pixels, pairs, head, method, batch_size))
+                order = class_order(model, dataset, head)
+                scores = torch.cat(asked)[:, order] if asked else torch.zeros(0, len(order))
+                parts.append(pd.concat([pairs, _table(scores)], axis=1).assign(head=head))
+            pixels.release()
+        return stacked(parts)
+
+    def conclude(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        pairs = {}
+        for head in heads:
+            groups = [f"{i}" for i in range(len(dataset.attributes[head]))]
+            of_head = table[table["head"] == head].reset_index(drop=True)
+            of_head = of_head.reindex(columns=["row", "donor", "kind", *groups])
+            pairs[head] = of_head.astype({"row": np.int64, "donor": np.int64})
+        return pairs
+
+    return Step(f"{model.name}/swaps", len(dataset), batch_size, measure, conclude)
 
 
 def _typical(dataset: Dataset, attribute: str) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,7 @@ bound. What is made of the values is in `task_evidence_figures.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from fairvision.attribution import attribute as attribute_maps
 from fairvision.attribution.completeness import Sums, adding_up
 from fairvision.attribution.maps import module_of
 from fairvision.auditing.collect import class_order
+from fairvision.auditing.steps import Step, together
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples, evidence_column
 from fairvision.core import processes
 from fairvision.datasets import Dataset, Pixels, batches, open_pixels
@@ -29,6 +30,9 @@ from fairvision.datasets.regions import SIDES, box_mask
 from fairvision.models import Model, geometry_of
 
 _CHANCE = "chance"
+
+Columns = dict[str, npt.NDArray[np.float64]]
+"""Columns of the samples table by their names, (n,) each."""
 
 
 class _Thing(NamedTuple):
@@ -46,60 +50,91 @@ def with_task_evidence(
     *,
     methods: Sequence[str | None],
     looked_at: Sequence[npt.NDArray[np.bool_] | None] | None = None,
-    batch_size: int = 64,
-    workers: int | None = None,
-    cache: str = "auto",
-    quiet: bool = True,
+    **how: Any,
 ) -> list[Samples]:
     """Return samples with how much evidence for the true labels of tasks lies on their objects.
 
     Parameters
     ----------
     models, samples : of the same models
+    regions, methods, looked_at, how : as for `looking_at_tasks`, of each model
+
+    Returns
+    -------
+    samples with the columns of `looking_at_tasks`
+    """
+    chosen = looked_at or [None] * len(models)
+    completed = []
+    for model, of_model, method, rows in zip(models, samples, methods, chosen, strict=True):
+        steps = looking_at_tasks(
+            model, of_model.truth, regions, attribution=method, looked_at=rows, **how
+        )
+        completed.append(with_columns(of_model, map(together, steps)))
+    return completed
+
+
+def with_columns(samples: Samples, columns: Iterable[Columns]) -> Samples:
+    """Return samples with the columns that steps of `looking_at_tasks` lead to."""
+    every = {name: values for of_step in columns for name, values in of_step.items()}
+    return replace(samples, scores=samples.scores.assign(**every))
+
+
+def looking_at_tasks(
+    model: Model,
+    dataset: Dataset,
+    regions: pd.DataFrame,
+    *,
+    attribution: str | None,
+    looked_at: npt.NDArray[np.bool_] | None = None,
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str = "auto",
+    quiet: bool = True,
+) -> list[Step[Columns]]:
+    """Return a step for each task that measures how much of its evidence lies on its objects.
+
+    Parameters
+    ----------
+    model : what is asked
+    dataset : the images, n of them
     regions : boxes of objects, as `fairvision.datasets.read_regions` gives them; those of other
         images, and of labels that are not true of the image, are ignored
-    methods : the attribution of each model, one of `fairvision.attribution.METHODS`, or None
-    looked_at : of each model, the images (n,) whose evidence is looked for; None for all
+    attribution : of the model, one of `fairvision.attribution.METHODS`, or None
+    looked_at : the images (n,) whose evidence is looked for; None for all
     batch_size, workers, cache, quiet : how it runs. An image costs a map for each of its true
         labels that has a region.
 
     Returns
     -------
-    samples with the columns `evidence/<method>/<measure>/<task>` and `evidence/chance/<task>`, the
+    steps to the columns `evidence/<method>/<measure>/<task>` and `evidence/chance/<task>`, the
     share of the image that the boxes cover, for each task of which some true label has a region.
     Where many labels may hold, each is the mean over an image's true labels that have regions. NaN
     where none has, where the boxes cover all, and where the map has no positive evidence.
     """
-    completed = []
-    chosen = looked_at or [None] * len(models)
-    for model, of_model, attribution, rows in zip(models, samples, methods, chosen, strict=True):
-        if attribution is None:
-            completed.append(of_model)
+    if attribution is None:
+        return []
+    steps: list[Step[Columns]] = []
+    seen = seen_regions(regions, dataset, geometry_of(model))
+    for task in (task for task in dataset.tasks if task in model.schema.tasks):
+        things = [
+            thing
+            for thing in _things(dataset, task, seen)
+            if looked_at is None or looked_at[thing.row]
+        ]
+        if not things:
             continue
-        dataset = of_model.truth
-        scores = dict[str, npt.NDArray[np.float64]]()
-        seen = seen_regions(regions, dataset, geometry_of(model))
-        for task in (task for task in dataset.tasks if task in model.schema.tasks):
-            things = [
-                thing for thing in _things(dataset, task, seen) if rows is None or rows[thing.row]
-            ]
-            if not things:
-                continue
-            with processes.first_ahead():
-                pixels = open_pixels(
-                    dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache
-                )
-            values = _measured(
+        with processes.first_ahead():
+            pixels = open_pixels(
+                dataset, geometry_of(model), workers=workers, quiet=quiet, cache=cache
+            )
+        steps.append(
+            _looking(
                 *(model, dataset, pixels, task, things, attribution, batch_size),
+                number=len(steps),
                 quiet=quiet,
             )
-            for measure, column in values.items():
-                name = f"{CHANCE}/{task}"
-                if measure != _CHANCE:
-                    name = evidence_column(attribution, measure, task, dataset)
-                scores[name] = column
-        completed.append(replace(of_model, scores=of_model.scores.assign(**scores)))
-    return completed
+        )
+    return steps
 
 
 def _things(dataset: Dataset, task: str, regions: pd.DataFrame) -> Iterator[_Thing]:
@@ -116,7 +151,7 @@ def _things(dataset: Dataset, task: str, regions: pd.DataFrame) -> Iterator[_Thi
     yield from sorted(things, key=lambda thing: thing[:2])
 
 
-def _measured(
+def _looking(
     model: Model,
     dataset: Dataset,
     pixels: Pixels,
@@ -125,38 +160,48 @@ def _measured(
     attribution: str,
     batch_size: int,
     *,
+    number: int,
     quiet: bool,
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Return each measure, and chance, of each image, (n,); processes share the things."""
+) -> Step[Columns]:
+    """Return the step that measures the evidence on things of a task, the number-th of a model."""
     module, order = module_of(model, attribution), class_order(model, dataset, task)
-    mine = things[processes.rows_of_process(len(things), batch_size)]
-    parts: dict[str, list[Any]] = {name: [] for name in (*MEASURES, _CHANCE)}
-    start, sums = 0, Sums()
-    for batch in track(
-        batches(
-            *(dataset, pixels, batch_size),
-            device=model.device,
-            order=np.array([thing.row for thing in mine], np.int64),
-        ),
-        description=f"looks where {model.name} finds {task}",
-        total=-(-len(mine) // batch_size),
-        disable=quiet,
-        transient=True,
-    ):
-        of_batch = mine[start : start + len(batch.rows)]
-        start += len(of_batch)
-        target = torch.tensor([order[thing.label] for thing in of_batch], device=model.device)
-        objects = np.stack([box_mask(thing.boxes, model.size) for thing in of_batch])
-        masks = torch.from_numpy(objects).to(model.device)
-        with adding_up(sums):
-            maps = attribute_maps(module, batch.images, target, attribution, head=task)
-        for measure in MEASURES:
-            parts[measure].append(getattr(metrics, measure)(maps, masks).double().cpu().numpy())
-        parts[_CHANCE].append(metrics.chance_level(masks).double().cpu().numpy())
-        pixels.release()
-    sums.tell()
-    values = {name: np.concatenate(part) if part else np.empty(0) for name, part in parts.items()}
-    values[_CHANCE][np.isnan(values[MEASURES[0]])] = np.nan  # chance of what is measured
-    whole = processes.gathered(pd.DataFrame(values)).assign(row=[thing.row for thing in things])
-    means = whole.groupby("row").mean().reindex(range(len(dataset)))  # NaN takes no part
-    return {str(name): means[name].to_numpy(np.float64) for name in means}
+
+    def measure(rows: slice) -> pd.DataFrame:
+        mine = things[rows]
+        parts: dict[str, list[Any]] = {name: [] for name in (*MEASURES, _CHANCE)}
+        start, sums = 0, Sums()
+        for batch in track(
+            batches(
+                *(dataset, pixels, batch_size),
+                device=model.device,
+                order=np.array([thing.row for thing in mine], np.int64),
+            ),
+            description=f"looks where {model.name} finds {task}",
+            total=-(-len(mine) // batch_size),
+            disable=quiet,
+            transient=True,
+        ):
+            of_batch = mine[start : start + len(batch.rows)]
+            start += len(of_batch)
+            target = torch.tensor([order[thing.label] for thing in of_batch], device=model.device)
+            objects = np.stack([box_mask(thing.boxes, model.size) for thing in of_batch])
+            masks = torch.from_numpy(objects).to(model.device)
+            with adding_up(sums):
+                maps = attribute_maps(module, batch.images, target, attribution, head=task)
+            for name in MEASURES:
+                parts[name].append(getattr(metrics, name)(maps, masks).double().cpu().numpy())
+            parts[_CHANCE].append(metrics.chance_level(masks).double().cpu().numpy())
+            pixels.release()
+        sums.tell()
+        values = {name: np.concatenate(part or [np.empty(0)]) for name, part in parts.items()}
+        values[_CHANCE][np.isnan(values[MEASURES[0]])] = np.nan  # chance of what is measured
+        return pd.DataFrame(values)
+
+    def conclude(table: pd.DataFrame) -> Columns:
+        whole = table.assign(row=[thing.row for thing in things])
+        means = whole.groupby("row").mean().reindex(range(len(dataset)))  # NaN takes no part
+        names = {name: evidence_column(attribution, name, task, dataset) for name in MEASURES}
+        names[_CHANCE] = f"{CHANCE}/{task}"
+        return {column: means[name].to_numpy(np.float64) for name, column in names.items()}
+
+    return Step(f"{model.name}/task-{number}", len(things), batch_size, measure, conclude)

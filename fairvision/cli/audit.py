@@ -16,6 +16,7 @@ from fairvision.cli.swapping import fill
 from fairvision.errors import InputError
 
 if TYPE_CHECKING:
+    from fairvision.auditing.shards import Shards
     from fairvision.captioning import CaptionAudit
 
 
@@ -47,6 +48,7 @@ SECTIONS = {
             "cache",
         ),
     ),
+    "Several machines": ("shards", "shard_images", "shard_lapse"),
     "What becomes of it": (*("rules", "open_page", "as_json", "overwrite", "quiet", "config"),),
 }
 
@@ -162,6 +164,25 @@ ONLY_OF_CAPTIONERS = ("tokens",)
     type=click.IntRange(min=1),
     help="On how many pictures; by default 200 with --sanity, else 24.",
 )
+@click.option(
+    "--shards",
+    type=options.FOLDER,
+    metavar="DIR",
+    help="A folder that any number of processes share, which are all called alike: they divide the "
+    "pictures, and one of them writes the audit (see docs/shards.md).",
+)
+@click.option(
+    "--shard-images",
+    type=click.IntRange(min=1),
+    help="With --shards: pictures of a shard, which is what a lost process costs; by default 4096.",
+)
+@click.option(
+    "--shard-lapse",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --shards: after how long without a sign of life another does the shard of a lost "
+    "process; by default 120.",
+)
 @gate.fail_on
 @options.seed
 @options.device
@@ -179,6 +200,9 @@ def command(
     quiet: bool,
     open_page: bool,
     as_json: bool,
+    shards: Path | None,
+    shard_images: int | None,
+    shard_lapse: float | None,
     **rest: Any,
 ) -> None:
     """Compare models: errors, amplification, evidence.
@@ -186,7 +210,8 @@ def command(
     Every SOURCE is a run folder or a model of another library: timm:NAME, torchvision:NAME,
     hf:FOLDER, clip:FOLDER, onnx:FILE, pt2:FILE or python:FILE.py:FUNCTION (see docs/models.md). The
     first is the one that the others are compared with. Writes report.html, metrics.csv and the
-    samples tables. Started by torchrun, several processes share the pictures.
+    samples tables. Started by torchrun, several processes share the pictures; with --shards, any
+    number of processes of any machines.
 
     \b
     fairvision audit runs/baseline runs/equalizer -o audit
@@ -200,7 +225,10 @@ def command(
     from fairvision.results.rules import read_rules
 
     parsed = read_rules(rules) if rules else []  # before the work
+    divided = _shards(shards, images=shard_images, lapse=shard_lapse)
     if not predictions and _write_captions(sources):
+        if divided is not None:
+            raise InputError("--shards is not for captioners: leave it out")
         written = _of_captioners(sources, names, quiet=quiet or as_json, **rest)
         lines = [written.verdict.headline]
         gate.conclude(written, parsed, lines, open_page=open_page, as_json=as_json)
@@ -213,6 +241,7 @@ def command(
         predictions=list(sources) if predictions else None,
         names=names or None,
         quiet=quiet or as_json or not sys.stderr.isatty(),
+        shards=divided,
         **rest,
     )
     if not is_first():
@@ -223,6 +252,18 @@ def command(
         *check_lines(done.metrics, passed=bool(rest["sanity"])),
     ]
     gate.conclude(done, parsed, lines, open_page=open_page, as_json=as_json)
+
+
+def _shards(folder: Path | None, **given: float | None) -> Shards | None:
+    """Return how the work is divided; refuse what says how where it is not."""
+    from fairvision.auditing.shards import Shards
+
+    settings: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if folder is not None:
+        return Shards(folder, **settings)
+    if settings:
+        raise InputError("--shard-images and --shard-lapse say how --shards divides: add it")
+    return None
 
 
 def _write_captions(sources: tuple[Path | str, ...]) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 SILENT = {"--overwrite", "--quiet", "-q", "--open", "--json"}
 """Options that say nothing of what an output is."""
+OF_SHARDS = {"--shards", "--shard-images", "--shard-lapse"}
+"""Options with a value that say who did which part of the work, not which work it was."""
 
 
 def command() -> str:
@@ -22,4 +24,12 @@ def command() -> str:
     is_module = program.name == "__main__.py" and program.parent.name == "fairvision"
     if not is_module and program.name not in ("fairvision", "fairvision.exe"):
         return ""
-    return shlex.join(["fairvision", *(word for word in sys.argv[1:] if word not in SILENT)])
+    words, words_before = sys.argv[1:], ["", *sys.argv[1:]]
+    kept = [
+        word
+        for word, before in zip(words, words_before)
+        if word not in SILENT
+        and before not in OF_SHARDS
+        and word.partition("=")[0] not in OF_SHARDS
+    ]
+    return shlex.join(["fairvision", *kept])

@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -27,14 +28,37 @@ _FOREVER = timedelta(days=1000)
 """Others wait while the first measures, however long that takes; a lost process is noticed."""
 
 
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
+
+
 def count() -> int:
     """Return how many processes torchrun started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return 1 if _ALONE.get() else _started()
 
 
 def rank() -> int:
     """Return the number of this process, counted from 0."""
-    return int(os.environ.get("RANK", 0))
+    return 0 if _ALONE.get() else int(os.environ.get("RANK", 0))
+
+
+@contextmanager
+def alone(really: bool = True) -> Iterator[None]:
+    """Let this process work as if there were no others, and so wait for none of them.
+
+    >>> with alone():
+    ...     count(), rank()
+    (1, 0)
+    """
+    token = _ALONE.set(really)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def _started() -> int:
+    """Return how many processes torchrun started, whether or not they work as one."""
+    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def is_first() -> bool:
@@ -99,11 +123,11 @@ def device_of_process(device: torch.device) -> torch.device:
     """
     import torch
 
-    if count() == 1 or device.type == "cpu":
+    if _started() == 1 or device.type == "cpu":
         return device
     if device.type == "mps":
         raise InputError("several processes need --device cpu or cuda")
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", count()))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", _started()))
     if here > torch.cuda.device_count():
         raise InputError(
             f"torchrun started {here} processes for {torch.cuda.device_count()} GPUs: "
@@ -136,7 +160,7 @@ def first_ahead() -> Iterator[None]:
 
     What it downloads or decodes, the others find.
     """
-    is_ahead = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    is_ahead = count() == 1 or int(os.environ.get("LOCAL_RANK", 0)) == 0
     if not is_ahead:
         wait()
     yield
