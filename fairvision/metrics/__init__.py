@@ -85,9 +85,9 @@ from fairvision.metrics.rates import (
     true_positive_rate,
 )
 from fairvision.metrics.resolution import resolution_accuracy
+from fairvision.metrics.retrieval import average_precision, label_ranking_average_precision
 from fairvision.metrics.roc import abroca, log_loss, roc_auc
 from fairvision.metrics.score_gaps import ScoreGapResult, score_gap
-from fairvision.metrics.scores import average_precision
 from fairvision.metrics.together import holm, simultaneous
 
 __all__ = [
@@ -153,6 +153,7 @@ __all__ = [
     "group_metrics",
     "group_ratio",
     "holm",
+    "label_ranking_average_precision",
     "leakage_amplification",
     "lic",
     "localisation",

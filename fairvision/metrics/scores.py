@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio
-from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import (
     check_rows,
     common_columns,
@@ -21,7 +19,7 @@ from fairvision.metrics._engine.inputs import (
     read_labels,
     read_scores,
 )
-from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grouping, warn_of_small
+from fairvision.metrics._engine.outcomes import Groups, read_grouping, warn_of_small
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 
@@ -92,67 +90,8 @@ def _scored(held: Bools, table: Floats, valid: Bools, names: list[Any], classes:
     return Scored(held, table, valid & ~np.isnan(table).any(axis=1), names, classes)
 
 
-def average_precision(
-    targets: ArrayLike,
-    scores: ArrayLike,
-    groups: Groups = None,
-    *,
-    labels: Sequence[str] | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
-    """Mean over labels of the average precision.
-
-    For one label, with thresholds at the distinct scores in falling order,
-    AP = Σ_k (recall_k − recall_{k−1}) precision_k, as in scikit-learn: equal scores are taken
-    together and nothing is interpolated. It falls with the label's frequency; compare it with that,
-    not with 0.5.
-
-    Parameters
-    ----------
-    targets : (n, labels) of 0 and 1, (n,) of 0 and 1 for one label, or (n,) names or codes
-        A row with NaN, None or -1 is unknown. Of names or codes, each class is a label that holds
-        where it is the one (one against the rest).
-    scores : (n, labels) numbers, or (n,)
-        Larger means surer. A row with NaN is unknown. With a name or code per image, a column per
-        class: of a DataFrame by name, else in the order of the codes, or of `labels`.
-    groups : (n,) names or codes, or a DataFrame or dict of several such columns, optional
-        As in `selection_rate`. A label is rarer in one group than in another, and then has a lower
-        average precision there without being found less well.
-    labels : names, optional
-        By default the columns of a DataFrame, else positions.
-    **sampling
-        Rows and interval; see `Sampling`. Replicates are corrected for the bias of the
-        bootstrap (Efron & Tibshirani 1993, chapter 10): their mean is the value.
-
-    Returns
-    -------
-    Result
-        In [0, 1]. A label that never holds is NaN in `pairs` (a row per `label`; with groups per
-        `group`, and `label` if there are several) and left out of the mean, in every resample too.
-        n counts the known rows.
-
-    Warns
-    -----
-    FairvisionWarning
-        A known group has fewer than 10 images.
-
-    Examples
-    --------
-    >>> from fairvision import metrics
-    >>> result = metrics.average_precision([[1, 0], [0, 0], [1, 0]], [[.9, .1], [.8, .3], [.7, .2]])
-    >>> result.pairs[["label", "value", "n"]]
-       label     value  n
-    0      0  0.833333  3
-    1      1       NaN  3
-    """
-    rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
-    read = read_scored("targets", rows["targets"], rows["scores"], labels)
-    return figures_of_labels(
-        "average_precision", rows, read, groups, _of_label, adjust=centre_replicates
-    )
-
-
 OfLabel = Callable[[Bools, Floats, Bools], Callable[[Array], Floats]]
+Average = Literal["macro", "micro", "weighted"]
 
 
 def figures_of_labels(
@@ -162,45 +101,61 @@ def figures_of_labels(
     groups: Groups,
     of_label: OfLabel,
     adjust: Callable[[Floats], Floats] | None = None,
+    average: Average = "macro",
 ) -> Result:
-    """Return the mean over labels of a figure, with that of each label, of all or of each group.
+    """Return a figure over labels, with that of each label, of all or of each group.
 
     Parameters
     ----------
     name : of the measure
     rows, read, groups : the images
-    of_label : maps where a label holds, its scores and which images take part, (units,) each, to
-        the figure as a function of weights (units, b) → (b,)
+    of_label : maps where a label holds, its scores, (units,) each or of all labels together
+        (units, labels), and which images take part, to the figure as a function of weights
+        (units, b) → (b,)
     adjust : what is done to estimates
+    average : the mean over labels, or over labels by how often they hold, or the figure of all
+        decisions together; with the latter two, groups have one figure each
     """
     holds, table, valid, names = read.held, read.scores, read.valid, read.names
     grouping = read_grouping(groups, rows, valid)
     sets = [valid]
     if grouping.attributes:
         sets += [valid & (grouping.code == code) for code in range(grouping.size)]
-    of_sets = [
-        [of_label(hold & images, score, images) for hold, score in zip(holds.T, table.T)]
-        for images in sets
-    ]
+    columns = [(holds, table)] if average == "micro" else list(zip(holds.T, table.T))
+    of_sets = [[of_label(hold, score, images) for hold, score in columns] for images in sets]
+
+    def over_labels(values: Floats, images: Bools, weights: Array) -> Floats:
+        if average != "weighted":
+            return mean_of_defined(values)
+        often = (holds & images[:, None]).astype(float).T @ weights * ~np.isnan(values)
+        return ratio((np.nan_to_num(values) * often).sum(axis=0), often.sum(axis=0))
+
+    whole = average != "macro"
+    one_each = grouping.attributes and (whole or len(names) == 1)
+    without = not grouping.attributes and average == "micro"
 
     def statistic(weights: Array) -> Floats:
-        shape = len(names), weights.shape[1]
+        shape = len(columns), weights.shape[1]
         first, *others = [np.reshape([one(weights) for one in each], shape) for each in of_sets]
-        return np.vstack([mean_of_defined(first), *(others if grouping.attributes else [first])])
+        value = over_labels(first, valid, weights)
+        if grouping.attributes and whole:
+            others = [over_labels(of, images, weights) for of, images in zip(others, sets[1:])]
+        elif not grouping.attributes:
+            others = [] if without else [first]
+        return np.vstack([value, *others])
 
-    one_label = grouping.attributes and len(names) == 1
-    keys = grouping.keys(None if one_label else names) or {}
+    keys = grouping.keys(None if one_each else names) or {}
     each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
-    pairs = {**keys, "n": np.repeat(each_n, len(names))}
+    pairs = {**keys, "n": np.repeat(each_n, 1 if one_each else len(names))}
     warn_of_small({name: pairs})
     return summarise(
         rows.sample,
         statistic,
         rows.count(valid),
         name,
-        pairs=pairs,
+        pairs=None if without else pairs,
         adjust=adjust,
-        overall=lambda: figures_of_labels(name, rows, read, None, of_label, adjust),
+        overall=lambda: figures_of_labels(name, rows, read, None, of_label, adjust, average),
     )
 
 
@@ -221,30 +176,6 @@ def centre_replicates(estimates: Floats, ends: tuple[float, float] = (0, 1)) -> 
     return np.concatenate([value, np.clip(replicates + (value - mean), *ends)], axis=-1)
 
 
-def _of_label(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
-    """Return the average precision of one label as a function of weights (n, b) → (b,).
-
-    Precision is only ever needed at the scores of images for which the label holds, so each image
-    is filed once under the largest of these that it reaches; weighted counts by threshold follow.
-    """
-    thresholds = np.unique(scores[holds])[::-1]
-    step = np.searchsorted(-thresholds, -scores)
-
-    def by_step(images: Bools) -> sparse.csr_array:
-        (image,) = np.nonzero(images & (step < len(thresholds)))
-        ones = np.ones(len(image))
-        return sparse.csr_array((ones, (step[image], image)), shape=(len(thresholds), len(scores)))
-
-    positive, either = by_step(holds), by_step(valid)
-
-    def of_weights(weights: Array) -> Floats:
-        right = positive @ weights
-        precision = ratio(np.cumsum(right, axis=0), np.cumsum(either @ weights, axis=0))
-        return ratio(np.nansum(right * precision, axis=0), right.sum(axis=0))
-
-    return of_weights
-
-
 _ROUNDING = 1e-6  # of scores that came from float32
 
 
@@ -252,3 +183,15 @@ def check_probabilities(table: Floats) -> None:
     """Raise unless scores lie between 0 and 1."""
     if (np.abs(table[~np.isnan(table).any(axis=1)] - 0.5) > 0.5 + _ROUNDING).any():
         raise InputError("scores must be probabilities, between 0 and 1")
+
+
+def mean_of_scores(_: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
+    """Return the mean of scores as a function of weights (n, b) → (b,): an `OfLabel`."""
+    (image,) = np.nonzero(valid)
+    score = scores[image].reshape(len(image), -1).mean(axis=1) if len(image) else np.empty(0)
+
+    def of_weights(weights: Array) -> Floats:
+        drawn = weights[image]
+        return ratio(score @ drawn, drawn.sum(axis=0))
+
+    return of_weights

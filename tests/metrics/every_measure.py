@@ -224,6 +224,18 @@ MEASURES |= {
         metrics.average_precision,
         {"targets": "table", "scores": "scores", "groups": "group"},
     ),
+    "average_precision, micro": (
+        partial(metrics.average_precision, average="micro"),
+        {"targets": "table", "scores": "scores", "groups": "group"},
+    ),
+    "average_precision, weighted": (
+        partial(metrics.average_precision, average="weighted"),
+        {"targets": "table", "scores": "scores", "groups": "group"},
+    ),
+    "label_ranking_average_precision": (
+        metrics.label_ranking_average_precision,
+        {"targets": "table", "scores": "scores", "groups": "group"},
+    ),
     "group_ratio": (
         ratio_of_groups,
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
