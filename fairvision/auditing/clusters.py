@@ -11,17 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fairvision.auditing.given import Given
-from fairvision.auditing.hidden_tables import by_image
+from fairvision.auditing import more_columns
 from fairvision.auditing.layouts import PLAIN, Layout, plain
 from fairvision.core.suggestions import did_you_mean
 from fairvision.core.tables import open_table
 from fairvision.datasets import Dataset
-from fairvision.datasets.label_columns import names as texts
 from fairvision.datasets.samples import table_files
 from fairvision.errors import InputError, shown
 from fairvision.results.words import listed
-from fairvision.schema import UNKNOWN
 
 FEW = 20  # clusters, below which an interval says little
 KIND = "cluster"  # what the column of an audit's table begins with
@@ -111,12 +108,9 @@ class Clusters:
 def of_dataset(column: str, dataset: Dataset) -> Clusters:
     """Return the clusters that a column of the table in a dataset's folder says."""
     check_column(column, [], PLAIN, dataset)
-    parts = []
-    for table in map(open_table, table_files(dataset.root)):
-        if column in table.types:
-            held = table.read(["id", column])
-            parts.append(pd.Series(texts(held[column]), index=texts(held["id"])))
-    return Clusters(column, _in_order(pd.concat(parts), dataset.samples["id"].to_numpy(object)))
+    of_image = more_columns.of_dataset(column, dataset)
+    assert of_image is not None  # it has the column
+    return Clusters(column, of_image)
 
 
 def check_column(column: str, files: Sequence[Path], layout: Layout, data: Dataset | None) -> None:
@@ -148,21 +142,7 @@ def of_tables(
     like : the images whose clusters they are
     """
     check_column(column, files, layout, data)
-    ids = like.samples["id"].to_numpy(object)
-    for file in files:
-        table = by_image(plain(open_table(file), layout, partly=True)[0], layout.logits)
-        for name in (f"{KIND}/{column}", column):
-            if name in table.types:
-                held = table.read(["id", name])
-                by_id = pd.Series(texts(held[name]), index=texts(held["id"]))
-                return Clusters(column, _in_order(by_id, ids))
-    assert data is not None  # it has the column
-    return Clusters(
-        column, np.append(of_dataset(column, data).of_image, [None])[Given(data).rows(ids)]
-    )
-
-
-def _in_order(by_id: pd.Series, ids: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Return values (n,) by id; None where there is none."""
-    values = by_id[~by_id.index.duplicated()].reindex(pd.Index(ids))
-    return values.where(values.notna() & (values != UNKNOWN), None).to_numpy(dtype=object)
+    names = (f"{KIND}/{column}", column)
+    of_image = more_columns.of_tables(names, files, layout, data, like)
+    assert of_image is not None  # something has the column
+    return Clusters(column, of_image)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from fairvision.attribution import METHODS
 from fairvision.auditing import cautions, leaning_figures, task_gallery, verdict
+from fairvision.auditing import group_noise as group_errors
 from fairvision.auditing.album import album
 from fairvision.auditing.given_streams import Source, as_files
 from fairvision.auditing.image_table import Condition, image_table
@@ -109,6 +110,7 @@ def audit(
     columns: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
     logits: bool = False,
     cluster: str | None = None,
+    group_noise: group_errors.Given = None,
     names: Sequence[str] | None = None,
     options: Sequence[SourceOptions] = (),
     missing: str = MISSING[0],
@@ -153,6 +155,10 @@ def audit(
         probabilities of them, sigmoid where many labels may hold
     cluster : column of the dataset's table, or of those of `predictions`, that says which images
         are no independent evidence, such as all of one person: these are resampled together. See
+        docs/uncertainty.md.
+    group_noise : where groups are predicted, or annotated with errors: a table of validated images
+        by true and observed group, or its file; by attribute, where there are several. A column
+        `validated/<attribute>` with the true groups of some images does as well. See
         docs/uncertainty.md.
     names : what the models are called; by default after their folders or files
     options : what is told about models by name (`fairvision.models.SourceOptions`), once for all of
@@ -237,6 +243,7 @@ def audit(
         raise InputError(
             f"unknown attribution {attribution!r}: one of {', '.join(ATTRIBUTIONS)}{hint}"
         )
+    noise = group_errors.read_given(group_noise)
     work = done = material = None
     if shards is not None:
         decisive = {
@@ -245,6 +252,7 @@ def audit(
             **{"sanity_pictures": sanity_pictures, "replicates": replicates, "seed": seed},
             **{"simultaneous": simultaneous, "smallest_difference": smallest_difference},
             **{"batch_size": batch_size, "versions": versions(*LIBRARIES)},
+            "group_noise": {name: table.to_dict() for name, (_, table) in noise.items()},
         }
         work = SharedWork(shards, Path(output), decisive)
         cache = "never" if cache == "auto" else cache  # it would hold the images of all shards
@@ -264,6 +272,7 @@ def audit(
                     replicates=replicates,
                     seed=seed,
                     cluster=cluster,
+                    noise=noise,
                     device=device,
                     options=options,
                     batch_size=batch_size,
@@ -275,7 +284,7 @@ def audit(
         elif first:
             attribution, swaps = "as given in the tables", 0
             with as_files(files, train, names) as given:
-                rows = (split, data, given.train, attributes, layout, cluster)
+                rows = (split, data, given.train, attributes, layout, cluster, noise)
                 material = of_tables(given.files, given.names, *rows)
                 material.called(given.as_given)
         if first and material is not None:
@@ -297,6 +306,7 @@ def audit(
                 simultaneous={} if simultaneous else None,
                 smallest_difference=smallest_difference,
                 clusters={} if material.clusters is None else material.clusters.as_json(),
+                group_noise={name: of.as_json() for name, of in material.noise.items()},
                 versions=versions(*LIBRARIES),
                 runs=material.about,
                 counts=_counts(material.models[0]),
@@ -330,12 +340,14 @@ def _conclude(
             seed=seed,
             cluster=None if together is None else together.codes,
             simultaneous=settings.simultaneous is not None,
+            noise={name: of.keywords for name, of in material.noise.items()},
         )
     settings = replace(settings, simultaneous=None if joint is None else joint.as_json())
     notes = list(material.notes)
     if together is not None:
         truth = models[0].truth
         notes += together.cautions({a: (g, truth.codes(a)) for a, g in truth.attributes.items()})
+    notes += group_errors.cautions(models, metrics, material.noise)
     notes += [] if joint is None else [joint.caution]
     if material.leaning:
         rows = leaning_figures.figures(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Inputs:
     training : truth of the training split, or None
     sampling : the keywords of every measure
     attribute, task : what the figures are about; "" for none
+    noise : of attributes whose groups are observed with errors, what `metrics.noisy_groups` is told
+        of these
     """
 
     samples: Samples
@@ -48,6 +51,7 @@ class Inputs:
     sampling: Sampling
     attribute: str = ""
     task: str = ""
+    noise: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, attribute: str = "", task: str = "") -> Inputs:
         """Return the inputs of another attribute and task."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,15 @@ import pandas as pd
 
 from fairvision import datasets
 from fairvision.attribution import WITHOUT_GRADIENTS
-from fairvision.auditing import clusters, counted_tables, coverage, layouts, streaming, tables
+from fairvision.auditing import (
+    clusters,
+    counted_tables,
+    coverage,
+    group_noise,
+    layouts,
+    streaming,
+    tables,
+)
 from fairvision.auditing.clusters import Clusters
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
@@ -36,6 +45,9 @@ if TYPE_CHECKING:
     from fairvision.models import Model, SourceOptions
     from fairvision.runs import Run
     from fairvision.runs.thresholds import Rule
+
+GivenNoise = Mapping[str, tuple[str, pd.DataFrame]]
+_NONE: GivenNoise = MappingProxyType({})
 
 
 @dataclass
@@ -59,6 +71,7 @@ class Material:
     pictures : where the images of tables are, if that is known
     clusters : which images are resampled together; None where each is drawn by itself
     licence : of the data, as their folder says it
+    noise : of attributes whose groups are observed with errors, what is known of these
     """
 
     models: list[Samples]
@@ -78,6 +91,7 @@ class Material:
     pictures: Dataset | None = None
     clusters: Clusters | None = None
     licence: str = ""
+    noise: group_noise.Noise = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -183,6 +197,7 @@ def of_models(
     seed: int,
     cluster: str | None = None,
     division: Division | None = None,
+    noise: GivenNoise = _NONE,
     **how: Any,
 ) -> Material | None:
     """Ask models all that an audit asks; several processes share the work.
@@ -195,6 +210,7 @@ def of_models(
     attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed, cluster : as for
         `audit`
     division : of the work; by default each process that torchrun started takes its share
+    noise : of `group_noise.read_given`
     how : further options of `collect`
 
     Returns
@@ -216,6 +232,7 @@ def of_models(
     whole = whole.originals()
     audited = whole.split(split)
     together = None if cluster is None else clusters.of_dataset(cluster, audited)
+    of_groups = group_noise.of_audit(noise, audited)
     models = [in_terms_of(model, whole) for model in models]
     doubts = [not_in_data(model, whole) for model in models]
     for model in models:
@@ -274,6 +291,7 @@ def of_models(
         donors=donors,
         licence=whole.licence,
         clusters=together,
+        noise=of_groups,
     )
     for model, of_model in zip(models, samples):
         if not isinstance(model, RunModel):
@@ -349,6 +367,7 @@ def of_tables(
     attributes: Sequence[str],
     layout: Layout,
     cluster: str | None = None,
+    noise: GivenNoise = _NONE,
 ) -> Material:
     """Read samples tables made elsewhere; those that are too many for memory are counted."""
     every = [*files, *([Path(train)] if train is not None else [])]
@@ -387,6 +406,10 @@ def of_tables(
             )
             if cluster is not None:
                 together = clusters.of_tables(cluster, files, layout, whole, models[0].truth)
+    counted_only = models[0].counts is not None
+    of_groups = group_noise.of_audit(
+        noise, models[0].truth, files=() if counted_only else files, layout=layout, data=whole
+    )
     notes += [str(w.message) for w in caught]
     if layout.columns:
         notes += layouts.unread([open_table(path) for path in every], layout)
@@ -413,6 +436,7 @@ def of_tables(
         pictures=whole,
         licence="" if whole is None else whole.licence,
         clusters=together,
+        noise=of_groups,
     )
 
 
@@ -432,6 +456,9 @@ def write(material: Material, folder: Path) -> None:
     else:
         together = material.clusters
         more = {} if together is None else {f"cluster/{together.column}": together.of_image}
+        for attribute, of in material.noise.items():
+            if of.validated is not None:
+                more[f"{group_noise.KIND}/{attribute}"] = of.validated
         for model in material.models:
             (folder / model.model).mkdir()
             tables.write(model, folder / model.model / "samples.parquet", more)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from fairvision.auditing.inputs import Inputs, Training, correct, predicted
 from fairvision.auditing.person_effect import person_effect_figures, without_person_figures
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_evidence_figures import judged_objects, task_evidence_figures
-from fairvision.auditing.task_figures import accuracy_by_group, calibration_figures, task_figures
+from fairvision.auditing.task_figures import calibration_figures, task_figures
+from fairvision.auditing.true_groups import accuracy_by_group
 from fairvision.datasets import Dataset
 from fairvision.errors import FairvisionWarning, InputError, is_of_memory
 from fairvision.metrics import Sampling
@@ -54,6 +56,7 @@ def measure_together(
     seed: int = 0,
     cluster: npt.NDArray[np.int64] | None = None,
     simultaneous: bool = False,
+    noise: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, Together | None]:
     """Compute every figure that the samples allow, and the differences from the first model.
 
@@ -65,6 +68,8 @@ def measure_together(
     replicates, confidence, seed : of the bootstrap; one seed pairs the models
     cluster : (n,) codes, what is resampled instead of images; None for these
     simultaneous : whether the intervals behind findings hold together
+    noise : of attributes whose groups are observed with errors, what `metrics.noisy_groups` is told
+        of these
 
     Returns
     -------
@@ -83,7 +88,9 @@ def measure_together(
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
         warnings.filterwarnings("ignore", "there are only", FairvisionWarning)  # clusters, too
         warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
-        computed = _computed_of([Inputs(model, training, sampling) for model in models])
+        computed = _computed_of(
+            [Inputs(model, training, sampling, noise=noise) for model in models]
+        )
     together = None
     if simultaneous:
         computed, together = hold_together(computed, [model.model for model in models])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.inputs import Inputs, Values, correct, named, predicted
+from fairvision.auditing.inputs import Inputs, correct, named, predicted
+from fairvision.auditing.true_groups import accuracy_by_group
 from fairvision.datasets import Dataset
-from fairvision.metrics import Result
 from fairvision.results.figures import Computed, Key
-from fairvision.schema import UNKNOWN
 
 
 def task_figures(inputs: Inputs) -> Computed:
@@ -38,18 +36,6 @@ def task_figures(inputs: Inputs) -> Computed:
             metrics.average_precision(truth, scores, labels=labels, **inputs.sampling),
         )
     yield from calibration_figures(inputs)
-
-
-def accuracy_by_group(inputs: Inputs, right: Values) -> Computed:
-    """Yield accuracy and error of each group, the gap between groups, and the worst of them."""
-    attribute, task = inputs.attribute, inputs.task
-    means = inputs.means(right)
-    for group, result in means.items():
-        yield Key("accuracy", attribute, task, group), result
-    yield Key("accuracy_gap", attribute, task), metrics.gap(means)
-    yield Key("worst_group_accuracy", attribute, task), _worst(means)
-    for group, result in inputs.means(1 - right).items():
-        yield Key("error", attribute, task, group), result
 
 
 def calibration_figures(inputs: Inputs) -> Computed:
@@ -122,9 +108,3 @@ def images_of_versions(truth: Dataset, attribute: str) -> pd.Series | None:
         return None
     images = pd.Series([name.removesuffix(ending) for name, ending in zip(ids, endings)])
     return images if (images.value_counts() == len(groups)).all() else None
-
-
-def _worst(means: dict[str, Result]) -> Result:
-    """Return the mean of the known group that fares worst; which it is, is held fixed."""
-    of_groups = [mean for group, mean in means.items() if group != UNKNOWN]
-    return min(of_groups, key=lambda mean: (np.isnan(mean), mean))

@@ -39,6 +39,7 @@ SECTIONS = {
             "replicates",
             "seed",
             "cluster",
+            "group_noise",
             "simultaneous",
             "smallest_difference",
             "tokens",
@@ -118,6 +119,7 @@ ONLY_OF_CAPTIONERS = ("tokens",)
 )
 @options.tokens
 @options.cluster
+@options.group_noise
 @options.simultaneous
 @options.smallest_difference
 @click.option(

@@ -143,6 +143,21 @@ replicates = click.option(
     show_default=True,
     help="Bootstrap replicates of the intervals.",
 )
+
+
+def _files_by_attribute(given: tuple[str, ...]) -> dict[str, Path]:
+    """Return a file for each attribute, which may be named as in ATTRIBUTE=FILE; else ""."""
+    files: dict[str, Path] = {}
+    for text in given:
+        attribute, is_named, file = text.partition("=")
+        attribute, file = (attribute.strip(), file.strip()) if is_named else ("", text)
+        if attribute in files:
+            named = shown(attribute) if attribute else "a file without an attribute"
+            raise InputError(f"--group-noise names {named} twice")
+        files[attribute] = Path(os.path.expanduser(file))
+    return files
+
+
 cluster = click.option(
     "--cluster",
     metavar="COLUMN",
@@ -156,6 +171,14 @@ tokens = click.option(
     show_default=True,
     help="What captions are cut into for BLEU, CIDEr and ROUGE-L: runs of the letters a to z, "
     "words of any script, or single letters, for scripts without spaces.",
+)
+group_noise = click.option(
+    "--group-noise",
+    multiple=True,
+    metavar="[ATTRIBUTE=]FILE",
+    callback=lambda _ctx, _param, given: _files_by_attribute(given),
+    help="Table of validated pictures by true and observed group: groups are predicted, or "
+    "annotators err. A column validated/ATTRIBUTE does as well.",
 )
 simultaneous = click.option(
     "--simultaneous",

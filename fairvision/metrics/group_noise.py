@@ -202,7 +202,7 @@ def noisy_groups(
         observed=observed,
         gap=gap(by_group),
         bounds=bounds,
-        gap_bounds=_gap_bounds(by_group, bounds),
+        gap_bounds=gap_bounds(by_group, bounds),
         confusion=pd.DataFrame(validation.counts.sum(axis=0), index=names, columns=names).astype(
             int
         ),
@@ -280,7 +280,10 @@ def _members(
 ) -> tuple[Floats, ...]:
     """Return which units are of each stratum and group, (strata * groups, units) three times."""
     place = np.arange(validation.strata * validation.groups)[:, None]
-    unsure, sure = used & (codes >= 0) & (true < 0), used & (true >= 0)
+    sure = used & (true >= 0)
+    if validation.strata > 1:  # errors of all images vary as those of the validated ones do
+        sure &= codes < 0
+    unsure = used & (codes >= 0) & ~sure
     of_stratum = strata * validation.groups
     kinds = ((codes, unsure), (true, sure), (codes, used & (codes >= 0)))
     return tuple(((of_stratum + of == place) & kept).astype(float) for of, kept in kinds)
@@ -316,7 +319,7 @@ def _at_the_edge(result: Result, ends: tuple[float, float], tail: float) -> Resu
     return replace(result, high=max(result.high, 1 - reach))
 
 
-def _gap_bounds(
+def gap_bounds(
     means: Mapping[Any, Result], bounds: Mapping[Any, tuple[Result, Result]]
 ) -> tuple[Result, Result]:
     """Return the least and the most of the difference of the groups with extreme means."""

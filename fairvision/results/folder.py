@@ -41,6 +41,8 @@ class AuditSettings:
     replicates, confidence, seed : of the intervals
     clusters : what was resampled instead of images: `column`, `clusters` (how many), `pictures` and
         `largest`; empty where it was images
+    group_noise : by attribute whose groups are observed with errors, the `source` of what is known
+        of these, and how many images were `validated`
     simultaneous : how intervals were made to hold together: how many `figures`, by what `factor`
         each is wider, and by the id of each finding `p`, its p-value corrected by Holm; else None
     smallest_difference : in points, below which a difference does not matter; 0: none was stated
@@ -64,6 +66,7 @@ class AuditSettings:
     confidence: float
     seed: int
     clusters: Mapping[str, object] = field(default_factory=dict)
+    group_noise: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     simultaneous: Mapping[str, object] | None = None
     smallest_difference: float = 0.0
     versions: Mapping[str, str]

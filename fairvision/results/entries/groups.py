@@ -25,6 +25,7 @@ BALANCED = "balanced_accuracy"
 
 _EVERYWHERE = "attribute; attribute+group; task; attribute+task+group"
 _BETWEEN = "attribute; attribute+task"
+_NOISY = "attribute; attribute+task (groups observed with errors)"
 _PAIR = "attribute, task; +label"
 
 _parity = partial(Metric, keys=_PAIR, places=(Place(MORE_TOGETHER),))
@@ -81,6 +82,49 @@ METRICS = (
         keys=_BETWEEN,
         definition="largest minus smallest group accuracy",
         places=(Place(RIGHT), Place(TOGETHER, 3)),
+    ),
+    Metric(
+        name="observed_accuracy",
+        unit="fraction",
+        better="higher",
+        title="Accuracy on {subject}, groups as observed",
+        meaning="what the accuracy of a group looks like where its pictures were taken for it with "
+        "errors",
+        undefined=NEEDS_GROUPS,
+        keys="attribute+group; attribute+task+group (groups observed with errors)",
+        definition="accuracy of groups as annotated or predicted, where `accuracy` is of the true "
+        "ones ([uncertainty.md](uncertainty.md#groups-that-are-predicted))",
+    ),
+    Metric(
+        name="observed_accuracy_gap",
+        unit="difference",
+        better="lower",
+        title="Gap between groups as observed, {subject}",
+        meaning="what the gap looks like where groups are observed with errors: mostly too small",
+        undefined=NEEDS_GROUPS,
+        keys=_NOISY,
+        definition="largest minus smallest group of `observed_accuracy`",
+        places=(Place(PROBABILITIES), Place(MORE_TOGETHER)),
+    ),
+    Metric(
+        name="accuracy_gap_least",
+        unit="difference",
+        title="Gap between groups, {subject}, at least",
+        meaning="whatever the errors in groups have to do with the answers",
+        undefined=NEEDS_GROUPS,
+        keys=_NOISY,
+        definition="lower bound of `accuracy_gap`, whatever errors have to do with answers",
+        places=(Place(PROBABILITIES), Place(MORE_TOGETHER)),
+    ),
+    Metric(
+        name="accuracy_gap_most",
+        unit="difference",
+        title="Gap between groups, {subject}, at most",
+        meaning="whatever the errors in groups have to do with the answers",
+        undefined=NEEDS_GROUPS,
+        keys=_NOISY,
+        definition="upper bound of `accuracy_gap`, whatever errors have to do with answers",
+        places=(Place(PROBABILITIES), Place(MORE_TOGETHER)),
     ),
     Metric(
         name="worst_group_accuracy",
