@@ -3,6 +3,8 @@
 # make quick  the same, without measuring which lines are run
 # make test-lowest  the tests with the lowest versions that pyproject.toml allows
 # make test-newest  the tests with the newest versions that there are
+# make test-engines  the tests with Spark and Ray, which need Java and much room on the disk
+# make check-dependencies  licences and known vulnerabilities of what comes along with fairvision
 # make fuzz   10,000 random cases: formats, metrics, kills (FAIRVISION_FUZZ_SEED=1 for others)
 # make browser  install what the tests of pages need: Chromium and axe-core
 # make lint   style, format and types
@@ -15,7 +17,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 
-.PHONY: demo test quick test-lowest test-newest fuzz browser lint docs dist tables setup clean
+.PHONY: demo test quick test-lowest test-newest test-engines check-dependencies fuzz browser lint \
+	docs dist tables setup clean
 
 setup: .venv/.installed
 
@@ -71,6 +74,32 @@ test-newest: browser
 	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
 	$(PYTEST)
 
+test-engines: BIN := .venv-engines/bin
+test-engines: .venv-engines/.installed
+	.ci/java
+	FAIRVISION_ENGINES=true OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/engines
+
+.venv-engines/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --upgrade pip
+	.venv-engines/bin/python -m pip install --quiet --editable '.[dev,engines]'
+	touch $@
+
+# Of the extras whose packages the code imports: what is newest, as pip would install it today.
+IMPORTED := clip duckdb hf masks onnx tracking
+check-dependencies: setup .venv-tools/.installed
+	mkdir -p build
+	.venv-tools/bin/uv pip compile --quiet --no-header --no-annotate pyproject.toml \
+		$(IMPORTED:%=--extra %) --python $(BIN)/python --output-file build/dependencies.txt
+	.venv-tools/bin/pip-licenses --python $(BIN)/python --summary \
+		--packages $$(sed -n 's/==.*//p' build/dependencies.txt)
+	.venv-tools/bin/pip-audit --requirement build/dependencies.txt --no-deps --disable-pip
+
+.venv-tools/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet pip-audit pip-licenses uv
+	touch $@
+
 fuzz: setup
 	FAIRVISION_FUZZ=$${FAIRVISION_FUZZ:-10000} $(PYTEST) tests/fuzz
 
@@ -83,4 +112,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest fairvision-demo build dist site *.egg-info .coverage*
+	rm -rf .venv .venv-* fairvision-demo build dist site *.egg-info .coverage*

@@ -29,6 +29,7 @@ _OF_MEMORY = (
     "failed to map segment",  # of a library that is loaded
     "could not create a primitive",  # what oneDNN says
 )
+_CAUSE = "Caused by: "
 
 
 class InputError(ValueError):
@@ -151,7 +152,10 @@ def _problem(error: Exception, kind: str) -> str:
         case OSError(strerror=str() as reason):
             return f"cannot be read: {reason}"
     line = getattr(error, "lineno", None)
-    reason = getattr(error, "msg", None) or next(iter(str(error).splitlines()), "")
+    lines = str(error).splitlines()
+    causes = [text for text in lines if text.startswith(_CAUSE)]  # as Java tells, the root last
+    reason = getattr(error, "msg", None) or "".join([*lines[:1], *causes][-1:])
+    reason = reason.removeprefix(_CAUSE)
     reason = reason or type(error).__name__
     if "integer string conversion" in reason:  # Python's advice is about programs, not files
         reason = "a number in it has too many digits"

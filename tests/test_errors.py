@@ -86,6 +86,12 @@ def test_parsers_of_bytes(tmp_path):
         raise KeyboardInterrupt
 
 
+def test_the_root_cause_is_told_of_what_java_raises():
+    told = "An error occurred while calling o1.\n: x.y.Z\n\tat a.b\nCaused by: C\nCaused by: lost"
+    with pytest.raises(InputError, match=r"^rows cannot be read: lost$"), reading("rows"):
+        raise RuntimeError(told)
+
+
 def test_only_regular_files_are_read(tmp_path):
     (tmp_path / "circle").symlink_to("circle")
     for path, words in (
