@@ -142,12 +142,18 @@ class Inputs:
 
 def predicted(model: Samples, head: str, kind: str = "score") -> Codes | None:
     """Return predictions as `Dataset.codes` and `Dataset.targets` do; -1 where there are none."""
-    if (kind, head) in model.decided:
-        return model.decided[kind, head]
+    for of_heads in (model.decided, model.answers):
+        if (kind, head) in of_heads:
+            return of_heads[kind, head]
     scores = model.probabilities(kind, head)
     if scores is None:
         return None
-    return metrics.decide(scores, many=model.truth.schema.is_many(head))
+    many = model.truth.schema.is_many(head)
+    answers = metrics.decide(scores, many)
+    if not many:  # tables of labels are large, and made anew
+        answers.flags.writeable = False
+        model.answers[kind, head] = answers
+    return answers
 
 
 def tied(model: Samples, head: str) -> npt.NDArray[np.bool_] | None:

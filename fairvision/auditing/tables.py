@@ -58,6 +58,7 @@ class Samples:
     counterfactuals : what it says about images that were made of these, or None
     maps : small maps of the images that a page shows, by attribute (`miniatures.rows_shown`); not
         in any table
+    answers : what follows from scores, by (kind, head), once it was asked for (`inputs.predicted`)
     """
 
     model: str
@@ -68,6 +69,9 @@ class Samples:
     missing_wrong: bool = False
     counterfactuals: Samples | None = None
     maps: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], npt.NDArray[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def images(self) -> int:
@@ -154,12 +158,13 @@ def read_predictions(
     notes = [line for _, lines in opened for line in lines]
     held = tables[0].read()
     given = [None if data is None else Given(data) for _ in tables]
+    covered = data is not None and covers(given[0], names(held["id"]))
     schema, guesses = infer_schema(
         tables[0],
         lambda name: look_at(tables[0], name, held[name]),
         data=data,
         attributes=attributes,
-        covered=covers(given[0], names(held["id"])),
+        covered=covered,
         answered=labels_of_answers(
             tables, lambda table, name: look_at(table, name, table.read([name])[name])
         ),
@@ -312,8 +317,9 @@ def _write(truth: Dataset, scores: pd.DataFrame, path: Path) -> None:
     masks = truth.predicted_masks
     noted = {} if masks is None else {"masks": masks.as_json()}
     table.attrs["fairvision"] = truth.schema.as_json() | noted
-    with whole_file(path) as part:
-        table.to_parquet(part, index=False)
+    few = [name for head in ("split", *truth.schema) for name in (head, f"{head}.list.element")]
+    with whole_file(path) as part:  # ids and scores are all different: without a dictionary
+        table.to_parquet(part, index=False, use_dictionary=few)
 
 
 def _samples(
@@ -441,22 +447,31 @@ def _align(
     aligned = [_rows(models[0], truth, audited[0])]
     for table, model, rows in zip(tables[1:], models[1:], audited[1:]):
         other = model.truth.samples["id"].iloc[rows]
-        if not other.isin(ids).all() and (same := same_ids([*ids], [*other])):
-            other = other.map(same)
-            notes.append(by_number(table.path.name))
-        for a, b, lacking in ((ids, other, table), (other, ids, tables[0])):
-            missing = a[~a.isin(b)]
-            if len(missing):
-                raise InputError(
-                    f"{lacking.path} has no row for id {shown(missing.iloc[0])} (and "
-                    f"{len(missing) - 1} more) that another table has"
-                    f"{_as_written(missing.iloc[0], b)}: tables are compared on the same pictures"
-                )
-        rows = rows[pd.Index(other).get_indexer(pd.Index(ids))]
+        if not np.array_equal(other.to_numpy(), ids.to_numpy()):
+            rows = rows[_places(tables[0], ids, table, other, notes)]
         other_codes = {head: model.truth.encoded(head)[rows] for head in truth.schema}
         check_same_truth(truth.schema, codes, other_codes, tables[0].path, table, rows)
         aligned.append(_rows(model, truth, rows))
     return aligned
+
+
+def _places(
+    first: Table, ids: pd.Series, table: Table, other: pd.Series, notes: list[str]
+) -> npt.NDArray[np.int64]:
+    """Return where each id of the first table is among those of another, with the same images."""
+    if not other.isin(ids).all() and (same := same_ids([*ids], [*other])):
+        other = other.map(same)
+        notes.append(by_number(table.path.name))
+    for a, b, lacking in ((ids, other, table), (other, ids, first)):
+        missing = a[~a.isin(b)]
+        if len(missing):
+            raise InputError(
+                f"{lacking.path} has no row for id {shown(missing.iloc[0])} (and "
+                f"{len(missing) - 1} more) that another table has"
+                f"{_as_written(missing.iloc[0], b)}: tables are compared on the same pictures"
+            )
+    places: npt.NDArray[np.int64] = pd.Index(other).get_indexer(pd.Index(ids))
+    return places
 
 
 def _as_written(missing: str, ids: pd.Series) -> str:

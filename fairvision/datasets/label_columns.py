@@ -51,13 +51,22 @@ def texts(column: Any) -> tuple[npt.NDArray[np.int32], list[str | None]]:
     codes = column.indices.cast(pa.int32())
     if codes.null_count:
         codes = codes.fill_null(-1)
-    return codes.to_numpy(), [cell_text(value) for value in column.dictionary.to_pylist()]
+    return codes.to_numpy(), _cell_texts(column.dictionary)
 
 
 def names(column: Any) -> npt.NDArray[np.object_]:
     """Return the text of each cell, (n,) objects, None where it is empty."""
     codes, values = texts(column)
     return np.array([*values, None], dtype=object)[codes]
+
+
+def _cell_texts(values: Any) -> list[str | None]:
+    """Return `cell_text` of each value of an array of pyarrow."""
+    if pa.types.is_integer(values.type):
+        values = values.cast(pa.string())
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return [cell_text(value) for value in values.to_pylist()]
+    return [text or None for text in values.to_numpy(zero_copy_only=False)]
 
 
 def cell_text(value: Any) -> str | None:

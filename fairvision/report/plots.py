@@ -7,17 +7,15 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-
 from fairvision.results import words
 from fairvision.results.figures import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's palette, safe for colour-blind readers; shapes say the same without colour.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -97,6 +95,10 @@ def panel(
         An `svg` element in which every name is escaped; the same for the same input. Where it has
         links, which are for the mouse, its description stands before it.
     """
+    import matplotlib as mpl  # slow to import, and only needed where something is drawn
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     lines = sum(len(category.figures) for category in categories)
     height = lines * _LINE + len(categories) * _HEADING + _AXIS
     low, high = limits or _limits(categories, reference)

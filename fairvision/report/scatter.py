@@ -6,15 +6,13 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairvision.report.plots import _COLOURS, _GLYPHS, _INK, _MARKERS, _STYLE, _WIDTH, _inline
 from fairvision.results import words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _HEIGHT = 290.0
 _ROOM = {"left": 52.0, "right": 12.0, "top": 26.0, "bottom": 46.0}
@@ -55,6 +53,10 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, *, description: str, key:
     An `svg` element in which every name is escaped, the same for the same input; None where nothing
     can be drawn.
     """
+    import matplotlib as mpl  # slow to import, and only needed where something is drawn
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     drawn = [
         (place, point.name, runs)
         for place, point in enumerate(points)

@@ -352,17 +352,23 @@ class Figures:
 
 def read(metrics: pd.DataFrame, models: Sequence[str]) -> Figures:
     """Read a metrics table, in memory or as `metrics.csv` gives it back."""
-    table = metrics.copy()
-    for key in KEYS:
-        table[key] = table[key].astype(object).where(table[key].notna(), "").astype(str)
-    columns = [*KEYS, "value", "low", "high", "unit"]
-    counts = table["n"].fillna(0).astype(int)
+    texts = {
+        key: [
+            str(name) if there else ""
+            for name, there in zip(metrics[key].tolist(), metrics[key].notna().tolist())
+        ]
+        for key in KEYS
+    }
+    numbers = [metrics[name].astype(float).tolist() for name in ("value", "low", "high")]
+    counts = metrics["n"].fillna(0).astype(int).tolist()
     figures = {
-        (row[0], Key(*row[1:6])): Figure(float(row[6]), float(row[7]), float(row[8]), n, row[9])
-        for row, n in zip(table[columns].itertuples(index=False, name=None), counts, strict=True)
+        (model, Key(*key)): Figure(*figure)
+        for (model, *key), *figure in zip(
+            zip(*texts.values()), *numbers, counts, metrics["unit"].tolist(), strict=True
+        )
     }
 
     def names(key: str) -> list[str]:
-        return [name for name in dict.fromkeys(table[key]) if name]
+        return [name for name in dict.fromkeys(texts[key]) if name]
 
     return Figures(list(models), figures, names("attribute"), names("task"))

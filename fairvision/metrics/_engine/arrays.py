@@ -16,6 +16,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Ints: TypeAlias = NDArray[np.integer[Any]]
 Objects: TypeAlias = NDArray[np.object_]
+_LISTED = 1 << 20  # codes that are counted rather than sorted
+
 Columns: TypeAlias = dict[str, Any]  # arrays, Series, tables by the names of arguments
 
 
@@ -24,6 +26,17 @@ def ratio(part: Array, whole: Array) -> Floats:
     part, whole = np.broadcast_arrays(part, whole)
     quotient: Floats = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
     return quotient
+
+
+def unique_codes(codes: Ints, span: int) -> tuple[Ints, Ints]:
+    """Return the different codes, rising, and where each is among them; all are below `span`."""
+    if span > max(_LISTED, len(codes)):
+        different, place = np.unique(codes, return_inverse=True)
+        return different, place
+    different = np.flatnonzero(np.bincount(codes, minlength=span))
+    place_of = np.zeros(span, np.int64)
+    place_of[different] = np.arange(len(different))
+    return different, place_of[codes]
 
 
 def mean_of_defined(values: Floats) -> Floats:

@@ -13,14 +13,15 @@ from scipy import sparse
 from scipy.special import ndtr, ndtri
 
 from fairvision.errors import InputError, shown
-from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio, unique_codes
 from fairvision.metrics._engine.clusters import Clusters, tails
-from fairvision.metrics._engine.draws import draw_rows, draw_units, keep_rows
+from fairvision.metrics._engine.draws import draw_rows, draw_units, keep_rows, keep_units
 
 Statistic = Callable[[Array], Floats]  # weights (units, b) → values (..., b)
 
 _BLOCK = 4_000_000  # weights handed to a statistic at once (32 MB)
 _KEPT = 120_000_000  # drawn counts kept for the next measure (120 MB)
+_KEPT_UNITS = 2_000_000  # the same of units that stand for many images
 _APART = 4  # images of each row, at most, up to which they are drawn one by one
 _JACKKNIFE = 1000  # parts that are left out in turn, at most
 _STILL = 1e-12  # of a figure: what floats leave where nothing has changed
@@ -210,7 +211,7 @@ class Sample:
         """Return the sample of the pairs of units, and the sums over pairs for each of the two."""
         _check_paired(self, other)
         pair = self.unit.astype(np.int64) * len(other.counts) + other.unit
-        pairs, unit = np.unique(pair, return_inverse=True)
+        pairs, unit = unique_codes(pair, len(self.counts) * len(other.counts))
         rows = np.bincount(unit, weights=self.row_counts, minlength=len(pairs))
         counts = np.rint(rows).astype(np.int64)
         of_mine, of_theirs = np.divmod(pairs, max(1, len(other.counts)))
@@ -263,6 +264,9 @@ class Sample:
                 # as the rows repeated are drawn
                 drawn = block if alone else np.add.reduceat(block.astype(np.int32), first, axis=0)
                 yield drawn.astype(kind)
+            return
+        if self.stratum is None and 0 < units * replicates <= _KEPT_UNITS:
+            yield keep_units(self.counts.tobytes(), replicates, seed).astype(kind)
             return
         stratum = np.zeros(units, int) if self.stratum is None else self.stratum
         parts = [np.flatnonzero(stratum == s) for s in range(stratum.max(initial=-1) + 1)]

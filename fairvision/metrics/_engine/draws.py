@@ -9,6 +9,8 @@ import numpy as np
 
 from fairvision.metrics._engine.arrays import Array, Ints
 
+_AT_ONCE = 1 << 16  # images that are picked together
+
 
 def draw_units(generator: np.random.Generator, counts: Ints, replicates: int) -> Array:
     """Return how often units with so many images are drawn, (units, replicates)."""
@@ -19,10 +21,19 @@ def draw_units(generator: np.random.Generator, counts: Ints, replicates: int) ->
         return generator.multinomial(total, counts / total, size=replicates).T
     unit = np.repeat(np.arange(len(counts)), counts)
     drawn = np.empty((replicates, len(counts)))
-    for replicate in drawn:
-        picked = unit[generator.integers(total, size=total)]
-        replicate[:] = np.bincount(picked, minlength=len(counts))
+    step = max(1, _AT_ONCE // total)
+    for start in range(0, replicates, step):
+        block = drawn[start : start + step]
+        picked = unit[generator.integers(total, size=(len(block), total))]
+        picked += len(counts) * np.arange(len(block))[:, None]
+        block[:] = np.bincount(picked.ravel(), minlength=block.size).reshape(block.shape)
     return drawn.T
+
+
+@lru_cache(maxsize=2)
+def keep_units(counts: bytes, replicates: int, seed: int) -> Array:
+    """Return `draw_units` of counts (units,) int64, kept for the next measure of the same units."""
+    return draw_units(np.random.default_rng(seed), np.frombuffer(counts, np.int64), replicates)
 
 
 def draw_rows(rows: int, replicates: int, seed: int, size: int) -> Iterator[Ints]:

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairvision.metrics._engine.arrays import Floats, Ints, ratio
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio
 from fairvision.metrics._engine.bootstrap import Sample
 
+_LEVELS = 256  # of values in a cell, between which thresholds are looked for
 MANY = 10_000  # images, from which on counts of cells are drawn
 
 
@@ -68,36 +69,30 @@ def two_points(cell: Ints, values: Floats, counts: Ints, size: int) -> tuple[Int
     (rows,) ints, 2 · cell, + 1 above the threshold; and the value of each of these numbers, which
     has the mean and the variance of the cell.
     """
-    order = np.lexsort((values, cell))
-    cell_of, value, times = cell[order], values[order], counts[order].astype(float)
-    new = np.append(True, cell_of[1:] != cell_of[:-1])[: len(order)]
-    starts = np.flatnonzero(new)
-    place = np.cumsum(new) - 1  # of the cell among those that have rows
-    images = np.add.reduceat(times, starts)
-    mean = np.add.reduceat(times * value, starts) / images
-    off = value - mean[place]
-    variance = np.add.reduceat(times * off**2, starts) / images
+    times = counts.astype(float)
+    lowest, highest = np.full(size, np.inf), np.full(size, -np.inf)
+    np.minimum.at(lowest, cell, values)
+    np.maximum.at(highest, cell, values)
+    along = np.nan_to_num(ratio(values - lowest[cell], (highest - lowest)[cell]))
+    level = np.minimum((along * _LEVELS).astype(int), _LEVELS - 1)
 
-    def within(summed: Floats) -> Floats:
-        before = np.append(0, summed.cumsum())
-        inside: Floats = before[1:] - before[starts][place]
-        return inside
+    def added(numbers: Floats, place: Ints, *shape: int) -> Floats:
+        sums: Array = np.bincount(place, numbers, int(np.prod(shape))).reshape(shape)
+        return sums
 
-    below = within(times)
-    last = np.append(value[1:] != value[:-1], True)[: len(order)] & (below < images[place])
-    between = np.where(last, ratio(within(times * off) ** 2, below * (images[place] - below)), -1)
-    best = np.maximum.reduceat(between, starts)
-    first = np.unique(place[between == best[place]], return_index=True)[1]
-    threshold = value[np.flatnonzero(between == best[place])[first]]
-    above = np.empty(len(order), bool)
-    above[order] = value > threshold[place]
-
-    share = np.add.reduceat(times * (value > threshold[place]), starts) / images
-    spread = np.sqrt(variance)
-    points = np.zeros((size, 2))
-    points[cell_of[starts], 0] = mean - spread * np.sqrt(np.nan_to_num(ratio(share, 1 - share)))
-    points[cell_of[starts], 1] = mean + spread * np.sqrt(np.nan_to_num(ratio(1 - share, share)))
-    return 2 * cell + above, points.ravel()
+    images = added(times, cell, size)
+    mean = np.nan_to_num(ratio(added(times * values, cell, size), images))
+    off = values - mean[cell]
+    spread = np.sqrt(np.nan_to_num(ratio(added(times * off**2, cell, size), images)))
+    place = cell * _LEVELS + level
+    below = added(times, place, size, _LEVELS).cumsum(axis=1)
+    moved = added(times * off, place, size, _LEVELS).cumsum(axis=1)
+    between = np.nan_to_num(ratio(moved**2, below * (images[:, None] - below)))
+    last = between.argmax(axis=1)  # level of the lower ones
+    share = 1 - np.nan_to_num(ratio(below[np.arange(size), last], images))
+    low = mean - spread * np.sqrt(np.nan_to_num(ratio(share, 1 - share)))
+    high = mean + spread * np.sqrt(np.nan_to_num(ratio(1 - share, share)))
+    return 2 * cell + (level > last[cell]), np.stack([low, high], axis=1).ravel()
 
 
 def merged(sample: Sample, code: Ints, size: int) -> Sample:
