@@ -38,6 +38,8 @@ from fairvision.metrics.contrasts import (
 from fairvision.metrics.counterfactual_sets import CounterfactualResult, counterfactual_consistency
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
+from fairvision.metrics.disparity import conditional_demographic_disparity
+from fairvision.metrics.entropy import EntropyResult, generalized_entropy_index, theil_index
 from fairvision.metrics.evidence import (
     area_weighted_localisation,
     chance_level,
@@ -55,6 +57,7 @@ from fairvision.metrics.multi_attribute import (
     MultiAttributeResult,
     multi_attribute_bias_amplification,
 )
+from fairvision.metrics.neighbours import consistency_score
 from fairvision.metrics.parity import (
     accuracy_difference,
     demographic_parity_difference,
@@ -94,6 +97,7 @@ __all__ = [
     "CaptionReport",
     "CounterfactualResult",
     "Counts",
+    "EntropyResult",
     "GroupMetrics",
     "GroupResult",
     "LeakageResult",
@@ -123,7 +127,9 @@ __all__ = [
     "cider",
     "cifar10s_bias",
     "compare",
+    "conditional_demographic_disparity",
     "confusion",
+    "consistency_score",
     "context_typical_group",
     "correct",
     "counterfactual_consistency",
@@ -150,6 +156,7 @@ __all__ = [
     "false_omission_rate",
     "false_positive_rate",
     "gap",
+    "generalized_entropy_index",
     "group_metrics",
     "group_ratio",
     "holm",
@@ -183,6 +190,7 @@ __all__ = [
     "simultaneous",
     "skew_at_k",
     "small_groups",
+    "theil_index",
     "top_k_intersection",
     "true_negative_rate",
     "true_positive_rate",

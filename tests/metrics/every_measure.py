@@ -244,6 +244,26 @@ MEASURES |= {
         from_reference,
         {"truth": "label", "predicted": "pred_label", "groups": "group"},
     ),
+    "generalized_entropy_index": (
+        metrics.generalized_entropy_index,
+        {"truth": "label", "predicted": "pred_label", "groups": "group"},
+    ),
+    "theil_index": (
+        metrics.theil_index,
+        {"truth": "table", "predicted": "pred_table", "groups": "group"},
+    ),
+    "conditional_demographic_disparity": (
+        metrics.conditional_demographic_disparity,
+        {"predicted": "pred_label", "groups": "group", "given": "label"},
+    ),
+    "conditional_demographic_disparity, table": (
+        metrics.conditional_demographic_disparity,
+        {"predicted": "pred_table", "groups": "group"},
+    ),
+    "consistency_score": (
+        metrics.consistency_score,
+        {"features": "features", "predicted": "pred_label", "groups": "group"},
+    ),
     "score_gap": (gap_of_scores, {"scores": "value", "groups": "group"}),
     "score_gap, median": (
         partial(gap_of_scores, statistic="median"),
@@ -356,11 +376,13 @@ CONTINUOUS = {  # sums of fractions
     *("cider", "rouge_l", "score_gap"),
     *("counterfactual_consistency, shift", "log_loss, table", "log_loss, groups"),
 }
-OF_PLACES = {"ndkl"}  # the second place counts less than the first
+# the second place counts less than the first; an image's twin is its nearest neighbour
+OF_PLACES = {"ndkl", "consistency_score"}
 NO_MEASURE = {
     "CaptionReport",
     "CounterfactualResult",
     "Counts",
+    "EntropyResult",
     "GroupMetrics",
     "GroupResult",
     "LeakageResult",
@@ -414,4 +436,5 @@ def rows(seed: int, n: int) -> Columns:
     drawn["written"] = np.empty(n, dtype=object)
     drawn["written"][:] = [tuple(random.choice(texts, random.integers(0, 4))) for _ in range(n)]
     drawn["scene"] = np.where(random.random(n) < 0.1, -1, random.integers(0, 30, n)).astype(float)
+    drawn["features"] = random.normal(size=(n, 3))
     return drawn

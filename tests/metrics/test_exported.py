@@ -17,6 +17,7 @@ SEEN_THROUGH_OTHERS = {
     "CaptionReport",
     "CounterfactualResult",
     "Counts",
+    "EntropyResult",
     "GroupMetrics",
     "GroupResult",
     "LeakageResult",

@@ -71,7 +71,7 @@ class Grouping:
 
 def group_columns(groups: Groups) -> Columns:
     """Return the columns of groups, one for each attribute, named as `Rows` shall name them."""
-    groups = _by_attribute(groups)
+    groups = by_attribute(groups)
     if groups is None:
         return {}
     if not isinstance(groups, (Mapping, pd.DataFrame)):
@@ -84,7 +84,7 @@ def group_columns(groups: Groups) -> Columns:
     return columns
 
 
-def _by_attribute(groups: Groups) -> Groups:
+def by_attribute(groups: Groups) -> Groups:
     """Return a table of images × attributes, without names, by the position of its columns."""
     if isinstance(groups, (list, tuple)) and any(np.ndim(of) == 1 for of in groups[:1]):
         raise InputError("groups must be one per image; give several attributes as {name: groups}")
@@ -96,7 +96,7 @@ def _by_attribute(groups: Groups) -> Groups:
 
 def read_grouping(groups: Groups, rows: Rows, keep: Bools) -> Grouping:
     """Return the groups of units; "unknown" is listed where a unit in `keep` has no known group."""
-    groups = _by_attribute(groups)
+    groups = by_attribute(groups)
     columns = group_columns(groups)
     if not columns:
         return Grouping((), np.zeros(len(keep), int))
@@ -230,7 +230,7 @@ class Outcomes:
 
     def figures(self, measures: Sequence[str], weights: Array) -> Floats:
         """Return rates one after the other, each (1 + pairs, b): of all images, then of pairs."""
-        counts = self._count(weights)
+        counts = self.count(weights)
         outcomes = np.concatenate([counts.sum(axis=1, keepdims=True), counts], axis=1)
         rates: dict[str, Floats] = {}
         for pooled in (False, True):
@@ -276,7 +276,7 @@ class Outcomes:
         rate, pooled = self._rate_of(measure)
 
         def images(weights: Array) -> Floats:
-            counts = self._count(weights)
+            counts = self.count(weights)
             counts = counts.sum(axis=2, keepdims=True) if pooled else counts
             of_labels = rate.images(counts.sum(axis=1))
             return np.vstack([of_labels, rate.images(counts).reshape(-1, weights.shape[1])])
@@ -325,7 +325,7 @@ class Outcomes:
     @cached_property
     def _counts(self) -> Ints:
         """Images of each outcome, (4, groups, labels)."""
-        return np.rint(self._count(self.sample.counts[:, None])[..., 0]).astype(np.int64)
+        return np.rint(self.count(self.sample.counts[:, None])[..., 0]).astype(np.int64)
 
     @cached_property
     def _sums(self) -> list[Any]:
@@ -345,7 +345,7 @@ class Outcomes:
         matrix[code[row] * shape[1] + label, row] = 1
         return matrix
 
-    def _count(self, weights: Array) -> Floats:
+    def count(self, weights: Array) -> Floats:
         """Return weighted counts of the outcomes, (4, groups, labels, b)."""
         *sums, members = [added(matrix, weights) for matrix in self._sums]
         held = np.reshape(sums, (3, *self._shape, weights.shape[1]))
@@ -370,16 +370,23 @@ class Decisions:
 
 def read_outcomes(measures: Sequence[str], given: Decisions) -> Outcomes:
     """Read the outcomes that rates are made of, and warn of small groups."""
+    blind = [measure for measure in measures if measure != "selection_rate"]
+    outcomes = outcomes_of(given, blind[0] if blind else None)
+    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
+    return outcomes
+
+
+def outcomes_of(given: Decisions, judged_by: str | None) -> Outcomes:
+    """Read outcomes, for a measure that needs truth; for None all predictions count as true."""
     columns = {"truth": given.truth, "predicted": given.predicted, "where": given.where}
     rows = Rows({**columns, **group_columns(given.groups)}, given.sampling)
     if "predicted" not in rows:
         raise InputError("predicted must hold the decisions of the model, one per image")
-    blind = [measure for measure in measures if measure != "selection_rate"]
-    if blind and "truth" not in rows:
-        raise InputError(f"{blind[0]} needs truth; only the selection rate does without")
+    if judged_by and "truth" not in rows:
+        raise InputError(f"{judged_by} needs truth; only the selection rate does without")
     names, read = read_labels(truth=rows.get("truth"), predicted=rows["predicted"])
     guess = read["predicted"]
-    true = read.get("truth", guess) if blind else guess
+    true = read.get("truth", guess) if judged_by else guess
     keep = true.valid & guess.valid & rows.mask
     place: int | None = None
     if given.positive is not None:
@@ -395,9 +402,7 @@ def read_outcomes(measures: Sequence[str], given: Decisions) -> Outcomes:
     if place is not None:
         true, guess, labels = _single_label(true, place), _single_label(guess, place), None
     grouping, held = read_grouping(given.groups, rows, keep), _true_and_false_positives(true, guess)
-    outcomes = Outcomes(rows.sample, grouping, labels, held, keep)
-    warn_of_small({measure: outcomes.pairs(measure) for measure in measures})
-    return outcomes
+    return Outcomes(rows.sample, grouping, labels, held, keep)
 
 
 def _place_of_positive(positive: Any, names: list[Any], many: bool) -> int:
