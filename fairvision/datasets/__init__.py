@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fairvision.datasets.readers.table import from_table
     from fairvision.datasets.readers.utkface import from_utkface
     from fairvision.datasets.readers.voc import from_voc
+    from fairvision.datasets.readers.webdataset import from_webdataset
     from fairvision.datasets.regions import read_regions, save_regions
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "from_table",
     "from_utkface",
     "from_voc",
+    "from_webdataset",
     "hide",
     "hide_person",
     "image_tensor",
@@ -98,6 +100,7 @@ _HOMES = {
     "from_table": "readers.table",
     "from_utkface": "readers.utkface",
     "from_voc": "readers.voc",
+    "from_webdataset": "readers.webdataset",
     "hide": "hiding",
     "hide_person": "hiding",
     "image_tensor": "batching",

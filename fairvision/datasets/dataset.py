@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fairvision.core import tars
 from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets.captions import COLUMN as CAPTIONS
 from fairvision.datasets.captions import as_tuples, caption_bytes, captioned
@@ -273,12 +274,15 @@ class Dataset:
                 continue
             try:
                 stat = os.stat(f"{root}/{relative}")
+                stamps[i] = stat.st_size, stat.st_mtime_ns
             except (OSError, ValueError):  # a path with a NUL is a ValueError
-                raise InputError(
-                    f"{column} {self.root / relative} is missing "
-                    f"(sample {self.samples['id'].iloc[start + i]!r} of {self.root})"
-                ) from None
-            stamps[i] = stat.st_size, stat.st_mtime_ns
+                in_archive = tars.stamp(self.root / relative)
+                if in_archive is None:
+                    raise InputError(
+                        f"{column} {self.root / relative} is missing "
+                        f"(sample {self.samples['id'].iloc[start + i]!r} of {self.root})"
+                    ) from None
+                stamps[i] = in_archive
         return stamps
 
 

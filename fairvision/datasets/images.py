@@ -18,6 +18,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from fairvision.core import tars
 from fairvision.errors import FairvisionWarning, InputError, check_file, shown
 
 _NAMED = 3
@@ -266,6 +267,8 @@ def _opened(path: ImageFile) -> Iterator[Image.Image]:
         file: str | Path | BytesIO = BytesIO(path.content)
     elif os.path.exists(path):
         file = check_file(path, "a picture")
+    elif (content := tars.read(Path(path))) is not None:
+        file = BytesIO(content)
     else:
         raise InputError(f"picture {path} is missing")
     _quiet_libtiff()

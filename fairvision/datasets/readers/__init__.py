@@ -42,6 +42,7 @@ _READERS: Plugins[Reader] = Plugins(
         "csv": "fairvision.datasets.readers.table:from_table",
         "folder": "fairvision.datasets.readers.imagefolder:from_folder",
         "hf": "fairvision.datasets.readers.huggingface:from_huggingface",
+        "webdataset": "fairvision.datasets.readers.webdataset:from_webdataset",
         # what programs of annotation write
         "coco": "fairvision.datasets.readers.coco:from_coco",
         "cvat": "fairvision.datasets.readers.cvat:from_cvat",

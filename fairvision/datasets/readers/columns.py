@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -294,7 +294,7 @@ class Rows:
     regions: pd.DataFrame | None = None
 
 
-def import_rows(
+def dataset_of(
     rows: Rows,
     roles: Roles,
     folder: str | Path,
@@ -307,23 +307,8 @@ def import_rows(
     val_fraction: float = 0.1,
     test_fraction: float = 0.2,
     seed: int = 0,
-    skip_broken: bool = False,
-    workers: int | None = None,
-    overwrite: bool = False,
-    quiet: bool = True,
 ) -> Dataset:
-    """Write a dataset folder of the rows of a source; all of it or nothing.
-
-    Parameters
-    ----------
-    rows : what there is
-    roles : what its columns are
-    folder : where to write
-    source : where it comes from, in words
-    unknown, separator : as in `read_roles`
-    name, licence, val_fraction, test_fraction, seed, skip_broken, workers, overwrite, quiet : as in
-        `Importing`
-    """
+    """Return what the rows of a source annotate, without images and masks; see `import_rows`."""
     schema, columns = read_roles(
         rows.path,
         rows.columns,
@@ -344,7 +329,7 @@ def import_rows(
             lambda row, column: Place(rows.path, column, row + 1, rows.ids[row]),
             unknown,
         )
-    dataset = Dataset.of_columns(
+    return Dataset.of_columns(
         schema,
         samples,
         columns,
@@ -353,8 +338,33 @@ def import_rows(
         source=source,
         licence=licence,
     )
+
+
+def import_rows(
+    rows: Rows,
+    roles: Roles,
+    folder: str | Path,
+    *,
+    skip_broken: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+    **about: Any,
+) -> Dataset:
+    """Write a dataset folder of the rows of a source; all of it or nothing.
+
+    Parameters
+    ----------
+    rows : what there is
+    roles : what its columns are
+    folder : where to write
+    skip_broken, workers, overwrite, quiet : as in `Importing`
+    about : further keywords of `dataset_of`: `source`, where it comes from, in words; `unknown` and
+        `separator` as in `read_roles`; `name`, `licence`, `val_fraction`, `test_fraction` and
+        `seed` as in `Importing`
+    """
     return import_dataset(
-        dataset,
+        dataset_of(rows, roles, folder, **about),
         rows.sources,
         folder,
         origin=rows.path,

@@ -81,7 +81,7 @@ def import_dataset(
     regions : boxes of objects; those of images that are left out are, too
     """
     parse_schema(origin, dataset.settings)
-    _check_outside(origin, folder)
+    check_outside(origin, folder)
     check_not_within(folder, origin)
     with whole_folder(folder, marker="dataset.json", overwrite=overwrite) as part:
         (part / "images").mkdir()
@@ -128,7 +128,7 @@ def import_dataset(
     return imported
 
 
-def _check_outside(path: Path, folder: str | Path) -> None:
+def check_outside(path: Path, folder: str | Path) -> None:
     """Raise `InputError` where a source lies in the folder that is to be written."""
     if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
         raise InputError(f"{path} lies in {folder}, which would be replaced: name another one")
@@ -147,7 +147,7 @@ def _outside(sources: Iterable[Source], folder: str | Path) -> Iterator[Source]:
     """Yield sources, none of which lies in the folder that is to be written."""
     for source in sources:
         if isinstance(source.image, Path):
-            _check_outside(source.image, folder)
+            check_outside(source.image, folder)
         yield source
 
 
