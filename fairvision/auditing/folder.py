@@ -20,7 +20,7 @@ from fairvision.auditing.album import album
 from fairvision.auditing.given_streams import Source, as_files
 from fairvision.auditing.image_table import Condition, image_table
 from fairvision.auditing.layouts import Layout
-from fairvision.auditing.mask_cautions import predicted_masks
+from fairvision.auditing.mask_cautions import predicted_masks, with_gap_of_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure_together
 from fairvision.auditing.miniatures import side_shown
@@ -342,6 +342,7 @@ def _conclude(
             simultaneous=settings.simultaneous is not None,
             noise={name: of.keywords for name, of in material.noise.items()},
         )
+    metrics = with_gap_of_masks(models, metrics)
     settings = replace(settings, simultaneous=None if joint is None else joint.as_json())
     notes = list(material.notes)
     if together is not None:

@@ -42,6 +42,8 @@ class Agreement:
         >>> str(Agreement("iou", "", "", 0.7561, 0.748, 0.7639, 1500))
         '0.756 [0.748, 0.764]'
         """
+        if math.isnan(self.low) or math.isnan(self.high):
+            return f"{self.value:.3f}"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
@@ -68,9 +70,24 @@ class PredictedMasks:
         return {"predicted_by": list(self.models), "threshold": self.threshold, "agreement": rows}
 
     def gap(self, attribute: str) -> Agreement | None:
-        """Return the difference of agreement between groups, if it is defined."""
+        """Return the difference of agreement between groups, if it is defined.
+
+        Where only the IoU of each group is stated it is the largest minus the smallest.
+
+        >>> by_group = [Agreement("iou", "gender", group, iou, iou, iou, 90)
+        ...             for group, iou in (("female", 0.73), ("male", 0.78))]
+        >>> str(PredictedMasks(("mine",), 0.5, tuple(by_group)).gap("gender"))
+        '0.050'
+        """
         rows = [row for row in self._rows(IOU_GAP, attribute) if not math.isnan(row.value)]
-        return rows[0] if rows else None
+        if rows:
+            return rows[0]
+        groups = [row for row in self._rows(IOU, attribute) if not math.isnan(row.value)]
+        if not attribute or len(groups) < 2:
+            return None
+        values, n = [row.value for row in groups], sum(row.n for row in groups)
+        apart = max(values) - min(values)
+        return Agreement(IOU_GAP, attribute, "", apart, math.nan, math.nan, n)
 
     def lines(self) -> Iterator[str]:
         """Yield what to know of figures that rest on them."""

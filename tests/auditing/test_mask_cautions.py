@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fairvision import audit, datasets
-from fairvision.auditing.mask_cautions import predicted_masks
+from fairvision.auditing.mask_cautions import predicted_masks, with_gap_of_masks
 from fairvision.auditing.tables import Samples
 from fairvision.core.files import read_json
 from fairvision.datasets.predicted_masks import Agreement, PredictedMasks
@@ -65,6 +65,33 @@ def test_gaps_that_the_masks_do_not_show(gap, named):
         assert told[0].startswith("group, A: gaps between groups that are smaller than that of")
         assert named in told[0]
         assert "holds" not in told[0]
+
+
+def test_intervals_of_gaps_reach_further_by_the_gap_of_the_masks():
+    gaps = rows(
+        ("holds_gap", "", 0.08), ("pointing_game_gap", "", 0.04), ("accuracy_gap", "", 0.3)
+    ).assign(low=0.03, high=0.13)
+    other = gaps.assign(model="B - A")
+    task = gaps.assign(task="animal")
+    table = pd.concat([gaps, other, task], ignore_index=True)
+    wide = with_gap_of_masks(samples_with(made(0.05)), table)
+    np.testing.assert_allclose(wide["low"], [-0.02, -0.02, *[0.03] * 7])
+    np.testing.assert_allclose(wide["high"], [0.18, 0.18, *[0.13] * 7])
+    lines = [*predicted_masks(samples_with(made(0.05)), pd.concat([FIGURES, gaps]))]
+    assert any("reach 0.050 further to both sides" in line for line in lines)
+    for masks in (None, PredictedMasks(("red",), 0.5)):
+        pd.testing.assert_frame_equal(with_gap_of_masks(samples_with(masks), table), table)
+
+
+def test_the_gap_may_be_stated_by_group():
+    of_groups = [
+        Agreement("iou", "group", name, iou, np.nan, np.nan, 90)
+        for name, iou in (("a", 0.7), ("b", 0.8), ("c", np.nan))
+    ]
+    stated = PredictedMasks(("red",), 0.5, tuple(of_groups))
+    lines = [*predicted_masks(samples_with(stated), FIGURES)]
+    assert "own IoU, 0.100, are not shown by these masks: hidden_accuracy 0.050" in lines[-1]
+    assert PredictedMasks(("red",), 0.5, tuple(of_groups[1:])).gap("group") is None
 
 
 def test_nothing_is_said_of_drawn_masks_and_figures_without_masks():
