@@ -61,9 +61,10 @@ def search(
     scores = torch.zeros(n, 1, device=device)
     ended = torch.zeros(n, 1, dtype=torch.bool, device=device)
     lengths = torch.ones(n, 1, device=device)
-    state = decoder.start(memory)
+    seen = decoder.seen(memory)
+    state = decoder.start(memory, seen)
     for place in range(longest - 1):
-        logits, state = decoder.step(state, tokens[:, :, -1].flatten(), place)
+        logits, state = decoder.step(seen, state, tokens[:, :, -1].flatten(), place)
         following = _allowed(logits, last=place == longest - 2).view(*tokens.shape[:2], -1)
         # What came to an end goes on with padding, at no cost.
         following = torch.where(ended[:, :, None], -torch.inf, following)

@@ -2,7 +2,8 @@
 
 Both decoders take whole captions at once in training, and one token after another where they write,
 from a state in which nothing is computed twice. A state is a list of tensors with a row for each
-caption, so that a beam search can choose among them.
+caption, so that a beam search can choose among them; what is made of images alone is not in it, and
+has a row for each image, whose captions stand one after the other.
 """
 
 from __future__ import annotations
@@ -65,15 +66,20 @@ class Decoder(nn.Module):
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
         raise TypeError(f"{type(self).__name__} must say what follows")
 
-    def start(self, memory: Memory) -> State:
-        """Return the state before the first token."""
+    def seen(self, memory: Memory) -> State:
+        """Return what is made of images (n, …) once, for all their captions and tokens."""
+        raise TypeError(f"{type(self).__name__} must say what it makes of images")
+
+    def start(self, memory: Memory, seen: State) -> State:
+        """Return the state (n, …) before the first token, of one caption for each image."""
         raise TypeError(f"{type(self).__name__} must say how it starts")
 
-    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+    def step(self, seen: State, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
         """Return the logits (m, tokens) of what follows the tokens (m,), and the state after.
 
         Parameters
         ----------
+        seen : of n images, of each of which there are m / n captions, one after the other
         state : as `start`, or the step before, returned it
         tokens : the last tokens
         place : how many were before
@@ -129,12 +135,16 @@ class LSTMDecoder(TiedDecoder):
         outputs, _ = self._run(self.dropout(inputs))
         return self.logits(self.narrow(outputs[:, 1:]))
 
-    def start(self, memory: Memory) -> State:
+    def seen(self, memory: Memory) -> State:
+        """Return nothing: the image is in the state."""
+        return []
+
+    def start(self, memory: Memory, seen: State) -> State:
         """Return the state after the image."""
         _, (h, c) = self._run(memory.each(memory.pooled)[:, None])
         return [h[0], c[0]]
 
-    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+    def step(self, seen: State, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
         """Return the logits (m, tokens) of what follows the tokens (m,), and the state after."""
         h, c = (part[None].contiguous() for part in state)
         outputs, (h, c) = self._run(self.embedding(tokens)[:, None], (h, c))
@@ -185,22 +195,21 @@ class TransformerDecoder(TiedDecoder):
             hidden, _ = block(hidden, block.seen(memory), None)
         return last.looks(hidden, last.seen(memory))[..., 1:]
 
-    def start(self, memory: Memory) -> State:
-        """Return keys and values of the images, and none of tokens, for each layer."""
-        state = State()
-        for block in self._blocks():
-            keys, values = block.seen(memory)
-            nothing = keys[:, :, :0]
-            state += [keys, values, nothing, nothing]
-        return state
+    def seen(self, memory: Memory) -> State:
+        """Return the keys and values of images, for each layer."""
+        return [part for block in self._blocks() for part in block.seen(memory)]
 
-    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+    def start(self, memory: Memory, seen: State) -> State:
+        """Return the keys and values of no tokens, for each layer."""
+        return [part[:, :, :0] for part in seen]
+
+    def step(self, seen: State, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
         """Return the logits (m, tokens) of what follows the tokens (m,), and the state after."""
         hidden, after = self._embedded(tokens[:, None], place), State()
         for i, block in enumerate(self._blocks()):
-            keys, values, *before = state[4 * i : 4 * i + 4]
-            hidden, now = block(hidden, (keys, values), (before[0], before[1]))
-            after += [keys, values, *now]
+            of_images, before = ((of[2 * i], of[2 * i + 1]) for of in (seen, state))
+            hidden, now = block(hidden, of_images, before)
+            after += now
         return self.logits(self.norm(hidden[:, 0])), after
 
     def _embedded(self, tokens: Tensor, place: int) -> Tensor:
@@ -266,12 +275,15 @@ class Block(nn.Module):
         Parameters
         ----------
         hidden : (m, t, width)
-        seen : keys and values of the images
+        seen : keys and values of the images; of fewer than there are rows where each has several
+            captions, of one token here
         before : those of earlier tokens, where hidden is what follows; None: hidden is from the
             start, and no token sees a later one
         """
         hidden, now = self._after_self(hidden, before)
-        hidden = hidden + self.dropout(self.cross(self.norms[1](hidden), seen))
+        normal = self.norms[1](hidden)
+        by_image = normal.view(len(seen[0]), -1, normal.shape[2])  # its captions side by side
+        hidden = hidden + self.dropout(self.cross(by_image, seen).view_as(hidden))
         wide = F.gelu(self.wide(self.norms[2](hidden)))
         return hidden + self.dropout(self.narrow(wide)), now
 

@@ -138,18 +138,22 @@ class PretrainedDecoder(Decoder):
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
         return self._logits(memory.each(memory.grid), tokens)
 
-    def start(self, memory: Memory) -> State:
-        """Return the images, and no tokens."""
-        return [memory.each(memory.grid), self.numbers.new_zeros(len(memory), 0)]
+    def seen(self, memory: Memory) -> State:
+        """Return the positions of the images."""
+        return [memory.each(memory.grid)]
 
-    def step(self, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
+    def start(self, memory: Memory, seen: State) -> State:
+        """Return no tokens."""
+        return [self.numbers.new_zeros(len(memory), 0)]
+
+    def step(self, seen: State, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
         """Return the logits (m, tokens) of what follows the tokens (m,), and the state after.
 
         What was written before is read again.
         """
-        grid, before = state
-        prefix = torch.cat([before, tokens[:, None]], dim=1)
-        return self._logits(grid, prefix)[:, -1], [grid, prefix]
+        grid = seen[0].repeat_interleave(len(tokens) // len(seen[0]), dim=0)
+        prefix = torch.cat([state[0], tokens[:, None]], dim=1)
+        return self._logits(grid, prefix)[:, -1], [prefix]
 
     def _logits(self, grid: Tensor, tokens: Tensor) -> Tensor:
         """Return logits (m, t, tokens) from positions (m, positions, width)."""

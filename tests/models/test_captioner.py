@@ -39,9 +39,22 @@ def test_step_by_step_says_what_whole_captions_do(name):
     decoder, memory = decoder_of(name), memory_of(3)
     tokens = torch.tensor([[START, 4, 5, 6], [START, 8, 8, 7], [START, 5, 4, 4]])
     whole = decoder(memory, tokens)
-    state = decoder.start(memory)
+    seen = decoder.seen(memory)
+    state = decoder.start(memory, seen)
     for place in range(4):
-        logits, state = decoder.step(state, tokens[:, place], place)
+        logits, state = decoder.step(seen, state, tokens[:, place], place)
+        torch.testing.assert_close(logits, whole[:, place], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_captions_of_an_image_share_what_is_made_of_it(name):
+    decoder, memory = decoder_of(name), memory_of(2)
+    tokens = torch.tensor([[START, 4, 5], [START, 8, 8], [START, 5, 4], [START, 4, 4]])
+    twice = memory.rows(torch.tensor([0, 0, 1, 1]))
+    whole, seen = decoder(twice, tokens), decoder.seen(memory)
+    state = [part.repeat_interleave(2, dim=0) for part in decoder.start(memory, seen)]
+    for place in range(3):
+        logits, state = decoder.step(seen, state, tokens[:, place], place)
         torch.testing.assert_close(logits, whole[:, place], atol=1e-5, rtol=1e-5)
 
 
