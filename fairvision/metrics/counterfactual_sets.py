@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Unpack
 
@@ -20,7 +21,7 @@ from fairvision.metrics._engine.inputs import (
     read_values,
     require,
 )
-from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grouping
+from fairvision.metrics._engine.outcomes import Groups, by_attribute, group_columns, read_grouping
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.schema import UNKNOWN
@@ -39,13 +40,22 @@ class CounterfactualResult(Result):
         `pairs` has a row per two groups, the second less the first. The value is that of two groups
         (the second less the first); of more, that of the two groups that are furthest apart on the
         data, which are held fixed in the replicates.
+    flips : Result
+        Share of pairs in which the decision turns, 1 less the value. Its `pairs` have a row per
+        group and other group: the share of their pairs in which the first has a positive decision
+        and the other has not. A model that turns as often either way flips without a direction.
     by_set : DataFrame
         A row per set and two groups in it: `pair`, `group` (the two), `value` (share of their pairs
         in which the decision stays), `shift`, and `n`, their images.
+    by_attribute : dict of name to CounterfactualResult
+        Where groups are of several attributes: the same of pairs that differ in this one only.
+        Sets are drawn as wholes here too. Else empty.
     """
 
     shift: Result = field(default_factory=lambda: Result(np.nan))
+    flips: Result = field(default_factory=lambda: Result(np.nan))
     by_set: pd.DataFrame = field(default_factory=pd.DataFrame)
+    by_attribute: Mapping[Any, CounterfactualResult] = field(default_factory=dict)
 
 
 def counterfactual_consistency(
@@ -82,7 +92,8 @@ def counterfactual_consistency(
     -------
     CounterfactualResult
         In [0, 1]. `pairs` has a row per two groups, called `group`; `shift` is the mean difference
-        of scores, and `by_set` has both of each set. NaN without pairs. n counts the images that
+        of scores, `flips` says which way decisions turn, `by_set` has each set, and `by_attribute`
+        pairs that differ in one of several attributes. NaN without pairs. n counts the images that
         are in a pair.
 
     Raises
@@ -106,6 +117,10 @@ def counterfactual_consistency(
     >>> result = metrics.counterfactual_consistency(scores, scene, ["woman", "man"] * 2)
     >>> float(result), float(result.shift), result.n
     (0.5, -0.375, 4)
+    >>> result.flips.pairs[["group", "value"]]
+              group  value
+    0  (man, woman)    0.5
+    1  (woman, man)    0.0
     >>> result.by_set
           pair         group  value  shift  n
     0     desk  (man, woman)    1.0  -0.25  2
@@ -117,7 +132,34 @@ def counterfactual_consistency(
     if not number or np.isnan(threshold):
         raise InputError(f"threshold must be a number, not {shown(threshold)}")
     images = _read(scores, pair, groups, sampling)
-    return _summarised(images, images.score > threshold, sampling)
+    result = _summarised(images, images.score > threshold, sampling)
+    return replace(result, by_attribute=_each_attribute(scores, pair, groups, threshold, sampling))
+
+
+def _each_attribute(
+    scores: ArrayLike, pair: ArrayLike, groups: Groups, threshold: float, sampling: Sampling
+) -> dict[Any, CounterfactualResult]:
+    """Return the figures of pairs that differ in one attribute only, of each of several."""
+    columns = by_attribute(groups)
+    if not isinstance(columns, (Mapping, pd.DataFrame)) or len(columns) < 2:
+        return {}
+    code_of = {
+        name: next(iter(read_groups(groups=as_column("groups", of))[1].values()))
+        for name, of in columns.items()
+    }
+    scene = read_groups(pair=as_column("pair", pair))[1]["pair"]
+    drawn: Any = {"cluster": scene} | {
+        name: of for name, of in sampling.items() if name != "cluster" or of is not None
+    }
+    results = {}
+    for name in columns:
+        alike = np.stack([scene, *(code for other, code in code_of.items() if other != name)])
+        _, among = np.unique(alike, axis=1, return_inverse=True)
+        among = np.where((alike >= 0).all(axis=0), among.reshape(-1), -1)
+        results[name] = counterfactual_consistency(
+            scores, among, columns[name], threshold=threshold, **drawn
+        )
+    return results
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +252,7 @@ def _summarised(images: _Images, positive: Bools, sampling: Sampling) -> Counter
     pairs = weight[:, first] * weight[:, second]
     stay = yes[:, first] * yes[:, second]
     stay = stay + (weight - yes)[:, first] * (weight - yes)[:, second]
+    turn = yes[:, first] * (weight - yes)[:, second]
     shift = weight[:, first] * total[:, second] - weight[:, second] * total[:, first]
     occurs = (times[:, first] > 0) & (times[:, second] > 0)
     n = np.where(occurs, times[:, first] + times[:, second], 0).astype(int)
@@ -217,18 +260,24 @@ def _summarised(images: _Images, positive: Bools, sampling: Sampling) -> Counter
 
     drawing: Any = {name: of for name, of in sampling.items() if name not in _HOW_OFTEN}
     drawing |= images.per_set
-    rows = Rows({"sums": np.hstack([pairs, stay, shift])}, drawing)
+    rows = Rows({"sums": np.hstack([pairs, stay, shift, turn])}, drawing)
     units = len(rows.sample.counts)  # sets, alike ones together
-    sums = np.asarray(rows["sums"]).T.reshape(3, len(both), units)
+    sums = np.asarray(rows["sums"]).T.reshape(4, len(both), units)
 
     def consistency(weights: Array) -> Floats:
-        of_pairs, of_stay, _ = sums @ weights
+        of_pairs, of_stay, *_ = sums @ weights
         everything = ratio(of_stay.sum(axis=0), of_pairs.sum(axis=0))
         return np.vstack([everything, ratio(of_stay, of_pairs)])
 
     def shifts(weights: Array) -> Floats:
-        of_pairs, _, of_shift = sums @ weights
+        of_pairs, _, of_shift, _ = sums @ weights
         return ratio(of_shift, of_pairs)
+
+    def flips(weights: Array) -> Floats:
+        of_pairs, of_stay, _, of_turn = sums @ weights
+        back = np.maximum(of_pairs - of_stay - of_turn, 0)
+        everything = ratio(np.sum(of_pairs - of_stay, axis=0), of_pairs.sum(axis=0))
+        return np.vstack([everything, ratio(of_turn, of_pairs), ratio(back, of_pairs)])
 
     furthest, sign = _furthest(shifts(rows.sample.base)[:, 0], len(both))
 
@@ -250,6 +299,16 @@ def _summarised(images: _Images, positive: Bools, sampling: Sampling) -> Counter
         "counterfactual shift",
         pairs=keys,
     )
+    of_sets = rows.sample.effective(sets)
+    turned = as_objects([(one, other) for other, one in names])
+    of_flips: Result = summarise(
+        rows.sample,
+        flips,
+        paired.sum(),
+        "counterfactual flips",
+        pairs={"group": np.append(names, turned), "n": np.tile(keys["n"], 2)},
+        shares=np.append(of_sets, of_sets[1:]),
+    )
     at, two = np.nonzero(occurs)
     by_set = pd.DataFrame(
         {
@@ -266,9 +325,10 @@ def _summarised(images: _Images, positive: Bools, sampling: Sampling) -> Counter
         paired.sum(),
         "counterfactual_consistency",
         pairs=keys,
-        shares=rows.sample.effective(sets),
+        shares=of_sets,
         kind=CounterfactualResult,
         shift=of_shift,
+        flips=of_flips,
         by_set=by_set,
     )
 

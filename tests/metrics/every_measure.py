@@ -77,6 +77,11 @@ def shift_of_scores(scores: Any, pair: Any, groups: Any, **keywords: Any) -> Res
     return replace(result.shift, pairs=None)
 
 
+def turning_decisions(scores: Any, pair: Any, groups: Any, **keywords: Any) -> Result:
+    result = metrics.counterfactual_consistency(scores, pair, groups, **keywords)
+    return replace(result.flips, pairs=None)
+
+
 # name of the case: the measure, and the column that each of its arguments takes
 MEASURES: dict[str, tuple[Callable[..., Result], dict[str, str]]] = {
     "accuracy": (metrics.accuracy, {"truth": "label", "predicted": "pred_label"}),
@@ -300,6 +305,7 @@ SETS = {"scores": "value", "pair": "scene", "groups": "group"}
 # measures of sets of images: these are drawn, and stay as many when images are doubled
 OF_SETS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
     "counterfactual_consistency": (staying_decisions, SETS),
+    "counterfactual_consistency, flips": (turning_decisions, SETS),
     "counterfactual_consistency, shift": (shift_of_scores, SETS),
 }
 MEASURES |= OF_SETS

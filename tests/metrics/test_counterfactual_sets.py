@@ -175,3 +175,55 @@ def test_drawn_scenes_of_people(shared: Path) -> None:
     assert len(crossed.pairs) == 6
     one, other = crossed.pairs["group"][0]
     assert crossed.pairs["value"][0] == ((wide[one] > 0.5) == (wide[other] > 0.5)).mean()
+
+
+@pytest.mark.parametrize("groups", ["ab", "abc"])
+def test_flips_say_which_way_decisions_turn(groups: str) -> None:
+    table = random_scenes(groups=groups)
+    result = measure(table)
+    assert result.flips.value == pytest.approx(1 - result.value)
+    turns = dict(zip(result.flips.pairs["group"], result.flips.pairs["value"]))
+    for row in result.pairs.itertuples():
+        one, other = row.group
+        assert turns[one, other] + turns[other, one] == pytest.approx(1 - row.value)
+        pairs = [
+            (a > 0.5, b > 0.5)
+            for _, images in table.groupby("scene")
+            for a in images["score"][images["gender"] == one]
+            for b in images["score"][images["gender"] == other]
+        ]
+        assert turns[one, other] == pytest.approx(np.mean([a and not b for a, b in pairs]))
+    assert result.flips.low <= result.flips.value <= result.flips.high
+
+
+def test_no_flip_at_all_has_an_exact_interval() -> None:
+    scene, gender = np.repeat(np.arange(20), 2), ["f", "m"] * 20
+    flips = metrics.counterfactual_consistency([0.7] * 40, scene, gender).flips
+    assert (flips.value, flips.low) == (0, 0)
+    assert flips.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert flips.pairs["high"].tolist() == pytest.approx([flips.high] * 2)
+
+
+def test_pairs_that_differ_in_one_attribute(shared: Path) -> None:
+    photos = pd.read_csv(shared / "data" / "pairs" / "photos.csv")
+    photos["score"] = np.random.default_rng(0).random(100)
+    both = photos[["gender", "skin"]]
+    result = metrics.counterfactual_consistency(photos["score"], photos["scene"], both)
+    assert list(result.by_attribute) == ["gender", "skin"]
+    for name, other in (("gender", "skin"), ("skin", "gender")):
+        expected = metrics.counterfactual_consistency(
+            photos["score"],
+            photos["scene"] + photos[other],
+            photos[name],
+            cluster=photos["scene"],
+        )
+        alone = result.by_attribute[name]
+        assert (alone.value, alone.n) == (expected.value, 100)
+        assert (alone.low, alone.high) == (expected.low, expected.high)
+        assert alone.shift.value == pytest.approx(expected.shift.value)
+        assert len(alone.by_set) == 50
+        assert alone.by_attribute == {}
+    assert measure(SCENES).by_attribute == {}
+    unknown = both.assign(skin=np.where(photos["scene"] == photos["scene"][0], None, both["skin"]))
+    fewer = metrics.counterfactual_consistency(photos["score"], photos["scene"], unknown)
+    assert fewer.by_attribute["gender"].n == 96
