@@ -225,6 +225,9 @@ def read_labels(
     taken = (ids, task, split_column, cluster, "split", "")
     attribute = attribute or _attribute(path, [c for c in table.names if c not in taken])
     table.check_columns(filter(None, (attribute, task, split_column, cluster)))
+    if len({ids, attribute, task}) < 3:
+        twice = attribute if attribute in (ids, task) else task
+        raise Place(path, twice).error("cannot be two of ids, groups and objects: name another one")
     labels = _labels(table, ids, attribute, task)
     if task and not labels.vocabulary:
         if objects is not None:

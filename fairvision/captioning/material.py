@@ -256,8 +256,9 @@ def _words(truth: Labels, words: Path | None) -> dict[str, frozenset[str]]:
     if not truth.groups:
         raise InputError(f"{place}: no group of the audited pictures is known")
     if words is not None:
+        given = read_words(words)
         with errors_about(words):
-            return words_for(truth.groups, read_words(words))
+            return words_for(truth.groups, given)
     try:
         return words_for(truth.groups, None)
     except InputError:

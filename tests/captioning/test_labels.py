@@ -54,6 +54,17 @@ def test_splits(tmp_path, table):
     assert len(read_labels(renamed, split="test")[0]) == 2
 
 
+@pytest.mark.parametrize(
+    "named",
+    [{"attribute": "gender", "objects": "gender"}, {"attribute": "id"}, {"objects": "id"}],
+)
+def test_a_column_is_one_thing(tmp_path, named):
+    path = tmp_path / "labels.csv"
+    pd.DataFrame({"id": [1, 2], "gender": ["woman", "man"]}).to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"labels\.csv, column '\w+': cannot be two of ids"):
+        read_labels(path, **named)
+
+
 def test_an_empty_list_is_no_object_and_an_empty_cell_is_unknown(tmp_path):
     table = pd.DataFrame({"id": ["a", "b", "c"], "gender": "man", "objects": [[], None, ["tv"]]})
     table.to_parquet(tmp_path / "t.parquet")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,16 @@ def test_predictions_of_other_names_are_told() -> None:
     said = metrics.caption_genders(["a woman", "a man"])
     with pytest.warns(FairvisionWarning, match="none of the groups of truth.*man, woman"):
         assert metrics.outcome_divergence(["female", "male"], said).value == 0
+
+
+def test_ratios_without_a_denominator_are_undefined_with_their_n():
+    nobody = metrics.caption_report(["a dog", "a cat"], ["woman", "man"])
+    assert math.isnan(nobody.ratio.value)
+    assert math.isnan(nobody.ratio_difference.value)
+    assert (nobody.ratio.n, nobody.ratio_difference.n) == (0, 2)
+    women_alone = metrics.caption_report(["a woman", "a lady"], ["woman", "man"])
+    assert math.isnan(women_alone.ratio.value)
+    assert women_alone.ratio.n == 2
+    unknown = metrics.caption_report(["a woman", "a man"], [None, None])
+    assert math.isnan(unknown.ratio.value)
+    assert unknown.ratio.n == 0
