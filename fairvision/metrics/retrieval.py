@@ -9,7 +9,6 @@ from typing import Unpack, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.stats import rankdata
 
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, ratio
@@ -186,6 +185,8 @@ def label_ranking_average_precision(
     read = read_scored("targets", rows["targets"], rows["scores"], labels)
     if len(read.names) < 2:
         raise InputError("labels are ranked where there are two or more: scores has one column")
+    from scipy.stats import rankdata  # slow to import, and rarely asked for
+
     valid = read.valid & read.held.any(axis=1)
     score = np.where(valid[:, None], -read.scores, 0)
     among_all = rankdata(score, "max", axis=1)

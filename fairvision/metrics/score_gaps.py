@@ -9,7 +9,6 @@ from typing import Any, Literal, Unpack
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import ttest_ind_from_stats
 
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, as_objects, ratio
@@ -241,6 +240,8 @@ def _differences(by_group: Result, reference: Any) -> tuple[pd.DataFrame, Floats
 
 def _welch(rows: Rows, values: Floats, members: dict[Any, Bools], pairs: pd.Series) -> Floats:
     """Return p-values of Welch's t test of two groups each; NaN where it is undefined."""
+    from scipy.stats import ttest_ind_from_stats  # slow to import, and rarely asked for
+
     moments = {}
     for name, images in members.items():
         counts, score = rows.sample.counts[images], values[images]
