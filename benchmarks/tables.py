@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,14 +75,15 @@ def _draw(rows: int) -> dict[str, pd.DataFrame]:
     random = np.random.default_rng(0)
     female = random.random(rows) < 0.45
     gender = np.where(random.random(rows) < 0.05, "unknown", np.where(female, "female", "male"))
-    sport = np.where(female, *random.choice(4, (2, rows), p=[0.3, 0.3, 0.25, 0.15]))
+    of_women, of_men = random.choice(4, (2, rows), p=[0.3, 0.3, 0.25, 0.15])
+    sport = np.where(female, of_women, 3 - of_men)
     tables = {}
     for model, skill in (("A", 1.5), ("B", 2.0)):
         logit = 1.5 * (random.normal(size=rows) + 1.4 * skill * (female - 0.5))
         of_female = 1 / (1 + np.exp(-logit))
         odds = np.exp(random.normal(size=(rows, 4)) + skill * (sport[:, None] == np.arange(4)))
         of_sport = odds / odds.sum(axis=1, keepdims=True)
-        table = {"id": np.arange(rows), "split": "test", "gender": gender}
+        table: dict[str, Any] = {"id": np.arange(rows), "split": "test", "gender": gender}
         table |= {"sport": np.array(LABELS)[sport], "score/gender/female": of_female}
         table |= {"score/gender/male": 1 - of_female}
         table |= {f"score/sport/{label}": p for label, p in zip(LABELS, of_sport.T)}

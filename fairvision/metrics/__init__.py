@@ -90,10 +90,12 @@ from fairvision.metrics.rates import (
 from fairvision.metrics.resolution import resolution_accuracy
 from fairvision.metrics.retrieval import average_precision, label_ranking_average_precision
 from fairvision.metrics.roc import abroca, log_loss, roc_auc
+from fairvision.metrics.score_counts import BoundedResult, ScoreCounts
 from fairvision.metrics.score_gaps import ScoreGapResult, score_gap
 from fairvision.metrics.together import holm, simultaneous
 
 __all__ = [
+    "BoundedResult",
     "CaptionReport",
     "CounterfactualResult",
     "Counts",
@@ -107,6 +109,7 @@ __all__ = [
     "NoisyGroups",
     "Result",
     "Sampling",
+    "ScoreCounts",
     "ScoreGapResult",
     "abroca",
     "accuracy",

@@ -385,6 +385,7 @@ CONTINUOUS = {  # sums of fractions
 # the second place counts less than the first; an image's twin is its nearest neighbour
 OF_PLACES = {"ndkl", "consistency_score"}
 NO_MEASURE = {
+    "BoundedResult",
     "CaptionReport",
     "CounterfactualResult",
     "Counts",
@@ -398,6 +399,7 @@ NO_MEASURE = {
     "NoisyGroups",
     "Result",
     "Sampling",
+    "ScoreCounts",
     "ScoreGapResult",
     "calibrate_thresholds",
     "caption_report",  # four results; its error and divergence are those of outcome_divergence

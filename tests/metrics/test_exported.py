@@ -14,6 +14,7 @@ from fairvision import metrics
 from fairvision.metrics._engine.outcomes import RATES
 
 SEEN_THROUGH_OTHERS = {
+    "BoundedResult",
     "CaptionReport",
     "CounterfactualResult",
     "Counts",
