@@ -92,6 +92,7 @@ from fairvision.metrics.retrieval import average_precision, label_ranking_averag
 from fairvision.metrics.roc import abroca, log_loss, roc_auc
 from fairvision.metrics.score_counts import BoundedResult, ScoreCounts
 from fairvision.metrics.score_gaps import ScoreGapResult, score_gap
+from fairvision.metrics.slices import Hypotheses, error_slices, error_words
 from fairvision.metrics.together import holm, simultaneous
 
 __all__ = [
@@ -102,6 +103,7 @@ __all__ = [
     "EntropyResult",
     "GroupMetrics",
     "GroupResult",
+    "Hypotheses",
     "LeakageResult",
     "LicResult",
     "MalsResult",
@@ -151,6 +153,8 @@ __all__ = [
     "equalized_odds_difference",
     "equalized_odds_ratio",
     "error_rate",
+    "error_slices",
+    "error_words",
     "evidence_auc",
     "evidence_cells",
     "f1_score",

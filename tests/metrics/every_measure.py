@@ -396,6 +396,7 @@ NO_MEASURE = {
     "LicResult",
     "MalsResult",
     "MultiAttributeResult",
+    "Hypotheses",
     "NoisyGroups",
     "Result",
     "Sampling",
@@ -406,6 +407,8 @@ NO_MEASURE = {
     "compare",
     "detectable_gap",
     "effective_images",
+    "error_slices",  # tables of hypotheses: tests/metrics/test_slices.py
+    "error_words",
     "holm",
     "resolution_accuracy",  # accuracy of decisions whose names depend on the order of groups
     "simultaneous",

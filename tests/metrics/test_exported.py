@@ -25,6 +25,7 @@ SEEN_THROUGH_OTHERS = {
     "LicResult",
     "MalsResult",
     "MultiAttributeResult",
+    "Hypotheses",
     "NoisyGroups",
     "Sampling",
     "ScoreGapResult",
