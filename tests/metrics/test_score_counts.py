@@ -181,3 +181,15 @@ def test_results_are_copied_with_their_bounds() -> None:
     copied = pickle.loads(pickle.dumps(area))
     assert (copied.lowest, copied.highest, copied.low) == (area.lowest, area.highest, area.low)
     assert (area.lowest, area.highest) == pytest.approx((0.75, 1))
+
+
+def test_rows_are_counted_again() -> None:
+    random = np.random.default_rng(0)
+    scores, groups = random.random(500), random.choice(["f", "m", "unknown"], 500)
+    counted, again = metrics.ScoreCounts(90), metrics.ScoreCounts(90)
+    counted.update(random.integers(0, 2, 500), scores, groups)
+    again.update(pa.table(counted.rows()))
+    ours, theirs = counted.roc_auc(replicates=0), again.roc_auc(replicates=0)
+    assert (ours.lowest, ours.highest, ours.n) == (theirs.lowest, theirs.highest, theirs.n)
+    errors = [float(of.calibration_error(replicates=0)) for of in (counted, again)]
+    assert errors[0] == pytest.approx(errors[1], abs=1e-14)
