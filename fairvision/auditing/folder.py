@@ -317,7 +317,7 @@ def audit(
             )
             done = _conclude(Path(output), material, settings, overwrite, shards)
         processes.wait()
-    return _written(Path(output)) if done is None else done
+    return finished(Path(output)) if done is None else done
 
 
 def _conclude(
@@ -432,8 +432,8 @@ def _write(
             raise
 
 
-def _written(folder: Path) -> Audit:
-    """Return what the first process has written."""
+def finished(folder: Path) -> Audit:
+    """Return the audit that a process has written to a folder."""
     described = read_json(folder / MARKER)
     verdict = Verdict.of(described["verdict"])
     smallest = float(described["settings"]["smallest_difference"])

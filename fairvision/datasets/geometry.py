@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from fairvision.datasets.dataset import Dataset
-from fairvision.datasets.images import Doubts, image_size, read_image
+from fairvision.datasets.images import Doubts, ImageFile, image_size, read_image
 from fairvision.datasets.regions import SIDES
 from fairvision.errors import InputError
 
@@ -83,7 +82,7 @@ class Geometry:
         how = f"{self.interpolation}-exact{'-floored' if self.is_floored else ''}"
         return "" if self.is_plain else f"{self.shorter}-{how}"
 
-    def read(self, path: str | Path, doubts: Doubts | None = None) -> npt.NDArray[np.uint8]:
+    def read(self, path: ImageFile, doubts: Doubts | None = None) -> npt.NDArray[np.uint8]:
         """Return the image in a file as the model sees it, (size, size, 3)."""
         least = _MARGIN * self.size if self.is_plain else None
         return self.image(read_image(path, least=least, doubts=doubts))

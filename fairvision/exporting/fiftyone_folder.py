@@ -19,6 +19,7 @@ from fairvision import datasets
 from fairvision.auditing.image_table import facts, image_paths, read_samples
 from fairvision.auditing.inputs import predicted
 from fairvision.auditing.tables import Samples
+from fairvision.core import tars
 from fairvision.core.files import whole_folder, write_json
 from fairvision.errors import InputError
 from fairvision.exporting.figure_names import figure_names
@@ -47,6 +48,9 @@ def write_fiftyone(
     whole = datasets.load(data)
     models = read_samples(audit.folder, audit.models, str(audit.settings.get("split", "")), whole)
     samples = image_paths(whole, models[0].truth.samples["id"], audit.folder)
+    for image, _ in samples:
+        if (archive := tars.archive_of(Path(image))) is not None:
+            raise InputError(f"{archive} holds pictures of {whole.root}: FiftyOne reads files only")
     ids = models[0].truth.samples["id"]
     fields: Fields = {
         ("truth", head): _labels(models[0], head, models[0].truth.encoded(head), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from fairvision.datasets.geometry import INTERPOLATIONS, Geometry, Window
-from fairvision.datasets.images import Doubts, read_image
+from fairvision.datasets.images import Doubts, ImageFile, read_image
 from fairvision.errors import InputError, one_line, shown
 
 Transform = Callable[[Image.Image], Any]
@@ -102,7 +101,7 @@ class TransformGeometry(Geometry):
         """What tells decoded images apart in a cache: what a function does is not known."""
         return None
 
-    def read(self, path: str | Path, doubts: Doubts | None = None) -> npt.NDArray[np.uint8]:
+    def read(self, path: ImageFile, doubts: Doubts | None = None) -> npt.NDArray[np.uint8]:
         """Return the image in a file as the model sees it, (size, size, 3)."""
         return self.image(read_image(path, doubts=doubts))
 

@@ -8,11 +8,12 @@ import tarfile
 import numpy as np
 import pytest
 
-from fairvision import datasets
+from fairvision import audit, datasets
 from fairvision.core.files import read_json
 from fairvision.datasets import batches, open_pixels
 from fairvision.datasets.readers import find_reader
 from fairvision.errors import InputError
+from fairvision.exporting import export
 
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 from_webdataset = find_reader("webdataset")
@@ -143,3 +144,14 @@ def test_from_the_shell(run_cli, archives, tmp_path):
     result = run_cli("data", "webdataset", str(archives), str(out), *roles)
     assert result.code == 0, result.err
     assert "30 pictures" in result.out
+
+
+def test_they_are_audited_but_not_opened_by_fiftyone(imported, tmp_path):
+    tested = imported.split("test").samples
+    groups = imported.attributes["shirt"]
+    scores = {f"score/shirt/{group}": 1 / len(groups) for group in groups}
+    table = tested[["id", "shirt"]].assign(**scores)
+    done = audit(predictions={"even": table}, data=imported.root, output=tmp_path / "audit")
+    assert "data:image" in (done.folder / "report.html").read_text()
+    with pytest.raises(InputError, match=r"test-00\d\.tar holds pictures of .*: FiftyOne reads"):
+        export(done.folder, to="fiftyone", output=tmp_path / "out", data=imported.root)

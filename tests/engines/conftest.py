@@ -40,3 +40,25 @@ def spark() -> Iterator[Any]:
         session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
         yield session
         session.stop()
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[Any]:
+    """Ray on this machine, with two processors for tasks and actors."""
+    if find_spec("ray") is None:
+        _without("ray is not installed")
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ray.init(
+            num_cpus=2,
+            num_gpus=0,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=200_000_000,
+            logging_level="ERROR",
+        )
+        yield ray
+        ray.shutdown()
