@@ -192,7 +192,7 @@ class Dataset:
         """Return the codes of an attribute or a task, as `codes` or `targets` do."""
         column, names = self._columns.get(name), self.samples[name]
         if column is None or not (
-            _same_objects(names.to_numpy(object), column.names)
+            _holds(column, names.to_numpy(object))
             or names.equals(pd.Series(column.names, dtype=object))
         ):
             column = self._columns[name] = self.schema.column(name, names)
@@ -286,12 +286,15 @@ class Dataset:
         return stamps
 
 
-def _same_objects(one: npt.NDArray[np.object_], other: npt.NDArray[np.object_]) -> bool:
-    """Say whether two columns hold the very same objects: much faster than to compare them."""
-    if len(one) != len(other) or not len(one):
-        return len(one) == len(other)
-    a, b = (np.frombuffer(np.ascontiguousarray(column).data, np.intp) for column in (one, other))
-    return np.array_equal(a, b)
+def _holds(column: Column, names: npt.NDArray[np.object_]) -> bool:
+    """Say whether names are the very objects of a column: much faster than to compare them."""
+    if len(names) != len(column.index) or not len(names):
+        return len(names) == len(column.index)
+    there, of_cell = (
+        np.frombuffer(np.ascontiguousarray(objects).data, np.intp)
+        for objects in (names, column.cell_names)
+    )
+    return np.array_equal(there, of_cell[column.index])
 
 
 def text_bytes(column: pd.Series) -> Iterator[bytes]:

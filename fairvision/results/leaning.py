@@ -42,9 +42,10 @@ def ranked(metrics: pd.DataFrame, model: str, attribute: str) -> pd.DataFrame:
     1  person      0.1  False
     """
     keys = ["task", "group", "label"]
-    rows = metrics[(metrics["model"] == model) & (metrics["attribute"] == attribute)].copy()
+    rows = metrics[metrics["metric"].str.startswith("leaning")]
+    rows = rows[(rows["model"] == model) & (rows["attribute"] == attribute)].copy()
     rows[keys] = rows[keys].astype(object).where(rows[keys].notna(), "")
-    figures = rows[rows["metric"].str.startswith("leaning")].set_index(["task", "label"])
+    figures = rows.set_index(["task", "label"])
     plain = figures[figures["group"] == ""]
     table = plain.loc[plain["metric"] == "leaning", ["value", "low", "high", "n"]]
     table = table.rename(columns={"value": "leaning"})

@@ -259,9 +259,11 @@ def _pack_rows(numbers: Array) -> list[Ints]:
     if numbers.ndim != 2 or not numbers.shape[1]:
         return []
     held = zeros_and_ones(numbers) if numbers.size else numbers == 1
-    marks = [numbers == 1, numbers == -1, np.isnan(numbers)] if held is None else [held]
-    if held is None and (sum(marks) + (numbers == 0) != 1).any():
-        return []
+    marks = [] if held is None else [held]
+    for rows in (numbers[:_FIRST], numbers) if held is None else ():
+        marks = [rows == 1, rows == -1, np.isnan(rows)]
+        if (sum(marks) + (rows == 0) != 1).any():
+            return []
     words: list[Ints] = []
     for mark in marks:
         whole_bytes = mark.shape[1] % 8 == 0  # then rows need not be packed one by one
