@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "Say what got worse from one audit to the next.",
     "gate": "Say whether an audit keeps rules; stops a program where it does not.",
     "pictures": "Draw the most telling pictures of an audit, as sheets to print.",
+    "slices": "Look for pictures that are often answered wrong, though nobody annotated why.",
     "export": "Bring an audit into other programs: model cards, MLflow, wandb, FiftyOne.",
     "captions": "Compare captioners: whom they name, what the rest tells. Writes the report.",
     "caption": "Print what a captioner writes of any pictures, and whom it names.",

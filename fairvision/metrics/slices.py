@@ -20,6 +20,7 @@ from fairvision.metrics._engine.inputs import as_column, check_rows, read_values
 from fairvision.metrics._engine.joint import corrected
 from fairvision.metrics.caption_tokens import split_words
 from fairvision.metrics.caption_words import read_captions
+from fairvision.schema import UNKNOWN
 
 _DIMENSIONS = 24  # of the features, at most, that a mixture is fitted to
 _WEIGHT = 1.0  # of errors, labels and answers beside features, in standard deviations of these
@@ -264,7 +265,9 @@ def _indicators(column: ArrayLike, name: str, rows: int) -> Floats:
     """Return names as columns of 0 and 1, (n, names); unknown ones are 0 in all."""
     values = as_column(name, column)
     check_rows(errors=rows, **{name: values})
-    return np.asarray(pd.get_dummies(pd.Series(values)), float)
+    column_of_names = pd.Series(values)
+    is_there = ~column_of_names.isin([-1, UNKNOWN])
+    return np.asarray(pd.get_dummies(column_of_names.where(is_there)), float)
 
 
 def _parts(
