@@ -24,6 +24,7 @@ from fairvision.auditing.mask_cautions import predicted_masks, with_gap_of_masks
 from fairvision.auditing.material import Material, of_subjects, of_tables, write
 from fairvision.auditing.measures import measure_together
 from fairvision.auditing.miniatures import side_shown
+from fairvision.auditing.score_figures import check_reference
 from fairvision.auditing.shards import Shards, SharedWork
 from fairvision.auditing.tables import Samples
 from fairvision.core import processes
@@ -116,6 +117,7 @@ def audit(
     missing: str = MISSING[0],
     replicates: int = 1000,
     seed: int = 0,
+    reference: str = "",
     simultaneous: bool = False,
     smallest_difference: float = 0.0,
     device: str = "auto",
@@ -167,6 +169,7 @@ def audit(
         them, or answered "wrong"
     replicates : bootstrap replicates of the 95% intervals
     seed : of the bootstrap; the models share its draws, so differences are paired
+    reference : group of an attribute whose accuracy those of its other groups are compared with
     simultaneous : widen the intervals behind all findings so that they hold together (max-t), and
         correct their p-values by Holm; see docs/uncertainty.md
     smallest_difference : in points (hundredths): a gap whose interval lies within it is shown to be
@@ -252,6 +255,7 @@ def audit(
             **{"sanity_pictures": sanity_pictures, "replicates": replicates, "seed": seed},
             **{"simultaneous": simultaneous, "smallest_difference": smallest_difference},
             **{"batch_size": batch_size, "versions": versions(*LIBRARIES)},
+            "reference": reference,
             "group_noise": {name: table.to_dict() for name, (_, table) in noise.items()},
         }
         work = SharedWork(shards, Path(output), decisive)
@@ -272,6 +276,7 @@ def audit(
                     replicates=replicates,
                     seed=seed,
                     cluster=cluster,
+                    reference=reference,
                     noise=noise,
                     device=device,
                     options=options,
@@ -287,6 +292,7 @@ def audit(
                 rows = (split, data, given.train, attributes, layout, cluster, noise)
                 material = of_tables(given.files, given.names, *rows)
                 material.called(given.as_given)
+                check_reference(reference, material.models[0].truth)
         if first and material is not None:
             wrong = missing == "wrong"
             material.models = [replace(model, missing_wrong=wrong) for model in material.models]
@@ -305,6 +311,7 @@ def audit(
                 seed=seed,
                 simultaneous={} if simultaneous else None,
                 smallest_difference=smallest_difference,
+                reference=reference,
                 clusters={} if material.clusters is None else material.clusters.as_json(),
                 group_noise={name: of.as_json() for name, of in material.noise.items()},
                 versions=versions(*LIBRARIES),
@@ -341,6 +348,7 @@ def _conclude(
             cluster=None if together is None else together.codes,
             simultaneous=settings.simultaneous is not None,
             noise={name: of.keywords for name, of in material.noise.items()},
+            reference_group=settings.reference,
         )
     metrics = with_gap_of_masks(models, metrics)
     settings = replace(settings, simultaneous=None if joint is None else joint.as_json())

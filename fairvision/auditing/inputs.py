@@ -44,6 +44,7 @@ class Inputs:
     attribute, task : what the figures are about; "" for none
     noise : of attributes whose groups are observed with errors, what `metrics.noisy_groups` is told
         of these
+    reference : group that others are compared with; "" for none
     """
 
     samples: Samples
@@ -52,6 +53,7 @@ class Inputs:
     attribute: str = ""
     task: str = ""
     noise: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reference: str = ""
 
     def of(self, attribute: str = "", task: str = "") -> Inputs:
         """Return the inputs of another attribute and task."""

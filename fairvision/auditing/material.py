@@ -29,6 +29,7 @@ from fairvision.auditing.clusters import Clusters
 from fairvision.auditing.given_answers import SCORES
 from fairvision.auditing.layouts import Layout
 from fairvision.auditing.names import model_names
+from fairvision.auditing.score_figures import check_reference
 from fairvision.auditing.steps import Division, Step, Together
 from fairvision.auditing.tables import COUNTERFACTUALS, MEASURES, Samples
 from fairvision.core import checksums
@@ -196,6 +197,7 @@ def of_models(
     replicates: int,
     seed: int,
     cluster: str | None = None,
+    reference: str = "",
     division: Division | None = None,
     noise: GivenNoise = _NONE,
     **how: Any,
@@ -207,8 +209,8 @@ def of_models(
     models : whatever they are; their labels are those of the data
     whole : a dataset with all its splits
     split : which images are audited
-    attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed, cluster : as for
-        `audit`
+    attribution, swaps, fill, leaning, sanity, sanity_pictures, replicates, seed, cluster, reference
+        : as for `audit`
     division : of the work; by default each process that torchrun started takes its share
     noise : of `group_noise.read_given`
     how : further options of `collect`
@@ -231,6 +233,7 @@ def of_models(
     made, regions = whole.split(split).counterfactuals(), datasets.read_regions(whole)
     whole = whole.originals()
     audited = whole.split(split)
+    check_reference(reference, audited)
     together = None if cluster is None else clusters.of_dataset(cluster, audited)
     of_groups = group_noise.of_audit(noise, audited)
     models = [in_terms_of(model, whole) for model in models]

@@ -19,6 +19,7 @@ from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import cell_figures, evidence_figures, judged
 from fairvision.auditing.inputs import Inputs, Training, correct, predicted
 from fairvision.auditing.person_effect import person_effect_figures, without_person_figures
+from fairvision.auditing.score_figures import beside_figures, score_figures
 from fairvision.auditing.tables import Samples
 from fairvision.auditing.task_evidence_figures import judged_objects, task_evidence_figures
 from fairvision.auditing.task_figures import calibration_figures, task_figures
@@ -57,6 +58,7 @@ def measure_together(
     cluster: npt.NDArray[np.int64] | None = None,
     simultaneous: bool = False,
     noise: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    reference_group: str = "",
 ) -> tuple[pd.DataFrame, Together | None]:
     """Compute every figure that the samples allow, and the differences from the first model.
 
@@ -70,6 +72,7 @@ def measure_together(
     simultaneous : whether the intervals behind findings hold together
     noise : of attributes whose groups are observed with errors, what `metrics.noisy_groups` is told
         of these
+    reference_group : whose accuracy those of others are compared with; "" for none
 
     Returns
     -------
@@ -88,9 +91,8 @@ def measure_together(
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
         warnings.filterwarnings("ignore", "there are only", FairvisionWarning)  # clusters, too
         warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
-        computed = _computed_of(
-            [Inputs(model, training, sampling, noise=noise) for model in models]
-        )
+        also: Any = {"noise": noise, "reference": reference_group}
+        computed = _computed_of([Inputs(model, training, sampling, **also) for model in models])
     together = None
     if simultaneous:
         computed, together = hold_together(computed, [model.model for model in models])
@@ -199,9 +201,12 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
         evidence_figures,
         cell_figures,
         counterfactual_figures,
+        beside_figures,
+        score_figures,
         registered_figures,
     ),
     "attribute and task": (
+        beside_figures,
         context_figures,
         counterfactual_figures,
         task_evidence_figures,
@@ -212,6 +217,7 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
     ),
     "task": (
         task_figures,
+        score_figures,
         counterfactual_figures,
         task_evidence_figures,
         person_effect_figures,

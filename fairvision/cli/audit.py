@@ -40,6 +40,7 @@ SECTIONS = {
             "seed",
             "cluster",
             "group_noise",
+            "reference",
             "simultaneous",
             "smallest_difference",
             "tokens",
@@ -120,6 +121,7 @@ ONLY_OF_CAPTIONERS = ("tokens",)
 @options.tokens
 @options.cluster
 @options.group_noise
+@options.reference
 @options.simultaneous
 @options.smallest_difference
 @click.option(

@@ -180,6 +180,12 @@ group_noise = click.option(
     help="Table of validated pictures by true and observed group: groups are predicted, or "
     "annotators err. A column validated/ATTRIBUTE does as well.",
 )
+reference = click.option(
+    "--reference",
+    default="",
+    metavar="GROUP",
+    help="Compare the accuracy of every other group with that of this one, with the sign.",
+)
 simultaneous = click.option(
     "--simultaneous",
     is_flag=True,

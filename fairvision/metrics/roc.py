@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,7 @@ from fairvision.metrics.scores import (
 )
 from fairvision.schema import UNKNOWN
 
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _LEAST = float(np.finfo(float).eps)  # a probability, as scikit-learn clips it
 
 
@@ -78,17 +79,19 @@ def roc_auc(
 
 def _area(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
     """Return the area of one label as a function of weights (n, b) → (b,)."""
-    image, starts = _in_order(scores, valid)
-    with_it = holds[image]
+    (positive,), (negative,) = np.nonzero(holds & valid), np.nonzero(~holds & valid)
+    positive = positive[np.argsort(-scores[positive], kind="stable")]
+    above, upto = (np.searchsorted(-scores[positive], -scores[negative], side) for side in _SIDES)
+    ties = bool((above != upto).any())
 
     def of_weights(weights: Array) -> Floats:
-        if not len(image):
-            return np.full(weights.shape[1], np.nan)
-        drawn = weights[image]
-        positive = np.add.reduceat(drawn * with_it[:, None], starts, axis=0)
-        negative = np.add.reduceat(drawn * ~with_it[:, None], starts, axis=0)
-        above = np.cumsum(positive, axis=0) - positive / 2
-        return ratio((negative * above).sum(axis=0), positive.sum(axis=0) * negative.sum(axis=0))
+        drawn = weights[negative]
+        reached = np.zeros((len(positive) + 1, weights.shape[1]))
+        np.cumsum(weights[positive], axis=0, out=reached[1:])
+        won = np.einsum("ij,ij->j", drawn, reached[above])
+        if ties:
+            won = (won + np.einsum("ij,ij->j", drawn, reached[upto])) / 2
+        return ratio(won, reached[-1] * drawn.sum(axis=0))
 
     return of_weights
 

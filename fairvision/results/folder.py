@@ -46,6 +46,7 @@ class AuditSettings:
     simultaneous : how intervals were made to hold together: how many `figures`, by what `factor`
         each is wider, and by the id of each finding `p`, its p-value corrected by Holm; else None
     smallest_difference : in points, below which a difference does not matter; 0: none was stated
+    reference : group whose accuracy those of others are compared with; "" for none
     versions : of packages
     runs, counts : records of the models, and of how many images groups have
     date : when it was made, as in "2026-11-30"
@@ -69,6 +70,7 @@ class AuditSettings:
     group_noise: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     simultaneous: Mapping[str, object] | None = None
     smallest_difference: float = 0.0
+    reference: str = ""
     versions: Mapping[str, str]
     runs: Records
     counts: Records

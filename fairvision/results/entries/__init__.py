@@ -9,11 +9,12 @@ from fairvision.results.entries import (
     groups,
     leaning,
     sanity,
+    scores,
     tasks,
 )
 
 FAMILIES = (
-    *(groups, causes, evidence, counterfactuals, tasks),
+    *(groups, causes, evidence, counterfactuals, tasks, scores),
     *(amplification, captions, leaning, sanity),
 )
 METRICS = tuple(metric for family in FAMILIES for metric in family.METRICS)

@@ -1,0 +1,151 @@
+"""Figures of scores by group, and accuracies beside all pictures or a chosen group, in audits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from sklearn.metrics import log_loss, roc_auc_score
+
+import fairvision
+from fairvision import metrics
+from fairvision.auditing import score_figures
+from fairvision.cli import fairvision as command
+from fairvision.errors import InputError
+
+
+def draw(seed: int = 0, n: int = 240) -> pd.DataFrame:
+    truth, scores = np.random.default_rng(9), np.random.default_rng(seed)
+    group = truth.choice(["f", "m", "x"], n)
+    pet = truth.choice(["cat", "dog"], n)
+    dog = np.clip(0.5 * (pet == "dog") + 0.3 * (group == "m") * scores.random(n), 0, 1)
+    dog = 0.2 + 0.6 * np.clip(dog + scores.normal(0, 0.3, n), 0, 1)
+    at_home = scores.dirichlet([1, 1, 1], n)
+    columns = {"id": np.arange(n).astype(str), "split": "test", "gender": group, "pet": pet}
+    columns |= {"score/pet/cat": 1 - dog, "score/pet/dog": dog}
+    columns |= {f"score/gender/{name}": at_home[:, i] for i, name in enumerate(["f", "m", "x"])}
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("scores")
+    for name, seed in (("a", 1), ("b", 2)):
+        draw(seed).to_parquet(folder / f"{name}.parquet")
+    done = fairvision.audit(
+        predictions=[folder / "a.parquet", folder / "b.parquet"],
+        attributes=["gender"],
+        output=folder / "audit",
+        reference="m",
+        replicates=100,
+    )
+    settings = json.loads((folder / "audit" / "audit.json").read_text())["settings"]
+    assert settings["reference"] == "m"
+    return done.metrics
+
+
+def rows(table: pd.DataFrame, metric: str, model: str = "a", **keys: str) -> pd.DataFrame:
+    keep = (table["metric"] == metric) & (table["model"] == model)
+    for name, value in keys.items():
+        keep &= table[name] == value
+    return table[keep]
+
+
+def test_areas_are_those_of_scikit_learn(audited: pd.DataFrame) -> None:
+    table = draw(1)
+    is_dog, dog = table["pet"] == "dog", table["score/pet/dog"]
+    whole = rows(audited, "roc_auc", attribute="", task="pet")
+    assert whole["value"].item() == pytest.approx(roc_auc_score(is_dog, dog))
+    of_groups = rows(audited, "roc_auc", attribute="gender").set_index("group")
+    expected = {
+        group: roc_auc_score(is_dog[table["gender"] == group], dog[table["gender"] == group])
+        for group in "fmx"
+    }
+    for group, value in expected.items():
+        row = of_groups.loc[group]
+        assert row["value"] == pytest.approx(value)
+        assert row["n"] == (table["gender"] == group).sum()
+        assert row["low"] <= row["value"] <= row["high"]
+    gap = rows(audited, "roc_auc_gap", attribute="gender")["value"].item()
+    assert gap == pytest.approx(max(expected.values()) - min(expected.values()))
+    assert rows(audited, "roc_auc", attribute="gender", task="").empty
+
+
+def test_log_loss_and_the_largest_calibration_error(audited: pd.DataFrame) -> None:
+    table = draw(1)
+    scores = table[["score/pet/cat", "score/pet/dog"]].to_numpy()
+    whole = rows(audited, "log_loss", attribute="", task="pet")["value"].item()
+    assert whole == pytest.approx(log_loss(table["pet"], scores))
+    of_gender = rows(audited, "log_loss", attribute="gender", task="", group="f")
+    expected = -np.log(table.loc[table["gender"] == "f", "score/gender/f"]).mean()
+    assert of_gender["value"].item() == pytest.approx(expected)
+    largest = metrics.calibration_error(
+        (table["pet"] == "dog") == (scores[:, 1] > 0.5), scores.max(axis=1), norm="max"
+    )
+    found = rows(audited, "calibration_error_max", attribute="", task="pet")["value"].item()
+    assert found == pytest.approx(float(largest))
+
+
+def test_rates_of_predictions_are_by_group_and_label(audited: pd.DataFrame) -> None:
+    table = draw(1)
+    answer = np.where(table["score/pet/dog"] > 0.5, "dog", "cat")
+    of_f = table["gender"] == "f"
+    said_dog = of_f & (answer == "dog")
+    found = rows(audited, "false_discovery_rate", group="f", label="dog")["value"].item()
+    assert found == pytest.approx((table["pet"][said_dog] == "cat").mean())
+    other = rows(audited, "false_omission_rate", group="f", label="dog")["value"].item()
+    left_out = of_f & (answer != "dog")
+    assert other == pytest.approx((table["pet"][left_out] == "dog").mean())
+    value = rows(audited, "negative_predictive_value", group="f", label="dog")["value"].item()
+    assert value == pytest.approx(1 - other)
+
+
+def test_groups_beside_all_pictures_and_beside_the_reference(audited: pd.DataFrame) -> None:
+    table = draw(1)
+    right = (table["score/pet/dog"] > 0.5) == (table["pet"] == "dog")
+    of_group = right.groupby(table["gender"]).mean()
+    overall = rows(audited, "accuracy_to_overall", task="pet").set_index("group")["value"]
+    apart = of_group - right.mean()
+    assert overall[""] == pytest.approx(apart.abs().max())
+    assert overall[["f", "m", "x"]].tolist() == pytest.approx(apart.tolist())
+    beside = rows(audited, "accuracy_to_reference", task="pet").set_index("group")["value"]
+    expected = (of_group - of_group["m"]).drop("m")
+    assert beside[["f", "x"]].tolist() == pytest.approx(expected.tolist())
+    assert beside[""] == pytest.approx(expected[expected.abs().idxmax()])
+    assert len(rows(audited, "accuracy_to_reference", task="")) == 3
+    change = rows(audited, "accuracy_to_reference", model="b - a", task="pet")
+    assert set(change["group"]) == {"", "f", "x"}
+
+
+def test_large_tables_leave_out_what_orders_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_figures, "_MOST", 100)
+    draw().to_parquet(tmp_path / "a.parquet")
+    done = fairvision.audit(
+        predictions=[tmp_path / "a.parquet"],
+        attributes=["gender"],
+        output=tmp_path / "audit",
+        replicates=20,
+    )
+    names = set(done.metrics["metric"])
+    assert not names & {"roc_auc", "roc_auc_gap", "log_loss", "accuracy_to_reference"}
+    assert {"calibration_error_max", "accuracy_to_overall"} <= names
+
+
+def test_a_reference_that_is_no_group_is_a_line(tmp_path: Path) -> None:
+    draw().to_parquet(tmp_path / "a.parquet")
+    given = {"predictions": [tmp_path / "a.parquet"], "attributes": ["gender"]}
+    with pytest.raises(InputError, match="reference 'woman' is no group"):
+        fairvision.audit(**given, output=tmp_path / "audit", reference="woman")
+    assert not (tmp_path / "audit").exists()
+    arguments = ["audit", "--predictions", str(tmp_path / "a.parquet"), "--attribute", "gender"]
+    result = CliRunner().invoke(
+        command, [*arguments, "-o", str(tmp_path / "audit"), "--reference", "F", "--quiet"]
+    )
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception).endswith("of these pictures: did you mean f?")
