@@ -141,6 +141,18 @@ def plain_images(images: Tensor, baseline: Tensor | float | None) -> Tensor:
         ) from None
 
 
+def plain_pool(images: Tensor, baseline: Tensor | float | None, method: str) -> Tensor | None:
+    """Return the plain images that all images share, (any number, 3, height, width), or None."""
+    if not isinstance(baseline, Tensor) or baseline.ndim != 4:
+        return None
+    if baseline.shape[1:] != images.shape[1:] or len(baseline) == 0:
+        raise InputError(
+            f"baselines have shape {tuple(baseline.shape)}; {method} takes (any number, "
+            f"{', '.join(map(str, images.shape[1:]))})"
+        )
+    return baseline.to(images)
+
+
 def run_network(network: nn.Module, images: Tensor) -> Any:
     """Return a network's output; `InputError` where it breaks because gradients are taken."""
     try:

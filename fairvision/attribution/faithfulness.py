@@ -22,6 +22,7 @@ from fairvision.attribution.explained import (
     undisturbed,
 )
 from fairvision.attribution.maps import numbered
+from fairvision.attribution.names import FROM_SEVERAL
 from fairvision.errors import InputError
 
 _SQUARES = 7  # the image's shorter side in squares that infidelity hides
@@ -356,7 +357,7 @@ def _sensitivity(
     values = []
     for row, target in enumerate(targets):
         of_row = options
-        if isinstance(options.baseline, Tensor) and method != "gradient_shap":
+        if isinstance(options.baseline, Tensor) and method not in FROM_SEVERAL:
             of_row = replace(options, baseline=plain_of_rows(options.baseline, torch.tensor([row])))
         value = sensitivity_max(
             partial(_explain, network, target, method, of_row, signed, row),

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fairvision.attribution.completeness import score_rises
-from fairvision.attribution.explained import Explained, generator, plain_images
-from fairvision.errors import FairvisionWarning, InputError
+from fairvision.attribution.explained import Explained, generator, plain_images, plain_pool
+from fairvision.errors import FairvisionWarning
 
 MOST_STEPS = 1024
 
@@ -69,22 +69,16 @@ def gradient_shap(
     """
     options = explained.options
     noise = options.noise or 0.0
-    several = isinstance(options.baseline, Tensor) and options.baseline.ndim == 4
-    pool = plain_images(images, None if several else options.baseline)
-    if several:
-        assert isinstance(options.baseline, Tensor)
-        pool = options.baseline.to(images)
-        if pool.shape[1:] != images.shape[1:] or len(pool) == 0:
-            raise InputError(
-                f"baselines have shape {tuple(pool.shape)}; gradient_shap draws from (any number, "
-                f"{', '.join(map(str, images.shape[1:]))})"
-            )
+    shared = plain_pool(images, options.baseline, "gradient_shap")
+    pool = plain_images(images, options.baseline) if shared is None else shared
 
     def points(rows: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         ends, plain, shares = images[rows].clone(), [], []
         for i, (row, sample) in enumerate(zip(rows.tolist(), samples.tolist())):
             chance = generator(options.seed, int(identities[row]), sample)
-            pick = int(torch.randint(len(pool), (), generator=chance)) if several else row
+            pick = (
+                int(torch.randint(len(pool), (), generator=chance)) if shared is not None else row
+            )
             plain.append(pool[pick])
             shares.append(torch.rand(1, 1, 1, generator=chance))
             if noise:

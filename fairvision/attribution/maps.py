@@ -36,10 +36,10 @@ from fairvision.attribution.gradients import (
 from fairvision.attribution.hirescam import hirescam, places
 from fairvision.attribution.layercam import layercam, stages
 from fairvision.attribution.layers import map_size
-from fairvision.attribution.names import METHODS, WITHOUT_GRADIENTS
+from fairvision.attribution.names import FROM_SEVERAL, METHODS, WITHOUT_GRADIENTS
 from fairvision.attribution.perturbations import feature_ablation, occlusion, through_noise
 from fairvision.attribution.rise import rise
-from fairvision.attribution.rules import deep_lift, guided_backprop
+from fairvision.attribution.rules import deep_lift, deep_lift_shap, guided_backprop
 from fairvision.core.suggestions import did_you_mean
 from fairvision.errors import InputError
 
@@ -60,6 +60,7 @@ _RAW: dict[str, Raw] = {
     "input_x_gradient": input_x_gradient,
     "integrated_gradients": integrated_gradients,
     "deep_lift": deep_lift,
+    "deep_lift_shap": deep_lift_shap,
     "gradient_shap": gradient_shap,
     "occlusion": occlusion,
     "feature_ablation": feature_ablation,
@@ -118,8 +119,8 @@ def attribute(
         layercam and hirescam by default several, see `stage_layers`
     baseline : the plain image of integrated_gradients, deep_lift, gradient_shap, and what hides
         in occlusion, feature_ablation and rise; anything that broadcasts to `images`; by default
-        each image's mean colour, which also hides the person. For gradient_shap, four dimensions
-        are any number of plain images to draw from.
+        each image's mean colour, which also hides the person. For deep_lift_shap and gradient_shap,
+        four dimensions are any number of plain images, to take the mean over or to draw from.
     steps : points on the line of integrated_gradients (Gauss-Legendre)
     tolerance : double the steps of an image, up to 1024, until its signed map adds up to the
         difference of the logits between image and plain image within so much; an image that
@@ -387,7 +388,7 @@ def _raw(
     if options.noise_tunnel is None:
         return raw(explained, images, targets, identities)
     fixed = options
-    if method != "gradient_shap":
+    if method not in FROM_SEVERAL:
         fixed = replace(options, baseline=plain_images(images, options.baseline))
 
     def of_copies(copies: Tensor, rows: Tensor, numbers: Tensor) -> Tensor:
@@ -400,7 +401,7 @@ def _raw(
 def _options_of(options: Options, rows: Tensor, images: Tensor, method: str) -> Options:
     """Return the options for some images, where each has a plain image of its own."""
     baseline = options.baseline
-    if not isinstance(baseline, Tensor) or baseline.ndim != 4 or method == "gradient_shap":
+    if not isinstance(baseline, Tensor) or baseline.ndim != 4 or method in FROM_SEVERAL:
         return options
     return replace(options, baseline=plain_images(images, baseline)[rows])
 

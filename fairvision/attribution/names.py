@@ -11,6 +11,7 @@ METHODS = (
     "saliency",
     "input_x_gradient",
     "deep_lift",
+    "deep_lift_shap",
     "gradient_shap",
     "occlusion",
     "feature_ablation",
@@ -19,6 +20,9 @@ METHODS = (
 
 WITHOUT_GRADIENTS = ("occlusion", "feature_ablation", "rise")
 """The methods that need no gradients: they look at what a model makes of changed images."""
+
+FROM_SEVERAL = ("deep_lift_shap", "gradient_shap")
+"""The methods that take any number of plain images."""
 
 DEFAULT = "hirescam"
 """What audits and explanations take; docs/attribution.md says on what grounds."""

@@ -9,6 +9,7 @@ network that calls torch's gets them, and no module is touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeGuard
 
@@ -19,7 +20,13 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from fairvision.attribution.completeness import note_sums
-from fairvision.attribution.explained import Explained, gradient, plain_images, target_scores
+from fairvision.attribution.explained import (
+    Explained,
+    gradient,
+    plain_images,
+    plain_pool,
+    target_scores,
+)
 
 _RELU = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 _ONE_BY_ONE = (
@@ -104,6 +111,24 @@ def deep_lift(explained: Explained, images: Tensor, targets: Tensor, _: Tensor) 
         note_sums(explained.options, values, ends.detach(), starts.detach())
         differences.append(values)
     return torch.cat(differences)
+
+
+def deep_lift_shap(
+    explained: Explained, images: Tensor, targets: Tensor, identities: Tensor
+) -> Tensor:
+    """Return the mean of DeepLift over plain images (Lundberg & Lee, NeurIPS 2017, section 4.2).
+
+    With one plain image per image, as by default, it is that of `deep_lift`.
+    """
+    options = explained.options
+    pool = plain_pool(images, options.baseline, "deep_lift_shap")
+    if pool is None:
+        return deep_lift(explained, images, targets, identities)
+    total = torch.zeros_like(images)
+    for plain in pool:
+        of_one = replace(explained, options=replace(options, baseline=plain))
+        total = total + deep_lift(of_one, images, targets, identities)
+    return total / len(pool)
 
 
 def _guided(func: Any, values: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -14,6 +14,7 @@ from torchvision.models import resnet18
 
 from fairvision import metrics
 from fairvision.attribution import attribute, convergence_delta
+from fairvision.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting (backward|forward):UserWarning:captum")
 
@@ -244,6 +245,26 @@ def test_what_captum_does_by_default():
     for map, blocks in zip(maps, nearest):
         assert (blocks == blocks.max()).sum() == 16 * 16
         assert (map == map.max()).sum() < 16 * 16
+
+
+@pytest.mark.parametrize("batch_size", [2, 100])
+def test_deep_lift_shap_is_the_mean_over_plain_images(case, batch_size):
+    network, images, targets = case
+    pool = torch.rand(3, 3, 8, 8)
+    how = {"signed": True, "batch_size": batch_size}
+    maps = attribute(network, images, targets, "deep_lift_shap", baseline=pool, **how)
+    each = [
+        attribute(network, images, targets, "deep_lift", baseline=plain_image, **how)
+        for plain_image in pool
+    ]
+    torch.testing.assert_close(maps, torch.stack(each).mean(dim=0), rtol=1e-4, atol=1e-6)
+    method = captum.attr.DeepLiftShap(network)
+    theirs = method.attribute(images.clone().requires_grad_(), pool, targets)
+    torch.testing.assert_close(maps, summed(theirs), rtol=1e-3, atol=1e-5)
+    alone = attribute(network, images, targets, "deep_lift_shap", **how)
+    assert torch.equal(alone, attribute(network, images, targets, "deep_lift", **how))
+    with pytest.raises(InputError, match=r"deep_lift_shap takes \(any number, 3, 8, 8\)"):
+        attribute(network, images, targets, "deep_lift_shap", baseline=pool[:, :, :4])
 
 
 def test_deep_lift_where_captum_refuses():
