@@ -13,7 +13,7 @@ from fairvision.auditing.tables import read_predictions
 from fairvision.results.figures import COLUMNS
 
 GROUPS, LABELS, OBJECTS = ("a", "b", "c"), ("ski", "surf", "chess"), ("kite", "tie")
-UNITS = {"fraction", "difference", "probability"}
+UNITS = {"fraction", "difference", "probability", "number"}
 
 
 @pytest.fixture(scope="module")
