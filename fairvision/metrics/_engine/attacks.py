@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import (
@@ -91,25 +90,36 @@ def check_attacker(attacker: Any) -> None:
         raise InputError(f"attacker must be a classifier, which {name} is not")
 
 
-def default_attacker(clues: Array, images: int, smoothing: float = EXACT) -> Any:
+def most_frequent(clue: Ints, code: Ints, width: int, smoothing: float) -> Floats:
+    """Return the probability of each class given each clue, (width, classes).
+
+    From one label per image it is the best guess that there is: naive Bayes with a single clue,
+    with `smoothing` added to how often clues, (rows,), have classes, (rows,).
+    """
+    classes = int(code.max()) + 1
+    times = np.bincount(code * width + clue, minlength=classes * width).reshape(classes, width)
+    likely = (times + smoothing) / (times.sum(axis=1, keepdims=True) + smoothing * width)
+    joint = likely * (times.sum(axis=1, keepdims=True) / len(code))
+    chances: Floats = (joint / joint.sum(axis=0)).T
+    return chances
+
+
+def default_attacker(clues: Array, images: int) -> Any:
     """Return an untrained attacker that suits the clues; `images` of each group teach it.
 
-    From one label per image it guesses what is most frequent with that label, which is the best
-    there is: naive Bayes with a single clue. Tables of 0 and 1 are attacked by logistic regression;
-    scores by that and boosted trees together: trees also see what lies in a model's confidence, and
-    need more images where every score tells little.
+    Tables of 0 and 1 are attacked by logistic regression; scores by that and boosted trees
+    together: trees also see what lies in a model's confidence, and need more images where every
+    score tells little.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
     from sklearn.linear_model import LogisticRegression
-    from sklearn.naive_bayes import MultinomialNB
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    if clues.ndim == 1:
-        return MultinomialNB(alpha=smoothing)
     linear = LogisticRegression(C=0.1, max_iter=1000)
     if clues.dtype.kind == "b":
         return linear
+    from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     trees = HistGradientBoostingClassifier(early_stopping=images >= _FEW, max_iter=200)
     scaled = make_pipeline(StandardScaler(), linear)
     return VotingClassifier([("linear", scaled), ("trees", trees)], voting="soft")
@@ -155,12 +165,16 @@ def train_and_predict(
     shown: Callable[[Array], Any] = np.asarray
     if clues.ndim == 1:
         width = int(clues.max()) + 1
-        shown = (lambda c: _one_hot(c, width)) if attacker is None else np.eye(width).__getitem__
+        if attacker is None:
+            chances = most_frequent(clues[train], code, width, smoothing)
+            probability[:, present] = chances[clues[test]]
+            return probability
+        shown = np.eye(width).__getitem__
         asked, place = np.unique(clues[test], return_inverse=True)
     else:
         asked, place = clues[test], np.arange(len(test))
     if attacker is None:
-        attacker = default_attacker(clues, len(train) // len(present), smoothing)
+        attacker = default_attacker(clues, len(train) // len(present))
     attacker = untrained_copy(attacker, seed).fit(shown(clues[train]), code)
     if hasattr(attacker, "predict_proba"):
         guesses = np.asarray(attacker.predict_proba(shown(asked)))
@@ -196,12 +210,6 @@ def renumber_together(truth: Ints, predicted: Ints, valid: Bools) -> tuple[Ints,
     both = np.where(valid, np.stack([truth, predicted]), -1)
     numbered = in_order_of_appearance(both.T.ravel()).reshape(-1, 2)
     return numbered[:, 0], numbered[:, 1]
-
-
-def _one_hot(codes: Ints, width: int) -> Any:
-    """Return a sparse table with a column per code, 1 where a row has it."""
-    at = (np.ones(len(codes)), codes, np.arange(len(codes) + 1))
-    return sparse.csr_matrix(at, shape=(len(codes), width))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
