@@ -27,7 +27,7 @@ def _list_methods(context: click.Context, _: click.Parameter, method: str) -> st
 
 SECTIONS = {
     "What is trained": ("method", "model", "weights", "keep_head", "size", "attribute", "task"),
-    "Captions": ("captions", "decoder", "vocabulary", "words"),
+    "Captions": ("captions", "decoder", "vocabulary", "words", "captions_per_image"),
     "What learns, and how long": ("tune", "epochs", "batch_size", "select", "patience"),
     "Steps": (
         *("lr", "lr_backbone", "weight_decay", "optimizer", "momentum", "schedule"),

@@ -208,6 +208,7 @@ class EncodedCaptions:
     ----------
     captions : those of each image
     vocabulary : of the tokens
+    seed : draws with which caption of an image `take` begins, where it takes some in turns
 
     Examples
     --------
@@ -221,20 +222,40 @@ class EncodedCaptions:
     tensor([0, 1, 1])
     """
 
-    def __init__(self, captions: Sequence[tuple[str, ...]], vocabulary: Vocabulary):
+    def __init__(
+        self, captions: Sequence[tuple[str, ...]], vocabulary: Vocabulary, *, seed: int = 0
+    ):
         encoded = vocabulary.encode_all([one for of_image in captions for one in of_image])
         self._tokens = [np.array(one, dtype=np.int32) for one in encoded]
-        self._ends = np.cumsum([len(of_image) for of_image in captions])
+        self._counts = np.array([len(of_image) for of_image in captions], dtype=np.int64)
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._first = (np.random.default_rng(seed).random(len(captions)) * self._counts).astype(int)
 
     def take(
-        self, rows: npt.NDArray[np.int64], device: torch.device | str = "cpu"
+        self,
+        rows: npt.NDArray[np.int64],
+        device: torch.device | str = "cpu",
+        *,
+        most: int | None = None,
+        turn: int = 0,
     ) -> CaptionTokens:
-        """Return the captions of some images, on a device."""
-        starts, ends = np.concatenate([[0], self._ends])[rows], self._ends[rows]
-        chosen = [one for start, end in zip(starts, ends) for one in self._tokens[start:end]]
+        """Return captions of some images, on a device.
+
+        Parameters
+        ----------
+        rows, device : of which images, and where
+        most : captions of an image at most; None: all
+        turn : how often that many were taken before; those that follow have their turn
+        """
+        counts = self._counts[rows]
+        taken = counts if most is None else np.minimum(counts, most)
+        of = np.repeat(np.arange(len(rows)), taken)
+        place = np.arange(len(of)) - np.repeat(np.cumsum(taken) - taken, taken)
+        if most is not None:
+            place = (self._first[rows][of] + turn * most + place) % counts[of]
+        chosen = [self._tokens[index] for index in self._starts[rows][of] + place]
         width = max(map(len, chosen), default=2)
         tokens = np.full((len(chosen), width), PAD, dtype=np.int64)
         for i, one in enumerate(chosen):
             tokens[i, : len(one)] = one
-        of = torch.from_numpy(np.repeat(np.arange(len(rows)), ends - starts))
-        return CaptionTokens(torch.from_numpy(tokens).to(device), of.to(device))
+        return CaptionTokens(torch.from_numpy(tokens).to(device), torch.from_numpy(of).to(device))

@@ -57,11 +57,18 @@ class Part:
     pixels: Pixels
     captions: EncodedCaptions | None = None
 
-    def with_captions(self, batch: Batch) -> Batch:
-        """Return a batch with the captions of its images, where these are learnt."""
+    def with_captions(self, batch: Batch, most: int | None = None, turn: int = 0) -> Batch:
+        """Return a batch with captions of its images, where these are learnt.
+
+        Parameters
+        ----------
+        batch : of images of this part
+        most, turn : as of `EncodedCaptions.take`
+        """
         if self.captions is None:
             return batch
-        return replace(batch, captions=self.captions.take(batch.rows, batch.images.device))
+        captions = self.captions.take(batch.rows, batch.images.device, most=most, turn=turn)
+        return replace(batch, captions=captions)
 
 
 class Training:
@@ -243,7 +250,9 @@ class Training:
         shares = [share(len(piece), fabric.global_rank, fabric.world_size) for piece in pieces]
         rows = (piece[share.rows] for piece, share in zip(pieces, shares))
         served = serve(part.dataset, part.pixels, rows, device=fabric.device)
-        yield from zip(map(part.with_captions, served), shares)
+        most = self.settings.captions_per_image if split == "train" else None
+        turn = self.progress.epoch
+        yield from zip((part.with_captions(batch, most, turn) for batch in served), shares)
 
     def _steps(self, epoch: int) -> list[list[Rows]]:
         """Return the rows of each batch of each step of an epoch.
@@ -447,7 +456,7 @@ def _encoded(dataset: Dataset, plan: Plan) -> EncodedCaptions | None:
     """Return the captions of a split, where these are learnt."""
     if plan.captions is None:
         return None
-    return EncodedCaptions(dataset.captions, plan.captions.vocabulary)
+    return EncodedCaptions(dataset.captions, plan.captions.vocabulary, seed=plan.settings.seed)
 
 
 def _pretrain(

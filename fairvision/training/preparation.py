@@ -142,6 +142,7 @@ def with_defaults(
         "lr": default_lr("all" if is_whole else settings.tune, weights, settings.optimizer),
         "weight_decay": default_weight_decay(settings.optimizer),
         "augment": default_augment(settings.tune, settings.model),
+        "captions_per_image": 1 if settings.captions and settings.model in models.SMALL else None,
         "size": geometry.size if geometry else models.default_size(settings.model, dataset.size),
     }
     unset = {name: value for name, value in chosen.items() if getattr(settings, name) is None}

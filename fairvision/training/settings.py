@@ -143,6 +143,13 @@ class Settings:
     vocabulary: str = option(
         "words", "Tokens of captions; subwords can write every word.", choices=VOCABULARIES
     )
+    captions_per_image: int = option(
+        None,
+        "Captions of a picture in a pass at most, in turns; by default one for the small "
+        "networks, which are less work than what writes, else all.",
+        least=1,
+        noun="captions per image",
+    )
     words: Any = option(  # noqa: RUF009
         None,
         'JSON, the words by which captions name each group: {"woman": ["woman", "she"], …}; by '

@@ -16,8 +16,10 @@ import torch
 import fairvision
 from fairvision import runs
 from fairvision.errors import FairvisionWarning, InputError
+from fairvision.models.vocabulary import Vocabulary
 from fairvision.runs.caption_model import as_caption_model
 from fairvision.training import checkpoint
+from fairvision.training.caption_plan import EncodedCaptions
 from tests.models.tiny_captioners import KINDS, SPECIAL, tiny_captioner
 
 SETTINGS = {
@@ -80,11 +82,33 @@ def stop_after(saves, data, out, settings):
     train(data, out, checkpoint_every=1, **settings)
 
 
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_captions_of_an_image_take_turns(most):
+    captions = [("a", "b", "c"), (), ("d",), ("a b", "b c")]
+    words = Vocabulary.learn([one for of_image in captions for one in of_image])
+    encoded, rows = EncodedCaptions(captions, words, seed=3), np.array([3, 0, 1, 2])
+
+    def taken(rows, turn):
+        batch = encoded.take(rows, most=most, turn=turn)
+        texts = [words.decode(tokens) for tokens in batch.tokens.tolist()]
+        return [
+            sorted(text for text, of in zip(texts, batch.of) if of == i) for i in range(len(rows))
+        ]
+
+    turns = [taken(rows, turn) for turn in range(6)]
+    assert [len(of_image) for of_image in turns[0]] == [min(most, n) for n in (2, 3, 0, 1)]
+    for i, row in enumerate(rows):
+        every = [text for turn in turns for text in turn[i]]
+        assert all(every.count(text) * len(captions[row]) == len(every) for text in captions[row])
+        assert taken(np.array([row]), 4)[0] == turns[4][i]  # of another batch too
+
+
 @pytest.mark.filterwarnings("ignore:1 of 27 pictures")
 @pytest.mark.parametrize(
     "settings",
     [
         {"method": "equalizer", "words": WORDS},
+        {"method": "baseline", "words": WORDS, "captions_per_image": 9},
         {"method": "balanced", "decoder": "lstm", "vocabulary": "subwords", "words": WORDS},
         {"method": "upweight", "ema": 0.9, "accumulate": 2, "augment": True, "words": WORDS},
         {"method": "equalizer", "decoder": "lstm", "precision": "bf16", "words": WORDS},
