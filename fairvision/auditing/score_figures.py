@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.inputs import Inputs, correct, named, predicted
+from fairvision.auditing.tables import Samples
 from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError, shown
@@ -16,7 +17,14 @@ from fairvision.metrics import Result
 from fairvision.results.figures import Computed, Key
 from fairvision.results.metric import Names
 
-_MOST = 10_000  # pictures times columns: each resample orders all scores
+MOST = 10_000  # pictures times columns: each resample orders all scores
+
+
+def are_too_many(samples: Samples, head: str) -> bool:
+    """Say whether scores are too many for figures that order them in every resample."""
+    labels, many = samples.truth.schema.labels(head), samples.truth.schema.is_many(head)
+    columns = 1 if len(labels) == 2 and not many else len(labels)
+    return samples.images * columns > MOST
 
 
 def check_reference(reference: str, truth: Dataset) -> None:
@@ -67,7 +75,7 @@ def score_figures(inputs: Inputs) -> Computed:
         inputs,
         alone=many,
     )
-    if len(scores) * (1 if two else len(labels)) > _MOST:
+    if are_too_many(inputs.samples, head):
         return
 
     def log_loss(groups: Names) -> Result:

@@ -124,7 +124,7 @@ def test_groups_beside_all_pictures_and_beside_the_reference(audited: pd.DataFra
 def test_large_tables_leave_out_what_orders_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_figures, "_MOST", 100)
+    monkeypatch.setattr(score_figures, "MOST", 100)
     draw().to_parquet(tmp_path / "a.parquet")
     done = fairvision.audit(
         predictions=[tmp_path / "a.parquet"],
@@ -135,6 +135,9 @@ def test_large_tables_leave_out_what_orders_scores(
     names = set(done.metrics["metric"])
     assert not names & {"roc_auc", "roc_auc_gap", "log_loss", "accuracy_to_reference"}
     assert {"calibration_error_max", "accuracy_to_overall"} <= names
+    lines = [line for line in done.verdict.left_out if "log loss" in line]
+    assert [line.split(":")[0] for line in lines] == ["gender", "pet"]
+    assert ["ROC" in line for line in lines] == [False, True]
 
 
 def test_a_reference_that_is_no_group_is_a_line(tmp_path: Path) -> None:
