@@ -257,7 +257,7 @@ def whole_folder(
     InputError
         If the folder holds something already and may not be replaced.
     """
-    check_vacant(path, marker=marker, overwrite=overwrite)
+    _check_free(Path(path), marker, overwrite)
     path = resolved(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished(path, folder=True) as part:

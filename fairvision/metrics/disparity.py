@@ -172,14 +172,16 @@ class _Strata:
         return counts
 
     def disparity(self, weights: Array) -> Floats:
-        """Return the disparity of groups, (groups, labels, b)."""
+        """Return the disparity of groups, (groups, labels, b); NaN of a group without images."""
         counts = self.counts(weights)
         of_kind = counts.sum(axis=2, keepdims=True)
         picked, left = ratio(counts, of_kind)
         apart = left - picked
         defined = ~np.isnan(apart)
         images = np.where(defined, of_kind.sum(axis=0), 0)
-        return ratio((np.nan_to_num(apart) * images).sum(axis=0), images.sum(axis=0))
+        mean = ratio((np.nan_to_num(apart) * images).sum(axis=0), images.sum(axis=0))
+        of_group = np.where(defined, counts.sum(axis=0), 0).sum(axis=0)
+        return np.where(of_group > 0, mean, np.nan)
 
 
 def _summarised(table: _Strata, toward: Any) -> GroupResult:

@@ -350,7 +350,7 @@ def test_targets_of_any_whole_type():
         ({"method": "feature_ablation", "segments": torch.zeros(8, 8)}, "whole numbers, 8 × 8"),
         ({"method": "feature_ablation", "segments": torch.zeros(4, 8).long()}, "whole numbers"),
         ({"method": "feature_ablation", "segments": torch.zeros(2, 8, 8).long()}, "one drawing"),
-        ({"method": "gradient_shap", "baseline": torch.zeros(2, 3, 4, 4)}, "draws from"),
+        ({"method": "gradient_shap", "baseline": torch.zeros(2, 3, 4, 4)}, "takes .any number"),
         ({"head": None}, "say which head is explained: one of gender, age"),
         ({"method": "gradcam", "layer": "body.9"}, "no layer 'body.9'"),
     ],

@@ -122,6 +122,7 @@ def test_a_dataset_without_attribute(variant, draw_run, tmp_path):
     assert "no attribute" in named_out(done)
     of_task = {"accuracy", "calibration_error", "coverage", "error", "person_effect"}
     of_task |= {"hidden_task_accuracy", "person_task_accuracy", "balanced_accuracy"}
+    of_task |= {"calibration_error_max", "log_loss", "roc_auc"}
     of_evidence = {"pointing_game", "relevance_mass"}
     lifts = {"chance_level", *(f"{name}_lift" for name in of_evidence)}
     assert set(done.metrics["metric"]) == of_task | of_evidence | lifts

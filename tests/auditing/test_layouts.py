@@ -168,7 +168,11 @@ def test_labels_alone_give_what_needs_decisions(plain, tmp_path, memory, kind):
     assert set(first.metrics["metric"][~there]) <= {
         "calibration_error",
         "calibration_error_gap",
+        "calibration_error_max",
         "average_precision",
+        "log_loss",
+        "roc_auc",
+        "roc_auc_gap",
     }
     if memory == "held":
         assert any("gender: labels alone" in line for line in done.verdict.left_out)
