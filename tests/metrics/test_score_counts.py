@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 from typing import Any
 
 import numpy as np
@@ -178,7 +178,7 @@ def test_results_are_copied_with_their_bounds() -> None:
     counted = metrics.ScoreCounts(10)
     counted.update([1, 0, 1, 0] * 5, [0.9, 0.2, 0.41, 0.43] * 5)
     area = counted.roc_auc()
-    copied = pickle.loads(pickle.dumps(area))
+    copied = copy.deepcopy(area)
     assert (copied.lowest, copied.highest, copied.low) == (area.lowest, area.highest, area.low)
     assert (area.lowest, area.highest) == pytest.approx((0.75, 1))
 
