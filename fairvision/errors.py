@@ -160,7 +160,9 @@ def _problem(error: Exception, kind: str) -> str:
     if "integer string conversion" in reason:  # Python's advice is about programs, not files
         reason = "a number in it has too many digits"
     place = f"line {line} " if isinstance(line, int) else ""
-    return f"{place}{f'is not valid {kind}' if kind else 'cannot be read'}: {reason}"
+    article, _, noun = kind.partition(" ")
+    valid = f"a valid {noun}" if article in ("a", "an") else f"valid {kind}"
+    return f"{place}{f'is not {valid}' if kind else 'cannot be read'}: {reason}"
 
 
 def is_of_memory(error: BaseException) -> bool:

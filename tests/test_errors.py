@@ -77,7 +77,7 @@ def test_parsers_of_bytes(tmp_path):
     for parse in (pq.read_table, np.load):
         for content in (b"", b"PAR1" * 9, b"\x93NUMPY"):
             path.write_bytes(content)
-            with pytest.raises(InputError, match="is not valid a table"), reading(path, "a table"):
+            with pytest.raises(InputError, match="is not a valid table"), reading(path, "a table"):
                 parse(path)
     for error in (EOFError(), MemoryError(), KeyError("x"), OSError(5, "Input/output error")):
         with pytest.raises(InputError, match="file "), reading(path):

@@ -71,6 +71,7 @@ def as_files(
         names = model_names([Path()] * len(predictions), names)
     with tempfile.TemporaryDirectory(prefix="fairvision-") as folder:
         called: dict[str, str] = {}
+        written: list[tuple[Source, Path]] = []
 
         def file_of(source: Source, name: str) -> Path:
             if isinstance(source, (str, os.PathLike)) and not queries.is_query(source):
@@ -80,12 +81,16 @@ def as_files(
                     f"{name}: {type(source).__name__} is neither a path nor a stream of Arrow (a "
                     "lazy frame is collected first)"
                 )
+            for before, target in written:
+                if before is source:  # perhaps it can be read once only
+                    return target
             target = Path(folder, str(len(called)), name)
             target.mkdir(parents=True)
             called[str(target)] = name
             reading = queries.opened if queries.is_query(source) else nullcontext
             with reading(source) as rows:
                 write_stream(rows, name, target / _FILE)
+            written.append((source, target))
             return target
 
         models = names or [f"model_{i}" for i in range(1, len(predictions) + 1)]

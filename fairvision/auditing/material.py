@@ -135,6 +135,7 @@ def of_subjects(
         shared.check(
             data=whole.fingerprint(),
             models={subject.model.name: subject.identity() for subject in subjects},
+            order=[subject.model.name for subject in subjects],
         )
     models = [subject.model for subject in subjects]
     material = of_models(models, whole, split, division=shared, **how)

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import special
 
+from fairvision.core.arrow_streams import of_decimals
 from fairvision.core.spellings import MISSING, folded
 from fairvision.core.tables import PlaceOf, not_text
 from fairvision.datasets.label_columns import one_array
@@ -60,7 +61,7 @@ def _numbers(
         column = column.dictionary_decode()
         kind = column.type
     if pa.types.is_decimal(kind):
-        column, kind = column.cast(pa.float64()), pa.float64()
+        column, kind = of_decimals(column), pa.float64()
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.int8()), pa.int8()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):

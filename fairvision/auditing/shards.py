@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from fairvision.auditing.steps import Step, stacked
 from fairvision.core.claims import LAPSE, Claims
-from fairvision.core.files import digest, read_json, whole_file, write_json
+from fairvision.core.files import digest, read_json, resolved, whole_file, write_json
 from fairvision.errors import InputError, reading, shown
 
 IMAGES = 4096
@@ -79,6 +79,10 @@ class SharedWork:
     """
 
     def __init__(self, shards: Shards, output: Path, options: Mapping[str, object]):
+        if resolved(shards.folder).is_relative_to(resolved(output)):
+            raise InputError(
+                f"{shards.folder} lies in {output}, which is written whole: name another"
+            )
         self.shards, self._output = shards, output
         self._claims = Claims(shards.lapse)
         self._held = ExitStack()
@@ -173,10 +177,14 @@ class SharedWork:
                 f"{_value(ours)} here; call it alike, or name another folder for --shards"
             )
 
-    @property
-    def _mark(self) -> bytes:
-        """What tells shards of this plan from others."""
-        text = json.dumps(self._plan, sort_keys=True)
+    def _mark(self, path: Path, schema: pa.Schema) -> bytes:
+        """What tells the shard of a path from others, and from those of other plans.
+
+        Of its columns, too: pages have checksums in their file, and names of columns have none.
+        """
+        place = path.relative_to(self.shards.folder).as_posix()
+        columns = schema.remove_metadata().to_string(), str((schema.metadata or {}).get(b"pandas"))
+        text = json.dumps([self._plan, place, columns], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest().encode()
 
     def _left(self, steps: Sequence[Step[Any]]) -> list[tuple[Step[Any], int]]:
@@ -203,7 +211,9 @@ class SharedWork:
 
     def _write(self, table: pa.Table, path: Path) -> None:
         """Write a shard, whole or not at all; another may write the same at the same time."""
-        marked = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: self._mark})
+        marked = table.replace_schema_metadata(
+            {**(table.schema.metadata or {}), _KEY: self._mark(path, table.schema)}
+        )
         try:
             with whole_file(path) as part:
                 pq.write_table(marked, part, write_page_checksum=True)
@@ -216,12 +226,13 @@ class SharedWork:
         path = self._path(step, number)
         again = "remove it, and start once more"
         try:
-            with reading(path, "a shard"):
+            with reading(path, "parquet"):
                 table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+                mark = self._mark(path, table.schema)
         except InputError as error:
             raise InputError(f"{error}: {again}") from None
-        if (table.schema.metadata or {}).get(_KEY) != self._mark:
-            raise InputError(f"{path} is a shard of another plan: {again}")
+        if (table.schema.metadata or {}).get(_KEY) != mark:
+            raise InputError(f"{path} is damaged, or the shard of another plan or place: {again}")
         held: pd.DataFrame = table.to_pandas()
         return held
 

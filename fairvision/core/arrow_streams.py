@@ -2,7 +2,7 @@
 
 What has the method `__arrow_c_stream__` is a stream: relations of DuckDB, frames of Polars and
 pandas, tables and readers of pyarrow, and more; so is what makes a reader, as scanners of pyarrow
-do. It is read once, some rows at a time.
+do, and datasets, which make scanners. It is read once, some rows at a time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fairvision.errors import reading
+from fairvision.errors import InputError, reading, shown
 
 ROWS = 1 << 17
 """Rows of a stream that are held at a time, at least."""
@@ -26,7 +27,7 @@ def is_stream(values: object) -> bool:
     >>> is_stream(pa.table({"id": [1]})), is_stream("table.parquet")
     (True, False)
     """
-    return hasattr(values, "__arrow_c_stream__") or hasattr(values, "to_reader")
+    return any(hasattr(values, name) for name in ("__arrow_c_stream__", "to_reader", "scanner"))
 
 
 def read_stream(stream: Any, name: str, rows: int = ROWS) -> Iterator[pa.Table]:
@@ -41,7 +42,8 @@ def read_stream(stream: Any, name: str, rows: int = ROWS) -> Iterator[pa.Table]:
     Raises
     ------
     InputError
-        It is no stream of a table, or what makes its rows fails on the way.
+        It is no stream of a table, two columns have one name, or what makes its rows fails on the
+        way.
 
     Examples
     --------
@@ -53,6 +55,11 @@ def read_stream(stream: Any, name: str, rows: int = ROWS) -> Iterator[pa.Table]:
         reader = pa.RecordBatchReader.from_stream(_of_arrow(stream))
         kinds = [_readable(kind) for kind in reader.schema.types]
         schema = pa.schema(list(zip(reader.schema.names, kinds)), reader.schema.metadata)
+    for column in schema.names:
+        if (times := schema.names.count(column)) > 1:
+            raise InputError(
+                f"{name} has {times} columns called {shown(column)}: rename or remove one"
+            )
     waiting, ended, yielded = schema.empty_table(), False, False
     while not ended:
         with reading(name):
@@ -81,10 +88,32 @@ def write_stream(stream: Any, name: str, path: Path) -> None:
     """
     tables = read_stream(stream, name)
     first = next(tables)
+    _check_kept(first.schema, name)
     with pq.ParquetWriter(path, first.schema) as writer:
         writer.write_table(first)
         for table in tables:
             writer.write_table(table)
+
+
+def of_decimals(column: Any) -> Any:
+    """Return decimal numbers of arrow as the nearest floats, as their digits say.
+
+    >>> of_decimals(pa.array(["0.1", None]).cast(pa.decimal128(20, 18))).to_pylist()
+    [0.1, None]
+    """
+    return column.cast(pa.string()).cast(pa.float64())  # not at once, which is off by a last bit
+
+
+def _check_kept(schema: pa.Schema, name: str) -> None:
+    """Raise `InputError` for the first column of a type that parquet files cannot hold."""
+    for column in schema:
+        try:
+            pq.write_table(pa.schema([column]).empty_table(), pa.BufferOutputStream())
+        except pa.ArrowNotImplementedError:
+            kind = shown(str(column.type))
+            raise InputError(
+                f"{name}, column {shown(column.name)} holds {kind}: leave it out, or cast it"
+            ) from None
 
 
 def _cut(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
@@ -95,11 +124,15 @@ def _cut(batch: pa.RecordBatch, rows: int) -> Iterator[pa.RecordBatch]:
 
 def _of_arrow(stream: Any) -> Any:
     """Return what speaks the protocol itself."""
-    return stream if hasattr(stream, "__arrow_c_stream__") else stream.to_reader()
+    if hasattr(stream, "__arrow_c_stream__"):
+        return stream
+    return (stream if hasattr(stream, "to_reader") else stream.scanner()).to_reader()
 
 
 def _as(kind: pa.DataType, column: Any) -> Any:
     """Return an array of arrow as one of a type that holds the same values."""
+    if pa.types.is_run_end_encoded(column.type):
+        return _as(kind, pc.run_end_decode(column))
     if not pa.types.is_dictionary(column.type):
         return column.cast(kind)
     values = column.dictionary.cast(kind)
@@ -112,7 +145,7 @@ def _readable(kind: pa.DataType) -> pa.DataType:
     >>> _readable(pa.string_view()), _readable(pa.dictionary(pa.int8(), pa.string_view()))
     (DataType(large_string), DataType(large_string))
     """
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return _readable(kind.value_type)
     if pa.types.is_string_view(kind):
         return pa.large_string()

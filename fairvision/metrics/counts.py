@@ -55,6 +55,11 @@ class Counts(Mapping[str, Any]):
         self._labels: dict[str, list[Any]] = {}  # of columns that are tables
         self._declared: dict[str, pd.Index] = {}  # categories that columns declare
 
+    def __copy__(self) -> Counts:
+        copied = Counts(self.keyword)
+        copied.merge(self)
+        return copied
+
     @property
     def total(self) -> int:
         """Number of images counted."""
@@ -103,8 +108,8 @@ class Counts(Mapping[str, Any]):
             return
         given = {name: as_column(name, values) for name, values in columns.items()}
         missing = [name for name, values in given.items() if values is None]
-        if missing or not given:
-            raise InputError(f"{', '.join(missing) or 'columns'} must be given")
+        if missing or not {*given} - {self.keyword} or _N in given:
+            raise InputError(f"{', '.join(missing) or 'columns of the measures'} must be given")
         given, row_counts = split_counts(given, self.keyword)
         for name, values in given.items():
             if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
@@ -134,6 +139,8 @@ class Counts(Mapping[str, Any]):
             )
         counts = Counts(self.keyword)
         for table in read_stream(stream, "the stream"):
+            if not len(table) and any(map(is_list, table.schema.types)):
+                continue  # of how many labels, no row says
             alike = _taken_together(table, self.keyword)
             named = zip(alike.column_names, alike.columns)
             counts.update(**{name: _lists_as_table(name, column) for name, column in named})
@@ -151,6 +158,7 @@ class Counts(Mapping[str, Any]):
             raise InputError(f"only Counts can be merged, not {type(other).__name__}")
         if other._table is None:
             return
+        self._check_columns(other._table)
         for name, labels in other._labels.items():
             if self._labels.setdefault(name, labels) != labels:
                 raise InputError(f"{name} has other labels in the counts to be merged")
@@ -188,16 +196,20 @@ class Counts(Mapping[str, Any]):
 
     def _add(self, table: pd.DataFrame) -> None:
         """Take the counts of a batch; they are summed once they are many."""
+        self._check_columns(table)
+        self._waiting.append(table)
+        summed = 0 if self._summed is None else len(self._summed)
+        if sum(map(len, self._waiting)) > summed + _WAITING:
+            self._sum()
+
+    def _check_columns(self, table: pd.DataFrame) -> None:
+        """Raise `InputError` where a batch has other columns than those before."""
         first = self._waiting[0] if self._summed is None and self._waiting else self._summed
         if first is not None and set(first) != set(table):
             raise InputError(
                 f"the columns are {', '.join(map(str, table))[: -len(_N) - 2]}, but those "
                 f"counted before {', '.join(map(str, first))[: -len(_N) - 2]}"
             )
-        self._waiting.append(table)
-        summed = 0 if self._summed is None else len(self._summed)
-        if sum(map(len, self._waiting)) > summed + _WAITING:
-            self._sum()
 
     def _sum(self) -> pd.DataFrame | None:
         """Return the table of counts, all batches in it."""
@@ -237,6 +249,8 @@ def _taken_together(table: pa.Table, keyword: str) -> pa.Table:
 def _lists_as_table(name: str, column: pa.ChunkedArray) -> Any:
     """Return lists of n numbers each as a table (rows, n); other columns as they are."""
     if not is_list(column.type):
+        if pa.types.is_nested(column.type):
+            raise InputError(f"{name} must hold a value or a list of numbers, not {column.type}")
         return column
     lengths = pc.list_value_length(column).unique()
     if len(lengths) > 1 or lengths[0].as_py() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import re
 import subprocess
@@ -13,6 +14,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
@@ -66,6 +68,31 @@ def test_streams_give_the_audit_of_the_files(kind, files, tmp_path):
         assert done.verdict.warnings == from_files.verdict.warnings
     assert str(tmp_path / "temporary") not in (done.folder / "audit.json").read_text()
     assert str(tmp_path / "temporary") not in done.report.read_text()
+
+
+def test_decimals_are_read_as_their_digits_say(tables, tmp_path):
+    scores = [name for name in tables["A"] if name.startswith("score/")]
+    floats = tables["A"].assign(**{name: tables["A"][name].round(9) for name in scores})
+    held = pa.Table.from_pandas(floats, preserve_index=False)
+    for name in scores:
+        numbers = [decimal.Decimal(repr(value)) for value in floats[name]]
+        place = held.column_names.index(name)
+        held = held.set_column(place, name, pa.array(numbers, pa.decimal128(30, 18)))
+    made = [run({"A": of}, tmp_path / f"{i}").metrics for i, of in enumerate((floats, held))]
+    pd.testing.assert_frame_equal(*made, check_exact=True)
+
+
+def test_a_dataset_of_pyarrow_is_a_stream(files, tmp_path):
+    from_files = run(files[:1], tmp_path / "files")
+    done = run({"A": pyarrow.dataset.dataset(files[0])}, tmp_path / "stream")
+    pd.testing.assert_frame_equal(done.metrics, from_files.metrics, check_exact=True)
+
+
+def test_a_reader_is_read_once_wherever_it_is_given(files, tmp_path):
+    from_files = run([files[0]] * 2, tmp_path / "files", train=files[0], names=["A", "B"])
+    reader = pq.read_table(files[0]).to_reader(max_chunksize=17)
+    done = run({"A": reader, "B": reader}, tmp_path / "streams", train=reader)
+    pd.testing.assert_frame_equal(done.metrics, from_files.metrics, check_exact=True)
 
 
 def test_large_streams_are_counted(files, tmp_path, monkeypatch):

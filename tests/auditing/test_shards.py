@@ -243,7 +243,13 @@ def test_other_data_models_and_versions_are_refused(two_runs, world, tmp_path, b
         again(two_runs)
 
 
-@pytest.mark.parametrize("damage", ["cut", "bits", "foreign"])
+def test_models_in_another_order_are_another_audit(two_runs, tmp_path, begun):
+    """The others are compared with the first."""
+    with pytest.raises(InputError, match=r"another audit: order is \['A', 'B'\] there"):
+        audit(two_runs[::-1], output=tmp_path / "audit", shards=begun, **QUICK)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bits", "foreign", "moved", "name"])
 def test_a_damaged_shard_is_named(two_runs, tmp_path, shards, damage):
     settings = {**QUICK, "shards": shards}
     audit(two_runs, output=tmp_path / "audit", **settings)
@@ -254,6 +260,11 @@ def test_a_damaged_shard_is_named(two_runs, tmp_path, shards, damage):
     elif damage == "bits":
         content[40] ^= 255
         victim.write_bytes(content)
+    elif damage == "name":
+        first = pq.read_schema(victim).names[0].encode()
+        victim.write_bytes(content.replace(first, b"?" + first[1:]))
+    elif damage == "moved":
+        shutil.copy(victim.with_name("000001.parquet"), victim)
     else:
         pq.write_table(pq.read_table(victim).replace_schema_metadata({}), victim)
     shutil.rmtree(tmp_path / "audit")
@@ -269,6 +280,9 @@ def test_what_cannot_be_divided(two_runs, tmp_path, shards, answers):
         audit(predictions=tmp_path / "mine.parquet", output=tmp_path / "audit", shards=shards)
     with pytest.raises(InputError, match="must be > 0"):
         Shards(tmp_path, images=0)
+    inside = Shards(tmp_path / "audit" / "shared")
+    with pytest.raises(InputError, match=r"lies in .*audit, which is written whole"):
+        audit(two_runs, output=tmp_path / "audit", shards=inside, **QUICK)
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit" / "note.txt").touch()
     with pytest.raises(InputError, match="is not empty"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import decimal
+
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fairvision.core.arrow_streams import is_stream, read_stream, write_stream
+from fairvision.core.arrow_streams import is_stream, of_decimals, read_stream, write_stream
 from fairvision.errors import InputError
 
 
@@ -69,3 +74,33 @@ def test_what_fails_on_the_way_is_one_line():
         list(read_stream(reader, "mine"))
     with pytest.raises(InputError, match=r"^mine cannot be read: "):
         list(read_stream(pl.Series([1]), "mine"))
+
+
+def test_runs_of_equal_values_are_read_as_these():
+    values = pa.chunked_array([["a", "a", "b", None]])
+    table = pa.table({"x": pc.run_end_encode(values.combine_chunks()), "y": [1, 2, 3, 4]})
+    parts = list(read_stream(table, "mine", rows=3))
+    assert [part["x"].to_pylist() for part in parts] == [["a", "a", "b"], [None]]
+
+
+def test_names_are_there_once():
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    with pytest.raises(InputError, match=r"^mine has 2 columns called 'x': rename"):
+        list(read_stream(table, "mine"))
+
+
+def test_what_no_file_can_hold_is_one_line(tmp_path):
+    union = pa.UnionArray.from_dense(
+        pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])]
+    )
+    table = pa.table({"x": [1], "y": union})
+    with pytest.raises(InputError, match=r"^mine, column 'y' holds 'dense_union.*: leave it out"):
+        write_stream(table, "mine", tmp_path / "rows.parquet")
+    assert not (tmp_path / "rows.parquet").exists()
+
+
+@given(st.integers(0, 10**18), st.integers(1, 18))
+def test_decimals_are_the_nearest_floats(digits, scale):
+    number = decimal.Decimal(digits).scaleb(-scale)
+    column = pa.array([number, None], pa.decimal128(38, scale))
+    assert of_decimals(column).to_pylist() == [float(number), None]

@@ -65,7 +65,7 @@ def test_a_damaged_archive_is_named(archive, keep):
 
 def test_a_compressed_archive_has_no_places(archive):
     archive.write_bytes(gzip.compress(archive.read_bytes()))
-    with pytest.raises(InputError, match=r"a\.tar is not valid a tar archive"):
+    with pytest.raises(InputError, match=r"a\.tar is not a valid tar archive"):
         tars.read(archive / "folder/one.txt")
 
 

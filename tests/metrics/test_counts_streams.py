@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -133,6 +135,40 @@ def test_lists_of_numbers_are_a_table_of_labels():
     assert float(figure) == float(metrics.accuracy(held, held[::-1], replicates=0))
 
 
+def test_decimals_are_codes_and_counts():
+    """As sums of DuckDB are."""
+    query = "SELECT 1.0 AS truth, 0::DECIMAL(9, 2) AS predicted, sum(1.0) AS counts FROM range(3)"
+    counts = metrics.Counts()
+    counts.update(duckdb.sql(query))
+    counts.update(truth=[1], predicted=[1])
+    assert (counts.total, float(metrics.accuracy(**counts, replicates=0))) == (4, 0.25)
+
+
+def test_streams_without_rows_add_nothing():
+    counts = metrics.Counts()
+    counts.update(pa.table({"truth": pa.array([], pa.list_(pa.int8()))}))
+    counts.update(pa.table({"truth": [[1, 0]]}))
+    assert counts.total == 1
+
+
+def test_a_copy_is_apart(table):
+    counts = metrics.Counts()
+    counts.update(table)
+    copied = copy.copy(counts)
+    copied.update(table)
+    assert (counts.total, copied.total) == (len(table), 2 * len(table))
+
+
+def test_what_cannot_be_merged_leaves_the_counts_as_they_were():
+    counts, other = metrics.Counts(), metrics.Counts()
+    counts.update(truth=["a"])
+    other.update(predicted=np.eye(2), truth=["a"])
+    with pytest.raises(InputError, match="the columns are"):
+        counts.merge(other)
+    counts.update(truth=["b"])
+    assert list(counts) == ["truth", "counts"]
+
+
 def test_training_counts_have_their_keyword():
     counts = metrics.Counts("train_counts")
     counts.update(pa.table({"train_labels": ["a", "b"], "train_counts": [3, 4]}))
@@ -152,6 +188,12 @@ def failing():
         (pa.table({"truth": [[1], [1, 2]]}), "truth must hold lists of one length"),
         (pa.table({"other": ["a"]}), "the columns are other, but those counted before truth"),
         (pa.table({"truth": ["a"], "counts": [-1]}), "counts must hold whole numbers"),
+        (pa.table({"counts": [1]}), "columns of the measures must be given"),
+        (pa.table({"truth": [{"a": 1}]}), "truth must hold a value or a list of numbers"),
+        (
+            pa.Table.from_arrays([pa.array(["a"])] * 2, names=["truth", "truth"]),
+            "the stream has 2 columns called 'truth'",
+        ),
         (
             pa.RecordBatchReader.from_batches(pa.schema([("truth", pa.string())]), failing()),
             "the stream cannot be read: .*gone",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from fairvision.core.arrow_streams import of_decimals
 from fairvision.core.spellings import warn_of_spellings
 from fairvision.errors import InputError, warn_caller
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, Labels, one_label_each
@@ -80,6 +81,8 @@ def _of_pyarrow(values: Any) -> Any:
     if hasattr(values, "dictionary") and hasattr(values, "indices"):  # without copying
         codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         return pd.Categorical.from_codes(codes, values.dictionary.to_pandas(), validate=False)
+    if str(values.type).startswith("decimal"):
+        return of_decimals(values).to_numpy(zero_copy_only=False)
     if values.null_count:
         return pd.Series(values.to_pandas(integer_object_nulls=True))
     return np.asarray(values)
