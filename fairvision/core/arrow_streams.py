@@ -55,12 +55,13 @@ def read_stream(stream: Any, name: str, rows: int = ROWS) -> Iterator[pa.Table]:
         reader = pa.RecordBatchReader.from_stream(_of_arrow(stream))
         kinds = [_readable(kind) for kind in reader.schema.types]
         schema = pa.schema(list(zip(reader.schema.names, kinds)), reader.schema.metadata)
+        waiting = schema.empty_table()
     for column in schema.names:
         if (times := schema.names.count(column)) > 1:
             raise InputError(
                 f"{name} has {times} columns called {shown(column)}: rename or remove one"
             )
-    waiting, ended, yielded = schema.empty_table(), False, False
+    ended = yielded = False
     while not ended:
         with reading(name):
             batch = next(reader, None)

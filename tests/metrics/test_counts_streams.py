@@ -162,7 +162,7 @@ def test_a_copy_is_apart(table):
 def test_what_cannot_be_merged_leaves_the_counts_as_they_were():
     counts, other = metrics.Counts(), metrics.Counts()
     counts.update(truth=["a"])
-    other.update(predicted=np.eye(2), truth=["a"])
+    other.update(predicted=np.eye(2), truth=["a", "b"])
     with pytest.raises(InputError, match="the columns are"):
         counts.merge(other)
     counts.update(truth=["b"])
