@@ -18,6 +18,8 @@ from fairvision.schema import RESERVED, UNKNOWN, Schema, Task
 
 NO_TRUTH = (*RESERVED, "distance_percentile", "farther_than")  # of `fairvision predict`
 LABELLED = ("predicted", "answer")  # what columns of predicted labels begin with
+MOST_GROUPS = 20  # a column of more names, without scores, is asked about
+VALIDATED = "validated/"
 SMALLEST = 4  # below so many rows for each group, groups cannot be told from names
 Look = Callable[[str], tuple[bool, set[str] | None]]
 Answered = Mapping[str, Sequence[tuple[str, set[str]]]]
@@ -45,10 +47,11 @@ def infer_schema(
     """Decide what the columns of a table are.
 
     In this order: what the file itself carries (a table that an audit wrote); what `data` says;
-    `attributes`; columns of truth that hold lists are tasks; heads with swapped surroundings are
-    attributes, or those with the person hidden, which is noted of several; otherwise the first
-    column of truth is the attribute, which is noted, unless columns with and without scores
-    compete for it, which is refused.
+    `attributes`, or those with a column `validated/…`; columns of truth that hold lists are tasks;
+    heads with swapped surroundings are attributes, or those with the person hidden, which is noted
+    of several; otherwise the first column of truth is the attribute, which is noted, unless columns
+    with and without scores compete for it, or it has more than `MOST_GROUPS` names, which is
+    refused.
 
     Parameters
     ----------
@@ -81,6 +84,9 @@ def _guessed(
     """Return the schema that the columns of a table suggest, and notes on what was guessed."""
     path, heads = table.path, _heads(table)
     columns = truth_columns(table)
+    attributes = attributes or [
+        name.removeprefix(VALIDATED) for name in table.names if name.startswith(VALIDATED)
+    ]
     if heads and not {*heads} & {*columns}:
         raise InputError(
             f"{path} has no truth, only what a model says of {_listed(heads)}: add columns of "
@@ -107,7 +113,11 @@ def _guessed(
     if not chosen:
         chosen = _attribute(table, [name for name in columns if name not in lists], heads, look)
         if len(columns) > 1 and chosen:
-            notes.append(f"column {chosen[0]!r} was taken for the attribute (see --attribute)")
+            others = [name for name in heads if name not in chosen and name not in lists]
+            instead = f", not {_listed(others)}" if others and chosen[0] not in heads else ""
+            notes.append(
+                f"column {chosen[0]!r} was taken for the attribute{instead} (see --attribute)"
+            )
     tasks = [name for name in columns if name not in chosen and (name in heads or name in lists)]
     idle = [name for name in columns if name not in chosen and name not in tasks]
     if idle:
@@ -192,16 +202,19 @@ def _attribute(
     bare = [name for name in columns if name not in heads and _may_be_groups(table, name, look)]
     if not bare:
         return scored[:1] or list(columns)[:1]
+    many = bool(scored) and len(look(bare[0])[1] or ()) > MOST_GROUPS
     if (
         len(bare) == 1
         and len(scored) < 2
+        and not many
         and columns.index(bare[0]) <= min(map(columns.index, scored), default=len(columns))
     ):
         return bare
     several = [name for name in columns if name in scored or name in bare]
     raise InputError(
         f"{table.path}: say by --attribute which column holds the groups: {_listed(several)} "
-        f"({_listed(bare)} {'has' if len(bare) == 1 else 'have'} no scores)"
+        f"({_listed(bare)} {'has' if len(bare) == 1 else 'have'} no scores; one that says which "
+        "pictures are of one person or photographer is for --cluster)"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from PIL import Image
 
 from fairvision import datasets, metrics
 from fairvision.auditing import more_columns
+from fairvision.auditing.given import Given
 from fairvision.auditing.image_table import image_paths, read_samples
 from fairvision.auditing.inputs import correct, predicted
 from fairvision.auditing.layouts import PLAIN
@@ -26,6 +27,7 @@ from fairvision.datasets import Dataset
 from fairvision.drawing.sheets import PER_ROW, SMALL_SIDE, Row, Tile, framed, sheet
 from fairvision.errors import InputError, shown
 from fairvision.metrics import Hypotheses
+from fairvision.report import slices as page_of_slices
 from fairvision.results.audit_folder import AUDIT, AuditFolder, read_audit
 from fairvision.results.words import written
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from fairvision.models import Model
 
 MARKER = "slices.json"
+PAGE = "slices.html"
 SHOWN = 20
 """Pictures on the sheet of a slice."""
 Values = npt.NDArray[np.floating[Any]]
@@ -63,9 +66,9 @@ def find_slices(
 ) -> Path:
     """Look for slices of an audit's images that are often answered wrong, and draw them.
 
-    See `fairvision.metrics.error_slices` and docs/slices.md. The folder gets `slices.csv`,
-    `words.csv` where the dataset has captions, a sheet of images for each slice, and
-    `slices.json`, which lists them.
+    See `fairvision.metrics.error_slices` and docs/slices.md. The folder gets `slices.html`, which
+    shows them, `slices.csv`, `words.csv` where the dataset has captions, a sheet of images for each
+    slice, and `slices.json`, which lists them.
 
     Parameters
     ----------
@@ -94,8 +97,7 @@ def find_slices(
     samples = read_samples(done.folder, done.models, str(done.settings.get("split", "")), whole)
     ids = samples[0].truth.samples["id"]
     paths = [Path(image) for image, _ in image_paths(whole, ids, done.folder)]
-    rows = pd.Index(whole.samples["id"]).get_indexer(pd.Index(ids))
-    images = whole.rows(rows)
+    images = whole.rows(Given(whole).rows(ids.to_numpy(object)))
     given = None if features is None else read_features(features, ids)
     cluster = _clusters(done, samples[0].truth)
     tables: dict[str, list[pd.DataFrame]] = {"slices": [], "words": []}
@@ -126,6 +128,9 @@ def find_slices(
                 write_csv(pd.concat(parts, ignore_index=True), folder / f"{name}.csv")
         about = {"fairvision": __version__, "audit": str(audit), "seed": seed}
         files.write_json(folder / MARKER, about | {"slices": drawn})
+        words_shown = [_word(row) for part in tables["words"] for row in part.to_dict("records")]
+        page = page_of_slices.render(done.folder.name, drawn, words_shown)
+        (folder / PAGE).write_text(page, encoding="utf-8")
     return Path(output)
 
 
@@ -165,12 +170,16 @@ def _opened(
             f"{done.folder} audited {len(done.models)} models ({', '.join(done.models)}): "
             f"give their runs in this order, not {len(sources)}"
         )
+    names = [Path(of).name if isinstance(of, (str, Path)) else of.name for of in sources]
+    if names != done.models and sorted(names) == sorted(done.models):
+        raise InputError(f"give the runs in the order of {done.folder}: {', '.join(done.models)}")
     subjects = open_subjects(sources, done.models, device=device)
     for subject in subjects:
         if not hasattr(subject.model.module, "features"):
             raise InputError(
                 f"{subject.model.name} does not say what its features are: give those of any "
-                "network by --features"
+                "network by --features, a table with id and a column for each feature, instead of "
+                "models (see docs/slices.md)"
             )
     places = [
         "" if of.run is None else str(of.run.config["data"].get("path", "")) for of in subjects
@@ -234,6 +243,13 @@ def _named(table: pd.DataFrame, of: _Answers) -> pd.DataFrame:
     return pd.concat([about, table], axis=1)
 
 
+def _word(row: Mapping[Any, Any]) -> dict[str, object]:
+    """Return what the page says of a word."""
+    kept = {name: row[name] for name in ("model", "about", "word", "n", "confirmed")}
+    shares = {"error": row["error"], "elsewhere": row["error_elsewhere"]}
+    return kept | {name: written(float(value), "fraction") for name, value in shares.items()}
+
+
 def _draw(
     slices: Hypotheses, of: _Answers, paths: Sequence[Path], folder: Path
 ) -> list[dict[str, object]]:
@@ -253,18 +269,17 @@ def _draw(
             for key in ("error", "low", "high", "error_elsewhere")
         )
         title = f"{of.model.model}, {of.head}: slice {row['slice']}, {status}"
-        notes = [
+        says = (
             f"wrong in {error} ({low} to {high}) of {row['n']} pictures that did not search, "
-            f"elsewhere in {rest}",
-            "A hypothesis: what these pictures have in common is for you to see.",
-        ]
+            f"elsewhere in {rest}"
+        )
+        notes = [says, "A hypothesis: what these pictures have in common is for you to see."]
         lines = [Row("", tiles[start : start + PER_ROW]) for start in range(0, len(tiles), PER_ROW)]
         sheet(title, notes, lines).save(folder / file)
         ids = of.model.truth.samples["id"].iloc[rows].astype(str).tolist()
         about = {"model": of.model.model, "about": of.head, "slice": row["slice"]}
-        drawn.append(
-            {**about, "confirmed": bool(row["confirmed"]), "file": file.as_posix(), "ids": ids}
-        )
+        about |= {"confirmed": bool(row["confirmed"]), "file": file.as_posix()}
+        drawn.append({**about, "says": f"{says[0].upper()}{says[1:]}.", "ids": ids})
     return drawn
 
 

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from fairvision.auditing.columns import labelled_columns, score_columns
 from fairvision.auditing.probabilities import (
+    PERCENT,
     finite_numbers,
     fractions,
     from_logits,
+    like_parts_of,
     normalised,
-    sum_to_one,
     together,
 )
 from fairvision.core.tables import Place, PlaceOf, Table
@@ -26,11 +27,45 @@ from fairvision.schema import Schema
 SCORES = ("score", "hidden", "person")
 SWAPPED = ("swapped", "same_swapped", "pasted", "others_here")
 ANSWER = "answer"
-_ENOUGH = 20  # rows that sum to 1: logits do not
+_ENOUGH = 20  # rows of numbers from 0 to 1, or that sum to 1: logits do not
+_NO_LOGIT = 20  # where no number is below 0, some above are percentages
 
 Values = npt.NDArray[np.float64]
 Head = tuple[str, str]
 """What was shown, such as `score` or `hidden`, and an attribute or a task."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was noticed of numbers that are called logits: whether they may be something else.
+
+    Attributes
+    ----------
+    rows, largest : how many were read, and the largest number in them
+    wholes : 1 where all are such as probabilities are, 100 where they are such as percentages
+    sum_up : whether that is known by their sums, so that there is no doubt
+    """
+
+    rows: int = 0
+    largest: float = 0.0
+    wholes: frozenset[int] = frozenset({1, PERCENT})
+    sum_up: bool = False
+
+    def with_rows(self, scores: Values, one_holds: bool) -> _Seen:
+        """Return what is noticed with more rows (n, labels)."""
+        given = scores[~np.isnan(scores[:, 0])]
+        fitting = [whole for whole in self.wholes if like_parts_of(given, whole, one_holds)]
+        largest = max(self.largest, float(given.max(initial=0)))
+        sum_up = one_holds and scores.shape[1] > 1
+        return _Seen(self.rows + len(given), largest, frozenset(fitting), sum_up)
+
+    def mistake(self) -> str:
+        """Return what they are instead of logits, and what to do; "" where they may be logits."""
+        if 1 in self.wholes and self.sum_up:
+            return "probabilities, not logits: leave out --logits"
+        if PERCENT in self.wholes and self.largest > _NO_LOGIT:
+            return f"percentages, not logits: divide by {PERCENT}, and leave out --logits"
+        return ""
 
 
 @dataclass
@@ -44,7 +79,7 @@ class Answers:
     labelled : the column of predicted labels of heads without scores
     logits : whether scores are logits
     rounded : heads of which rows were divided by their sum
-    rows_like_logits : by head, whether some row is not like probabilities, and how many were read
+    seen_logits : by head, what was noticed of what is called logits
     """
 
     table: Table
@@ -53,7 +88,7 @@ class Answers:
     labelled: dict[str, str]
     logits: bool = False
     rounded: set[str] = field(default_factory=set)
-    rows_like_logits: dict[Head, tuple[bool, int]] = field(default_factory=dict)
+    seen_logits: dict[Head, _Seen] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: Table, schema: Schema, kinds: Sequence[str], logits: bool) -> Answers:
@@ -117,11 +152,17 @@ class Answers:
     def notes(self) -> Iterator[str]:
         """Yield what to know of how the columns were read; `InputError` if they are no logits."""
         path = self.table.path
-        for (kind, head), (unlike, rows) in self.rows_like_logits.items():
-            if not unlike and rows >= _ENOUGH:
+        for (kind, head), seen in self.seen_logits.items():
+            if seen.rows < _ENOUGH:
+                continue
+            if mistake := seen.mistake():
                 raise InputError(
-                    f"{path}: columns {kind}/{head}/… are probabilities, not logits: they sum to 1 "
-                    "in every row: leave out --logits, and do not mix both"
+                    f"{path}: columns {kind}/{head}/… are {mistake}, and do not mix both"
+                )
+            if 1 in seen.wholes and kind == "score":
+                yield (
+                    f"{path.name}: all logits of {shown(head)} are from 0 to 1: if these are "
+                    "probabilities, leave out --logits"
                 )
         for (kind, head), columns in self.scored.items():
             if len(columns) == 1:
@@ -139,7 +180,8 @@ class Answers:
         many, columns = self.schema.is_many(head), self.scored[kind, head]
         scores, logits = together(numbers, place_of), self.logits and kind in SCORES
         if logits:
-            self._notice((kind, head), scores)
+            seen = self.seen_logits.get((kind, head), _Seen())
+            self.seen_logits[kind, head] = seen.with_rows(scores, one_holds=not many)
         labels = score_columns(kind, head, self.schema.labels(head))
         if len(columns) == 1:
             is_scored = np.array([label == columns[0] for label in labels])
@@ -153,13 +195,6 @@ class Answers:
             if divided:
                 self.rounded.add(head)
         return np.ascontiguousarray(scores)
-
-    def _notice(self, key: Head, scores: Values) -> None:
-        """Remember whether what is called logits may be so: probabilities sum to 1."""
-        if scores.shape[1] > 1 and not self.schema.is_many(key[1]):
-            unlike, rows = self.rows_like_logits.get(key, (False, 0))
-            rows += int((~np.isnan(scores[:, 0])).sum())
-            self.rows_like_logits[key] = (unlike or not sum_to_one(scores), rows)
 
 
 def labels_of_answers(

@@ -222,8 +222,8 @@ def cautions(models: Sequence[Samples], table: pd.DataFrame, noise: Noise) -> It
             f"{attribute} is observed with errors: of the validated pictures {listed(errors)} were "
             f"taken for others ({of.source}). Accuracy and error by group, and the gap between "
             "groups, are of the true groups, with intervals that carry these errors, given that "
-            "errors have nothing to do with the answers; all other figures by group are of the "
-            "groups as observed"
+            "errors have nothing to do with the answers; all other figures, also those of all "
+            "pictures together, are of the groups as observed"
         )
         for model in models:
             for task in ("", *models[0].truth.tasks):

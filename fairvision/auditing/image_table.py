@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision.auditing.cause_figures import codes_by_cause, column
+from fairvision.auditing.given import Given
 from fairvision.auditing.inputs import predicted
 from fairvision.auditing.tables import MEASURES, Samples, read_predictions
 from fairvision.auditing.telling import EVIDENCE, codes_by_evidence
@@ -65,7 +66,7 @@ def read_samples(
 
 def image_paths(whole: Dataset, ids: pd.Series, folder: Path) -> list[tuple[str, str | None]]:
     """Return the absolute paths of each image and of its mask, None without one."""
-    places = pd.Index(whole.samples["id"]).get_indexer(pd.Index(ids))
+    places = Given(whole).rows(ids.to_numpy(object))
     for row in np.flatnonzero(places < 0):
         raise InputError(
             f"{whole.root} has no picture {shown(ids[int(row)])}, which {folder} is about: say by "

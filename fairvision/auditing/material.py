@@ -384,6 +384,8 @@ def of_tables(
         layout = replace(layout, cluster="")  # it is truth besides
     if cluster is not None:
         clusters.check_column(cluster, files, layout, whole)
+    if whole is None and not attributes and open_table(files[0]).note is None:
+        attributes = [name for name in noise if name]  # whose groups err are attributes
     options: dict[str, Any] = {"split": split, "data": whole, "attributes": attributes}
     options["layout"] = layout
     with warnings.catch_warnings(record=True) as caught:

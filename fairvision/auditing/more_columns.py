@@ -26,7 +26,7 @@ def of_dataset(column: str, dataset: Dataset) -> Texts | None:
     parts = []
     for table in map(open_table, table_files(dataset.root)):
         if column in table.types:
-            held = table.read(["id", column])
+            held = table.read(list(dict.fromkeys(["id", column])))
             parts.append(pd.Series(texts(held[column]), index=texts(held["id"])))
     if not parts:
         return None
@@ -53,7 +53,7 @@ def of_tables(
         table = by_image(plain(open_table(file), layout, partly=True)[0], layout.logits)
         for name in columns:
             if name in table.types:
-                held = table.read(["id", name])
+                held = table.read(list(dict.fromkeys(["id", name])))
                 by_id = pd.Series(texts(held[name]), index=texts(held["id"]))
                 return _in_order(by_id, ids)
     of_data = None if data is None else of_dataset(columns[-1], data)

@@ -20,6 +20,7 @@ from fairvision.errors import shown
 
 TOLERANCE = 1e-3
 ROUNDING = 1e-6
+PERCENT = 100
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DIGITS = 6  # of probabilities that were rounded, at most
 _MOST_ROUNDING = 0.5  # of a sum; what is further off is no distribution
@@ -78,6 +79,8 @@ def _remedy(value: Any) -> str:
 
     >>> _remedy("28.8%"), _remedy("0,288"), _remedy(-3.5)
     (' (percent are divided by 100)', ' (write a point, not a comma)', ' (--logits reads logits)')
+    >>> _remedy(28.8)
+    ' (percent are divided by 100, --logits reads logits)'
     """
     text = str(value).strip()
     if text.endswith("%"):
@@ -86,7 +89,10 @@ def _remedy(value: Any) -> str:
         return " (write a point, not a comma)"
     if folded(text) in MISSING or text.lstrip("+-").lower() in ("inf", "infinity"):
         return " (leave it empty where there is no answer)"
-    return " (--logits reads logits)" if _NUMBER.fullmatch(text) else ""
+    if not _NUMBER.fullmatch(text):
+        return ""
+    percent = "percent are divided by 100, " if 1 < float(text) <= PERCENT else ""
+    return f" ({percent}--logits reads logits)"
 
 
 def together(
@@ -131,12 +137,24 @@ def normalised(
     return values / np.where(off, total, 1)[:, None], True
 
 
-def sum_to_one(values: npt.NDArray[np.float64]) -> bool:
-    """Say whether numbers (n, labels) are probabilities of labels of which one holds."""
+def like_parts_of(values: npt.NDArray[np.float64], whole: int, one_holds: bool) -> bool:
+    """Say whether numbers (n, labels) are such as probabilities (whole 1) or percentages (100) are.
+
+    None is below 0; of several labels of which one holds they sum to the whole, else none is above.
+
+    >>> like_parts_of(np.array([[28.8, 71.2], [50, 50]]), 100, one_holds=True)
+    True
+    >>> like_parts_of(np.array([[0.3], [-0.1]]), 1, one_holds=True)
+    False
+    """
     given = values[~np.isnan(values).any(axis=1)]
+    if (given < 0).any():
+        return False
+    if not one_holds or values.shape[1] == 1:
+        return bool((given <= whole).all())
+    rounding = TOLERANCE if whole == 1 else values.shape[1] / 2
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = given.sum(axis=1)
-    return bool((given >= 0).all() and (np.abs(sums - 1) <= TOLERANCE).all())
+        return bool((np.abs(given.sum(axis=1) - whole) <= rounding).all())
 
 
 def from_logits(values: npt.NDArray[np.float64], many: bool) -> npt.NDArray[np.float64]:

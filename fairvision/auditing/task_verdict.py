@@ -52,6 +52,12 @@ def task_change(figures: Figures, first: str, other: str) -> str:
     return f"From {first} to {other}: {'; '.join(parts)}." if parts else ""
 
 
+def _not_shown(gap: Figure, attribute: str) -> str:
+    """Tell that a gap is not shown, also where its interval by itself lies above zero."""
+    many = ", as chance puts some of so many as far apart" if gap.sign > 0 else ""
+    return f"no difference between the groups of {attribute} was shown{many} ({gap.sentence()})"
+
+
 def _headline_of(figures: Figures, model: str, task: str) -> str:
     """Tell how often a task is right, for whom less often, and whether a bias is amplified."""
     accuracy = figures.defined(model, "accuracy", "", task)
@@ -62,7 +68,7 @@ def _headline_of(figures: Figures, model: str, task: str) -> str:
             parts.append(
                 f"{_apart(figures, model, task, attribute)}: {gap.sentence()} apart"
                 if _is_shown(gap, _pairs(figures, attribute))
-                else f"no difference between the groups of {attribute} was shown ({gap.sentence()})"
+                else _not_shown(gap, attribute)
             )
         amplified = figures.defined(model, A_TO_T, attribute, task)
         if amplified is not None:

@@ -351,6 +351,8 @@ def show(folder: Path, power: bool, as_json: bool, **of_power: Any) -> None:
     if power:
         _show_power(folder, as_json, **of_power)
         return
+    if of_power["cluster"] is not None:
+        raise InputError("--cluster is for --power: add it")
     from fairvision import datasets
 
     description = datasets.describe(datasets.load(folder))

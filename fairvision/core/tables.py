@@ -354,9 +354,11 @@ def _parts(path: Path) -> tuple[Path, ...]:
         if not path.exists():
             raise InputError(f"{path} does not exist")
         if path.suffix.lower() != _PARQUET:
+            is_database = path.suffix.lower() in (".duckdb", ".db", ".ddb")
+            hint = f', or of a database "duckdb:{path}?QUERY"' if is_database else ""
             raise InputError(
                 f"{path} is not a table that can be read: give .csv, .tsv or .parquet, or a folder "
-                "of parquet files"
+                f"of parquet files{hint}"
             )
         return (path,)
     inside = [file for file in sorted(path.iterdir()) if not file.name.startswith((".", "_"))]

@@ -110,6 +110,10 @@ def load(folder: str | Path) -> Dataset:
     path = root / "dataset.json"
     if not path.exists():
         refuse_layouts(root)
+        raise InputError(
+            f"{path} does not exist: fairvision data makes a dataset folder, of a table of "
+            "pictures fairvision data csv"
+        )
     settings = read_json(path)
     schema = parse_schema(path, settings)
     samples, columns = read_samples(root, schema)

@@ -51,7 +51,7 @@ def pair_of(figures: Figures, finding: Finding) -> tuple[tuple[str, ...], str, d
         groups = f"“{best.group}” / “{worst.group}”"
         words = f"captions that name another group, of those annotated {groups}"
         if finding.metric == "accuracy_gap":
-            words = f"right{_about(task)} for those annotated {groups}"
+            words = f"right{_about(task)} for those {group_word(figures, finding)} {groups}"
         chosen = {"group": worst.group, "right": "no"}
         return (percent(best.figure.value), percent(worst.figure.value)), words, chosen
     if finding.metric in _COMPARED:
@@ -79,7 +79,7 @@ def sentence_of(figures: Figures, finding: Finding) -> str:
     """Return a concern as a sentence; "" where its parts are not there."""
     name = "It" if len(figures.models) == 1 else f"“{finding.model}”"
     if finding.extremes is not None:
-        return _of_groups(name, finding, finding.extremes)
+        return _of_groups(name, finding, finding.extremes, group_word(figures, finding))
     if finding.metric in _COMPARED:
         both = _compared(figures, finding)
         return _of_pair(name, finding, *both) if both else ""
@@ -95,7 +95,17 @@ def sentence_of(figures: Figures, finding: Finding) -> str:
     return f"{name} ties {tied} more than the truth does, by {amount} points."
 
 
-def _of_groups(name: str, finding: Finding, extremes: Extremes) -> str:
+def group_word(figures: Figures, finding: Finding) -> str:
+    """Return how the groups of a gap are known: annotated, or the true ones behind annotations.
+
+    Where annotations err, and it is known how much, figures of groups are of the true ones.
+    """
+    attribute, task = finding.attribute, finding.task
+    observed = figures.get(finding.model, f"observed_{finding.metric}", attribute, task)
+    return "annotated" if observed is None else "truly"
+
+
+def _of_groups(name: str, finding: Finding, extremes: Extremes, word: str) -> str:
     """Return a gap between groups as a sentence."""
     best, worst = extremes.best, extremes.worst
     if finding.metric != "accuracy_gap":
@@ -107,8 +117,8 @@ def _of_groups(name: str, finding: Finding, extremes: Extremes) -> str:
     more, less = _shares(best.figure.value, worst.figure.value)
     those = "" if " of " in more else " of those"
     return (
-        f"{name} gets {more}{those} annotated “{best.group}” right{_about(finding.task)}, and "
-        f"{less}{those} annotated “{worst.group}”."
+        f"{name} gets {more}{those} {word} “{best.group}” right{_about(finding.task)}, and "
+        f"{less}{those} {word} “{worst.group}”."
     )
 
 

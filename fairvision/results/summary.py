@@ -9,7 +9,7 @@ import pandas as pd
 
 from fairvision.results.figures import Figures, difference_of, read
 from fairvision.results.findings import QUESTIONS, Finding, Status, findings
-from fairvision.results.phrases import pair_of, percent, points, sentence_of
+from fairvision.results.phrases import group_word, pair_of, percent, points, sentence_of
 from fairvision.results.silence import smaller_errors_by_silence
 
 MOST_NAMED = 2
@@ -214,7 +214,7 @@ def _numbers(figures: Figures, finding: Finding) -> str:
 
 
 def _calm(figures: Figures, listed: Sequence[Finding], model: str) -> str:
-    """Return how often a model is right, by group, and that no concern was shown."""
+    """Return how often a model is right, by group, where that is not shown to be a concern."""
     name = "It" if len(figures.models) == 1 else f"“{model}”"
     of_model = [of for of in listed if of.model == model]
     silent = all(of.status == "cannot say" for of in of_model)
@@ -222,10 +222,12 @@ def _calm(figures: Figures, listed: Sequence[Finding], model: str) -> str:
     for of in of_model:
         if of.metric == "accuracy_gap" and of.extremes is not None:
             best, worst = of.extremes.best, of.extremes.worst
-            about = f" about {of.task}" if of.task else ""
+            about, word = f" about {of.task}" if of.task else "", group_word(figures, of)
+            if of.status == "shown small":
+                end = f"shown to be less than {points(of.threshold)} points apart"
             return (
-                f"{name} is right{about} for {percent(best.figure.value)} of those annotated "
-                f"“{best.group}” and {percent(worst.figure.value)} of those annotated "
+                f"{name} is right{about} for {percent(best.figure.value)} of those {word} "
+                f"“{best.group}” and {percent(worst.figure.value)} of those {word} "
                 f"“{worst.group}”: {end}."
             )
     if any(of.metric == "accuracy_gap" and of.n for of in of_model):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from fairvision.core import checksums, shapes
 from fairvision.core.files import REPLACED
+from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets.geometry import Geometry
 from fairvision.datasets.pixels import LARGEST_SIDE
 from fairvision.errors import InputError, check_file, reading, shown
@@ -196,10 +197,21 @@ def as_run(run: Run | str | Path) -> Run:
     return run if isinstance(run, Run) else load(run)
 
 
+def _why_not(folder: Path) -> str:
+    """Return why a path is no run folder, and what may have been meant."""
+    if folder.is_file():
+        is_table = {".csv", ".tsv", ".parquet"} & {*folder.suffixes}
+        return "it is a file" + (", tables are audited by --predictions" if is_table else "")
+    if not folder.exists():
+        beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        return f"it does not exist{did_you_mean(folder.name, [path.name for path in beside])}"
+    return f"it holds no {CONFIG}"
+
+
 def read_config(folder: Path) -> Config:
     """Read the config.json of a run, finished or not; `InputError` where it cannot be used."""
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{folder} is not a run folder: it holds no {CONFIG}")
+        raise InputError(f"{folder} is not a run folder: {_why_not(folder)}")
     config: Config = shapes.read(folder / CONFIG, _SHAPE, AGAIN)
     if not parse_schema(folder / CONFIG, config) and "captions" not in config:
         raise InputError(f"{folder / CONFIG} is damaged: it names nothing to predict: {AGAIN}")

@@ -69,6 +69,11 @@ def test_a_planted_slice_is_drawn(made: Path, tmp_path: Path, run_cli: Any) -> N
     for entry in listed:
         with Image.open(tmp_path / "slices" / entry["file"]) as sheet:
             assert sheet.mode == "RGB"
+    page = (tmp_path / "slices" / "slices.html").read_text()
+    confirmed, rest = page.split("<h2>Words")[0], page.split("<h2>Words")[1]
+    assert f"{sum(entry['confirmed'] for entry in listed)} of {len(listed)} slice" in confirmed
+    assert all(f'src="{entry["file"]}"' in confirmed for entry in listed)
+    assert ">dusk<" in rest
     assert run_cli(*arguments).code == 2
     assert run_cli(*arguments, "--overwrite", "--json").code == 0
 
@@ -79,7 +84,26 @@ def test_features_of_runs(two_runs: Any, tmp_path: Path) -> None:
     assert (folder / "slices.csv").is_file()
     with pytest.raises(InputError, match="audited 2 models"):
         find_slices(tmp_path / "audit", two_runs[:1], output=tmp_path / "other")
+    with pytest.raises(InputError, match="give the runs in the order of"):
+        find_slices(tmp_path / "audit", two_runs[::-1], output=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_ids_that_are_names_of_files_are_met(made: Path, tmp_path: Path) -> None:
+    """As an audit of tables meets them: leaving out folders and suffixes."""
+    for name in ("model.csv", "features.parquet"):
+        table = pd.read_csv(made / name) if name == "model.csv" else pd.read_parquet(made / name)
+        table.assign(id=table["id"] + ".jpg").to_csv(tmp_path / f"{name}.csv", index=False)
+    where: dict[str, Any] = {"data": made / "data"}
+    audit(
+        predictions={"model": tmp_path / "model.csv.csv"},
+        output=tmp_path / "audit", replicates=5, **where,
+    )  # fmt: skip
+    folder = find_slices(
+        tmp_path / "audit", features=tmp_path / "features.parquet.csv",
+        output=tmp_path / "slices", **where,
+    )  # fmt: skip
+    assert pd.read_csv(folder / "slices.csv")["confirmed"].any()
 
 
 def test_what_is_wrong_is_said(made: Path, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def refuses(words):
 def test_a_column_of_groups_needs_no_scores(check):
     rows = table().drop(columns=[f"score/gender/{g}" for g in ("female", "male")])
     done, said = check(rows)
-    assert "column 'gender' was taken for the attribute (see --attribute)" in said
+    assert "column 'gender' was taken for the attribute, not 'sport' (see --attribute)" in said
     right = (SURE[:, 1] >= 0.5) == (SPORT == "ski")
     for group in ("female", "male"):
         value, n = figure(done, "accuracy", "gender", "sport", group)
@@ -459,3 +459,40 @@ def test_names_that_differ_in_blanks_are_told_apart(tmp_path):
     table(gender=[f" {gender}" for gender in GENDER]).to_parquet(tmp_path / "A.parquet")
     with refuses(f"(write ' {GENDER[0]}' and '{GENDER[0]}' alike)"):
         audit(predictions=[tmp_path / "A.parquet"], output=tmp_path / "audit")
+
+
+def test_numbers_in_percent_are_told(check):
+    percent = {f"score/gender/{g}": 100 * table()[f"score/gender/{g}"] for g in ("female", "male")}
+    rows = table(**percent).drop(columns=["sport", "score/sport/ski", "score/sport/surf"])
+    with refuses("is not a number from 0 to 1 (percent are divided by 100, --logits reads"):
+        check(rows)
+    for written in (rows, rows.drop(columns="score/gender/female")):
+        with refuses("score/gender/… are percentages, not logits: divide by 100"):
+            check(written, logits=True)
+    one = table()[["id", "gender", "score/gender/male"]]
+    _, said = check(one, logits=True)
+    assert any("all logits of 'gender' are from 0 to 1" in line for line in said)
+
+
+def test_a_column_of_many_names_beside_scores_is_asked_about(check):
+    rows = pd.concat([table()] * 2, ignore_index=True).drop(
+        columns=["sport", "score/sport/ski", "score/sport/surf"]
+    )
+    rows["id"] = rows.index.astype(str)
+    rows.insert(1, "photographer", [f"ph{i % 30}" for i in rows.index])
+    with refuses("say by --attribute which column holds the groups: 'photographer', 'gender'"):
+        check(rows)
+    rows["photographer"] = [f"ph{i % 3}" for i in rows.index]
+    _, said = check(rows)
+    assert (
+        "column 'photographer' was taken for the attribute, not 'gender' (see --attribute)" in said
+    )
+
+
+def test_what_is_validated_is_an_attribute(check):
+    rows = table(**{"validated/gender": [*GENDER[:30], *[""] * 30]})
+    rows.insert(1, "camera", ["a", "b"] * (N // 2))
+    rows = rows.drop(columns=["sport", "score/sport/ski", "score/sport/surf"])
+    done, said = check(rows)
+    assert set(done.metrics["attribute"]) == {"gender"}
+    assert "column 'camera' has no scores and was not used (see --attribute)" in said

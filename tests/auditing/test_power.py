@@ -62,6 +62,9 @@ def test_what_is_not_there_is_one_line(folder):
 
 
 def test_in_the_shell(folder, run_cli):
+    alone = detectable_gaps(folder, cluster="id")  # every image is a cluster
+    assert alone["gap"].equals(detectable_gaps(folder)["gap"])
+    assert "add it" in run_cli("data", "show", folder, "--cluster", "who").err
     result = run_cli("data", "show", folder, "--power", "--cluster", "who")
     assert result.code == 0, result.err
     assert "age: smallest gap in accuracy that split test can show, in points" in result.out

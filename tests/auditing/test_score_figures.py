@@ -45,6 +45,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     )
     settings = json.loads((folder / "audit" / "audit.json").read_text())["settings"]
     assert settings["reference"] == "m"
+    assert (
+        "reference group is <q><bdi>m</bdi></q>" in (folder / "audit" / "report.html").read_text()
+    )
     return done.metrics
 
 

@@ -54,6 +54,26 @@ def test_the_opening_says_who_is_served_worse():
     assert (opening.best, opening.concern.group) == ("female", "male")
 
 
+def test_true_groups_behind_annotations_that_err_are_not_called_annotated():
+    true = [*unequal(), row("observed_accuracy_gap", 0.4)]
+    assert lead(table(*true), ["m"]).sentences == (
+        "It gets 9 of 10 truly “female” right, and 3 of 10 truly “male”.",
+    )
+    assert card(table(*true), ["m"], SERVED).entries[0].words == (
+        "right for those truly “female” / “male”"
+    )
+    calm = [*unequal(0.81, 0.8), row("observed_accuracy_gap", 0.01)]
+    assert lead(table(*calm), ["m"]).sentences == (
+        "It is right for 81% of those truly “female” and 80% of those truly “male”: no concern is "
+        "shown.",
+    )
+
+
+def test_a_gap_that_is_shown_to_be_small_is_said_to_be():
+    (sentence,) = lead(table(*unequal(0.81, 0.8)), ["m"], smallest_difference=12).sentences
+    assert sentence.endswith("of those annotated “male”: shown to be less than 12 points apart.")
+
+
 @pytest.mark.parametrize(
     ("best", "worst", "expected"),
     [
