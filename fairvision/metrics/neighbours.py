@@ -14,7 +14,7 @@ from fairvision.metrics._engine.inputs import check_rows, read_labels, read_tabl
 from fairvision.metrics._engine.outcomes import Groups, group_columns
 from fairvision.metrics._engine.result import Result
 from fairvision.metrics._engine.rows import Rows
-from fairvision.metrics.scores import Scored, figures_of_labels, mean_of_scores
+from fairvision.metrics.scores import Scored, figures_of_labels, images_alone, mean_of_scores
 
 
 def consistency_score(
@@ -101,7 +101,9 @@ def consistency_score(
         )
     scored = Scored(keep[:, None], alike[:, None], keep, [0], classes=False)
     name = "consistency_score"
-    return figures_of_labels(name, rows, scored, groups, mean_of_scores, average="micro")
+    return figures_of_labels(
+        *(name, rows, scored, groups, mean_of_scores), average="micro", shares=images_alone
+    )
 
 
 def _share_alike(features: Floats, decided: Array, neighbours: int) -> Floats:

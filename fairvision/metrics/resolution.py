@@ -70,7 +70,7 @@ def resolution_accuracy(
     code = read["groups"]
     check_rows(scores=table, groups=code)
     names = columns if any(isinstance(name, str) for name in columns) else occurring
-    if any(not isinstance(name, str) for name in names):
+    if not occurring or any(not isinstance(name, str) for name in names):
         names = columns  # codes
     missing = [name for name in occurring if name not in names]
     if missing or len(names) != table.shape[1]:

@@ -20,6 +20,7 @@ from fairvision.metrics.scores import (
     Average,
     centre_replicates,
     figures_of_labels,
+    images_alone,
     mean_of_scores,
     read_scored,
 )
@@ -195,4 +196,6 @@ def label_ranking_average_precision(
     of_image = ratio(precision, read.held.sum(axis=1))[:, None]
     one = replace(read.one_column(read.held[:, :1], np.nan_to_num(of_image)), valid=valid)
     name = "label_ranking_average_precision"
-    return figures_of_labels(name, rows, one, groups, mean_of_scores, average="micro")
+    return figures_of_labels(
+        *(name, rows, one, groups, mean_of_scores), average="micro", shares=images_alone
+    )

@@ -17,6 +17,7 @@ from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grou
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.scores import (
+    Effective,
     centre_replicates,
     check_probabilities,
     figures_of_labels,
@@ -48,7 +49,9 @@ def roc_auc(
     targets, scores, groups, labels
         As in `average_precision`: of names or codes, one class against the rest.
     **sampling
-        Rows and interval; see `Sampling`.
+        Rows and interval; see `Sampling`. Where no pair is in the wrong order, or all are, the
+        exact interval is that of pairs without an image in common: as many as there are images of
+        the rarer kind.
 
     Returns
     -------
@@ -74,7 +77,13 @@ def roc_auc(
     """
     rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
     read = read_scored("targets", rows["targets"], rows["scores"], labels)
-    return figures_of_labels("roc_auc", rows, read, groups, _area)
+    return figures_of_labels("roc_auc", rows, read, groups, _area, shares=_pairs)
+
+
+def _pairs(holds: Bools, images: Bools, effective: Effective) -> float:
+    """Return how many pairs there are that share no image, nor a cluster: `Shares`."""
+    positive, negative, either = effective(np.stack([holds & images, ~holds & images, images]))
+    return float(min(positive, negative, either / 2))
 
 
 def _area(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -92,6 +93,10 @@ def _scored(held: Bools, table: Floats, valid: Bools, names: list[Any], classes:
 
 OfLabel = Callable[[Bools, Floats, Bools], Callable[[Array], Floats]]
 Average = Literal["macro", "micro", "weighted"]
+Effective = Callable[
+    [Bools], Floats
+]  # of sets of images (sets, units): how many they say as much as
+Shares = Callable[[Bools, Bools, Effective], float]
 
 
 def figures_of_labels(
@@ -102,6 +107,7 @@ def figures_of_labels(
     of_label: OfLabel,
     adjust: Callable[[Floats], Floats] | None = None,
     average: Average = "macro",
+    shares: Shares | None = None,
 ) -> Result:
     """Return a figure over labels, with that of each label, of all or of each group.
 
@@ -115,6 +121,8 @@ def figures_of_labels(
     adjust : what is done to estimates
     average : the mean over labels, or over labels by how often they hold, or the figure of all
         decisions together; with the latter two, groups have one figure each
+    shares : of figures in [0, 1], maps where a label holds and which images take part, (units,), to
+        the number of independent images or pairs of which 0 and 1 are shares
     """
     holds, table, valid, names = read.held, read.scores, read.valid, read.names
     grouping = read_grouping(groups, rows, valid)
@@ -148,15 +156,43 @@ def figures_of_labels(
     each_n = [rows.count(images) for images in sets[bool(grouping.attributes) :]]
     pairs = {**keys, "n": np.repeat(each_n, 1 if one_each else len(names))}
     warn_of_small({name: pairs})
+    numbers = None
+    if shares is not None:
+        each = [
+            _at_the_edge(of, columns, images, rows, shares) for of, images in zip(of_sets, sets)
+        ]
+        numbers = np.array([min(each[0]), *chain(*each[bool(grouping.attributes) :])])
     return summarise(
         rows.sample,
         statistic,
         rows.count(valid),
         name,
         pairs=None if without else pairs,
+        shares=numbers,
         adjust=adjust,
-        overall=lambda: figures_of_labels(name, rows, read, None, of_label, adjust, average),
+        overall=lambda: figures_of_labels(
+            name, rows, read, None, of_label, adjust, average, shares
+        ),
     )
+
+
+def _at_the_edge(
+    figures: Sequence[Callable[[Array], Floats]],
+    columns: Sequence[tuple[Bools, Floats]],
+    images: Bools,
+    rows: Rows,
+    shares: Shares,
+) -> list[float]:
+    """Return of each figure that is 0 or 1 of what it is a share; infinity of others."""
+    sample = rows.sample
+
+    def effective(members: Bools) -> Floats:
+        return sample.effective(lambda weights: members.astype(float) @ weights)
+
+    return [
+        shares(holds, images, effective) if abs(of(sample.base)[0] - 0.5) >= _EDGE else np.inf
+        for of, (holds, _) in zip(figures, columns)
+    ]
 
 
 def centre_replicates(estimates: Floats, ends: tuple[float, float] = (0, 1)) -> Floats:
@@ -176,6 +212,7 @@ def centre_replicates(estimates: Floats, ends: tuple[float, float] = (0, 1)) -> 
     return np.concatenate([value, np.clip(replicates + (value - mean), *ends)], axis=-1)
 
 
+_EDGE = 0.5 - 1e-9  # how far 0 and 1 are from 1/2, but for rounding
 _ROUNDING = 1e-6  # of scores that came from float32
 
 
@@ -195,3 +232,11 @@ def mean_of_scores(_: Bools, scores: Floats, valid: Bools) -> Callable[[Array], 
         return ratio(score @ drawn, drawn.sum(axis=0))
 
     return of_weights
+
+
+def images_alone(_: Bools, images: Bools, effective: Effective) -> float:
+    """Return how many images a mean of values in [0, 1] is of: `Shares`.
+
+    With mean μ a value is 1 with a probability of at most μ, so the exact interval of shares holds.
+    """
+    return float(effective(images[None])[0])

@@ -61,18 +61,39 @@ def test_few_clusters_widen_the_percentiles() -> None:
     )
 
 
-def test_unequal_clusters_count_as_fewer() -> None:
+@pytest.mark.parametrize("often", [1, 3])
+def test_unequal_clusters_count_as_fewer(often: int) -> None:
+    size = np.arange(1, 41.0)
+    parts = clusters.Parts(np.full(40, often), size ** np.arange(1, 5)[:, None])
+    alike, apart = size * (-1) ** np.arange(40), np.sqrt(size)
+    moved = np.ones((3, 40), bool)
+    number = parts.as_equal(1e-6 * np.stack([alike, apart, np.sqrt(size + 0.5 * size**2)]), moved)
+    least, most = (often * of.sum() ** 2 / (of**2).sum() for of in (size**2, size))
+    assert number[:2] == pytest.approx([least, np.sqrt(least * most)])
+    assert least < number[2] < number[1]
+    few = np.arange(40) < 2
+    assert parts.as_equal(np.where(few, apart, 0), few) == pytest.approx(max(2, often * 2), rel=0.3)
+    even = clusters.Parts(np.full(40, often), 7.0 ** np.arange(1, 5)[:, None] * np.ones(40))
+    changes = RANDOM.normal(size=40)
+    assert even.as_equal(changes, np.ones(40, bool)) == pytest.approx(40 * often)
+
+
+def test_intervals_of_unequal_clusters_are_wider() -> None:
     person = np.repeat(np.arange(40), np.arange(1, 41))
-    square = np.arange(1, 41.0) ** 2
-    kinds = clusters.Clusters.of(person, np.arange(len(person)), np.ones(len(person), int), 820)
-    assert 40 * kinds.evenness == pytest.approx(square.sum() ** 2 / (square**2).sum())
-    even = clusters.Clusters.of(np.arange(60) // 3, np.arange(60), np.ones(60, int), 60)
-    assert even.evenness == 1
     values = RANDOM.normal(size=40)[person]
     result = metrics.mean(values, cluster=person, replicates=4000)
     plain = np.quantile(result.replicates, [0.025, 0.975])
     assert result.low < plain[0]
     assert result.high > plain[1]
+
+
+def test_many_unequal_clusters_are_left_out_in_parts() -> None:
+    size = 1 + np.arange(3000) % 7
+    person = np.repeat(np.arange(3000), size)
+    values = RANDOM.normal(size=len(person))
+    result = metrics.mean(values, cluster=person, replicates=2000)
+    plain = np.quantile(result.replicates, [0.025, 0.975])
+    assert [result.low, result.high] == pytest.approx(plain, abs=0.02 * (plain[1] - plain[0]))
 
 
 def test_one_cluster_of_nearly_all_is_as_uncertain_as_can_be() -> None:

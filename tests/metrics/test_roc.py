@@ -141,3 +141,31 @@ def test_predictive_values() -> None:
         np.testing.assert_allclose(one.pairs["value"] + other.pairs["value"], 1)
     negative = metrics.negative_predictive_value(*columns, replicates=0)
     assert negative == pytest.approx(sklearn_metrics.precision_score(1 - TRUTH, 1 - said))
+
+
+def test_without_a_wrong_pair_the_interval_is_that_of_pairs_without_a_common_image() -> None:
+    truth = np.array([1] * 12 + [0] * 30)
+    for scores, ends in ((truth, (0.025 ** (1 / 12), 1)), (-truth, (0, 1 - 0.025 ** (1 / 12)))):
+        for how in ({}, {"weights": [3] * 42}, {"cluster": np.arange(42)}):
+            area = metrics.roc_auc(truth, scores, **how)
+            assert (area.low, area.high) == pytest.approx(ends)
+    by_group = metrics.roc_auc(truth, truth, ["a", "b"] * 21)
+    assert by_group.pairs["low"].tolist() == pytest.approx([0.025 ** (1 / 6)] * 2)
+    gap = metrics.gap(by_group)
+    assert gap.low < 0 == float(gap) < gap.high
+    of_pairs = metrics.roc_auc(truth, truth, cluster=np.arange(42) // 2)  # 6 and 15 clusters
+    assert of_pairs.low == pytest.approx(0.025 ** (1 / 6))
+    labels = np.eye(3)[np.arange(30) % 3]
+    assert metrics.roc_auc(labels, labels).low == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_an_area_of_one_covers_what_it_may_hide() -> None:
+    random, area, holds = np.random.default_rng(0), 0.9, []
+    for seed in range(150):
+        truth = np.arange(12) % 3 == 0
+        scores = random.normal(size=12) + truth * np.sqrt(2) * 1.2815515655446004
+        result = metrics.roc_auc(truth.astype(int), scores, seed=seed)
+        if result == 1:
+            holds.append(result.low <= area)
+    assert len(holds) > 20
+    assert all(holds)

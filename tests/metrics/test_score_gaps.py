@@ -194,3 +194,9 @@ def test_resolution_accuracy_by_hand() -> None:
         metrics.resolution_accuracy(texts.rename(columns={"m": "x"}), shown)
     with pytest.raises(InputError, match="3 columns"):
         metrics.resolution_accuracy(np.zeros((21, 3)), shown)
+
+
+def test_resolution_accuracy_of_unknown_groups_is_undefined() -> None:
+    result = metrics.resolution_accuracy([[0.5, 0.25]] * 3, [None] * 3)
+    assert np.isnan(result)
+    assert result.n == 0

@@ -94,3 +94,13 @@ def test_calibration_on_known_rows() -> None:
         metrics.calibrate_thresholds([[1]], [[0.5, 0.5]])
     with pytest.raises(InputError, match="scores has 1 rows"):
         metrics.calibrate_thresholds([[1], [0]], [[0.5]])
+
+
+def test_a_mean_of_ones_has_the_exact_interval() -> None:
+    labels = np.eye(3)[np.arange(30) % 3]
+    ranked = metrics.label_ranking_average_precision(labels, labels, ["a", "b", "b"] * 10)
+    assert ranked.low == pytest.approx(0.025 ** (1 / 30))
+    assert ranked.pairs["low"].tolist() == pytest.approx([0.025 ** (1 / n) for n in (10, 20)])
+    features = np.random.default_rng(0).normal(size=(30, 2))
+    alike = metrics.consistency_score(features, [1] * 30, cluster=np.arange(30) // 3 * 3)
+    assert (alike.low, alike.high) == pytest.approx((0.025 ** (1 / 10), 1))

@@ -13,8 +13,8 @@ from scipy import sparse
 from scipy.special import ndtr, ndtri
 
 from fairvision.errors import InputError, shown
-from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio, unique_codes
-from fairvision.metrics._engine.clusters import Clusters, tails
+from fairvision.metrics._engine.arrays import Array, Bools, Floats, Ints, ratio, unique_codes
+from fairvision.metrics._engine.clusters import Clusters, Parts, tails
 from fairvision.metrics._engine.draws import draw_rows, draw_units, keep_rows, keep_units
 
 Statistic = Callable[[Array], Floats]  # weights (units, b) → values (..., b)
@@ -198,9 +198,11 @@ class Sample:
         if statistic is not None and self.counts.any() and (accelerated or self.clusters):
             jackknife = self._jackknife(statistic, value.shape)
         if self.clusters is not None and jackknife is not None:
-            rests_on = _moved(value, *jackknife)
-            usable &= rests_on != 1
-            tail = tails(tail, rests_on, self.clusters.evenness)
+            change, times = jackknife
+            moved = _moved(value, change)
+            usable &= np.where(moved, times, 0).sum(axis=-1) != 1
+            parts = Parts(times, self._sizes_left_out())
+            tail = tails(tail, parts.as_equal(change - value[..., None], moved))
         ends = np.stack([tail, 1 - tail])
         if accelerated and jackknife is not None:
             ends = _accelerated(ends, value, replicates, defined, *jackknife)
@@ -291,11 +293,26 @@ class Sample:
             drawn = np.repeat(self.counts[:, None].astype(float), len(present), axis=1)
             drawn[present, np.arange(len(present))] -= 1
             return drawn, self.counts[present].astype(float)
-        order = np.random.default_rng(self.drawing.seed).permutation(present)
-        part = np.full(len(self.counts), -1)
-        part[order] = np.arange(len(order)) % _JACKKNIFE
-        drawn = self.counts[:, None] * (part[:, None] != np.arange(_JACKKNIFE))
+        drawn = self.counts[:, None] * (self._part(present)[:, None] != np.arange(_JACKKNIFE))
         return drawn.astype(float), np.ones(_JACKKNIFE)
+
+    def _part(self, present: Ints) -> Ints:
+        """Return with which units each is left out, (units,), where these are many."""
+        part = np.full(len(self.counts), -1)
+        order = np.random.default_rng(self.drawing.seed).permutation(present)
+        part[order] = np.arange(len(order)) % _JACKKNIFE
+        return part
+
+    def _sizes_left_out(self) -> Floats:
+        """Return sums of powers of the sizes of clusters that `_jackknife` leaves out, (4, k)."""
+        assert self.clusters is not None
+        times = self.clusters.times
+        present = np.flatnonzero(times)
+        powers = self.clusters.sizes ** np.arange(1, 5)[:, None]
+        if len(present) <= _JACKKNIFE:
+            return powers[:, present]
+        part = self._wholes._part(present)[present]
+        return np.array([np.bincount(part, of, _JACKKNIFE) for of in (powers * times)[:, present]])
 
 
 def _check_paired(a: Sample, b: Sample) -> None:
@@ -317,11 +334,9 @@ def _same(a: Ints | None, b: Ints | None) -> bool:
     return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
-def _moved(value: Floats, change: Floats, times: Floats) -> Floats:
-    """Return on how many of what is drawn each figure (...,) rests: without them it is another."""
-    still = np.abs(change - value[..., None]) <= _STILL * np.abs(value)[..., None]
-    moved: Floats = (~still * times).sum(axis=-1)
-    return moved
+def _moved(value: Floats, change: Floats) -> Bools:
+    """Return which figures (..., parts) are others without a part of what is drawn."""
+    return ~(np.abs(change - value[..., None]) <= _STILL * np.abs(value)[..., None])
 
 
 def _accelerated(

@@ -14,12 +14,13 @@ from scipy import sparse
 from scipy.special import ndtr, stdtrit
 
 from fairvision.errors import InputError, shown, warn_caller
-from fairvision.metrics._engine.arrays import Floats, Ints
+from fairvision.metrics._engine.arrays import Bools, Floats, Ints, ratio
 from fairvision.metrics._engine.inputs import as_column, check_rows, is_table
 from fairvision.schema import UNKNOWN
 
 FEW = 20  # clusters, below which an interval says little
 _LEAST = 1e-9  # the level of a percentile that is as far out as can be
+_ALIKE = 1e-9  # share of squared sizes, below which these are the same
 
 
 def cluster_codes(values: Any) -> tuple[Ints, int]:
@@ -123,20 +124,15 @@ class Clusters:
         return cls(times, kinds.tocsr(), stratum)
 
     @cached_property
-    def evenness(self) -> float:
-        """How many clusters of equal size say as much, for each cluster; 1 where sizes are equal.
-
-        A cluster whose images are all alike adds the square of their number to the variance. Of
-        such summands the degrees of freedom are by Satterthwaite (Σ images²)² / Σ images⁴, the
-        effective number of clusters of Carter, Schnepel and Steigerwald (2017).
-        """
-        square = self.members.sum(axis=0) ** 2
-        return float((self.times @ square) ** 2 / (self.times @ square**2) / self.times.sum())
+    def sizes(self) -> Floats:
+        """Images of a cluster of each kind, (kinds,)."""
+        sizes: Floats = self.members.sum(axis=0)
+        return sizes
 
     @property
     def most(self) -> float:
         """Images in a resample, at most."""
-        return float(self.times.sum() * self.members.sum(axis=0).max(initial=0))
+        return float(self.times.sum() * self.sizes.max(initial=0))
 
     def squares(
         self, images: Callable[[Any], Floats], share: Floats, at_once: int
@@ -190,15 +186,61 @@ def check_strata(strata: Ints, names: Sequence[Any], cluster: Ints) -> None:
         )
 
 
-def tails(tail: Floats, clusters: Floats, evenness: float = 1.0) -> Floats:
-    """Return the levels at which percentiles of so few clusters are taken, instead of `tail`.
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What is left out in turn: a cluster of each kind, or several clusters together.
 
-    Of unequal clusters there are as many as `evenness` times their number, at least two.
+    Attributes
+    ----------
+    times : (parts,) how often each is there
+    powers : (4, parts) sums over its clusters of their sizes, and of the squares, cubes and so on
+    """
+
+    times: Floats
+    powers: Floats
+
+    def as_equal(self, changes: Floats, moved: Bools) -> Floats:
+        """Return of how many clusters of equal size those that figures rest on say as much, (...,).
+
+        A cluster of m images adds m (1 + (m − 1) ρ) to the variance, which is a m + b m²: with
+        correlation 1 within clusters only b, with none only a. Both are fitted, by least squares
+        per image, to how figures change without each cluster. Of summands with such variances s the
+        degrees of freedom are by Satterthwaite (Σ s)² / Σ s² (Imbens and Kolesár 2016). Few
+        clusters say little of how alike their images are, so the number is halfway, as a geometric
+        mean, to that of images all alike (Carter, Schnepel and Steigerwald 2017), the least there
+        can be. It is at least 2, and 1 where a figure rests on one cluster or none.
+
+        Parameters
+        ----------
+        changes : (..., parts) of figures without each part
+        moved : (..., parts) whether they change
+        """
+        largest = np.nanmax(np.abs(changes), axis=-1, keepdims=True, initial=0)
+        size = ratio(self.powers[1], self.powers[0])
+        square = ratio(np.nan_to_num(ratio(changes, largest)) ** 2, self.powers[0])
+        counted = np.where(moved & ~np.isnan(changes), self.times, 0)
+        n, x, xx = (counted @ size**power for power in range(3))
+        y, xy = ((counted * square) @ size**power for power in range(2))
+        apart = n * xx - x**2
+        b = np.where(apart > _ALIKE * n * xx, np.maximum(n * xy - x * y, 0), 1)
+        a = np.where(apart > _ALIKE * n * xx, np.maximum(xx * y - x * xy, 0), 0)
+        first, second, third, fourth = (np.where(moved, self.times, 0) @ of for of in self.powers)
+        fitted = ratio(
+            (a * first + b * second) ** 2, a**2 * second + 2 * a * b * third + b**2 * fourth
+        )
+        least = ratio(second**2, fourth)
+        several = np.where(moved, self.times, 0).sum(axis=-1) > 1
+        number: Floats = np.where(several, np.fmax(np.sqrt(fitted * least), 2), 1)
+        return number
+
+
+def tails(tail: Floats, clusters: Floats) -> Floats:
+    """Return the levels at which percentiles of so few clusters are taken, instead of `tail`.
 
     Resampling K clusters has (K − 1) / K of the variance that it should have, and the normal
     quantile stands where that of Student's t belongs: both are put right by taking percentiles
     further out (Hesterberg 2015, section 5.3).
     """
-    many = np.maximum(clusters * evenness, 2)
+    many = np.maximum(clusters, 2)
     wide = np.sqrt(many / (many - 1)) * stdtrit(many - 1, 1 - tail)
     return np.where(clusters > 1, np.maximum(ndtr(-wide), _LEAST), tail)
