@@ -63,10 +63,11 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
     for model in models:
         lines += _left_out_of(model)
     lines += [
-        f"{head}: log loss{'' if head in truth.attributes else ', areas under ROC curves'} (more "
-        f"than {MOST:,} pictures times labels; `fairvision.metrics` has them)"
+        f"{head}: {figures} (more than {MOST:,} pictures times labels; `fairvision.metrics` has "
+        "them)"
         for head in truth.schema
         if any(_has_too_many_scores(model, head) for model in models)
+        and (figures := _of_few_scores(truth, head))
     ]
     if models[0].counts is not None:
         lines.append(COUNTED)
@@ -185,6 +186,12 @@ def _has_too_many_scores(model: Samples, head: str) -> bool:
     """Say whether a model has scores of a head, and too many of them."""
     there = model.counts is None and ("score", head) not in model.decided
     return there and are_too_many(model, head) and model.probabilities("score", head) is not None
+
+
+def _of_few_scores(truth: Dataset, head: str) -> str:
+    """Return what there is of a head's scores only where they are few."""
+    areas = [] if head in truth.attributes else ["areas under and between ROC curves"]
+    return " and ".join([*(["log loss"] if truth.schema.is_many(head) else []), *areas])
 
 
 def _left_out_of(model: Samples) -> Iterator[str]:

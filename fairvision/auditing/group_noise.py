@@ -19,6 +19,7 @@ from fairvision.auditing.tables import Samples
 from fairvision.core.suggestions import did_you_mean
 from fairvision.core.tables import Table, open_table
 from fairvision.datasets import Dataset
+from fairvision.datasets.samples import table_files
 from fairvision.errors import InputError, shown
 from fairvision.results.figures import Figures, read
 from fairvision.results.words import listed
@@ -176,6 +177,21 @@ def of_audit(
         )
         noise[attribute] = GroupNoise(f"column {column}", validated=validated)
     return noise
+
+
+def unread(files: Sequence[Path], truth: Dataset, data: Dataset | None) -> Iterator[str]:
+    """Yield which columns of validated groups there are in tables of which images are counted."""
+    of_data = [] if data is None else table_files(data.root)
+    for attribute in truth.attributes:
+        column = f"{KIND}/{attribute}"
+        for table in map(open_table, [*files, *of_data]):
+            if column in table.types:
+                yield (
+                    f"{table.path.name}: column {column} was not read: pictures of tables so large "
+                    "are counted, and it is about each of them. Give their numbers by true and "
+                    "observed group with --group-noise"
+                )
+                break
 
 
 def _attribute(name: str, truth: Dataset, table: pd.DataFrame) -> str:

@@ -414,9 +414,14 @@ def of_tables(
                 together = clusters.of_tables(cluster, files, layout, whole, models[0].truth)
     counted_only = models[0].counts is not None
     of_groups = group_noise.of_audit(
-        noise, models[0].truth, files=() if counted_only else files, layout=layout, data=whole
+        *(noise, models[0].truth),
+        files=() if counted_only else files,
+        layout=layout,
+        data=None if counted_only else whole,
     )
     notes += [str(w.message) for w in caught]
+    if counted_only:
+        notes += group_noise.unread(files, models[0].truth, whole)
     if layout.columns:
         notes += layouts.unread([open_table(path) for path in every], layout)
     notes += [line for model in models if (line := coverage.always_right(model))]

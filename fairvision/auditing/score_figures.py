@@ -18,6 +18,7 @@ from fairvision.results.figures import Computed, Key
 from fairvision.results.metric import Names
 
 MOST = 10_000  # pictures times columns: each resample orders all scores
+MOST_GROUPS = 5  # each two of which have an area between their curves in every resample
 
 
 def are_too_many(samples: Samples, head: str) -> bool:
@@ -57,8 +58,9 @@ def beside_figures(inputs: Inputs) -> Computed:
 def score_figures(inputs: Inputs) -> Computed:
     """Yield areas under ROC curves, log loss and the largest calibration error.
 
-    Of a task, of all pictures and by the groups of each attribute; of an attribute by its groups,
-    without areas: each of these has pictures of one kind only.
+    Of a task, of all pictures and by the groups of each attribute, and of two labels also the area
+    between the curves of groups; of an attribute by its groups, without areas: each of these has
+    pictures of one kind only.
     """
     truth, head = inputs.truth, inputs.task or inputs.attribute
     probabilities = inputs.samples.probabilities("score", head)
@@ -75,14 +77,14 @@ def score_figures(inputs: Inputs) -> Computed:
         inputs,
         alone=many,
     )
-    if are_too_many(inputs.samples, head):
-        return
 
     def log_loss(groups: Names) -> Result:
         return metrics.log_loss(targets, scores, groups, **inputs.sampling)
 
-    yield from _by_groups("log_loss", log_loss, inputs)
-    if not inputs.task:
+    too_many = are_too_many(inputs.samples, head)
+    if not (many and too_many):
+        yield from _by_groups("log_loss", log_loss, inputs)
+    if not inputs.task or too_many:
         return
     against = (truth.targets(head), scores[labels[1]]) if two else (targets, scores)
 
@@ -93,6 +95,10 @@ def score_figures(inputs: Inputs) -> Computed:
         yield key, result
         if key.attribute:
             yield key._replace(metric="roc_auc_gap"), metrics.gap(result)
+            if two and len(truth.attributes[key.attribute]) <= MOST_GROUPS:
+                groups = named(truth, key.attribute)
+                between = metrics.abroca(against[0], against[1], groups, **inputs.sampling)
+                yield key._replace(metric="abroca"), replace(between, pairs=None)
 
 
 def _by_groups(

@@ -53,6 +53,7 @@ from fairvision.metrics.evidence import (
 from fairvision.metrics.group_noise import NoisyGroups, noisy_groups
 from fairvision.metrics.group_table import GroupMetrics, group_metrics
 from fairvision.metrics.leakage import dataset_leakage, leakage_amplification, model_leakage
+from fairvision.metrics.losses import log_loss
 from fairvision.metrics.multi_attribute import (
     MultiAttributeResult,
     multi_attribute_bias_amplification,
@@ -89,7 +90,7 @@ from fairvision.metrics.rates import (
 )
 from fairvision.metrics.resolution import resolution_accuracy
 from fairvision.metrics.retrieval import average_precision, label_ranking_average_precision
-from fairvision.metrics.roc import abroca, log_loss, roc_auc
+from fairvision.metrics.roc import abroca, roc_auc
 from fairvision.metrics.score_counts import BoundedResult, ScoreCounts
 from fairvision.metrics.score_gaps import ScoreGapResult, score_gap
 from fairvision.metrics.slices import Hypotheses, error_slices, error_words

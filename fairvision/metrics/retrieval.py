@@ -13,16 +13,15 @@ from scipy import sparse
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.outcomes import Groups, group_columns
+from fairvision.metrics._engine.outcomes import Groups
 from fairvision.metrics._engine.result import Result
-from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.scores import (
     Average,
     centre_replicates,
     figures_of_labels,
     images_alone,
     mean_of_scores,
-    read_scored,
+    read_rows,
 )
 
 
@@ -95,8 +94,7 @@ def average_precision(
     """
     if not isinstance(average, str) or average not in get_args(Average):
         raise InputError(f"average must be 'macro', 'micro' or 'weighted', not {shown(average)}")
-    rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
-    read = read_scored("targets", rows["targets"], rows["scores"], labels)
+    rows, read = read_rows("targets", targets, scores, groups, sampling, labels)
     return figures_of_labels(
         *("average_precision", rows, read, groups, _of_label),
         adjust=centre_replicates,
@@ -182,8 +180,7 @@ def label_ranking_average_precision(
     >>> round(float(metrics.label_ranking_average_precision(targets, scores)), 3)  # 1/2 and 1/3
     0.417
     """
-    rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
-    read = read_scored("targets", rows["targets"], rows["scores"], labels)
+    rows, read = read_rows("targets", targets, scores, groups, sampling, labels)
     if len(read.names) < 2:
         raise InputError("labels are ranked where there are two or more: scores has one column")
     from scipy.stats import rankdata  # slow to import, and rarely asked for

@@ -1,4 +1,4 @@
-"""What scores say without a threshold: areas under ROC curves, and between them; log-loss."""
+"""What scores say without a threshold: areas under ROC curves, and between them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from numpy.typing import ArrayLike
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, as_objects, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
-from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grouping, warn_of_small
+from fairvision.metrics._engine.outcomes import Groups, read_grouping, warn_of_small
 from fairvision.metrics._engine.result import Result, summarise
-from fairvision.metrics._engine.rows import Rows
 from fairvision.metrics.scores import (
     Effective,
     centre_replicates,
-    check_probabilities,
     figures_of_labels,
-    read_scored,
+    read_rows,
 )
 from fairvision.schema import UNKNOWN
 
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
-_LEAST = float(np.finfo(float).eps)  # a probability, as scikit-learn clips it
 
 
 def roc_auc(
@@ -75,8 +72,7 @@ def roc_auc(
     >>> float(metrics.roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]))
     0.75
     """
-    rows = Rows({"targets": targets, "scores": scores, **group_columns(groups)}, sampling)
-    read = read_scored("targets", rows["targets"], rows["scores"], labels)
+    rows, read = read_rows("targets", targets, scores, groups, sampling, labels)
     return figures_of_labels("roc_auc", rows, read, groups, _area, shares=_pairs)
 
 
@@ -111,76 +107,6 @@ def _in_order(scores: Floats, valid: Bools) -> tuple[Array, Array]:
     image = image[np.argsort(-scores[image], kind="stable")]
     new = np.append(True, np.diff(scores[image]) != 0)
     return image, np.flatnonzero(new[: len(image)])
-
-
-def log_loss(
-    truth: ArrayLike,
-    scores: ArrayLike,
-    groups: Groups = None,
-    *,
-    labels: Sequence[str] | None = None,
-    **sampling: Unpack[Sampling],
-) -> Result:
-    """Mean of −ln of the probability that was given to what is true.
-
-    Probabilities below 2⁻⁵² count as that, as in scikit-learn: the logarithm of 0 is infinite.
-
-    Parameters
-    ----------
-    truth : (n,) of 0 and 1, (n,) names or codes, or (n, labels) of 0 and 1
-        None, NaN or -1: unknown.
-    scores : (n,) or (n, labels) probabilities
-        As in `calibration_error`. Those of several classes are taken as they are: they should add
-        up to 1. In a table of truth each label has its own loss, also where it does not hold.
-    groups, labels
-        As in `average_precision`.
-    **sampling
-        Rows and interval; see `Sampling`.
-
-    Returns
-    -------
-    Result
-        0 or more, in natural logarithms; of a table the mean over labels. `pairs` has a row per
-        group, per label of a table, or per group and label. NaN with n = 0 where nothing is known.
-
-    Raises
-    ------
-    InputError
-        Scores are not between 0 and 1, or their columns are not those of the labels.
-
-    Warns
-    -----
-    FairvisionWarning
-        A known group has fewer than 10 images.
-
-    References
-    ----------
-    I. J. Good, "Rational Decisions", Journal of the Royal Statistical Society B 14, 1952.
-
-    Examples
-    --------
-    >>> from fairvision import metrics
-    >>> round(float(metrics.log_loss([1, 0, 1], [0.5, 0.5, 0.25])), 4)  # 4/3 · ln 2
-    0.9242
-    """
-    rows = Rows({"truth": truth, "scores": scores, **group_columns(groups)}, sampling)
-    read = read_scored("truth", rows["truth"], rows["scores"], labels)
-    check_probabilities(read.scores)
-    if read.classes:
-        of_truth = np.where(read.held, read.scores, 0).sum(axis=1, keepdims=True)
-        read = read.one_column(np.ones_like(of_truth, bool), of_truth)
-    return figures_of_labels("log_loss", rows, read, groups, _loss)
-
-
-def _loss(holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
-    """Return the mean loss of one label as a function of weights (n, b) → (b,)."""
-    probability = np.clip(np.where(holds, scores, 1 - scores)[valid], _LEAST, 1)
-    loss = -np.log(probability)
-
-    def of_weights(weights: Array) -> Floats:
-        return ratio(loss @ weights[valid], weights[valid].sum(axis=0))
-
-    return of_weights
 
 
 def abroca(
@@ -237,8 +163,7 @@ def abroca(
     """
     if groups is None:
         raise InputError("abroca needs groups")
-    rows = Rows({"truth": truth, "scores": scores, **group_columns(groups)}, sampling)
-    read = read_scored("truth", rows["truth"], rows["scores"])
+    rows, read = read_rows("truth", truth, scores, groups, sampling)
     if len(read.names) > 1:
         raise InputError("abroca takes one column of scores: give those of one label")
     holds, score = read.held[:, 0], read.scores[:, 0]

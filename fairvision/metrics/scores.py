@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio
+from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import (
     check_rows,
     common_columns,
@@ -20,7 +21,7 @@ from fairvision.metrics._engine.inputs import (
     read_labels,
     read_scores,
 )
-from fairvision.metrics._engine.outcomes import Groups, read_grouping, warn_of_small
+from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grouping, warn_of_small
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics._engine.rows import Rows
 
@@ -84,6 +85,19 @@ def read_scored(
     column = np.array([*(called.index(name) for name in occurring), -1])[true.held]
     held = column[:, None] == np.arange(len(names))
     return _scored(held, table, true.valid, names, True)
+
+
+def read_rows(
+    arg: str,
+    truth: ArrayLike,
+    scores: ArrayLike,
+    groups: Groups,
+    sampling: Sampling,
+    labels: Sequence[Any] | None = None,
+) -> tuple[Rows, Scored]:
+    """Return rows with truth, called `arg`, scores and groups, and what truth and scores say."""
+    rows = Rows({arg: truth, "scores": scores, **group_columns(groups)}, sampling)
+    return rows, read_scored(arg, rows[arg], rows["scores"], labels)
 
 
 def _scored(held: Bools, table: Floats, valid: Bools, names: list[Any], classes: bool) -> Scored:

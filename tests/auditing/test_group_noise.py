@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fairvision import audit
+from fairvision.auditing import streaming
 from fairvision.auditing.group_noise import read_confusion
 from fairvision.errors import InputError
 
@@ -212,3 +213,15 @@ def test_in_the_shell(tmp_path: Path, run_cli: Any) -> None:
     result = run_cli(*arguments, *["--group-noise", noise] * 2, "--overwrite")
     assert result.code == 2
     assert "twice" in result.err
+
+
+def test_columns_of_tables_that_are_counted_are_not_read_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "LIMIT", 20)
+    table().to_parquet(tmp_path / "a.parquet")
+    done = run(tmp_path / "a.parquet", tmp_path)
+    lines = [line for line in done.verdict.warnings if "validated/gender was not read" in line]
+    assert [line.split(":")[0] for line in lines] == ["a.parquet"]
+    assert "--group-noise" in lines[0]
+    assert "observed_accuracy_gap" not in set(done.metrics["metric"])

@@ -173,6 +173,7 @@ def test_labels_alone_give_what_needs_decisions(plain, tmp_path, memory, kind):
         "log_loss",
         "roc_auc",
         "roc_auc_gap",
+        "abroca",
     }
     if memory == "held":
         assert any("gender: labels alone" in line for line in done.verdict.left_out)

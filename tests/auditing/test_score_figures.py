@@ -76,6 +76,14 @@ def test_areas_are_those_of_scikit_learn(audited: pd.DataFrame) -> None:
     gap = rows(audited, "roc_auc_gap", attribute="gender")["value"].item()
     assert gap == pytest.approx(max(expected.values()) - min(expected.values()))
     assert rows(audited, "roc_auc", attribute="gender", task="").empty
+    between = rows(audited, "abroca", attribute="gender", task="pet")
+    result = metrics.abroca(is_dog.astype(int), dog, table["gender"], replicates=100)
+    columns = ["value", "low", "high", "n"]
+    assert between[columns].to_numpy().ravel() == pytest.approx(
+        [getattr(result, of) for of in columns]
+    )
+    change = rows(audited, "abroca", "b - a")
+    assert change["low"].item() <= change["value"].item() <= change["high"].item()
 
 
 def test_log_loss_and_the_largest_calibration_error(audited: pd.DataFrame) -> None:
@@ -136,11 +144,10 @@ def test_large_tables_leave_out_what_orders_scores(
         replicates=20,
     )
     names = set(done.metrics["metric"])
-    assert not names & {"roc_auc", "roc_auc_gap", "log_loss", "accuracy_to_reference"}
-    assert {"calibration_error_max", "accuracy_to_overall"} <= names
-    lines = [line for line in done.verdict.left_out if "log loss" in line]
-    assert [line.split(":")[0] for line in lines] == ["gender", "pet"]
-    assert ["ROC" in line for line in lines] == [False, True]
+    assert not names & {"roc_auc", "roc_auc_gap", "abroca", "accuracy_to_reference"}
+    assert {"calibration_error_max", "accuracy_to_overall", "log_loss"} <= names
+    lines = [line for line in done.verdict.left_out if "ROC" in line]
+    assert [line.split(" (")[0] for line in lines] == ["pet: areas under and between ROC curves"]
 
 
 def test_a_reference_that_is_no_group_is_a_line(tmp_path: Path) -> None:

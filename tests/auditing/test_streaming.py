@@ -33,6 +33,7 @@ NEEDS_PICTURES = {
     "log_loss",
     "roc_auc",
     "roc_auc_gap",
+    "abroca",
     "chance_level",
     "directional T->A, evidence inside",
     "directional T->A, evidence outside",

@@ -8,6 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from fairvision import metrics
 from fairvision.errors import InputError
+from fairvision.metrics._engine import two_points
 from fairvision.metrics._engine.result import recipe_of
 
 RANDOM = np.random.default_rng(0)
@@ -145,7 +146,7 @@ def test_predictive_values() -> None:
 
 def test_without_a_wrong_pair_the_interval_is_that_of_pairs_without_a_common_image() -> None:
     truth = np.array([1] * 12 + [0] * 30)
-    for scores, ends in ((truth, (0.025 ** (1 / 12), 1)), (-truth, (0, 1 - 0.025 ** (1 / 12)))):
+    for scores, ends in ((truth, (0.025 ** (1 / 12), 1)), (1 - truth, (0, 1 - 0.025 ** (1 / 12)))):
         for how in ({}, {"weights": [3] * 42}, {"cluster": np.arange(42)}):
             area = metrics.roc_auc(truth, scores, **how)
             assert (area.low, area.high) == pytest.approx(ends)
@@ -169,3 +170,25 @@ def test_an_area_of_one_covers_what_it_may_hide() -> None:
             holds.append(result.low <= area)
     assert len(holds) > 20
     assert all(holds)
+
+
+def test_log_loss_of_many_images_is_drawn_by_two_values_per_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keywords = {"groups": GROUP, "replicates": 4000}
+    plain = metrics.log_loss(CLASS, CLASSES, **keywords)
+    monkeypatch.setattr(two_points, "MANY", 100)
+    merged = metrics.log_loss(CLASS, CLASSES, **keywords)
+    assert len(recipe_of(merged).sample.counts) < 10 < len(recipe_of(plain).sample.counts)
+    assert (merged.value, merged.n) == (pytest.approx(plain.value), plain.n)
+    width = plain.high - plain.low
+    assert [merged.low, merged.high] == pytest.approx([plain.low, plain.high], abs=0.06 * width)
+    for column in ("group", "value", "n"):
+        assert list(merged.pairs[column]) == pytest.approx(list(plain.pairs[column]))
+    other = np.random.default_rng(5).dirichlet([1, 1, 1], N)
+    change = metrics.compare(merged, metrics.log_loss(CLASS, other, **keywords))
+    assert change.low < change < change.high
+    alone = metrics.log_loss(TRUTH, SCORES)
+    assert alone.pairs["value"].tolist() == [alone.value]
+    apart = metrics.gap(merged, method="to_overall")
+    assert apart.pairs["value"].to_numpy() == pytest.approx(plain.pairs["value"] - plain.value)

@@ -77,13 +77,24 @@ METRICS = (
         definition="largest minus smallest group",
     ),
     Metric(
+        name="abroca",
+        unit="fraction",
+        better="lower",
+        title="Area between ROC curves of groups, {task}",
+        meaning="how far the curves of the two groups furthest apart are from each other; chance "
+        "alone makes it more than 0, most in small groups",
+        undefined="needs pictures of two groups with and without a label",
+        keys="attribute, task",
+        definition="of two labels and up to five groups; " + _AFFORDABLE,
+    ),
+    Metric(
         name="log_loss",
         unit="number",
         better="lower",
         title="Log loss, {subject}",
         meaning="mean of −ln of the probability given to what is true; 0 is sure and right",
         keys="task; +label (many); attribute; attribute+task; +group",
-        definition="natural logarithms; " + _AFFORDABLE,
+        definition="natural logarithms; of tasks of many labels " + _AFFORDABLE,
     ),
     Metric(
         name="calibration_error_max",
