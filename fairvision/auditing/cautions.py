@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairvision.auditing.amplification_figures import not_attacked
 from fairvision.auditing.cause_figures import causes, column
+from fairvision.auditing.counted_score_figures import bound
 from fairvision.auditing.coverage import missing
 from fairvision.auditing.inputs import Codes, predicted, tied
 from fairvision.auditing.score_figures import MOST, are_too_many
@@ -19,9 +20,15 @@ from fairvision.results.words import listed
 SMALL = 10
 FEW = 3  # groups that have a line each
 COUNTED = (
-    "the tables are too large to be held, so pictures were counted: no average precision, no "
-    "calibration, no gap between probabilities, no evidence and no attackers, which need every "
-    "picture, and ids that are there twice were not looked for"
+    "pictures were counted: no calibration, no average precision, no gap between probabilities, no "
+    "evidence and no attackers, which need scores or every picture, and ids that are there twice "
+    "were not looked for"
+)
+SCORES_COUNTED = (
+    "the tables are too large to be held, so pictures and scores were counted: no evidence, no "
+    "attackers and no log loss, areas under ROC curves of two labels only, and no differences of "
+    "models in calibration, average precision, these areas and gaps between probabilities, which "
+    "need every picture, and ids that are there twice were not looked for"
 )
 
 
@@ -70,7 +77,7 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
         and (figures := _of_few_scores(truth, head))
     ]
     if models[0].counts is not None:
-        lines.append(COUNTED)
+        lines.append(SCORES_COUNTED if any(model.grids for model in models) else COUNTED)
     return lines
 
 
@@ -116,6 +123,7 @@ def cautions(models: Sequence[Samples], metrics: pd.DataFrame) -> Iterator[str]:
         for keys, rows in small.groupby(["attribute", "task"], sort=False):
             n = rows["n"].min()
             yield f"{keys[0]}: {keys[1]} {words} in few pictures ({n}): their accuracy says little"
+    yield from bound(models)
 
 
 def few_images(attribute: str, images: Mapping[str, int]) -> Iterator[str]:
@@ -197,8 +205,9 @@ def _of_few_scores(truth: Dataset, head: str) -> str:
 def _left_out_of(model: Samples) -> Iterator[str]:
     """Yield a sentence per figure that cannot be computed for a model, and why."""
     truth = model.truth
-    for head in truth.schema if model.counts is None else ():
-        if ("score", head) in model.decided:
+    scored = {of.head for of in model.grids}
+    for head in truth.schema if scored or model.counts is None else ():
+        if ("score", head) in model.decided and head not in scored:
             yield (
                 f"{model.model}, {head}: labels alone are given: no calibration, no average "
                 "precision and no gap between probabilities"

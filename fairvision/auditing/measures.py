@@ -14,6 +14,7 @@ import pandas as pd
 from fairvision import metrics
 from fairvision.auditing.amplification_figures import attack_figures, context_figures, set_figures
 from fairvision.auditing.cause_figures import cause_figures
+from fairvision.auditing.counted_score_figures import FIGURES, counted_score_figures
 from fairvision.auditing.counterfactual_figures import counterfactual_figures
 from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import cell_figures, evidence_figures, judged
@@ -122,6 +123,8 @@ def _computed_of(models: Sequence[Inputs]) -> Figures:
                 if (both != judged_objects(inputs.samples, task)).any():
                     for attribute in ("", *first.truth.attributes):
                         results |= dict(task_evidence_figures(inputs.of(attribute, task), both))
+        if first.samples.grids:  # which do not say what both models make of an image
+            ours = {key: result for key, result in ours.items() if key.metric not in FIGURES}
         change = difference_of(name, other.samples.model)
         computed[change] = dict(differences(ours, theirs))
     return computed
@@ -203,6 +206,7 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
         counterfactual_figures,
         beside_figures,
         score_figures,
+        counted_score_figures,
         registered_figures,
     ),
     "attribute and task": (
@@ -218,6 +222,7 @@ FAMILIES: dict[Scope, tuple[Callable[[Inputs], Computed], ...]] = {
     "task": (
         task_figures,
         score_figures,
+        counted_score_figures,
         counterfactual_figures,
         task_evidence_figures,
         person_effect_figures,

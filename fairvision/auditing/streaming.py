@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from fairvision import metrics
 from fairvision.auditing import tables
 from fairvision.auditing.columns import infer_schema, truth_columns
+from fairvision.auditing.counted_scores import Grids, count
 from fairvision.auditing.given import Given
 from fairvision.auditing.given_answers import SCORES, Answers, labels_of_answers
 from fairvision.auditing.hidden_tables import KIND, by_image
@@ -126,9 +127,10 @@ def read_predictions(
     training = None
     if split != "train" and (splits is None or "train" in splits):
         training = metrics.Counts()
+    grids: list[Grids] = [{} for _ in answers]
     streams = [
-        _audited(of_table, chosen, None if i else training, dataset)
-        for i, (of_table, dataset) in enumerate(zip(answers, given))
+        _audited(of_table, chosen, None if i else training, dataset, of_model)
+        for i, (of_table, dataset, of_model) in enumerate(zip(answers, given, grids))
     ]
     counts = metrics.Counts()
     as_numbers: set[str] = set()
@@ -150,8 +152,10 @@ def read_predictions(
     if data is not None:
         truth = replace(truth, predicted_masks=data.predicted_masks)
     models = [
-        Samples(name, truth, pd.DataFrame(index=truth.samples.index), predicted, images)
-        for name, predicted in zip(model_names, decided)
+        Samples(
+            name, truth, pd.DataFrame(index=truth.samples.index), predicted, images, grids=of_model
+        )
+        for name, predicted, of_model in zip(model_names, decided, grids)
     ]
     if training is None or not training.total:
         return Counted(models, None, None, notes)
@@ -174,7 +178,7 @@ def read_truth(
     schema = tables.schema_of_truth(table, like.schema)
     counts = metrics.Counts()
     tables.check_truth(table, schema)
-    for _, _, codes in _decided(Answers(table, schema, {}, {}), []):
+    for _, _, codes, _ in _decided(Answers(table, schema, {}, {}), []):
         _count(counts, _flat(0, codes), path)
     truth, _, images = _counted(counts, path, schema, 0)
     return truth, images
@@ -239,8 +243,8 @@ def _look(table: Table, columns: Sequence[str]) -> dict[str, tuple[bool, set[str
 
 def _decided(
     answers: Answers, also: Sequence[str], given: Given | None = None
-) -> Iterator[tuple[int, pa.RecordBatch, Codes]]:
-    """Yield the first row of a batch, its columns of `also`, the truth and what is predicted."""
+) -> Iterator[tuple[int, pa.RecordBatch, Codes, Codes]]:
+    """Yield the first row of a batch, its columns of `also`, truth and answers, and scores."""
     table, schema = answers.table, answers.schema
     heads = [head for head in schema if head in table.types]
     columns = list(dict.fromkeys([*also, *heads, *answers.columns]))
@@ -248,16 +252,21 @@ def _decided(
     for start, batch in table.batches(columns, BATCH, coded=coded):
         truth = tables.truth_of(table, batch, schema, given, start)
         codes: Codes = {(TRUTH, head): truth[head] for head in schema}
-        for (kind, head), probabilities in answers.probabilities(batch, start).items():
+        scores = answers.probabilities(batch, start)
+        for (kind, head), probabilities in scores.items():
             codes[kind, head] = metrics.decide(probabilities, schema.is_many(head))
         codes |= answers.decisions(batch, start)
-        yield start, batch, codes
+        yield start, batch, codes, scores
 
 
 def _audited(
-    answers: Answers, split: str | None, training: metrics.Counts | None, given: Given | None
+    answers: Answers,
+    split: str | None,
+    training: metrics.Counts | None,
+    given: Given | None,
+    grids: Grids,
 ) -> Iterator[_Batch]:
-    """Yield the rows of a split, or all; count the truth of the training rows on the way."""
+    """Yield the rows of a split, or all; count their scores, and the truth of training rows."""
     table = answers.table
     tables.check_truth(table, answers.schema, given)
     has_split = split is not None and "split" in table.types
@@ -265,7 +274,7 @@ def _audited(
     also = ["id", *["split"] * has_split, *pairs]
     all_splits: set[str] = set()
     audited = 0
-    for start, batch, codes in _decided(answers, also, given):
+    for start, batch, codes, scores in _decided(answers, also, given):
         ids = _ids(table, start, batch.column("id"))
         is_image = ~_is_counterfactual(batch, pairs, given)
         rows = np.flatnonzero(is_image)
@@ -280,6 +289,9 @@ def _audited(
         audited += len(rows)
         if len(rows) < len(batch):
             ids, codes = ids.take(rows), {key: values[rows] for key, values in codes.items()}
+            scores = {key: values[rows] for key, values in scores.items()}
+        if len(rows):
+            count(grids, answers.schema, _truth_of(codes), scores)
         yield _Batch(start + rows, ids, codes)
     if not audited and split is not None:
         raise tables.no_split(table, split, all_splits)

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fairvision.auditing.columns import infer_schema, score_columns
+from fairvision.auditing.counted_scores import Grids
 from fairvision.auditing.given import Given, same_ids
 from fairvision.auditing.given_answers import ANSWER, SCORES, SWAPPED, Answers, labels_of_answers
 from fairvision.auditing.hidden_tables import HiddenTable, by_image, columns_of_swaps
@@ -56,6 +57,7 @@ class Samples:
     counts : (n,) images that each row stands for; None for one each
     missing_wrong : whether images without an answer count as answered wrong
     counterfactuals : what it says about images that were made of these, or None
+    grids : scores of tables that were counted, see `counted_scores.Of`
     maps : small maps of the images that a page shows, by attribute (`miniatures.rows_shown`); not
         in any table
     answers : what follows from scores, by (kind, head), once it was asked for (`inputs.predicted`)
@@ -68,6 +70,7 @@ class Samples:
     counts: npt.NDArray[np.int64] | None = None
     missing_wrong: bool = False
     counterfactuals: Samples | None = None
+    grids: Grids = field(default_factory=dict)
     maps: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     answers: dict[tuple[str, str], npt.NDArray[Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False

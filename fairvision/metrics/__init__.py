@@ -35,6 +35,7 @@ from fairvision.metrics.contrasts import (
     small_groups,
     worst_group,
 )
+from fairvision.metrics.count_tables import from_arrow, to_arrow
 from fairvision.metrics.counterfactual_sets import CounterfactualResult, counterfactual_consistency
 from fairvision.metrics.counts import Counts
 from fairvision.metrics.decisions import calibrate_thresholds, decide, probability_gap
@@ -163,6 +164,7 @@ __all__ = [
     "false_negative_rate",
     "false_omission_rate",
     "false_positive_rate",
+    "from_arrow",
     "gap",
     "generalized_entropy_index",
     "group_metrics",
@@ -199,6 +201,7 @@ __all__ = [
     "skew_at_k",
     "small_groups",
     "theil_index",
+    "to_arrow",
     "top_k_intersection",
     "true_negative_rate",
     "true_positive_rate",

@@ -143,7 +143,7 @@ class Counts(Mapping[str, Any]):
                 continue  # of how many labels, no row says
             alike = _taken_together(table, self.keyword)
             named = zip(alike.column_names, alike.columns)
-            counts.update(**{name: _lists_as_table(name, column) for name, column in named})
+            counts.update(**{name: lists_as_table(name, column) for name, column in named})
         self.merge(counts)
 
     def merge(self, other: Counts) -> None:
@@ -246,7 +246,7 @@ def _taken_together(table: pa.Table, keyword: str) -> pa.Table:
     return counted.rename_columns({"count_all": keyword})
 
 
-def _lists_as_table(name: str, column: pa.ChunkedArray) -> Any:
+def lists_as_table(name: str, column: pa.ChunkedArray) -> Any:
     """Return lists of n numbers each as a table (rows, n); other columns as they are."""
     if not is_list(column.type):
         if pa.types.is_nested(column.type):

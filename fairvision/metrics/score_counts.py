@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Unpack
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairvision.core.arrow_streams import is_stream, read_stream
 from fairvision.errors import InputError, shown
-from fairvision.metrics._engine.arrays import Array, Floats, Ints, as_objects, ratio
+from fairvision.metrics._engine.arrays import Array, Floats, Ints, ratio
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.inputs import as_column, read_groups
 from fairvision.metrics._engine.result import Result
@@ -28,6 +29,8 @@ _HIGH, _LOW = 26, 27  # bits of a score that are added up apart, so that sums st
 _MOST = 1 << 36  # images, of which these sums fit into 64 bits
 _ROUNDING = 1e-12
 _COUNTED, _HIGHER, _LOWER = range(3)  # what is held of each cell: images, and both parts of sums
+
+_COLUMNS = ("group", "truth", "cell", "images", "higher", "lower")
 
 Ranked = Callable[[Array, Array], tuple[float, float]]
 
@@ -88,7 +91,13 @@ class ScoreCounts:
             raise InputError(f"grid must be a whole number, 1 or more, not {shown(grid)}")
         self.grid = int(grid)
         self._held: dict[Any, Ints] = {}  # by group: (truth, what is held, grid) int64
+        self._declared: list[Any] = []  # groups in the order of categories, which come first
         self._grouped: bool | None = None
+
+    def __copy__(self) -> ScoreCounts:
+        copied = ScoreCounts(self.grid)
+        copied.merge(self)
+        return copied
 
     @property
     def total(self) -> int:
@@ -113,7 +122,8 @@ class ScoreCounts:
         scores : (n,) probabilities
             NaN: unknown, not counted.
         groups : (n,) names or codes, optional
-            In every batch or in none. None, NaN, -1 or "unknown": the group is not known.
+            In every batch or in none. None, NaN, -1 or "unknown": the group is not known. Those of
+            a Categorical keep their order, and have figures without images, too.
         counts : (n,) whole numbers, optional
             How many images each row stands for.
 
@@ -130,7 +140,7 @@ class ScoreCounts:
         if len(read.names) > 1:
             raise InputError("scores must be one column: count each label by itself")
         check_probabilities(read.scores)
-        names, code = self._codes_of(groups, len(read.valid))
+        names, declared, code = _codes_of(groups, len(read.valid))
         times: Ints = np.ones(len(code), np.int64)
         if counts is not None:
             times = read_counts(as_column("counts", counts))
@@ -144,35 +154,37 @@ class ScoreCounts:
         held = np.zeros((len(names), 2, 3, self.grid), np.int64)
         for part, values in enumerate((1, high.astype(np.int64), low.astype(np.int64))):
             np.add.at(held[:, :, part], (code[row], right, place), times * values)
-        self._add(dict(zip(names, held)), groups is not None)
+        self._add(dict(zip(names, held)), groups is not None, declared)
 
     def merge(self, other: ScoreCounts) -> None:
         """Add what another has counted on the same grid; of groups both, or neither."""
         if not isinstance(other, ScoreCounts) or other.grid != self.grid:
             raise InputError(f"only ScoreCounts of the same grid can be added ({self.grid})")
         if other._grouped is not None:
-            self._add(other._held, other._grouped)
+            self._add(other._held, other._grouped, other._declared)
 
     def rows(self) -> dict[str, Any]:
         """Return columns `truth`, `scores`, `groups` and `counts`: a row per cell that has images.
 
-        The score is the mean of these images. Any measure takes the columns.
+        The score is the mean of these images. Any measure takes the columns; groups are categories.
         """
-        columns: dict[str, list[Array]] = {"truth": [], "scores": [], "counts": []}
-        groups: list[Any] = []
+        columns: dict[str, list[Array]] = {"truth": [], "scores": [], "counts": [], "groups": []}
         lower = np.append(-np.inf, np.nextafter(self._edges, np.inf))
         upper = np.append(self._edges, np.inf)
-        for name, held in self._of_groups():
+        of_groups = self._of_groups()
+        names = pd.Index([name for name, _ in of_groups], dtype=object)
+        for place, (_, held) in enumerate(of_groups):
             for right, (images, high, low) in enumerate(held):
                 (cell,) = np.nonzero(images)
                 sums = high[cell] * 2.0**-_HIGH + low[cell] * 2.0 ** -(_HIGH + _LOW)
                 columns["scores"].append(np.clip(sums / images[cell], lower[cell], upper[cell]))
                 columns["truth"].append(np.full(len(cell), right))
                 columns["counts"].append(images[cell])
-                groups += [name] * len(cell)
+                columns["groups"].append(np.full(len(cell), place))
         nothing = [np.zeros(0, int)]
-        of_rows = {name: np.concatenate(parts or nothing) for name, parts in columns.items()}
-        return {**of_rows, "groups": as_objects(groups) if self._grouped else None}
+        rows: dict[str, Any] = {name: np.concatenate(of or nothing) for name, of in columns.items()}
+        groups = pd.Categorical.from_codes(rows["groups"], names)
+        return {**rows, "groups": groups if self._grouped else None}
 
     def calibration_error(
         self,
@@ -188,7 +200,9 @@ class ScoreCounts:
         InputError
             The grid is no multiple of `bins`.
         """
-        if not isinstance(bins, (int, np.integer)) or bins < 1 or self.grid % bins:
+        if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
+            raise InputError(f"bins must be a whole number, 1 or more, not {shown(bins)}")
+        if self.grid % bins:
             raise InputError(f"bins must divide the grid of {self.grid} cells, not {shown(bins)}")
         rows = self.rows()
         given = rows.pop("truth"), rows.pop("scores"), rows.pop("groups")
@@ -210,31 +224,64 @@ class ScoreCounts:
         """Return `metrics.average_precision`, as of the mean scores of cells, with its bounds."""
         return self._ranked(average_precision, _precision_bounds, sampling)
 
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Return all that is held as columns, a row per cell that has images, and notes.
+
+        It is what `metrics.to_arrow` keeps.
+        """
+        parts = []
+        for place, held in enumerate(self._held.values()):
+            truth, cell = np.nonzero(held[:, _COUNTED])
+            parts.append(
+                np.stack([np.full(len(cell), place), truth, cell, *held[truth, :, cell].T])
+            )
+        table = np.concatenate(parts or [np.zeros((len(_COLUMNS), 0), np.int64)], axis=1)
+        notes: dict[str, Any] = {"grid": self.grid, "grouped": self._grouped}
+        notes |= {"groups": list(self._held), "declared": self._declared}
+        return dict(zip(_COLUMNS, table)), notes
+
+    @classmethod
+    def of_state(cls, columns: Mapping[str, Array], notes: Mapping[str, Any]) -> ScoreCounts:
+        """Return what `state` was made of; `InputError` where that cannot be."""
+        counted = cls(notes["grid"])
+        group, truth, cell, images, high, low = (columns[name] for name in _COLUMNS)
+        names = notes["groups"]
+        likely = (
+            (images > 0) & (images <= _MOST) & (np.minimum(group, np.minimum(truth, cell)) >= 0)
+        )
+        for sums, bits in ((high, _HIGH), (low, _LOW)):  # scores may be off 0 and 1 by rounding
+            likely &= (sums >= -images * 2**8) & (sums <= images * (2**bits + 2**8))
+        if not likely.all() or images.sum(dtype=float) > _MOST or {*notes["declared"]} - {*names}:
+            raise InputError("the table of counts holds what no images can have")
+        held = np.zeros((len(names), 2, 3, counted.grid), np.int64)
+        for part, values in enumerate((images, high, low)):
+            np.add.at(held[:, :, part], (group, truth, cell), values)
+        if notes["grouped"] is not None:
+            counted._add(dict(zip(names, held)), bool(notes["grouped"]), notes["declared"])
+        return counted
+
     @property
     def _edges(self) -> Floats:
         """Where cells end, but the last."""
         return np.arange(1, self.grid) / self.grid
 
-    def _codes_of(self, groups: ArrayLike | None, rows: int) -> tuple[list[Any], Ints]:
-        """Return the names of groups, and the code of each row among them."""
-        if groups is None:
-            return [UNKNOWN], np.zeros(rows, int)
-        names, read = read_groups(groups=as_column("groups", groups))
-        code = read["groups"]
-        if len(code) != rows:
-            raise InputError(f"groups has {len(code)} rows, and scores {rows}")
-        return [*names, UNKNOWN], np.where(code < 0, len(names), code)
-
     def _of_groups(self) -> list[tuple[Any, Ints]]:
-        """Return groups that have images, in the order of their names whatever came first."""
-        there = [(name, held) for name, held in self._held.items() if held[:, _COUNTED].any()]
-        return sorted(there, key=lambda pair: (isinstance(pair[0], str), pair[0]))
+        """Return groups in the order of their names, declared ones first, whatever came first."""
+        last = sorted(
+            {*self._held} - {*self._declared, UNKNOWN},
+            key=lambda name: (isinstance(name, str), name),
+        )
+        names = [*self._declared, *last]
+        if UNKNOWN in self._held and self._held[UNKNOWN][:, _COUNTED].any():
+            names.append(UNKNOWN)
+        return [(name, self._held[name]) for name in names]
 
-    def _add(self, held: Mapping[Any, Ints], grouped: bool) -> None:
+    def _add(self, held: Mapping[Any, Ints], grouped: bool, declared: Sequence[Any]) -> None:
         """Add what was counted of groups, or of no groups."""
         if self._grouped not in (None, grouped):
             raise InputError("groups must be given for all images that are counted, or for none")
         self._grouped = grouped
+        self._declared += [name for name in declared if name not in self._declared]
         for name, more in held.items():
             self._held[name] = self._held[name] + more if name in self._held else more.copy()
 
@@ -269,6 +316,19 @@ class ScoreCounts:
             pairs = pairs.assign(lowest=[a for a, _ in each], highest=[b for _, b in each])
         kept = {field.name: getattr(result, field.name) for field in fields(result)}
         return BoundedResult(**{**kept, "pairs": pairs}, lowest=lowest, highest=highest)
+
+
+def _codes_of(groups: ArrayLike | None, rows: int) -> tuple[list[Any], list[Any], Ints]:
+    """Return the names of groups, those that are declared, and the code of each row."""
+    if groups is None:
+        return [UNKNOWN], [], np.zeros(rows, int)
+    column = as_column("groups", groups)
+    names, read = read_groups(groups=column)
+    declared = isinstance(getattr(column, "dtype", None), pd.CategoricalDtype)
+    code = read["groups"]
+    if len(code) != rows:
+        raise InputError(f"groups has {len(code)} rows, and scores {rows}")
+    return [*names, UNKNOWN], names if declared else [], np.where(code < 0, len(names), code)
 
 
 def _area_bounds(without: Array, with_it: Array) -> tuple[float, float]:

@@ -1,0 +1,83 @@
+"""Scores of tables too large to be held: counted on grids, a batch after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fairvision import metrics
+from fairvision.metrics import ScoreCounts
+from fairvision.schema import Schema
+
+SUREST, LABEL, GAP = "surest", "label", "gap"
+
+
+class Of(NamedTuple):
+    """What is counted.
+
+    Attributes
+    ----------
+    kind : the highest score of an image, beside whether it is right; the score of a label, beside
+        whether that holds; or the gap between probabilities with the person hidden
+    head : attribute or task
+    label : of whose scores; "" for the others
+    attribute : by whose groups; "" for none
+    """
+
+    kind: str
+    head: str
+    label: str = ""
+    attribute: str = ""
+
+
+Grids = dict[Of, ScoreCounts]
+"""Scores of one model, counted."""
+
+
+def count(
+    grids: Grids,
+    schema: Schema,
+    truth: Mapping[str, npt.NDArray[Any]],
+    probabilities: Mapping[tuple[str, str], npt.NDArray[np.float64]],
+) -> None:
+    """Count the scores of a batch.
+
+    Parameters
+    ----------
+    grids : where they are added
+    schema : of the truth
+    truth : by head, codes (n,), -1 where unknown; or (n, labels) of 0 and 1
+    probabilities : by kind and head, (n, labels), rows of NaN where there is no answer
+    """
+    groups = {
+        attribute: pd.Categorical.from_codes(truth[attribute], pd.Index(names))
+        for attribute, names in schema.attributes.items()
+    }
+
+    def add(of: Of, holds: npt.ArrayLike, scores: npt.NDArray[Any]) -> None:
+        of_groups = groups[of.attribute] if of.attribute else None
+        grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
+
+    for (kind, head), scores in probabilities.items():
+        there = np.logical_not(np.isnan(scores).any(axis=1))
+        if kind == "hidden" and head in groups:
+            add(Of(GAP, head, "", head), np.where(there, 0, -1), metrics.probability_gap(scores))
+        if kind != "score":
+            continue
+        labels, codes = schema.labels(head), truth[head]
+        if schema.is_many(head):
+            for label, score, holds in zip(labels, scores.T, codes.T):
+                add(Of(LABEL, head, label), np.where(there, holds, -1), score)
+            continue
+        known = there & (codes >= 0)
+        surest = np.where(there[:, None], scores, 0).argmax(axis=1)
+        right = np.where(known, surest == codes, -1)
+        for attribute in [head] if head in groups else [*groups] or [""]:
+            add(Of(SUREST, head, "", attribute), right, scores[np.arange(len(scores)), surest])
+            if head not in groups and len(labels) == 2:
+                holds = np.where(known, codes == 1, -1)
+                add(Of(LABEL, head, labels[1], attribute), holds, scores[:, 1])
