@@ -41,9 +41,9 @@ def counted_score_figures(inputs: Inputs) -> Computed:
     how = inputs.sampling.copy()  # cells have counts of their own, and go with nothing else
     how.pop("counts", None)
     how.pop("joint", None)
-    own = {of: counted for of, counted in inputs.samples.grids.items() if of.head == head}
+    of_head = {of: counted for of, counted in inputs.samples.grids.items() if of.head == head}
     of_kind = {
-        kind: {of: counted for of, counted in own.items() if of.kind == kind}
+        kind: {of: counted for of, counted in of_head.items() if of.kind == kind}
         for kind in (SUREST, LABEL, GAP)
     }
     if inputs.truth.schema.is_many(head):

@@ -73,11 +73,11 @@ def count(
             for label, score, holds in zip(labels, scores.T, codes.T):
                 add(Of(LABEL, head, label), np.where(there, holds, -1), score)
             continue
-        known = there & (codes >= 0)
+        has_both = there & (codes >= 0)
         surest = np.where(there[:, None], scores, 0).argmax(axis=1)
-        right = np.where(known, surest == codes, -1)
+        right = np.where(has_both, surest == codes, -1)
         for attribute in [head] if head in groups else [*groups] or [""]:
             add(Of(SUREST, head, "", attribute), right, scores[np.arange(len(scores)), surest])
             if head not in groups and len(labels) == 2:
-                holds = np.where(known, codes == 1, -1)
+                holds = np.where(has_both, codes == 1, -1)
                 add(Of(LABEL, head, labels[1], attribute), holds, scores[:, 1])
