@@ -214,7 +214,7 @@ def test_explain_and_audit_tell_it_once(make_run, tmp_path, run_cli):
 
     from fairvision import datasets
 
-    run = make_run(model="vit_b_32", size=32)
+    run = make_run(model="timm:vit_tiny_patch16_224", size=32)
     for colour in ("red", "teal"):
         image = Image.new("RGB", (32, 32), colour)
         image.paste("white", (4, 8, 16, 20))
@@ -225,7 +225,7 @@ def test_explain_and_audit_tell_it_once(make_run, tmp_path, run_cli):
     assert len(caught) == 1
     datasets.scenes(tmp_path / "data", count=40, bias=0.9, size=32, groups=2, seed=0)
     audited = make_run(
-        "other", model="vit_b_32", size=32, attributes={"shirt": ["striped", "dotted"]}
+        "other", model="timm:vit_tiny_patch16_224", size=32, attributes={"shirt": ["striped", "dotted"]}
     )
     told = run_cli(
         *("audit", audited, "--data", tmp_path / "data", "-o", tmp_path / "audit"),
