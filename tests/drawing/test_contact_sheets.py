@@ -42,7 +42,7 @@ UNDEFINED = {"inside": None, "mass": None}
 @pytest.mark.parametrize("count", [1, 5, 6])
 @pytest.mark.parametrize(
     "unusual",
-    [{}, {"size": (7, 200)}, UNDEFINED, {"mask": False, "chance": None, **UNDEFINED}],
+    [{}, {"size": (16, 48)}, UNDEFINED, {"mask": False, "chance": None, **UNDEFINED}],
 )
 def test_sheets_of_anything(count, unusual):
     images = [gallery_image(**unusual)] * count
