@@ -2,8 +2,8 @@
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   table.querySelectorAll("thead th").forEach((header, column) => {
     const button = node("button", undefined, { type: "button", class: "sort" });
-    button.append(...header.childNodes);
-    header.append(button);
+    button.append(header.firstChild); // what it means stays beside it
+    header.prepend(button);
     button.addEventListener("click", () => {
       const down = header.getAttribute("aria-sort") !== "descending";
       table.querySelectorAll("thead th").forEach((of) => of.removeAttribute("aria-sort"));

@@ -157,3 +157,17 @@ def test_many_sentences_are_a_small_page(open_page):
     assert len(html.encode()) < 8e6
     tab = open_page(html, viewport=DESK)
     expect(tab.locator("#album-count")).to_have_text("1000 of 1000 pictures")
+
+
+def test_rows_of_models_are_sorted_by_a_column(open_page):
+    tab = open_page(page("captions of six models"), viewport=DESK)
+    table = tab.locator("table.models").first
+    header = table.locator("thead th").nth(1)
+    for order in ("descending", "ascending"):
+        header.get_by_role("button").press("Enter")
+        assert header.get_attribute("aria-sort") == order
+        read = "all => all.map(one => Number(one.dataset.value))"
+        values = table.locator("tbody td:nth-child(2)").evaluate_all(read)
+        assert len(values) == 6
+        assert values == sorted(values, reverse=order == "descending")
+    assert header.get_by_role("button").inner_text().startswith("Error")
