@@ -138,11 +138,13 @@ def with_defaults(
         pretrained = weights is not None
         tune, why["tune"] = models.choose_regime(images, pretrained=pretrained)
         settings = replace(settings, tune=tune)
+    writes_small = settings.captions and settings.model in models.SMALL
     chosen: Mapping[str, Any] = {
+        "batch_size": 16 if writes_small else 32,
         "lr": default_lr("all" if is_whole else settings.tune, weights, settings.optimizer),
         "weight_decay": default_weight_decay(settings.optimizer),
         "augment": default_augment(settings.tune, settings.model),
-        "captions_per_image": 1 if settings.captions and settings.model in models.SMALL else None,
+        "captions_per_image": 1 if writes_small else None,
         "size": geometry.size if geometry else models.default_size(settings.model, dataset.size),
     }
     unset = {name: value for name, value in chosen.items() if getattr(settings, name) is None}

@@ -164,7 +164,10 @@ class Settings:
     )
     epochs: int = option(10, "Passes over the training pictures.", least=1)
     batch_size: int = option(
-        32, "Pictures per batch; of several processes (torchrun), together.", least=2
+        None,
+        "Pictures per batch; of several processes (torchrun), together. By default 32; of captions "
+        "with the small networks, which need many steps, 16.",
+        least=2,
     )
     lr: float = option(
         None,
