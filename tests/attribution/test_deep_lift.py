@@ -225,7 +225,10 @@ def test_explain_and_audit_tell_it_once(make_run, tmp_path, run_cli):
     assert len(caught) == 1
     datasets.scenes(tmp_path / "data", count=40, bias=0.9, size=32, groups=2, seed=0)
     audited = make_run(
-        "other", model="timm:vit_tiny_patch16_224", size=32, attributes={"shirt": ["striped", "dotted"]}
+        "other",
+        model="timm:vit_tiny_patch16_224",
+        size=32,
+        attributes={"shirt": ["striped", "dotted"]},
     )
     told = run_cli(
         *("audit", audited, "--data", tmp_path / "data", "-o", tmp_path / "audit"),
