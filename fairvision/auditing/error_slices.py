@@ -270,7 +270,7 @@ def _draw(
         )
         title = f"{of.model.model}, {of.head}: slice {row['slice']}, {status}"
         says = (
-            f"wrong in {error} ({low} to {high}) of {row['n']} pictures that did not search, "
+            f"wrong in {error} ({low} to {high}) of {row['n']} pictures of the other half, "
             f"elsewhere in {rest}"
         )
         notes = [says, "A hypothesis: what these pictures have in common is for you to see."]

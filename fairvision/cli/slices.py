@@ -52,7 +52,7 @@ def command(sources: tuple[Path | str, ...], output: Path, open_page: bool, **re
     folder = find_slices(sources=list(sources), output=output, **rest)
     slices = json.loads((folder / MARKER).read_text(encoding="utf-8"))["slices"]
     confirmed = sum(of["confirmed"] for of in slices)
-    counted = f"{confirmed} of {len(slices)} confirmed on pictures that did not search"
+    counted = f"{confirmed} of {len(slices)} confirmed on pictures of the other half"
     made: dict[str, object] = {"slices": str(folder), "page": str(folder / PAGE)}
     made |= {"offered": len(slices), "confirmed": confirmed}
     say_made(made, f"slices: {folder / PAGE} ({counted})")

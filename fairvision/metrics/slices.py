@@ -1,6 +1,6 @@
 """What nobody annotated: parts of the images, or words of captions, where errors are frequent.
 
-They are looked for in one half of the images, and confirmed in the other: hypotheses, no findings.
+They are looked for in one half of the images, and confirmed in the other: hypotheses, not findings.
 """
 
 from __future__ import annotations

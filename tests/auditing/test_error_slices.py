@@ -54,7 +54,7 @@ def test_a_planted_slice_is_drawn(made: Path, tmp_path: Path, run_cli: Any) -> N
     arguments += ["--data", made / "data", "-o", tmp_path / "slices"]
     result = run_cli(*arguments)
     assert result.code == 0, result.err
-    assert "confirmed on pictures that did not search" in result.out
+    assert "confirmed on pictures of the other half" in result.out
     table = pd.read_csv(tmp_path / "slices" / "slices.csv")
     first = table.iloc[0]
     assert first["confirmed"]
