@@ -70,7 +70,10 @@ def test_what_nobody_foresaw_can_be_seen(monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_terminated_command_leaves_nothing(tmp_path, number):
+def test_a_terminated_command_leaves_nothing(tmp_path, number, request):
+    # What ignores a signal, as nohup does, hands that down; what handles it does not.
+    before = signal.signal(number, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(number, before))
     command = ["data", "scenes", "out", "--count", "100000", "--bias", ".5", "--quiet"]
     with subprocess.Popen(
         [sys.executable, "-m", "fairvision", *command],
