@@ -7,6 +7,7 @@ scores of an image, are not among the figures.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -15,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.counted_scores import GAP, LABEL, SUREST
+from fairvision.auditing.counted_scores import GAP, LABEL, NAMES_TOLD, SUREST
 from fairvision.auditing.inputs import Inputs
 from fairvision.auditing.tables import Samples
+from fairvision.errors import FairvisionWarning
 from fairvision.metrics import BoundedResult, Result, Sampling, ScoreCounts
 from fairvision.results.figures import Computed, Key
 
@@ -75,7 +77,9 @@ def bound(models: Sequence[Samples]) -> Iterator[str]:
         if of.kind == LABEL:
             many = model.truth.schema.is_many(of.head)
             name = "average_precision" if many else "roc_auc"
-            off.setdefault(name, []).append(_furthest(getattr(counted, name)(replicates=0)))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", NAMES_TOLD, FairvisionWarning)
+                off.setdefault(name, []).append(_furthest(getattr(counted, name)(replicates=0)))
     within = [f"{_BOUNDED[name]} {_rounded_up(max(each)):.1g}" for name, each in off.items()]
     yield (
         f"scores were counted on a grid of {grids[0][1].grid:,} cells: calibration errors and gaps "

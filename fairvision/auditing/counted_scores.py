@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,10 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision import metrics
+from fairvision.errors import FairvisionWarning
 from fairvision.metrics import ScoreCounts
 from fairvision.schema import Schema
 
 SUREST, LABEL, GAP = "surest", "label", "gap"
+NAMES_TOLD = "groups: "
+"""How warnings of names that read alike begin: what read the tables said it once."""
 
 
 class Of(NamedTuple):
@@ -60,7 +64,9 @@ def count(
 
     def add(of: Of, holds: npt.ArrayLike, scores: npt.NDArray[Any]) -> None:
         of_groups = groups[of.attribute] if of.attribute else None
-        grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", NAMES_TOLD, FairvisionWarning)
+            grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
 
     for (kind, head), scores in probabilities.items():
         there = np.logical_not(np.isnan(scores).any(axis=1))

@@ -413,6 +413,8 @@ NO_MEASURE = {
     "resolution_accuracy",  # accuracy of decisions whose names depend on the order of groups
     "simultaneous",
     "small_groups",
+    "from_arrow",
+    "to_arrow",
 }
 OF_RATIOS = {"bias_amplification_mals_from_ratios"}
 
