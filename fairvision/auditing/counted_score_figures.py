@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.counted_scores import GAP, LABEL, NAMES_TOLD, SUREST
+from fairvision.auditing.counted_scores import ALIKE, GAP, LABEL, SUREST
 from fairvision.auditing.inputs import Inputs
 from fairvision.auditing.tables import Samples
 from fairvision.errors import FairvisionWarning
@@ -78,7 +78,7 @@ def bound(models: Sequence[Samples]) -> Iterator[str]:
             many = model.truth.schema.is_many(of.head)
             name = "average_precision" if many else "roc_auc"
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", NAMES_TOLD, FairvisionWarning)
+                warnings.filterwarnings("ignore", ALIKE, FairvisionWarning)
                 off.setdefault(name, []).append(_furthest(getattr(counted, name)(replicates=0)))
     within = [f"{_BOUNDED[name]} {_rounded_up(max(each)):.1g}" for name, each in off.items()]
     yield (

@@ -16,7 +16,7 @@ from fairvision.metrics import ScoreCounts
 from fairvision.schema import Schema
 
 SUREST, LABEL, GAP = "surest", "label", "gap"
-NAMES_TOLD = "groups: "
+ALIKE = "groups: "
 """How warnings of names that read alike begin: what read the tables said it once."""
 
 
@@ -65,7 +65,7 @@ def count(
     def add(of: Of, holds: npt.ArrayLike, scores: npt.NDArray[Any]) -> None:
         of_groups = groups[of.attribute] if of.attribute else None
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", NAMES_TOLD, FairvisionWarning)
+            warnings.filterwarnings("ignore", ALIKE, FairvisionWarning)
             grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
 
     for (kind, head), scores in probabilities.items():
