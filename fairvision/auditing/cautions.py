@@ -12,7 +12,6 @@ from fairvision.auditing.cause_figures import causes, column
 from fairvision.auditing.counted_score_figures import bound
 from fairvision.auditing.coverage import missing
 from fairvision.auditing.inputs import Codes, predicted, tied
-from fairvision.auditing.score_figures import MOST, are_too_many
 from fairvision.auditing.tables import CHANCE, MEASURES, Samples
 from fairvision.datasets import Dataset
 from fairvision.results.words import listed
@@ -69,13 +68,6 @@ def left_out(models: Sequence[Samples], reference: Dataset | None) -> list[str]:
             ]
     for model in models:
         lines += _left_out_of(model)
-    lines += [
-        f"{head}: {figures} (more than {MOST:,} pictures times labels; `fairvision.metrics` has "
-        "them)"
-        for head in truth.schema
-        if any(_has_too_many_scores(model, head) for model in models)
-        and (figures := _of_few_scores(truth, head))
-    ]
     if models[0].counts is not None:
         lines.append(SCORES_COUNTED if any(model.grids for model in models) else COUNTED)
     return lines
@@ -188,18 +180,6 @@ def _without_evidence(model: Samples, attribute: str, predictions: Codes) -> Ite
             f"{blank.sum()} of {judged.sum()} pictures ({', '.join(parts)}): of the figures of "
             "evidence they are in the cell “no evidence” only"
         )
-
-
-def _has_too_many_scores(model: Samples, head: str) -> bool:
-    """Say whether a model has scores of a head, and too many of them."""
-    there = model.counts is None and ("score", head) not in model.decided
-    return there and are_too_many(model, head) and model.probabilities("score", head) is not None
-
-
-def _of_few_scores(truth: Dataset, head: str) -> str:
-    """Return what there is of a head's scores only where they are few."""
-    areas = [] if head in truth.attributes else ["areas under and between ROC curves"]
-    return " and ".join([*(["log loss"] if truth.schema.is_many(head) else []), *areas])
 
 
 def _left_out_of(model: Samples) -> Iterator[str]:

@@ -1,4 +1,12 @@
-"""Figures of scores by group, and accuracies beside all pictures or a chosen group."""
+"""Figures of scores by group, and accuracies beside all pictures or a chosen group.
+
+They are there at every size. Values are exact: from scores that are put in order once. Intervals of
+up to 10,000 pictures times labels are from resamples that put scores in order again; of more, from
+resamples of what the figures are means of: placements among the pictures of the other kind, losses,
+and of areas between curves the numbers of pictures in bins (`metrics/_engine/blocks.py`,
+`placements.py`, `binned_curves.py`). So they cost time in proportion to pictures and labels, models
+are paired, and clusters hold. Tables too large to be held are counted: `counted_score_figures.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +17,6 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.auditing.inputs import Inputs, correct, named, predicted
-from fairvision.auditing.tables import Samples
 from fairvision.core.suggestions import did_you_mean
 from fairvision.datasets import Dataset
 from fairvision.errors import InputError, shown
@@ -17,15 +24,7 @@ from fairvision.metrics import Result
 from fairvision.results.figures import Computed, Key
 from fairvision.results.metric import Names
 
-MOST = 10_000  # pictures times columns: each resample orders all scores
 MOST_GROUPS = 5  # each two of which have an area between their curves in every resample
-
-
-def are_too_many(samples: Samples, head: str) -> bool:
-    """Say whether scores are too many for figures that order them in every resample."""
-    labels, many = samples.truth.schema.labels(head), samples.truth.schema.is_many(head)
-    columns = 1 if len(labels) == 2 and not many else len(labels)
-    return samples.images * columns > MOST
 
 
 def check_reference(reference: str, truth: Dataset) -> None:
@@ -81,10 +80,8 @@ def score_figures(inputs: Inputs) -> Computed:
     def log_loss(groups: Names) -> Result:
         return metrics.log_loss(targets, scores, groups, **inputs.sampling)
 
-    too_many = are_too_many(inputs.samples, head)
-    if not (many and too_many):
-        yield from _by_groups("log_loss", log_loss, inputs)
-    if not inputs.task or too_many:
+    yield from _by_groups("log_loss", log_loss, inputs)
+    if not inputs.task:
         return
     against = (truth.targets(head), scores[labels[1]]) if two else (targets, scores)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from typing import Any, Literal, Unpack
@@ -12,8 +13,11 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, as_objects, ratio
+from fairvision.metrics._engine.binned_curves import areas_between
+from fairvision.metrics._engine.blocks import Blocks, are_many
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.outcomes import Groups, read_grouping, warn_of_small
+from fairvision.metrics._engine.placements import area_by_placements, ranks
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics.scores import (
     Effective,
@@ -73,7 +77,15 @@ def roc_auc(
     0.75
     """
     rows, read = read_rows("targets", targets, scores, groups, sampling, labels)
-    return figures_of_labels("roc_auc", rows, read, groups, _area, shares=_pairs)
+    if not are_many(rows.sample, len(read.names)):
+        return figures_of_labels("roc_auc", rows, read, groups, _area, shares=_pairs)
+    blocks = Blocks.of(rows.sample, len(read.names))
+    ranked = replace(read, scores=np.apply_along_axis(ranks, 0, read.scores))
+    return figures_of_labels(
+        *("roc_auc", rows, ranked, groups, partial(area_by_placements, blocks)),
+        shares=_pairs,
+        sample=blocks.sample,
+    )
 
 
 def _pairs(holds: Bools, images: Bools, effective: Effective) -> float:
@@ -180,16 +192,23 @@ def abroca(
         between = [[_between(each[a], each[b]) for each in drawn] for a, b in both]
         return np.reshape(np.array(between, float), (len(both), weights.shape[1]))
 
-    base = areas(rows.sample.base)[:, 0]
+    base = areas(rows.sample.base)
     chosen = int(np.nanargmax(base)) if not np.isnan(base).all() else 0
+    blocks, in_resamples = Blocks.of(rows.sample), areas
+    if are_many(rows.sample):
+        binned = areas_between(blocks, holds, score, members, both)
+        missing = base - binned(blocks.sample.base)
+
+        def in_resamples(weights: Array) -> Floats:
+            return binned(weights) + missing
 
     def statistic(weights: Array) -> Floats:
-        each = areas(weights)
+        each = in_resamples(weights)
         return np.vstack([each[chosen] if both else np.full(weights.shape[1], np.nan), each])
 
     n = np.array([counts[a] + counts[b] for a, b in both], int)
     return summarise(
-        rows.sample,
+        blocks.sample,
         statistic,
         n[chosen] if both else 0,
         "abroca",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from fairvision.errors import InputError, shown
 from fairvision.metrics._engine.arrays import Array, Bools, Floats, mean_of_defined, ratio
-from fairvision.metrics._engine.bootstrap import Sampling
+from fairvision.metrics._engine.bootstrap import Sample, Sampling
 from fairvision.metrics._engine.inputs import (
     check_rows,
     common_columns,
@@ -122,6 +122,7 @@ def figures_of_labels(
     adjust: Callable[[Floats], Floats] | None = None,
     average: Average = "macro",
     shares: Shares | None = None,
+    sample: Sample | None = None,
 ) -> Result:
     """Return a figure over labels, with that of each label, of all or of each group.
 
@@ -137,7 +138,9 @@ def figures_of_labels(
         decisions together; with the latter two, groups have one figure each
     shares : of figures in [0, 1], maps where a label holds and which images take part, (units,), to
         the number of independent images or pairs of which 0 and 1 are shares
+    sample : of which units figures are functions of the weights, if not those of `rows`; see `Blocks`
     """
+    sample = rows.sample if sample is None else sample
     holds, table, valid, names = read.held, read.scores, read.valid, read.names
     grouping = read_grouping(groups, rows, valid)
     sets = [valid]
@@ -152,7 +155,7 @@ def figures_of_labels(
         often = (holds & images[:, None]).astype(float).T @ weights * ~np.isnan(values)
         return ratio((np.nan_to_num(values) * often).sum(axis=0), often.sum(axis=0))
 
-    whole = average != "macro"
+    whole = average != "macro"  # which asks for weights of the units of rows
     one_each = grouping.attributes and (whole or len(names) == 1)
     without = not grouping.attributes and average == "micro"
 
@@ -173,11 +176,12 @@ def figures_of_labels(
     numbers = None
     if shares is not None:
         each = [
-            _at_the_edge(of, columns, images, rows, shares) for of, images in zip(of_sets, sets)
+            _at_the_edge(of, columns, images, (rows.sample, sample), shares)
+            for of, images in zip(of_sets, sets)
         ]
         numbers = np.array([min(each[0]), *chain(*each[bool(grouping.attributes) :])])
     return summarise(
-        rows.sample,
+        sample,
         statistic,
         rows.count(valid),
         name,
@@ -185,7 +189,7 @@ def figures_of_labels(
         shares=numbers,
         adjust=adjust,
         overall=lambda: figures_of_labels(
-            name, rows, read, None, of_label, adjust, average, shares
+            name, rows, read, None, of_label, adjust, average, shares, sample
         ),
     )
 
@@ -194,17 +198,20 @@ def _at_the_edge(
     figures: Sequence[Callable[[Array], Floats]],
     columns: Sequence[tuple[Bools, Floats]],
     images: Bools,
-    rows: Rows,
+    samples: tuple[Sample, Sample],
     shares: Shares,
 ) -> list[float]:
-    """Return of each figure that is 0 or 1 of what it is a share; infinity of others."""
-    sample = rows.sample
+    """Return of each figure that is 0 or 1 of what it is a share; infinity of others.
+
+    `samples` are that of images and that of which figures are functions.
+    """
+    of_images, drawn = samples
 
     def effective(members: Bools) -> Floats:
-        return sample.effective(lambda weights: members.astype(float) @ weights)
+        return of_images.effective(lambda weights: members.astype(float) @ weights)
 
     return [
-        shares(holds, images, effective) if abs(of(sample.base)[0] - 0.5) >= _EDGE else np.inf
+        shares(holds, images, effective) if abs(of(drawn.base)[0] - 0.5) >= _EDGE else np.inf
         for of, (holds, _) in zip(figures, columns)
     ]
 

@@ -81,6 +81,9 @@ class Sample:
     stratum : (units,) ints from 0 on, or None
     cluster : (rows,) ints from 0 on, or None
         Which rows are drawn together; None where each image is drawn by itself.
+    block : (rows,) ints from 0 on, or None
+        Which rows are drawn together instead, where images or clusters are many: blocks of them at
+        random; see `Blocks`.
     """
 
     counts: Ints
@@ -90,6 +93,7 @@ class Sample:
     weight: Floats | None = None
     stratum: Ints | None = None
     cluster: Ints | None = None
+    block: Ints | None = None
 
     @property
     def rows(self) -> int:
@@ -107,11 +111,12 @@ class Sample:
     @cached_property
     def clusters(self) -> Clusters | None:
         """What is drawn instead of images, if it is."""
-        if self.cluster is None:
+        together = self.cluster if self.block is None else self.block
+        if together is None:
             return None
         images = np.ones(self.rows, np.int64) if self.row_counts is None else self.row_counts
         return Clusters.of(
-            *(self.cluster, self.unit, images, len(self.counts), self.stratum),
+            *(together, self.unit, images, len(self.counts), self.stratum),
             alike=not self.drawing.joint,
         )
 
@@ -123,7 +128,7 @@ class Sample:
         return Sample(self.clusters.times, self.drawing, stratum=self.clusters.stratum)
 
     @property
-    def _single(self) -> bool:
+    def rows_are_images(self) -> bool:
         """Whether each row is one image, drawn from all of them."""
         counts = self.row_counts
         return self.stratum is None and (counts is None or bool((counts == 1).all()))
@@ -147,7 +152,7 @@ class Sample:
         share = np.ones(len(self.counts))
         if self.weight is not None:
             share = self.weight / max(self.weight.max(initial=0), np.finfo(float).tiny)
-        if self.clusters is not None:
+        if self.cluster is not None and self.clusters is not None:
             total, squares = self.clusters.squares(images, share, _BLOCK)
         elif self.weight is None:
             return images(self.counts[:, None].astype(float))[..., 0]
@@ -195,9 +200,10 @@ class Sample:
         tail = np.full(value.shape, (1 - self.drawing.confidence) / 2)
         accelerated = self.drawing.interval == "bca"
         jackknife = None
-        if statistic is not None and self.counts.any() and (accelerated or self.clusters):
+        by_clusters = self.cluster is not None
+        if statistic is not None and self.counts.any() and (accelerated or by_clusters):
             jackknife = self._jackknife(statistic, value.shape)
-        if self.clusters is not None and jackknife is not None:
+        if by_clusters and jackknife is not None:
             change, times = jackknife
             moved = _moved(value, change)
             usable &= np.where(moved, times, 0).sum(axis=-1) != 1
@@ -219,8 +225,12 @@ class Sample:
         of_mine, of_theirs = np.divmod(pairs, max(1, len(other.counts)))
         stratum = None if self.stratum is None else self.stratum[of_mine]
         units = (unit, np.arange(len(pairs)))
+        block = other.block if self.block is None else self.block
         joint = Sample(
-            counts, self.drawing, units, self.row_counts, stratum=stratum, cluster=self.cluster
+            *(counts, self.drawing, units, self.row_counts),
+            stratum=stratum,
+            cluster=self.cluster,
+            block=block,
         )
         sums = (
             sparse.csr_array(
@@ -234,18 +244,25 @@ class Sample:
         """Say whether units are the same rows, so that both are drawn alike."""
         if self is other:
             return True
-        each_row = all(s.units is None and s.stratum is None for s in (self, other))
-        each_row = each_row and _same(self.cluster, other.cluster)
+        both = zip(self._places, other._places)
         return (
-            each_row and self.drawing == other.drawing and np.array_equal(self.counts, other.counts)
+            (self.stratum is None and other.stratum is None)
+            and self.drawing == other.drawing
+            and np.array_equal(self.counts, other.counts)
+            and all(_same(*each) for each in both)
         )
+
+    @property
+    def _places(self) -> tuple[Ints | None, ...]:
+        """Which rows are a unit, a cluster and a block."""
+        return *(self.units or (None, None)), self.cluster, self.block
 
     def _draws(self, kind: type[Any] = float) -> Iterator[Floats]:
         """Yield how often each unit is drawn, (units, b), for all replicates."""
         wholes, members = self._wholes, None
         if self.clusters is not None:
             members = self.clusters.members.astype(kind)
-        elif self.drawing.joint and self.units is not None and self._single:
+        elif self.drawing.joint and self.units is not None and self.rows_are_images:
             wholes = Sample(np.ones(self.rows, np.int64), self.drawing)
             at = (self.unit, np.arange(self.rows))
             members = sparse.csr_array((np.ones(self.rows, kind), at))
@@ -330,7 +347,7 @@ def _check_paired(a: Sample, b: Sample) -> None:
 
 
 def _same(a: Ints | None, b: Ints | None) -> bool:
-    """Say whether rows lie in the same clusters."""
+    """Say whether rows lie in the same places."""
     return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 

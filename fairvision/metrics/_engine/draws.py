@@ -61,7 +61,7 @@ def _picked(generator: np.random.Generator, rows: int) -> Ints:
     return picked
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # images, and blocks of them
 def keep_rows(rows: int, replicates: int, seed: int, size: int) -> tuple[Ints, ...]:
     """Return all blocks of `draw_rows`, kept for the next measure of as many rows."""
     return tuple(draw_rows(rows, replicates, seed, size))

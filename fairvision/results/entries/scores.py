@@ -13,7 +13,6 @@ from fairvision.results.metric import Metric, MetricInputs, Place
 from fairvision.results.sections import MORE_TOGETHER, PROBABILITIES
 
 _OF_SCORES = "task; +label; attribute+task; +group, label"
-_AFFORDABLE = "of up to 10,000 pictures times labels"
 
 
 def _of_decisions(name: str) -> Callable[[MetricInputs], Result | None]:
@@ -64,7 +63,7 @@ METRICS = (
         meaning="how often a picture with a label has a higher score for it than one without",
         undefined="needs pictures with and without a label",
         keys=_OF_SCORES,
-        definition="of two labels that of the second, else mean over labels; " + _AFFORDABLE,
+        definition="of two labels that of the second, else mean over labels",
     ),
     Metric(
         name="roc_auc_gap",
@@ -85,7 +84,7 @@ METRICS = (
         "alone makes it more than 0, most in small groups",
         undefined="needs pictures of two groups with and without a label",
         keys="attribute, task",
-        definition="of two labels and up to five groups; " + _AFFORDABLE,
+        definition="of two labels and up to five groups",
     ),
     Metric(
         name="log_loss",
@@ -94,7 +93,7 @@ METRICS = (
         title="Log loss, {subject}",
         meaning="mean of −ln of the probability given to what is true; 0 is sure and right",
         keys="task; +label (many); attribute; attribute+task; +group",
-        definition="natural logarithms; of tasks of many labels " + _AFFORDABLE,
+        definition="natural logarithms; of a task of many labels the mean over these",
     ),
     Metric(
         name="calibration_error_max",
