@@ -81,9 +81,7 @@ def log_loss(
     )
 
 
-def _mean(
-    blocks: Blocks, holds: Bools, scores: Floats, valid: Bools
-) -> Callable[[Array], Floats]:
+def _mean(blocks: Blocks, holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
     """Return the mean loss of one label as a function of weights (blocks, b) → (b,)."""
     loss = -np.log(np.clip(np.where(holds, scores, 1 - scores), _LEAST, 1))
     place = np.where(valid, 0, -1)

@@ -52,7 +52,9 @@ def roc_auc(
     **sampling
         Rows and interval; see `Sampling`. Where no pair is in the wrong order, or all are, the
         exact interval is that of pairs without an image in common: as many as there are images of
-        the rarer kind.
+        the rarer kind. More than 10,000 images times labels are drawn in 2,000 blocks taken at
+        random, and areas follow from placements (DeLong et al. 1988): the interval is the same
+        within its noise.
 
     Returns
     -------
@@ -69,6 +71,8 @@ def roc_auc(
     References
     ----------
     T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, section 7.
+    E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson, "Comparing the Areas under Two or More
+    Correlated Receiver Operating Characteristic Curves", Biometrics 44, 1988.
 
     Examples
     --------
@@ -142,6 +146,8 @@ def abroca(
         As in `selection_rate`.
     **sampling
         Rows and interval; see `Sampling`. Replicates are shifted so that their mean is the value.
+        More than 10,000 images are drawn in 2,000 blocks taken at random, and curves go through 65
+        points: the interval is the same within its noise.
 
     Returns
     -------

@@ -138,7 +138,7 @@ def figures_of_labels(
         decisions together; with the latter two, groups have one figure each
     shares : of figures in [0, 1], maps where a label holds and which images take part, (units,), to
         the number of independent images or pairs of which 0 and 1 are shares
-    sample : of which units figures are functions of the weights, if not those of `rows`; see `Blocks`
+    sample : of whose units figures are functions, if not that of `rows`; see `Blocks`
     """
     sample = rows.sample if sample is None else sample
     holds, table, valid, names = read.held, read.scores, read.valid, read.names

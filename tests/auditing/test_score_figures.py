@@ -13,9 +13,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import fairvision
 from fairvision import metrics
-from fairvision.auditing import score_figures
 from fairvision.cli import fairvision as command
 from fairvision.errors import InputError
+from fairvision.metrics._engine import blocks
 
 
 def draw(seed: int = 0, n: int = 240) -> pd.DataFrame:
@@ -132,22 +132,30 @@ def test_groups_beside_all_pictures_and_beside_the_reference(audited: pd.DataFra
     assert set(change["group"]) == {"", "f", "x"}
 
 
-def test_large_tables_leave_out_what_orders_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_large_tables_have_the_same_figures(
+    tmp_path: Path, audited: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_figures, "MOST", 100)
-    draw().to_parquet(tmp_path / "a.parquet")
+    monkeypatch.setattr(blocks, "MANY", 100)
+    for name, seed in (("a", 1), ("b", 2)):
+        draw(seed).to_parquet(tmp_path / f"{name}.parquet")
     done = fairvision.audit(
-        predictions=[tmp_path / "a.parquet"],
+        predictions=[tmp_path / "a.parquet", tmp_path / "b.parquet"],
         attributes=["gender"],
         output=tmp_path / "audit",
-        replicates=20,
+        reference="m",
+        replicates=100,
     )
-    names = set(done.metrics["metric"])
-    assert not names & {"roc_auc", "roc_auc_gap", "abroca", "accuracy_to_reference"}
-    assert {"calibration_error_max", "accuracy_to_overall", "log_loss"} <= names
-    lines = [line for line in done.verdict.left_out if "ROC" in line]
-    assert [line.split(" (")[0] for line in lines] == ["pet: areas under and between ROC curves"]
+    keys = ["model", "metric", "attribute", "task", "group", "label"]
+    both = audited.merge(done.metrics, on=keys, suffixes=("", "_many"), how="outer")
+    assert len(both) == len(audited) == len(done.metrics)
+    np.testing.assert_allclose(both["value_many"], both["value"], atol=1e-12)
+    assert both["n_many"].tolist() == both["n"].tolist()
+    of_scores = both["metric"].isin(["roc_auc", "roc_auc_gap", "abroca", "log_loss"])
+    assert both.loc[of_scores, "model"].nunique() == 3
+    wide = [both[f"high{of}"] - both[f"low{of}"] for of in ("_many", "")]
+    ratio = (wide[0] / wide[1])[of_scores]
+    assert 0.9 < ratio.median() < 1.1
+    assert not any("ROC" in line for line in done.verdict.left_out)
 
 
 def test_a_reference_that_is_no_group_is_a_line(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from sklearn import metrics as sklearn_metrics
 
 from fairvision import metrics
 from fairvision.errors import InputError
-from fairvision.metrics._engine import two_points
 from fairvision.metrics._engine.result import recipe_of
 
 RANDOM = np.random.default_rng(0)
@@ -170,25 +169,3 @@ def test_an_area_of_one_covers_what_it_may_hide() -> None:
             holds.append(result.low <= area)
     assert len(holds) > 20
     assert all(holds)
-
-
-def test_log_loss_of_many_images_is_drawn_by_two_values_per_group(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    keywords = {"groups": GROUP, "replicates": 4000}
-    plain = metrics.log_loss(CLASS, CLASSES, **keywords)
-    monkeypatch.setattr(two_points, "MANY", 100)
-    merged = metrics.log_loss(CLASS, CLASSES, **keywords)
-    assert len(recipe_of(merged).sample.counts) < 10 < len(recipe_of(plain).sample.counts)
-    assert (merged.value, merged.n) == (pytest.approx(plain.value), plain.n)
-    width = plain.high - plain.low
-    assert [merged.low, merged.high] == pytest.approx([plain.low, plain.high], abs=0.06 * width)
-    for column in ("group", "value", "n"):
-        assert list(merged.pairs[column]) == pytest.approx(list(plain.pairs[column]))
-    other = np.random.default_rng(5).dirichlet([1, 1, 1], N)
-    change = metrics.compare(merged, metrics.log_loss(CLASS, other, **keywords))
-    assert change.low < change < change.high
-    alone = metrics.log_loss(TRUTH, SCORES)
-    assert alone.pairs["value"].tolist() == [alone.value]
-    apart = metrics.gap(merged, method="to_overall")
-    assert apart.pairs["value"].to_numpy() == pytest.approx(plain.pairs["value"] - plain.value)

@@ -3,13 +3,13 @@
 A figure that follows from sums over images (numbers of images, sums of losses or of placements)
 needs of each block these sums alone, and of a resample how often it draws each block. Images of a
 block have nothing in common, so sums vary as if images were drawn one by one. How much they vary is
-estimated from as many blocks: the width of an interval is off by 1 / √(2 · blocks), 1.6%, where 1000
-replicates leave 3%.
+estimated from as many blocks: the width of an interval is off by 1 / √(2 · blocks), 1.6%, where
+1000 replicates leave 3%.
 
-Measures of the same rows have the same blocks, whatever their columns: so models are paired in every
-resample. Pairs of alike images, which measures of few different rows draw, are as many as images
-where there are scores; and scores cut into few levels would make two models that score alike look
-less alike than they are.
+Measures of the same rows have the same blocks, whatever their columns, so models are paired in
+every resample. To draw pairs of alike images instead, as measures of few different rows do, is no
+way for scores: pairs are as many as images, and scores cut into few levels would make models that
+score alike look less alike than they are.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Blocks:
         apart = images.drawing.joint or not images.rows_are_images or not are_many(images, figures)
         if apart:
             return cls(images, images)
-        block = np.arange(images.rows) if images.cluster is None else images.cluster
+        block: Ints = np.arange(images.rows) if images.cluster is None else images.cluster
         wholes = int(block.max(initial=-1)) + 1
         if wholes >= 2 * BLOCKS:
             random = np.random.default_rng([images.drawing.seed, BLOCKS])
@@ -89,8 +89,8 @@ class Blocks:
         """
         shape = size, len(self.sample.counts)
         if self.sample is self.images:
-            (unit,) = np.nonzero(place >= 0)
-            return sparse.csr_array((values[unit], (place[unit], unit)), shape=shape)
+            (there,) = np.nonzero(place >= 0)
+            return sparse.csr_array((values[there], (place[there], there)), shape=shape)
         if self.images.weight is not None:
             values = values * self.images.weight
         if self.images.units is not None:

@@ -1,19 +1,20 @@
-"""Areas under ROC curves of many images: means of how each image is placed among the other kind.
+"""Areas under ROC curves of many images: means of how each is placed among those of the other kind.
 
 The placement of an image with a label is the share of those without it that it stands above, ties
-half; of an image without it, the share of those with it that it stands below. The area A is the mean
-of either, and in a resample, with the placements as they were,
+half; of an image without it, the share of those with it that it stands below. The area A is the
+mean of either, and in a resample, with the placements as they were,
 
     1 − A* ≈ (1 − mean of placements with the label)(1 − mean of those without it) / (1 − A)
 
 What that leaves out are interactions of single pairs, of the order of 1 / (images with · images
 without) in the variance (Hoeffding 1948). Of the two ways to write it, by pairs in the right and in
-the wrong order, it is that of the fewer, so that it stays between 0 and 1. Means need sums of blocks
-only.
+the wrong order, it is that of the fewer, so that areas near 0 and 1 stay between these. Means need
+sums of blocks only.
 
-E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson, "Comparing the Areas under Two or More Correlated
-Receiver Operating Characteristic Curves: A Nonparametric Approach", Biometrics 44, 1988; by clusters
-N. A. Obuchowski, "Nonparametric Analysis of Clustered ROC Curve Data", Biometrics 53, 1997.
+E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson, "Comparing the Areas under Two or More
+Correlated Receiver Operating Characteristic Curves: A Nonparametric Approach", Biometrics 44, 1988;
+of clusters N. A. Obuchowski, "Nonparametric Analysis of Clustered ROC Curve Data", Biometrics 53,
+1997.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def area_by_placements(
 
     def of_weights(weights: Array) -> Floats:
         means = ratio(sums @ weights, images @ weights)
-        product = means.prod(axis=0) / share if share else 0 * means.sum(axis=0)
+        product: Floats = means.prod(axis=0) / share if share else 0 * means.sum(axis=0)
         return np.clip(1 - product if most_are_right else product, 0, 1)
 
     return of_weights
