@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
-from fairvision.errors import InputError
+from fairvision.errors import InputError, shown
 from fairvision.results.entries.amplification import A_TO_T, T_TO_A
 from fairvision.results.extremes import FEWEST, Extremes, extremes, widening
 from fairvision.results.figures import Figure, Figures, read
@@ -119,10 +119,16 @@ _RULES = (
 
 
 def check_smallest(points: float) -> None:
-    """Raise `InputError` unless a smallest difference is a number of points, 0 to 100."""
+    """Raise `InputError` unless a smallest difference is 0 or a number of points, 0.1 to 100.
+
+    Smaller ones are taken for fractions: 0.02 for two points.
+    """
     is_number = isinstance(points, (int, float)) and not isinstance(points, bool)
-    if not is_number or not 0 <= points <= 100:
-        raise InputError(f"smallest_difference must be in points, from 0 to 100, not {points!r}")
+    if not is_number or not (points == 0 or 0.1 <= points <= 100):
+        raise InputError(
+            "smallest_difference must be 0, or from 0.1 to 100 points (hundredths), not "
+            f"{shown(points)}: two points are 2, not 0.02"
+        )
 
 
 ANSWERING = frozenset(rule.metric for rule in _RULES)
@@ -154,6 +160,11 @@ def findings(
         none was stated. A figure whose interval lies within it is shown to be small (an equivalence
         test, by two one-sided tests at half of what the interval leaves out), whatever its sign.
 
+    Raises
+    ------
+    InputError
+        `smallest_difference` is neither 0 nor from 0.1 to 100.
+
     Examples
     --------
     >>> import pandas as pd
@@ -167,6 +178,7 @@ def findings(
     >>> findings(pd.DataFrame([row]), ["m"], smallest_difference=31)[0].status
     'shown small'
     """
+    check_smallest(smallest_difference)
     figures = read(metrics, models)
     smallest = smallest_difference / 100
     listed = []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fairvision import audit
+from fairvision import audit, captions
 from fairvision.errors import InputError
 from fairvision.results.findings import findings, schema
 from fairvision.results.summary import cards
@@ -116,6 +117,28 @@ def test_that_it_looks_at_the_person_cannot_be_too_small_to_matter():
     assert {of.status for of in listed} == {"cannot say"}
 
 
+@pytest.mark.parametrize("points", [-1, 0.02, 0.0999, 101, "2", True, float("nan")])
+def test_what_is_no_number_of_points_is_refused(points, tables, tmp_path):
+    table = pd.DataFrame([row("m", -0.005, 0.01, 0.019)])
+    texts = tmp_path / "captions.json"
+    calls = (
+        partial(findings, table, ["m"]),
+        partial(audit, predictions=tables, output=tmp_path / "x"),
+        partial(captions, texts, labels=texts, output=tmp_path / "x"),
+    )
+    for call in calls:
+        with pytest.raises(InputError, match="from 0.1 to 100 points .* two points are 2, not"):
+            call(smallest_difference=points)
+
+
+def test_fractions_are_refused_in_the_shell(tables, tmp_path, run_cli):
+    given = ["audit", "--predictions", tables[0], "--output", tmp_path / "x"]
+    result = run_cli(*given, "--smallest-difference", 0.02)
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert "two points are 2, not 0.02" in result.err
+    assert not (tmp_path / "x").exists()
+
+
 def test_cards_say_so():
     table = pd.DataFrame([row("m", -0.005, 0.01, 0.019), *by_group(a=90, b=90)])
     assert cards(table, ["m"], smallest_difference=2)[0].status == "shown small"
@@ -137,9 +160,6 @@ def test_the_audit_says_it(tables, tmp_path, run_cli):
     small = audit(predictions=tables, output=tmp_path / "small", **one)
     assert "(shown to be small)" in small._repr_html_()
     assert "≈</span> shown to be small" in small.report.read_text()
-    for points in (-1, 101, "2"):
-        with pytest.raises(InputError, match="from 0 to 100"):
-            audit(predictions=tables, output=tmp_path / "x", smallest_difference=points)
     arguments = ["audit", "--predictions", tables[0], "--attribute", "hair", "--quiet"]
     options = ["--smallest-difference", 50, "--simultaneous", "--json", "-o", tmp_path / "shell"]
     result = run_cli(*arguments, *options)
