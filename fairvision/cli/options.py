@@ -196,8 +196,8 @@ smallest_difference = click.option(
     type=click.FloatRange(0, 100),
     default=0.0,
     metavar="POINTS",
-    help="Differences of fewer points (hundredths: 2, not 0.02) do not matter: a gap whose interval "
-    "lies within them is shown to be small.",
+    help="Differences of fewer points (2, not 0.02) do not matter: a gap whose interval lies "
+    "within them is shown to be small.",
 )
 prepare = click.option(
     "--prepare",

@@ -345,7 +345,9 @@ def group_ratio(
     -------
     GroupResult
         In [0, 1]. NaN with fewer than two defined groups, and where all are 0. With several labels
-        the mean over labels. n: the images of the two groups; of several labels the most.
+        the mean over labels. n: the images of the two groups; of several labels the most. The
+        interval is NaN where it has no upper end: where the share of one group is 0 or 1 and that
+        of the other, which is divided by, may be 0 by its own interval.
 
         With a reference, and `pairs` of "to_overall": each group divided by the base, 0 or more,
         NaN where the base is 0. The value is that of the group furthest from 1, by the logarithm;

@@ -58,6 +58,28 @@ def test_ratio_to_zero_has_no_certain_end() -> None:
     assert 0.16 < result.high < 0.2  # above 1 − .025 ** (1 / 20) over at most 1
 
 
+@pytest.mark.parametrize("base", [{}, {"reference": "a"}, {"method": "to_overall"}])
+def test_ratio_by_what_may_be_zero_has_no_interval(base: dict[str, str]) -> None:
+    """None of 20 by one of 20: in a third of the resamples this is none, too."""
+    predicted, groups = [1] + [0] * 39, ["a"] * 20 + ["b"] * 20
+    result = metrics.demographic_parity_ratio(None, predicted, groups, **base)
+    assert float(result) == 0
+    assert np.isnan([result.low, result.high]).all()
+    if base:
+        row = result.pairs[result.pairs["group"] == "b"]
+        assert row["value"].item() == 0
+        assert row[["low", "high"]].isna().all(axis=None)
+
+
+def test_the_mean_over_labels_has_no_interval_where_one_has_none() -> None:
+    groups = ["a"] * 20 + ["b"] * 20
+    nearly, apart = [1] + [0] * 39, [1] * 20 + [0] * 20
+    result = metrics.demographic_parity_ratio(None, np.stack([nearly, apart], axis=1), groups)
+    assert float(result) == 0
+    assert result.pairs["high"].isna().tolist() == [True, False]
+    assert np.isnan([result.low, result.high]).all()
+
+
 def test_what_varies_is_as_drawn() -> None:
     right = np.random.default_rng(0).integers(2, size=100)
     by_group = metrics.mean_by_group(right, ["a", "b"] * 50)

@@ -251,9 +251,12 @@ def against(
     result = _widened_pairs(result, of_one(ends))
     if turned.size != 1:
         return result
-    end = _and_none(of_one(ends)[None])[place][0, 0]
-    low, high = comparison.turned(end)[::-1] if turned.all() else end
-    return result if np.isnan(end).any() else replace(result, low=float(low), high=float(high))
+    joined = _and_none(of_one(ends)[None])[place][0, 0]
+    if np.isnan(joined).any():
+        return result
+    low, high = comparison.turned(joined)[::-1] if turned.all() else joined
+    both = np.isfinite([low, high]).all()  # no end: nothing is known
+    return replace(result, low=float(low) if both else np.nan, high=float(high) if both else np.nan)
 
 
 def _check_reference(reference: Any, groups: Sequence[Any]) -> None:
@@ -285,14 +288,11 @@ def _joined_ends(base: _Rows, each: _Rows, comparison: Comparison) -> Floats:
     needed = (base.still | each.still) & ~np.isnan(comparison.of(of_base[0], of_each[0]))
     flat = [np.broadcast_to(of, of_each.shape).reshape(3, -1) for of in (of_base, of_each)]
     ends = comparison.ends(flat[0], flat[1]).reshape(2, *each.at.shape)
-    return np.where(needed[..., None], np.moveaxis(ends, 0, -1), np.nan)
+    return hybrid.where(needed[..., None], np.moveaxis(ends, 0, -1))
 
 
 def _widened_pairs(result: GroupResult, ends: Floats) -> GroupResult:
     """Return a comparison with ends (groups, labels, 2) where they are known."""
     assert result.pairs is not None
-    columns = {
-        column: np.where(np.isnan(end), result.pairs[column], end)
-        for column, end in zip(("low", "high"), ends.reshape(-1, 2).T)
-    }
-    return replace(result, pairs=result.pairs.assign(**columns))
+    low, high = hybrid.known(result.pairs[["low", "high"]].to_numpy(float).T, ends.reshape(-1, 2).T)
+    return replace(result, pairs=result.pairs.assign(low=low, high=high))

@@ -119,29 +119,21 @@ def _joined_ends(result: Result, rows: Ints, of: Contrast) -> Floats:
     figures = np.hstack([figures, np.full((3, 1), np.nan)])  # the place −1
     small, large = figures[:, rows[:, 0]], figures[:, rows[:, 1]]
     needed = np.append(still, False)[rows].any(axis=1) & ~np.isnan(of(small[0], large[0]))
-    return np.where(needed, _HYBRIDS[of](small, large), np.nan)
+    return hybrid.where(needed, _HYBRIDS[of](small, large))
 
 
 def _widened(result: GroupResult, ends: Floats) -> GroupResult:
     """Return a contrast with ends (2, labels) where they are known; of the mean if it is still."""
     if result.pairs is None:
-        low, high = (
-            old if np.isnan(end) else float(end) for old, end in zip(_ends_of(result), ends[:, 0])
-        )
-        return replace(result, low=low, high=high)
-    columns = {
-        name: np.where(np.isnan(end), result.pairs[name], end)
-        for name, end in zip(("low", "high"), ends)
-    }
-    table, (low, high) = result.pairs.assign(**columns), _ends_of(result)
+        low, high = hybrid.known(np.array([result.low, result.high]), ends[:, 0])
+        return replace(result, low=float(low), high=float(high))
+    table = result.pairs
+    columns = hybrid.known(table[["low", "high"]].to_numpy(float).T, ends)
+    table = table.assign(low=columns[0], high=columns[1])
+    low, high = result.low, result.high
     if low == high and not np.isnan(ends).all():
-        low, high = (float(np.nanmean(table[name])) for name in columns)
-    return replace(result, low=low, high=high, pairs=table)
-
-
-def _ends_of(result: Result) -> tuple[float, float]:
-    """Return the ends of a result's interval."""
-    return result.low, result.high
+        low, high = columns[:, table["value"].notna()].mean(axis=1)
+    return replace(result, low=float(low), high=float(high), pairs=table)
 
 
 def figures_by_group(result: Result) -> pd.DataFrame:

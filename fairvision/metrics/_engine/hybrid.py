@@ -36,7 +36,9 @@ def of_difference(small: Floats, large: Floats) -> Floats:
 
 
 def of_ratio(small: Floats, large: Floats) -> Floats:
-    """Return the ends (2, k) of small / large, as `of_difference`; NaN where there is no upper end.
+    """Return the ends (2, k) of small / large, as `of_difference`; infinity: no upper end.
+
+    There is none where `large` may be 0, by its own interval.
 
     >>> of_ratio(np.array([[1.0], [0.8], [1.0]]), np.array([[1.0], [0.8], [1.0]])).ravel()
     array([0.8 , 1.25])
@@ -48,4 +50,27 @@ def of_ratio(small: Floats, large: Floats) -> Floats:
     against = low * (2 * value - low)
     below = product + np.sqrt(np.maximum(product**2 - of_low * high * (2 * value - high), 0))
     above = product + np.sqrt(np.maximum(product**2 - of_high * against, 0))
-    return np.stack([np.where(of_low > 0, ratio(of_low, below), 0), ratio(above, against)])
+    upper = np.where(low <= 0, np.inf, ratio(above, against))
+    return np.stack([np.where(of_low > 0, ratio(of_low, below), 0), upper])
+
+
+def where(needed: Bools, joined: Floats) -> Floats:
+    """Return ends joined of two groups where they are needed; infinity where they are undefined.
+
+    >>> where(np.array([True, True, False]), np.array([0.5, np.nan, 0.5]))
+    array([0.5, inf, nan])
+    """
+    return np.where(needed, np.where(np.isnan(joined), np.inf, joined), np.nan)
+
+
+def known(drawn: Floats, joined: Floats) -> Floats:
+    """Return the ends (2, …) joined of two groups, or those drawn where these are not needed.
+
+    Both are NaN where one is infinite: then nothing is known.
+
+    >>> known(np.array([[0.1, 0.0], [0.2, 0.0]]), np.array([[np.nan, 0.0], [np.nan, np.inf]]))
+    array([[0.1, nan],
+           [0.2, nan]])
+    """
+    ends = np.where(np.isnan(joined), drawn, joined)
+    return np.where(np.isinf(ends).any(axis=0), np.nan, ends)
