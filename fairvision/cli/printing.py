@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import signal
 import sys
 import traceback
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from fairvision.cli.stopping import heed_signals
 from fairvision.core.processes import may_tell
 from fairvision.errors import LONGEST, InputError, is_of_memory, one_line, visible
 
@@ -66,10 +66,7 @@ def _is_unicode() -> bool:
 
 def prepare() -> None:
     """Let a terminated process clean up as after Ctrl-C, and print in any code page."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+    heed_signals()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

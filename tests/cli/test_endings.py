@@ -12,7 +12,7 @@ import time
 import click
 import pytest
 
-from fairvision.cli import printing
+from fairvision.cli import printing, stopping
 from fairvision.errors import InputError
 
 
@@ -88,3 +88,57 @@ def test_a_terminated_command_leaves_nothing(tmp_path, number, request):
         _, err = process.communicate()
     assert (process.returncode, err.strip()) == (130, "fairvision: stopped")
     assert not list(tmp_path.iterdir())
+
+
+_SWALLOWED = """
+import signal, sys, time, weakref
+from fairvision.cli import printing
+
+number = signal.Signals(int(sys.argv[1]))
+if number != signal.SIGINT:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+printing.prepare()
+
+
+class Seen:
+    pass
+
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(number)
+
+
+thing = Last() if sys.argv[2] == "del" else Seen()
+reference = sys.argv[2] == "del" or weakref.ref(thing, lambda _: signal.raise_signal(number))
+try:
+    del thing
+    print("went on", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("where", ["callback", "del"])
+def test_a_signal_that_python_swallows_stops_all_the_same(number, where):
+    given = [sys.executable, "-c", _SWALLOWED, str(int(number)), where]
+    ended = subprocess.run(given, capture_output=True, text=True, timeout=40, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.split() == ["went", "on", "stopped"]
+
+
+def test_other_swallowed_errors_are_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    stopping.heed_signals()
+
+    class Broken:
+        def __del__(self):
+            raise ValueError("a fault")
+
+    broken = Broken()
+    del broken
+    assert [of.exc_type for of in told] == [ValueError]
