@@ -7,7 +7,6 @@ scores of an image, are not among the figures.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -16,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.auditing.counted_scores import ALIKE, GAP, LABEL, SUREST
+from fairvision.auditing.counted_scores import GAP, LABEL, SUREST
 from fairvision.auditing.inputs import Inputs
 from fairvision.auditing.tables import Samples
-from fairvision.errors import FairvisionWarning
 from fairvision.metrics import BoundedResult, Result, Sampling, ScoreCounts
 from fairvision.results.figures import Computed, Key
 
@@ -77,9 +75,7 @@ def bound(models: Sequence[Samples]) -> Iterator[str]:
         if of.kind == LABEL:
             many = model.truth.schema.is_many(of.head)
             name = "average_precision" if many else "roc_auc"
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ALIKE, FairvisionWarning)
-                off.setdefault(name, []).append(_furthest(getattr(counted, name)(replicates=0)))
+            off.setdefault(name, []).append(_furthest(getattr(counted, name)(replicates=0)))
     within = [f"{_BOUNDED[name]} {_rounded_up(max(each)):.1g}" for name, each in off.items()]
     yield (
         f"scores were counted on a grid of {grids[0][1].grid:,} cells: calibration errors and gaps "

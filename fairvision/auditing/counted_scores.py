@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,13 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from fairvision import metrics
-from fairvision.errors import FairvisionWarning
 from fairvision.metrics import ScoreCounts
 from fairvision.schema import Schema
 
 SUREST, LABEL, GAP = "surest", "label", "gap"
-ALIKE = "groups: "
-"""How warnings of names that read alike begin: what read the tables said it once."""
 
 
 class Of(NamedTuple):
@@ -64,9 +60,7 @@ def count(
 
     def add(of: Of, holds: npt.ArrayLike, scores: npt.NDArray[Any]) -> None:
         of_groups = groups[of.attribute] if of.attribute else None
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ALIKE, FairvisionWarning)
-            grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
+        grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
 
     for (kind, head), scores in probabilities.items():
         there = np.logical_not(np.isnan(scores).any(axis=1))

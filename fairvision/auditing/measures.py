@@ -15,7 +15,6 @@ from fairvision import metrics
 from fairvision.auditing.amplification_figures import attack_figures, context_figures, set_figures
 from fairvision.auditing.cause_figures import cause_figures
 from fairvision.auditing.counted_score_figures import FIGURES, counted_score_figures
-from fairvision.auditing.counted_scores import ALIKE
 from fairvision.auditing.counterfactual_figures import counterfactual_figures
 from fairvision.auditing.coverage import coverage_figures
 from fairvision.auditing.evidence_figures import cell_figures, evidence_figures, judged
@@ -93,7 +92,6 @@ def measure_together(
         warnings.filterwarnings("ignore", "figures that rest on fewer", FairvisionWarning)
         warnings.filterwarnings("ignore", "there are only", FairvisionWarning)  # clusters, too
         warnings.filterwarnings("ignore", "labels are the texts", FairvisionWarning)  # each is told
-        warnings.filterwarnings("ignore", ALIKE, FairvisionWarning)
         also: Any = {"noise": noise, "reference": reference_group}
         computed = _computed_of([Inputs(model, training, sampling, **also) for model in models])
     together = None

@@ -123,7 +123,8 @@ class ScoreCounts:
             NaN: unknown, not counted.
         groups : (n,) names or codes, optional
             In every batch or in none. None, NaN, -1 or "unknown": the group is not known. Those of
-            a Categorical keep their order, and have figures without images, too.
+            a Categorical keep their order, and have figures without images, too; of names that read
+            alike it warns in other columns, not of categories.
         counts : (n,) whole numbers, optional
             How many images each row stands for.
 

@@ -68,6 +68,19 @@ def test_tables_of_other_values_are_refused(measure: str) -> None:
             MEASURES[measure]([[1, 0], [0, code], [1, 1], [0, 0]], list("abab"))
 
 
+def test_categories_that_read_alike_are_not_told() -> None:
+    """Whoever made them has listed them."""
+    names = ["f", "F ", "m", "m"]
+    arrow = pytest.importorskip("pyarrow").array(names).dictionary_encode()
+    for groups in (pd.Categorical(names), arrow):
+        counted = metrics.ScoreCounts()
+        counted.update([1, 0, 1, 0], [0.5, 0.2, 0.3, 0.4], groups)
+        assert set(counted.mean_by_group(replicates=0)) == {*names}
+        metrics.accuracy(groups, groups, replicates=0)
+    with pytest.warns(FairvisionWarning, match="count as different"):
+        metrics.ScoreCounts().update([1, 0], [0.5, 0.2], names[:2])
+
+
 @every_measure
 def test_groups_that_read_alike_are_told_once(measure: str) -> None:
     if measure in ("correct", "selection_rate"):

@@ -174,8 +174,7 @@ def read_groups(
     columns = {
         arg: _read_column(arg, values) for arg, values in arrays.items() if values is not None
     }
-    names_of_all = (name for column in columns.values() for name in column.occurring)
-    warn_of_spellings(" and ".join([*columns][:2]), [UNKNOWN, *names_of_all])
+    _tell_of_spellings(columns, UNKNOWN)
     for column in columns.values():
         column.occurring = [None if name == UNKNOWN else name for name in column.occurring]
         column.declared = [name for name in column.declared if name != UNKNOWN]
@@ -188,8 +187,7 @@ def read_labels(**arrays: ArrayLike | None) -> tuple[list[Any], dict[str, Labels
     tables = [arg for arg, values in given.items() if is_table(arg, values)]
     if not tables:
         read_one = {arg: _read_column(arg, values) for arg, values in given.items()}
-        names_of_all = [name for column in read_one.values() for name in column.occurring]
-        warn_of_spellings(" and ".join([*read_one][:2]), names_of_all)
+        _tell_of_spellings(read_one)
         names, codes = _code_columns(read_one)
         return names, {arg: one_label_each(code) for arg, code in codes.items()}
     single = [arg for arg in given if arg not in tables]
@@ -355,6 +353,14 @@ def _read_column(arg: str, values: ArrayLike) -> _Column:
     except TypeError:
         raise InputError(f"{arg} must hold names or whole numbers, one per row") from None
     return _Column(code, names.tolist(), [])
+
+
+def _tell_of_spellings(columns: dict[str, _Column], *also: str) -> None:
+    """Warn of names that read alike, but for categories: whoever made these has listed them."""
+    listed = [
+        name for column in columns.values() if not column.declared for name in column.occurring
+    ]
+    warn_of_spellings(" and ".join([*columns][:2]), [*also, *listed])
 
 
 def _code_columns(
