@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -15,9 +16,10 @@ from fairvision.metrics._engine.arrays import Array, Floats, mean_of_defined, ra
 from fairvision.metrics._engine.bootstrap import Sampling
 from fairvision.metrics._engine.outcomes import Groups
 from fairvision.metrics._engine.ranked import Desired, Places, Ranking, read_ranking
-from fairvision.metrics._engine.result import Result, pair_keys, summarise
+from fairvision.metrics._engine.result import OfShare, Result, pair_keys, summarise
 from fairvision.metrics.scores import centre_replicates
 
+_ROUNDING = 1e-12  # of a share
 _AT_ONCE = 1 << 18  # numbers of images that are added up together
 
 
@@ -51,6 +53,8 @@ def bias_at_k(
         more, the figure is the largest share less the smallest.
     **sampling
         Rows and interval; see `Sampling`. Replicates are shifted so that their mean is the value.
+        Where all of the first k images are of one group, or none is, the interval reaches as far as
+        that of this share, which is exact.
 
     Returns
     -------
@@ -95,7 +99,13 @@ def bias_at_k(
             bias = share - (1 - share) / (len(names) - 1)
         return bias
 
-    return _of_texts(ranking, figure, ends=(-1, 1))
+    others = max(1, len(names) - 1)
+
+    def of_share(share: Floats) -> Floats:
+        bias: Floats = share - (1 - share) / others
+        return bias
+
+    return _of_texts(ranking, figure, ends=(-1, 1), of_share=of_share)
 
 
 def skew_at_k(
@@ -124,6 +134,8 @@ def skew_at_k(
         all images of known group, in each resample too.
     **sampling
         Rows and interval; see `Sampling`. Replicates are shifted so that their mean is the value.
+        Where all of the first k images are of one group the interval reaches as far down as that of
+        this share, which is exact.
 
     Returns
     -------
@@ -167,7 +179,7 @@ def skew_at_k(
         one: Floats = skews[names.index(toward)] if toward in names else _largest(np.abs(skews))
         return one
 
-    return _of_texts(ranking, figure, lambda places: places.skews[:, 0])
+    return _of_texts(ranking, figure, lambda places: places.skews[:, 0], of_share=np.log)
 
 
 def max_skew(
@@ -215,7 +227,9 @@ def max_skew(
     0.6931
     """
     ranking = read_ranking("max_skew", scores, groups, k, desired, sampling)
-    return _of_texts(ranking, lambda places: _largest(places.skews[:, 0]), ends=(0, np.inf))
+    return _of_texts(
+        ranking, lambda places: _largest(places.skews[:, 0]), ends=(0, np.inf), of_share=np.log
+    )
 
 
 def ndkl(
@@ -303,10 +317,12 @@ def _of_texts(
     figure: Callable[[Places], Floats],
     of_groups: Callable[[Places], Floats] | None = None,
     ends: tuple[float, float] = (-np.inf, np.inf),
+    of_share: OfShare | None = None,
 ) -> Result:
     """Return the mean of a figure (b,) over texts; pairs are texts, or groups (groups, b) of texts.
 
-    It lies between `ends`.
+    It lies between `ends`. `of_share` maps the share of a group to a figure, which rises with it,
+    or is the logarithm, of what that share is of the desired one.
     """
     texts, groups = len(ranking.labels), len(ranking.names)
     per_text = groups if of_groups else 1
@@ -333,11 +349,43 @@ def _of_texts(
             **pair_keys(ranking.names, ranking.labels),
             "n": np.repeat(ranking.counts, texts),
         }
-    return summarise(
+    edges: dict[str, Any] = {}
+    if of_share is not None and groups > 1:
+        edges = _edges(ranking, per_text, statistic, of_share)
+    result: Result = summarise(
         ranking.rows.sample,
         statistic,
         n,
         ranking.name,
         pairs=keys,
         adjust=partial(centre_replicates, ends=ends),
+        **edges,
     )
+    table = result.pairs
+    if result.low < result.high or table is None or of_groups or not edges:
+        return result
+    low, high = (float(table[end].mean()) for end in ("low", "high"))  # all texts are at the edge
+    return replace(result, low=low, high=high)
+
+
+def _edges(
+    ranking: Ranking, per_text: int, statistic: Callable[[Array], Floats], of_share: OfShare
+) -> dict[str, Any]:
+    """Return of how many images figures are shares, and how they depend on these.
+
+    A logarithm is that of the share over the desired one, where all first images are of one group.
+    """
+    shares, images = zip(*[ranking.first(text) for text in range(len(ranking.labels))])
+    numbers = np.append(min(images), np.tile(images, per_text))
+    if of_share is not np.log:
+        return {"shares": numbers, "of_share": of_share}
+    largest = np.max(shares, axis=1)  # NaN: undefined
+    alone = np.append(np.nanmin(largest), np.tile(largest, per_text)) >= 1 - _ROUNDING
+    value = statistic(ranking.rows.sample.base)[:, 0]
+    beyond = value + ~alone  # never reached
+
+    def skew(share: Floats) -> Floats:
+        logarithm: Floats = np.log(np.maximum(share, np.finfo(float).tiny)) + beyond
+        return logarithm
+
+    return {"shares": numbers, "of_share": skew}

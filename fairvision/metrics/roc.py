@@ -20,7 +20,7 @@ from fairvision.metrics._engine.outcomes import Groups, read_grouping, warn_of_s
 from fairvision.metrics._engine.placements import area_by_placements, ranks
 from fairvision.metrics._engine.result import Result, summarise
 from fairvision.metrics.scores import (
-    Effective,
+    Images,
     centre_replicates,
     figures_of_labels,
     read_rows,
@@ -92,9 +92,9 @@ def roc_auc(
     )
 
 
-def _pairs(holds: Bools, images: Bools, effective: Effective) -> float:
+def _pairs(holds: Bools, images: Bools, of: Images) -> float:
     """Return how many pairs there are that share no image, nor a cluster: `Shares`."""
-    positive, negative, either = effective(np.stack([holds & images, ~holds & images, images]))
+    positive, negative, either = of.effective(np.stack([holds & images, ~holds & images, images]))
     return float(min(positive, negative, either / 2))
 
 

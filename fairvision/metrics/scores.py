@@ -22,7 +22,7 @@ from fairvision.metrics._engine.inputs import (
     read_scores,
 )
 from fairvision.metrics._engine.outcomes import Groups, group_columns, read_grouping, warn_of_small
-from fairvision.metrics._engine.result import Result, summarise
+from fairvision.metrics._engine.result import OfShare, Result, summarise, the_share
 from fairvision.metrics._engine.rows import Rows
 
 
@@ -107,10 +107,30 @@ def _scored(held: Bools, table: Floats, valid: Bools, names: list[Any], classes:
 
 OfLabel = Callable[[Bools, Floats, Bools], Callable[[Array], Floats]]
 Average = Literal["macro", "micro", "weighted"]
-Effective = Callable[
-    [Bools], Floats
-]  # of sets of images (sets, units): how many they say as much as
-Shares = Callable[[Bools, Bools, Effective], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """How much images say.
+
+    Attributes
+    ----------
+    sample : Sample
+    """
+
+    sample: Sample
+
+    def effective(self, members: Array) -> Floats:
+        """Return how many images sets of these, (sets, units), say as much as."""
+        return self.sample.effective(lambda weights: members.astype(float) @ weights)
+
+    def weight(self, members: Array) -> Floats:
+        """Return what sets of images, (sets, units), weigh."""
+        weight: Floats = (members.astype(float) @ self.sample.base)[..., 0]
+        return weight
+
+
+Shares = Callable[[Bools, Bools, Images], float]
 
 
 def figures_of_labels(
@@ -122,6 +142,7 @@ def figures_of_labels(
     adjust: Callable[[Floats], Floats] | None = None,
     average: Average = "macro",
     shares: Shares | None = None,
+    of_share: OfShare = the_share,
     sample: Sample | None = None,
 ) -> Result:
     """Return a figure over labels, with that of each label, of all or of each group.
@@ -136,8 +157,10 @@ def figures_of_labels(
     adjust : what is done to estimates
     average : the mean over labels, or over labels by how often they hold, or the figure of all
         decisions together; with the latter two, groups have one figure each
-    shares : of figures in [0, 1], maps where a label holds and which images take part, (units,), to
-        the number of independent images or pairs of which 0 and 1 are shares
+    shares : of figures in [0, 1], maps where a label holds, (units,) or of all labels together
+        (units, labels), and which images take part, to the number of independent images or pairs of
+        which 0 and 1 are shares
+    of_share : maps such shares to figures, which rise with them
     sample : of whose units figures are functions, if not that of `rows`; see `Blocks`
     """
     sample = rows.sample if sample is None else sample
@@ -179,7 +202,10 @@ def figures_of_labels(
             _at_the_edge(of, columns, images, (rows.sample, sample), shares)
             for of, images in zip(of_sets, sets)
         ]
-        numbers = np.array([min(each[0]), *chain(*each[bool(grouping.attributes) :])])
+        of_pairs = [] if without else each[bool(grouping.attributes) :]
+        if grouping.attributes and whole:
+            of_pairs = [[min(of_group)] for of_group in of_pairs]
+        numbers = np.array([min(each[0]), *chain(*of_pairs)])
     return summarise(
         sample,
         statistic,
@@ -187,9 +213,10 @@ def figures_of_labels(
         name,
         pairs=None if without else pairs,
         shares=numbers,
+        of_share=of_share,
         adjust=adjust,
         overall=lambda: figures_of_labels(
-            name, rows, read, None, of_label, adjust, average, shares, sample
+            *(name, rows, read, None, of_label, adjust, average, shares, of_share, sample)
         ),
     )
 
@@ -206,12 +233,10 @@ def _at_the_edge(
     `samples` are that of images and that of which figures are functions.
     """
     of_images, drawn = samples
-
-    def effective(members: Bools) -> Floats:
-        return of_images.effective(lambda weights: members.astype(float) @ weights)
-
     return [
-        shares(holds, images, effective) if abs(of(drawn.base)[0] - 0.5) >= _EDGE else np.inf
+        shares(holds, images, Images(of_images))
+        if abs(of(drawn.base)[0] - 0.5) >= _EDGE
+        else np.inf
         for of, (holds, _) in zip(figures, columns)
     ]
 
@@ -255,9 +280,9 @@ def mean_of_scores(_: Bools, scores: Floats, valid: Bools) -> Callable[[Array], 
     return of_weights
 
 
-def images_alone(_: Bools, images: Bools, effective: Effective) -> float:
+def images_alone(_: Bools, images: Bools, of: Images) -> float:
     """Return how many images a mean of values in [0, 1] is of: `Shares`.
 
     With mean μ a value is 1 with a probability of at most μ, so the exact interval of shares holds.
     """
-    return float(effective(images[None])[0])
+    return float(of.effective(images[None])[0])

@@ -176,7 +176,8 @@ def test_no_rows_or_nothing_known_is_nan(case: str, columns: Columns) -> None:
 def test_one_row_alone(case: str, columns: Columns) -> None:
     result = call(case, each_row(columns, lambda column: column[:1]))
     assert result.n in (0, 1)
-    assert np.isnan(result.value) == np.isnan(result.low) == np.isnan(result.high)
+    assert np.isnan(result.low) == np.isnan(result.high)
+    assert not result.low >= result.high  # a share is told, with its exact interval, or nothing
 
 
 @every_measure

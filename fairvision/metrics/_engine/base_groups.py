@@ -285,7 +285,8 @@ def _furthest(distance: Floats, groups: Sequence[Any]) -> Ints:
 def _joined_ends(base: _Rows, each: _Rows, comparison: Comparison) -> Floats:
     """Return the ends (groups, labels, 2) by those of base and group; NaN: not needed."""
     of_base, of_each = base.columns[:3], each.columns[:3]
-    needed = (base.still | each.still) & ~np.isnan(comparison.of(of_base[0], of_each[0]))
+    needed = base.still | each.still | np.isnan(of_base[1]) | np.isnan(of_each[1])
+    needed &= ~np.isnan(comparison.of(of_base[0], of_each[0]))
     flat = [np.broadcast_to(of, of_each.shape).reshape(3, -1) for of in (of_base, of_each)]
     ends = comparison.ends(flat[0], flat[1]).reshape(2, *each.at.shape)
     return hybrid.where(needed[..., None], np.moveaxis(ends, 0, -1))
@@ -294,5 +295,7 @@ def _joined_ends(base: _Rows, each: _Rows, comparison: Comparison) -> Floats:
 def _widened_pairs(result: GroupResult, ends: Floats) -> GroupResult:
     """Return a comparison with ends (groups, labels, 2) where they are known."""
     assert result.pairs is not None
-    low, high = hybrid.known(result.pairs[["low", "high"]].to_numpy(float).T, ends.reshape(-1, 2).T)
+    low, high = hybrid.ends_of(
+        result.pairs[["low", "high"]].to_numpy(float).T, ends.reshape(-1, 2).T
+    )
     return replace(result, pairs=result.pairs.assign(low=low, high=high))

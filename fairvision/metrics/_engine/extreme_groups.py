@@ -104,31 +104,30 @@ def contrast(
         groups=names[0] if one else (),
         measure=results[int(chosen[0])].name if one else "",
     )
-    if of not in _HYBRIDS or len(ends) < 2:
-        return result
     every = [_joined_ends(*pair, of) for pair in zip(results, rows)]
     joined = np.stack(every)  # (results, ends, labels)
     return _widened(result, joined.mean(axis=0) if mean else joined[chosen, :, label].T)
 
 
 def _joined_ends(result: Result, rows: Ints, of: Contrast) -> Floats:
-    """Return the ends (2, labels) of a contrast by those of its two groups; NaN: not needed."""
+    """Return the ends (2, labels) of a contrast by those of its groups; NaN: not needed."""
     table = figures_by_group(result)
     figures = table[["value", "low", "high"]].to_numpy(float).T
     still = hybrid.is_still(recipe_of(result).estimates[1 : 1 + len(table)], *figures[1:])
     figures = np.hstack([figures, np.full((3, 1), np.nan)])  # the place −1
-    small, large = figures[:, rows[:, 0]], figures[:, rows[:, 1]]
-    needed = np.append(still, False)[rows].any(axis=1) & ~np.isnan(of(small[0], large[0]))
-    return hybrid.where(needed, _HYBRIDS[of](small, large))
+    sides = [figures[:, at] for at in rows.T]
+    needed = np.append(still | np.isnan(figures[1, :-1]), False)[rows].any(axis=1)
+    needed &= ~np.isnan(of(*(side[0] for side in sides)))
+    return hybrid.where(needed, _HYBRIDS[of](*sides) if len(sides) > 1 else sides[0][1:])
 
 
 def _widened(result: GroupResult, ends: Floats) -> GroupResult:
     """Return a contrast with ends (2, labels) where they are known; of the mean if it is still."""
     if result.pairs is None:
-        low, high = hybrid.known(np.array([result.low, result.high]), ends[:, 0])
+        low, high = hybrid.ends_of(np.array([result.low, result.high]), ends[:, 0])
         return replace(result, low=float(low), high=float(high))
     table = result.pairs
-    columns = hybrid.known(table[["low", "high"]].to_numpy(float).T, ends)
+    columns = hybrid.ends_of(table[["low", "high"]].to_numpy(float).T, ends)
     table = table.assign(low=columns[0], high=columns[1])
     low, high = result.low, result.high
     if low == high and not np.isnan(ends).all():

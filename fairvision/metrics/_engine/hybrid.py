@@ -63,12 +63,12 @@ def where(needed: Bools, joined: Floats) -> Floats:
     return np.where(needed, np.where(np.isnan(joined), np.inf, joined), np.nan)
 
 
-def known(drawn: Floats, joined: Floats) -> Floats:
+def ends_of(drawn: Floats, joined: Floats) -> Floats:
     """Return the ends (2, …) joined of two groups, or those drawn where these are not needed.
 
     Both are NaN where one is infinite: then nothing is known.
 
-    >>> known(np.array([[0.1, 0.0], [0.2, 0.0]]), np.array([[np.nan, 0.0], [np.nan, np.inf]]))
+    >>> ends_of(np.array([[0.1, 0.0], [0.2, 0.0]]), np.array([[np.nan, 0.0], [np.nan, np.inf]]))
     array([[0.1, nan],
            [0.2, nan]])
     """

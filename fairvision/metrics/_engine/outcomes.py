@@ -27,7 +27,13 @@ from fairvision.metrics._engine.arrays import (
 )
 from fairvision.metrics._engine.bootstrap import Sample, Sampling
 from fairvision.metrics._engine.inputs import read_groups, read_labels, to_numpy_or_pandas
-from fairvision.metrics._engine.result import Result, pair_keys, summarise
+from fairvision.metrics._engine.result import (
+    OfShare,
+    Result,
+    pair_keys,
+    summarise,
+    the_share,
+)
 from fairvision.metrics._engine.rows import Rows
 from fairvision.schema import UNKNOWN
 
@@ -158,16 +164,23 @@ def _intersections(
 
 @dataclass(frozen=True)
 class Rate:
-    """A mean of ratios of outcomes, each given by how often it counts: (TP, FP, FN, TN)."""
+    """A mean of ratios of outcomes, each given by how often it counts: (TP, FP, FN, TN).
+
+    `of_share` maps shares of the images in denominators to it, where all are 0 or all 1.
+    """
 
     ratios: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
-    share: bool = True  # of the images in the denominator
+    of_share: OfShare = the_share
 
     def images(self, outcomes: Array) -> Array:
         """Return how many of the outcomes (4, ...) stand in a denominator."""
         used = np.any([np.greater(below, 0) for _, below in self.ratios], axis=0)
         images: Array = outcomes[used].sum(axis=0)
         return images
+
+    def in_each(self, outcomes: Array) -> Array:
+        """Return how many of the outcomes (4, ...) stand in each denominator, (ratios, ...)."""
+        return np.stack([outcomes[np.greater(below, 0)].sum(axis=0) for _, below in self.ratios])
 
 
 def evaluate_rates(rates: Sequence[Rate], outcomes: Array) -> Floats:
@@ -184,6 +197,12 @@ def evaluate_rates(rates: Sequence[Rate], outcomes: Array) -> Floats:
     return parts.reshape(len(rates), *outcomes.shape[1:])
 
 
+def _f1_of_share(share: Floats) -> Floats:
+    """Return F1 of the share of true positives among all images but the true negatives."""
+    f1: Floats = 2 * share / (1 + share)
+    return f1
+
+
 _TRUE, _FALSE, _ALL = (1, 0, 1, 0), (0, 1, 0, 1), (1, 1, 1, 1)
 RATES = {
     "selection_rate": Rate((((1, 1, 0, 0), _ALL),)),
@@ -197,8 +216,8 @@ RATES = {
     "false_omission_rate": Rate((((0, 0, 1, 0), (0, 0, 1, 1)),)),
     "accuracy": Rate((((1, 0, 0, 1), _ALL),)),
     "error_rate": Rate((((0, 1, 1, 0), _ALL),)),
-    "balanced_accuracy": Rate((((1, 0, 0, 0), _TRUE), ((0, 0, 0, 1), _FALSE)), share=False),
-    "f1_score": Rate((((2, 0, 0, 0), (2, 1, 1, 0)),), share=False),
+    "balanced_accuracy": Rate((((1, 0, 0, 0), _TRUE), ((0, 0, 0, 1), _FALSE))),
+    "f1_score": Rate((((2, 0, 0, 0), (2, 1, 1, 0)),), _f1_of_share),
 }
 # Where an image has one label out of several, it is right or wrong once and not once per label.
 _OF_CLASSES = {
@@ -262,7 +281,8 @@ class Outcomes:
             self._image_count(rate),
             measure,
             pairs=pairs,
-            shares=self._denominators(measure) if rate.share else None,
+            shares=self._denominators(measure),
+            of_share=rate.of_share,
             whole=True,
             estimates=estimates,
             overall=lambda: whole.result(measure),
@@ -271,18 +291,20 @@ class Outcomes:
     def _denominators(self, measure: str) -> Floats:
         """Return how many images value and pairs of a rate are shares of, (1 + pairs,).
 
-        A mean over labels is no share of all images: it counts as one of the label with fewest.
+        A mean over labels, or of two rates, is no share of all images: it counts as one of those
+        with fewest.
         """
         rate, pooled = self._rate_of(measure)
 
         def images(weights: Array) -> Floats:
             counts = self.count(weights)
             counts = counts.sum(axis=2, keepdims=True) if pooled else counts
-            of_labels = rate.images(counts.sum(axis=1))
-            return np.vstack([of_labels, rate.images(counts).reshape(-1, weights.shape[1])])
+            whole = np.concatenate([counts.sum(axis=1, keepdims=True), counts], axis=1)
+            return rate.in_each(whole).reshape(-1, weights.shape[1])
 
         labels = 1 if pooled else self._shape[1]
-        of_labels, pairs = np.split(self.sample.effective(images), [labels])
+        numbers = self.sample.effective(images).reshape(len(rate.ratios), -1).min(axis=0)
+        of_labels, pairs = np.split(numbers, [labels])
         value = of_labels[of_labels > 0].min(initial=np.inf)
         keyed = 0 if (keys := self.pairs(measure)) is None else len(keys["n"])
         return np.append(value, pairs[:keyed])

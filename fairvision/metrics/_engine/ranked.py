@@ -28,11 +28,13 @@ class Places:
     Attributes
     ----------
     place : (places, b) how many images are looked at; NaN where there are not so many
-    shares : (groups, places, b) of the images of known group among them
+    images : (places, b) of known group among them
+    shares : (groups, places, b) of these
     desired : (groups, b)
     """
 
     place: Floats
+    images: Floats
     shares: Floats
     desired: Floats
 
@@ -73,6 +75,18 @@ class Ranking:
     weight: float
     every: bool
 
+    def first(self, text: int) -> tuple[Floats, float]:
+        """Return the shares of groups among the first images, and how many images these say."""
+        sample = self.rows.sample
+        places = self.places(text, sample.base)
+        height = self.blocks[text].shape[0] // (1 + len(self.names))
+        grouped = self.blocks[text][height:]
+        all_say = sample.effective(
+            lambda weights: np.asarray((grouped @ weights).sum(axis=0))[None]
+        )
+        each_says = float(ratio(all_say, self.counts.sum())[0])
+        return places.shares[:, 0, 0], each_says * float(places.images[0, 0])
+
     def places(self, text: int, weights: Array) -> Places:
         """Return the groups among the first images of a text, in resamples (units, b)."""
         kinds = 1 + len(self.names)
@@ -92,8 +106,11 @@ class Ranking:
         if desired is None:
             desired = ratio(everything[1:], everything[1:].sum(axis=0))
         first = _reached_at(reached, np.nan_to_num(place) * self.weight)
-        shares = ratio(first, np.where(np.isnan(place), 0, first.sum(axis=0)))
-        return Places(place, shares, np.broadcast_to(desired, everything[1:].shape))
+        grouped = np.where(np.isnan(place), 0, first.sum(axis=0))
+        shares = ratio(first, grouped)
+        return Places(
+            place, grouped / self.weight, shares, np.broadcast_to(desired, everything[1:].shape)
+        )
 
 
 def _reached_at(reached: Floats, place: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ _KEYS = ["group", "label", "direction"]
 UNDIRECTED = "undirected"  # as the `direction` of measures that have none
 _NONE = np.empty(0)
 _NOISE = 1e-9  # of a weighted share
+_ROUNDING = 1e-12  # of a figure of a share
 _MOST_ROWS = 40  # of a table in a notebook
 
 
@@ -33,8 +34,9 @@ class Result(float):
     fairlearn's `MetricFrame`. Images are drawn again with replacement `replicates` times; the
     interval runs between the percentiles (1 ± confidence) / 2 of the replicates in which the figure
     is defined, or those that BCa takes instead. It is NaN where the figure is undefined, or defined
-    in fewer than half of them. A share of images that is exactly 0 or 1 in all replicates has the
-    exact interval of Clopper and Pearson (1934): the bootstrap cannot draw what it has not seen.
+    in fewer than half of them, or rests on one image. A share of images that is exactly 0 or 1 has
+    the exact interval of Clopper and Pearson (1934), also of one image: the bootstrap cannot draw
+    what it has not seen.
     With unequal weights it is that of as many images as Kish's effective sample size,
     (Σ w)² / Σ w².
 
@@ -145,6 +147,12 @@ class Recipe:
 
 
 _AnyResult = TypeVar("_AnyResult", bound=Result)
+OfShare = Callable[[Floats], Floats]
+
+
+def the_share(share: Floats) -> Floats:
+    """Return a share: the figure of a share that is one itself."""
+    return share
 
 
 def summarise(
@@ -155,6 +163,7 @@ def summarise(
     *,
     pairs: Mapping[str, Any] | None = None,
     shares: Floats | None = None,
+    of_share: OfShare = the_share,
     whole: bool = False,
     adjust: Callable[[Floats], Floats] | None = None,
     value: Floats | None = None,
@@ -175,6 +184,7 @@ def summarise(
     pairs : key columns, one value per pair, and further columns, among them the pairs' `n`
     shares : (1 + pairs,) numbers of images of which value and pairs are shares, if they are such;
         see `Sample.effective`
+    of_share : maps these shares, (1 + pairs,), to the figures, which rise with them
     whole : the statistic adds up numbers of images first; see `Sample.estimate`
     adjust : what is done to estimates (1 + pairs, 1 + replicates)
     value : the statistic on the images as they are (1 + pairs, 1), if that is known already
@@ -193,13 +203,17 @@ def summarise(
             estimates = adjust(estimates)
     estimates = np.atleast_2d(estimates) + 0.0  # −0 is 0
     low, high = sample.interval(estimates, rows)
+    counts = np.append(n, [] if pairs is None else pairs["n"])
+    if len(counts) == len(estimates):
+        low, high = (np.where(counts == 1, np.nan, end) for end in (low, high))
     if shares is not None:
-        low, high = _at_the_edge(sample, estimates, low, high, shares)
+        low, high = _at_the_edge(sample, estimates, (low, high), shares, of_share)
     if sample.drawing.simultaneous and sample.drawing.replicates:
         factor = widening(estimates if family is None else family, sample.drawing.confidence)
         low, high = stretched(estimates[:, 0], low, high, factor)
         if shares is not None:
-            low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+            least, most = (of_share(np.full(len(estimates), end)) for end in (0.0, 1.0))
+            low, high = np.clip(low, least, most), np.clip(high, least, most)
     table = None
     if pairs is not None:
         figures = {"value": estimates[1:, 0], "low": low[1:], "high": high[1:]}
@@ -220,18 +234,24 @@ def summarise(
 
 
 def _at_the_edge(
-    sample: Sample, estimates: Floats, low: Floats, high: Floats, n: Floats
+    sample: Sample, estimates: Floats, drawn: tuple[Floats, Floats], n: Floats, of_share: OfShare
 ) -> tuple[Floats, Floats]:
-    """Replace the interval of shares that are 0 or 1 by that of Clopper and Pearson.
+    """Return intervals of which those of shares that are 0 or 1 are Clopper's and Pearson's.
 
-    Sums of weights may miss 0 and 1 by what floats leave; sums of images do not.
+    What is drawn may reach further, where the share is not the only thing that varies. Sums of
+    weights may miss 0 and 1 by what floats leave; sums of images do not.
     """
+    low, high = drawn
+    value = estimates[:, 0]
+    if not sample.drawing.replicates:
+        return low, high
     reach = ((1 - sample.drawing.confidence) / 2) ** (1 / np.maximum(n, 1))
-    value, drawn = estimates[:, 0], bool(sample.drawing.replicates)
-    noise = 0 if sample.weight is None else _NOISE
-    none, every = (value <= noise) & drawn, (value >= 1 - noise) & drawn
-    low, high = np.where(none, value, low), np.where(every, value, high)
-    return np.where(every, reach, low), np.where(none, 1 - reach, high)
+    noise = _ROUNDING if sample.weight is None else _NOISE
+    none = value <= of_share(np.zeros(len(n))) + noise
+    every = value >= of_share(np.ones(len(n))) - noise
+    low, high = np.where(none, value, low), np.where(every, np.fmax(value, high), high)
+    low = np.where(every, np.fmin(low, of_share(reach)), low)
+    return low, np.where(none, np.fmax(high, of_share(1 - reach)), high)
 
 
 def pair_keys(groups: Sequence[Any], labels: Sequence[Any]) -> dict[str, Array]:
@@ -261,7 +281,7 @@ def compare(a: Result, b: Result) -> Result:
     -------
     Result
         Value, replicates and pairs are differences; n is the smaller of the two. A pair that one of
-        them lacks is NaN.
+        them lacks is NaN, and so is the interval where one of them has none.
 
     Raises
     ------
@@ -293,7 +313,8 @@ def compare(a: Result, b: Result) -> Result:
         def together(weights: Array) -> Floats:
             return difference(ours.statistic(weights), theirs.statistic(weights))
 
-        return summarise(ours.sample, together, n, name, pairs=pairs, estimates=estimates)
+        drawn = summarise(ours.sample, together, n, name, pairs=pairs, estimates=estimates)
+        return _where_both_have_one(drawn, (a, b), places)
     joint, sum_a, sum_b = ours.sample.joined(theirs.sample)
 
     def apart(drawn: Array) -> Floats:
@@ -309,7 +330,24 @@ def compare(a: Result, b: Result) -> Result:
         of_both = apart(drawn)
         return difference(of_both[: len(ours.estimates)], of_both[len(ours.estimates) :])
 
-    return summarise(joint, of_joint, n, name, pairs=pairs, estimates=difference(*parts))
+    drawn = summarise(joint, of_joint, n, name, pairs=pairs, estimates=difference(*parts))
+    return _where_both_have_one(drawn, (a, b), places)
+
+
+def _where_both_have_one(
+    difference: Result, results: tuple[Result, Result], places: Sequence[Ints]
+) -> Result:
+    """Return a difference without intervals where one of the results has none at its place."""
+    has_both = np.ones(len(places[0]), bool)
+    for result, at in zip(results, places):
+        of_pairs = [] if result.pairs is None else result.pairs["low"]
+        has_both &= ~np.isnan(np.concatenate([[result.low], of_pairs, [np.nan]])[at])
+    value, *rest = has_both
+    table = difference.pairs
+    if table is not None:
+        table = table.assign(**{end: table[end].where(rest) for end in ("low", "high")})
+    low, high = (end if value else np.nan for end in (difference.low, difference.high))
+    return replace(difference, low=low, high=high, pairs=table)
 
 
 def _common_pairs(a: Result, b: Result) -> tuple[Mapping[str, Any] | None, list[Ints]]:
