@@ -222,11 +222,11 @@ def mean_of_groups(by_group: Mapping[Any, Result]) -> Result:
         return means
 
     name = f"mean of groups of {next(iter(by_group.values())).name}"
-    mean = summarise(recipes[0].sample, statistic, sum(r.n for r in defined), name)
-    if mean.low != mean.high or len({r.value for r in defined}) != 1:
-        return mean  # a constant answer has 1 / groups, in whatever images
+    result: Result = summarise(recipes[0].sample, statistic, sum(r.n for r in defined), name)
+    if result.low != result.high or len({r.value for r in defined}) != 1:
+        return result  # a constant answer has 1 / groups, in whatever images
     low, high = (float(np.mean([getattr(r, end) for r in defined])) for end in ("low", "high"))
-    return replace(mean, low=low, high=high)
+    return replace(result, low=low, high=high)
 
 
 def gap(

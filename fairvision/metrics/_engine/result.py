@@ -313,7 +313,7 @@ def compare(a: Result, b: Result) -> Result:
         def together(weights: Array) -> Floats:
             return difference(ours.statistic(weights), theirs.statistic(weights))
 
-        drawn = summarise(ours.sample, together, n, name, pairs=pairs, estimates=estimates)
+        drawn: Result = summarise(ours.sample, together, n, name, pairs=pairs, estimates=estimates)
         return _where_both_have_one(drawn, (a, b), places)
     joint, sum_a, sum_b = ours.sample.joined(theirs.sample)
 
@@ -340,12 +340,12 @@ def _where_both_have_one(
     """Return a difference without intervals where one of the results has none at its place."""
     has_both = np.ones(len(places[0]), bool)
     for result, at in zip(results, places):
-        of_pairs = [] if result.pairs is None else result.pairs["low"]
+        of_pairs: Any = [] if result.pairs is None else result.pairs["low"]
         has_both &= ~np.isnan(np.concatenate([[result.low], of_pairs, [np.nan]])[at])
-    value, *rest = has_both
+    value, of_rows = has_both[0], has_both[1:]
     table = difference.pairs
     if table is not None:
-        table = table.assign(**{end: table[end].where(rest) for end in ("low", "high")})
+        table = table.assign(**{end: table[end].where(of_rows) for end in ("low", "high")})
     low, high = (end if value else np.nan for end in (difference.low, difference.high))
     return replace(difference, low=low, high=high, pairs=table)
 
