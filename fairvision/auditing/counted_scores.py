@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,9 +12,13 @@ import pandas as pd
 
 from fairvision import metrics
 from fairvision.metrics import ScoreCounts
+from fairvision.metrics.losses import LEAST
 from fairvision.schema import Schema
 
-SUREST, LABEL, GAP = "surest", "label", "gap"
+SUREST, LABEL, GAP, LOSS = "surest", "label", "gap", "loss"
+WORST = -math.log(LEAST)  # loss of an image, by which losses are divided
+MOST_LABELS = 20  # of tasks of one label per image, each of which is counted by groups
+_GRID = 720  # of losses, which are only added up
 
 
 class Of(NamedTuple):
@@ -22,7 +27,8 @@ class Of(NamedTuple):
     Attributes
     ----------
     kind : the highest score of an image, beside whether it is right; the score of a label, beside
-        whether that holds; or the gap between probabilities with the person hidden
+        whether that holds; the gap between probabilities with the person hidden; or the loss, as a
+        part of the worst
     head : attribute or task
     label : of whose scores; "" for the others
     attribute : by whose groups; "" for none
@@ -60,7 +66,8 @@ def count(
 
     def add(of: Of, holds: npt.ArrayLike, scores: npt.NDArray[Any]) -> None:
         of_groups = groups[of.attribute] if of.attribute else None
-        grids.setdefault(of, ScoreCounts()).update(holds, scores, of_groups)
+        new = ScoreCounts(_GRID) if of.kind == LOSS else ScoreCounts()
+        grids.setdefault(of, new).update(holds, scores, of_groups)
 
     for (kind, head), scores in probabilities.items():
         there = np.logical_not(np.isnan(scores).any(axis=1))
@@ -71,13 +78,26 @@ def count(
         labels, codes = schema.labels(head), truth[head]
         if schema.is_many(head):
             for label, score, holds in zip(labels, scores.T, codes.T):
-                add(Of(LABEL, head, label), np.where(there, holds, -1), score)
+                held = np.where(there, holds, -1)
+                add(Of(LABEL, head, label), held, score)
+                of_truth = np.where(holds == 1, score, 1 - score)
+                add(Of(LOSS, head, label), np.minimum(held, 0), _loss(of_truth, held >= 0))
             continue
         has_both = there & (codes >= 0)
         surest = np.where(there[:, None], scores, 0).argmax(axis=1)
         right = np.where(has_both, surest == codes, -1)
+        loss = _loss(scores[np.arange(len(scores)), np.where(has_both, codes, 0)], has_both)
         for attribute in [head] if head in groups else [*groups] or [""]:
             add(Of(SUREST, head, "", attribute), right, scores[np.arange(len(scores)), surest])
-            if head not in groups and len(labels) == 2:
-                holds = np.where(has_both, codes == 1, -1)
-                add(Of(LABEL, head, labels[1], attribute), holds, scores[:, 1])
+            add(Of(LOSS, head, "", attribute), np.where(has_both, 0, -1), loss)
+            first = 1 if len(labels) == 2 else 0
+            if head not in groups and len(labels) <= MOST_LABELS:
+                for code in range(first, len(labels)):
+                    holds = np.where(has_both, codes == code, -1)
+                    add(Of(LABEL, head, labels[code], attribute), holds, scores[:, code])
+
+
+def _loss(of_truth: npt.NDArray[Any], has_both: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Return the loss of each image, by its probability of what is true, as a part of the worst."""
+    loss: npt.NDArray[Any] = -np.log(np.clip(np.where(has_both, of_truth, 1), LEAST, 1)) / WORST
+    return loss

@@ -16,7 +16,7 @@ from fairvision.metrics._engine.outcomes import Groups
 from fairvision.metrics._engine.result import Result
 from fairvision.metrics.scores import check_probabilities, figures_of_labels, read_rows
 
-_LEAST = float(np.finfo(float).eps)  # a probability, as scikit-learn clips it
+LEAST = float(np.finfo(float).eps)  # a probability, as scikit-learn clips it
 
 
 def log_loss(
@@ -83,7 +83,7 @@ def log_loss(
 
 def _mean(blocks: Blocks, holds: Bools, scores: Floats, valid: Bools) -> Callable[[Array], Floats]:
     """Return the mean loss of one label as a function of weights (blocks, b) → (b,)."""
-    loss = -np.log(np.clip(np.where(holds, scores, 1 - scores), _LEAST, 1))
+    loss = -np.log(np.clip(np.where(holds, scores, 1 - scores), LEAST, 1))
     place = np.where(valid, 0, -1)
     losses, images = (blocks.sums(place, of, 1) for of in (loss, np.ones_like(loss)))
 

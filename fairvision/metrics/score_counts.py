@@ -20,7 +20,7 @@ from fairvision.metrics._engine.rows import read_counts
 from fairvision.metrics.calibration import calibration_error
 from fairvision.metrics.contrasts import mean_by_group
 from fairvision.metrics.retrieval import average_precision
-from fairvision.metrics.roc import roc_auc
+from fairvision.metrics.roc import abroca, roc_auc
 from fairvision.metrics.scores import check_probabilities, read_scored
 from fairvision.schema import UNKNOWN
 
@@ -220,6 +220,15 @@ class ScoreCounts:
     def roc_auc(self, **sampling: Unpack[Sampling]) -> BoundedResult:
         """Return `metrics.roc_auc`, as of the mean scores of cells, with its bounds."""
         return self._ranked(roc_auc, _area_bounds, sampling)
+
+    def abroca(self, **sampling: Unpack[Sampling]) -> Result:
+        """Return `metrics.abroca`, as of the mean scores of cells.
+
+        The exact figure is as near as the bounds of both groups' areas are apart, taken together:
+        curves are known where cells end.
+        """
+        rows = self.rows()
+        return abroca(rows.pop("truth"), rows.pop("scores"), rows.pop("groups"), **rows, **sampling)
 
     def average_precision(self, **sampling: Unpack[Sampling]) -> BoundedResult:
         """Return `metrics.average_precision`, as of the mean scores of cells, with its bounds."""

@@ -69,13 +69,15 @@ def of_scores(done, *, models=("A", "B")):
 def test_figures_are_those_of_the_rows_within_the_bound(held, counted):
     ours, theirs = of_scores(counted), of_scores(held)
     left_out = theirs.index.difference(ours.index)
-    assert {key[1] for key in left_out} == {"roc_auc", "roc_auc_gap"}  # of more than two labels
-    assert {key[3] for key in left_out} == {"animal", "things"}
+    assert {key[1] for key in left_out} == {"log_loss", "roc_auc", "roc_auc_gap"}
+    assert {key[3] for key in left_out} == {"things"}
+    assert {key[2] for key in left_out} == {"age", "gender"}
     theirs = theirs.loc[ours.index]
     assert ours["n"].tolist() == theirs["n"].tolist()
     (line,) = [line for line in counted.verdict.warnings if "grid" in line]
-    off = [float(number) for number in re.findall(r"(?:curves|precision) ([\d.e-]+)", line)]
-    assert len(off) == 2
+    assert "log loss" in line
+    off = [float(number) for number in re.findall(r"(?:curves|precision|them) ([\d.e-]+)", line)]
+    assert len(off) == 3
     assert min(off) > 0
     assert max(off) < 0.002
     exact = ~ours.index.get_level_values("metric").str.contains("roc|precision")

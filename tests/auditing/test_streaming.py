@@ -27,8 +27,6 @@ from fairvision.schema import Schema, Task, pack, unpack
 pytestmark = pytest.mark.filterwarnings("ignore::fairvision.errors.FairvisionWarning")
 KEYS = list(COLUMNS[:6])
 NEEDS_PICTURES = {
-    "log_loss",
-    "abroca",
     "chance_level",
     "directional T->A, evidence inside",
     "directional T->A, evidence outside",

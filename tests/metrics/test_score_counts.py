@@ -193,3 +193,18 @@ def test_rows_are_counted_again() -> None:
     assert (ours.lowest, ours.highest, ours.n) == (theirs.lowest, theirs.highest, theirs.n)
     errors = [float(of.calibration_error(replicates=0)) for of in (counted, again)]
     assert errors[0] == pytest.approx(errors[1], abs=1e-14)
+
+
+def test_areas_between_curves_are_within_both_bounds() -> None:
+    random = np.random.default_rng(8)
+    truth, groups = random.integers(0, 2, 600), random.choice(["f", "m"], 600)
+    scores = np.clip(0.3 * truth * (groups == "f") + 0.7 * random.random(600), 0, 1)
+    exact = metrics.abroca(truth, scores, groups, replicates=200)
+    for grid in (5, 50):
+        counted = metrics.ScoreCounts(grid)
+        counted.update(truth, scores, groups)
+        ours = counted.abroca(replicates=200)
+        pairs = counted.roc_auc(replicates=0).pairs
+        assert abs(ours - exact) <= (pairs["highest"] - pairs["lowest"]).sum()
+        assert ours.n == exact.n
+        assert ours.high - ours.low == pytest.approx(exact.high - exact.low, rel=0.25)
