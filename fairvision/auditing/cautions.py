@@ -25,11 +25,10 @@ COUNTED = (
 )
 SCORES_COUNTED = (
     "the tables are too large to be held, so pictures and scores were counted: no evidence, no "
-    "attackers, no log loss and areas under ROC curves by group where many labels may hold, no areas "
-    "of tasks of more than 20 labels, and no "
-    "differences of models in calibration, log loss, average precision, areas of ROC curves and "
-    "gaps between probabilities, which need every picture, and ids that are there twice were not "
-    "looked for"
+    "attackers, no log loss and areas under ROC curves by group where many labels may hold, no "
+    "areas of tasks of more than 20 labels, and no differences of models in calibration, log loss, "
+    "average precision, areas of ROC curves and gaps between probabilities, which need every "
+    "picture, and ids that are there twice were not looked for"
 )
 
 
