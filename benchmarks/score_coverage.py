@@ -89,7 +89,7 @@ def _area_of_rounded() -> float:
 
 
 OF_ONE = float(ndtr(APART / np.sqrt(2)))
-OF_OTHER = float(ndtr(APART / np.sqrt(2 + NOISE**2)))
+OF_OTHER = float(ndtr(APART / np.sqrt(2 * (1 + NOISE**2))))
 FIGURES: list[tuple[str, Callable[..., Result], float]] = [
     ("area", _area, OF_ONE),
     ("area, 8 different scores", _tied, _area_of_rounded()),
