@@ -162,7 +162,12 @@ class Settings:
         "number of training pictures and says why.",
         choices=(*REGIMES, "auto"),
     )
-    epochs: int = option(10, "Passes over the training pictures.", least=1)
+    epochs: int = option(
+        None,
+        "Passes over the training pictures; by default 10, and of captions with the small networks "
+        "up to 100, as many as make 2,600 steps.",
+        least=1,
+    )
     batch_size: int = option(
         None,
         "Pictures per batch; of several processes (torchrun), together. By default 32; of captions "

@@ -14,12 +14,14 @@ import pytest
 import torch
 
 import fairvision
-from fairvision import runs
+from fairvision import datasets, runs
 from fairvision.errors import FairvisionWarning, InputError
 from fairvision.models.vocabulary import Vocabulary
 from fairvision.runs.caption_model import as_caption_model
 from fairvision.training import checkpoint
 from fairvision.training.caption_plan import EncodedCaptions
+from fairvision.training.preparation import make_plan
+from fairvision.training.settings import Settings
 from tests.models.tiny_captioners import KINDS, SPECIAL, tiny_captioner
 
 SETTINGS = {
@@ -194,6 +196,16 @@ def test_what_learns_of_a_captioner_of_transformers(folder, tmp_path, pretrained
 
 
 @pytest.mark.filterwarnings("ignore:1 of 27 pictures")
+def test_small_captioners_take_many_steps_by_default(folder):
+    unset = {"epochs": None, "batch_size": None}
+    small, other = (
+        make_plan(datasets.load(folder), Settings(**{**SETTINGS, **unset, "model": model}))
+        for model in ("small_cnn", "squeezenet1_1")
+    )
+    assert (small.settings.batch_size, small.settings.epochs) == (16, 100)
+    assert (other.settings.batch_size, other.settings.epochs) == (32, 10)
+
+
 def test_it_learns_the_sentences(folder, tmp_path):
     run = train(folder, tmp_path / "run", epochs=60, words=WORDS, lr=0.003)
     history = runs.history(run)
