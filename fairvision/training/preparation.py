@@ -30,8 +30,8 @@ from fairvision.training.file_heads import take_head
 from fairvision.training.settings import Settings
 
 _STEPS = 2_600
-"""Of small captioners: of drawn scenes, equalizers looked at the person after 400 to 1,300, while the
-learning rate was high."""
+"""Of small captioners. Of drawn scenes, equalizers looked at the person after 400 to 1,300 of them,
+while the learning rate was high."""
 
 
 @dataclass(frozen=True)
