@@ -64,7 +64,9 @@ class BackboneCaptioner(Captioner):
             backbone(images)
         self.grid = self._shown(self._taken(images)).shape[2:]
         backbone.train(training)
-        self.pooled = nn.Sequential(nn.Linear(width, WIDTH), nn.LayerNorm(WIDTH))
+        # Features of a whole image differ little from their mean, which would be most of the norm.
+        centred = nn.BatchNorm1d(width, affine=False)
+        self.pooled = nn.Sequential(centred, nn.Linear(width, WIDTH), nn.LayerNorm(WIDTH))
         if decoder.sees_places:
             self.positions = nn.Sequential(nn.Linear(channels, WIDTH), nn.LayerNorm(WIDTH))
             self.place = nn.Parameter(torch.zeros(prod(self.grid), WIDTH))

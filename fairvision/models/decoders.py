@@ -163,7 +163,8 @@ class TransformerDecoder(TiedDecoder):
     """A small transformer that attends to the positions of an image and to the tokens before.
 
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017 (arXiv 1706.03762), section 3, with
-    the normalisation before each part; the first of the memory is the whole image.
+    the normalisation before each part. The features of the whole image are added to each token: by
+    that way a backbone that starts from nothing learns before the decoder knows where to look.
     """
 
     layers = 2
@@ -179,43 +180,44 @@ class TransformerDecoder(TiedDecoder):
 
     def forward(self, memory: Memory, tokens: Tensor) -> Tensor:
         """Return the logits (m, t, tokens) of what follows each of the tokens (m, t)."""
-        hidden = self._embedded(tokens, 0)
+        hidden = self._embedded(tokens, 0, memory.each(memory.pooled))
         for block in self._blocks():
             hidden, _ = block(hidden, block.seen(memory), None)
         return self.logits(self.norm(hidden))
 
     def attention(self, memory: Memory, tokens: Tensor) -> Tensor:
-        """Return the attention (m, t, positions) of the last layer, the mean over its heads.
-
-        What it gives to the whole image, which has no position, is left out.
-        """
-        hidden = self._embedded(tokens, 0)
+        """Return the attention (m, t, positions) of the last layer, the mean over its heads."""
+        hidden = self._embedded(tokens, 0, memory.each(memory.pooled))
         *before, last = self._blocks()
         for block in before:
             hidden, _ = block(hidden, block.seen(memory), None)
-        return last.looks(hidden, last.seen(memory))[..., 1:]
+        return last.looks(hidden, last.seen(memory))
 
     def seen(self, memory: Memory) -> State:
-        """Return the keys and values of images, for each layer."""
-        return [part for block in self._blocks() for part in block.seen(memory)]
+        """Return the features of whole images, and keys and values for each layer."""
+        parts = [part for block in self._blocks() for part in block.seen(memory)]
+        return [memory.each(memory.pooled), *parts]
 
     def start(self, memory: Memory, seen: State) -> State:
         """Return the keys and values of no tokens, for each layer."""
-        return [part[:, :, :0] for part in seen]
+        return [part[:, :, :0] for part in seen[1:]]
 
     def step(self, seen: State, state: State, tokens: Tensor, place: int) -> tuple[Tensor, State]:
         """Return the logits (m, tokens) of what follows the tokens (m,), and the state after."""
-        hidden, after = self._embedded(tokens[:, None], place), State()
+        whole, *parts = seen
+        of_captions = whole.repeat_interleave(len(tokens) // len(whole), dim=0)
+        hidden, after = self._embedded(tokens[:, None], place, of_captions), State()
         for i, block in enumerate(self._blocks()):
-            of_images, before = ((of[2 * i], of[2 * i + 1]) for of in (seen, state))
+            of_images, before = ((of[2 * i], of[2 * i + 1]) for of in (parts, state))
             hidden, now = block(hidden, of_images, before)
             after += now
         return self.logits(self.norm(hidden[:, 0])), after
 
-    def _embedded(self, tokens: Tensor, place: int) -> Tensor:
-        """Return tokens (m, t) from a place on as (m, t, width)."""
+    def _embedded(self, tokens: Tensor, place: int, whole: Tensor) -> Tensor:
+        """Return tokens (m, t) from a place on, of images (m, width), as (m, t, width)."""
         embedded = math.sqrt(WIDTH) * self.embedding(tokens)
-        return cast(Tensor, self.dropout(embedded + self.places[place : place + tokens.shape[1]]))
+        embedded = embedded + self.places[place : place + tokens.shape[1]]
+        return cast(Tensor, self.dropout(embedded + whole[:, None]))
 
     def _blocks(self) -> list[Block]:
         """Return the layers."""
@@ -288,9 +290,8 @@ class Block(nn.Module):
         return hidden + self.dropout(self.narrow(wide)), now
 
     def seen(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return keys and values of the whole image and its positions, made once of each image."""
-        whole = torch.cat([memory.pooled[:, None], memory.grid], dim=1)
-        keys, values = self.cross.keys(whole)
+        """Return keys and values of the positions of an image, made once of each image."""
+        keys, values = self.cross.keys(memory.grid)
         return memory.each(keys), memory.each(values)
 
     def looks(self, hidden: Tensor, seen: tuple[Tensor, Tensor]) -> Tensor:
