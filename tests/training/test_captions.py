@@ -206,6 +206,21 @@ def test_small_captioners_take_many_steps_by_default(folder):
     assert (other.settings.batch_size, other.settings.epochs) == (32, 10)
 
 
+@pytest.mark.parametrize(
+    ("model", "given", "mu"),
+    [
+        ("small_cnn", {}, 10.0),
+        ("small_cnn", {"mu": 1.0}, 1.0),
+        ("squeezenet1_1", {}, 1.0),
+    ],
+)
+def test_the_weights_of_equalizers_that_start_from_nothing(folder, model, given, mu):
+    options = {**SETTINGS, "method": "equalizer", "model": model, **given}
+    plan = make_plan(datasets.load(folder), Settings.from_options(options))
+    assert plan.method.mu == mu
+    assert plan.settings.method_options.get("mu", 1.0) == mu
+
+
 def test_it_learns_the_sentences(folder, tmp_path):
     run = train(folder, tmp_path / "run", epochs=60, words=WORDS, lr=0.003)
     history = runs.history(run)
