@@ -170,7 +170,7 @@ def with_defaults(
 
 
 def default_epochs(images: int | None, in_a_step: int) -> int:
-    """Return 10, or for small captioners 5 to 100, as many as make 800 steps.
+    """Return 10, or for small captioners 5 to 100, as many as make about 800 steps.
 
     A backbone that starts from nothing is driven by few words of each caption: what it needs is
     steps, however many images there are.
@@ -183,11 +183,11 @@ def default_epochs(images: int | None, in_a_step: int) -> int:
     Examples
     --------
     >>> default_epochs(None, 32), default_epochs(2_100, 16), default_epochs(300, 16)
-    (10, 7, 43)
+    (10, 6, 42)
     """
     if images is None:
         return 10
-    return min(100, max(5, math.ceil(_STEPS / math.ceil(images / in_a_step))))
+    return min(100, max(5, round(_STEPS / math.ceil(images / in_a_step))))
 
 
 def default_lr(tune: str, weights: str | None, optimizer: str = "adamw") -> float:

@@ -165,7 +165,7 @@ class Settings:
     epochs: int = option(
         None,
         "Passes over the training pictures; by default 10, and of captions with the small networks "
-        "5 to 100, as many as make 800 steps.",
+        "5 to 100, as many as make about 800 steps.",
         least=1,
     )
     batch_size: int = option(

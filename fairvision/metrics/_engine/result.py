@@ -340,7 +340,7 @@ def _where_both_have_one(
     """Return a difference without intervals where one of the results has none at its place."""
     has_both = np.ones(len(places[0]), bool)
     for result, at in zip(results, places):
-        of_pairs: Any = [] if result.pairs is None else result.pairs["low"]
+        of_pairs: Any = [] if result.pairs is None else result.pairs["low"].astype(float)
         has_both &= ~np.isnan(np.concatenate([[result.low], of_pairs, [np.nan]])[at])
     value, of_rows = has_both[0], has_both[1:]
     table = difference.pairs
