@@ -92,8 +92,8 @@ def make_plan(annotated: Dataset, settings: Settings) -> Plan:
         learnt = replace(captioned(annotated), attributes={}, tasks={})
         plan = make_caption_plan(captioned(annotated), settings)
         settings, why = with_defaults(settings, annotated, plan.geometry)
-        method = settings.make_method()
-        return Plan(settings, why, method, annotated, learnt, {}, None, None, plan)
+        suited = settings.make_method()
+        return Plan(settings, why, suited, annotated, learnt, {}, None, None, plan)
     if settings.model.startswith(KIND):
         raise InputError(f"{settings.model} is of transformers, whose captioners learn: --captions")
     learnt = choose_heads(annotated, settings.attribute, settings.task)
